@@ -1,0 +1,1 @@
+"""Reads tables and manifests: reports, tuning, exploration. Never imports jobs."""

@@ -1,0 +1,1 @@
+"""Numbers about a document (signals) and the rules that judge them."""

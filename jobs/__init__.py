@@ -1,0 +1,1 @@
+"""The only Spark code: one file a stage, tables connect them."""

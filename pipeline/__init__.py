@@ -1,0 +1,4 @@
+"""Plain Python over one page or one batch: no Spark, no torch.
+
+The door for callers outside is `extract_page`: one page's bytes to an ordered list of nodes.
+"""

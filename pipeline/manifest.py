@@ -1,0 +1,138 @@
+"""What a stage read, wrote and counted. A table exists for readers once its manifest does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline import storage
+
+NAME = "manifest.json"
+CODE_FOLDERS = ("pipeline", "filters", "jobs")
+
+
+class ConservationError(Exception):
+    """A stage's counts do not add up: something was lost or doubled."""
+
+
+class Count(BaseModel):
+    """Units that went in, and where each went: kept, or rejected for a reason."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entered: int = 0
+    kept: int = 0
+    rejected: dict[str, int] = {}
+
+    def reject(self, reason: str, number: int = 1) -> None:
+        """Count units rejected for a reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + number
+
+    def add(self, other: Count) -> None:
+        """Add another part's counts."""
+        self.entered += other.entered
+        self.kept += other.kept
+        for reason, number in other.rejected.items():
+            self.reject(reason, number)
+
+    def check(self, where: str) -> None:
+        """Raise ConservationError unless entered = kept + rejected."""
+        gone = sum(self.rejected.values())
+        if self.entered != self.kept + gone:
+            raise ConservationError(
+                f"{where}: {self.entered} entered, but {self.kept} kept + {gone} rejected "
+                f"= {self.kept + gone}; rejected by reason: {self.rejected}"
+            )
+
+
+Counts = dict[str, Count]  # unit ("documents", "nodes", "images", "captures") -> count
+
+
+def add_counts(total: Counts, more: Mapping[str, Count]) -> None:
+    """Add counts unit by unit, in place."""
+    for unit, count in more.items():
+        total.setdefault(unit, Count()).add(count)
+
+
+class PartFile(BaseModel):
+    """One file of a table; `part` aligns it with the same part of other tables."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    part: int
+    name: str  # relative to the table's folder
+    rows: int
+    bytes: int
+
+
+class Manifest(BaseModel):
+    """A committed table."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: str
+    id: str  # of the stage, its code, its config and its inputs: equal work has equal ids
+    stage: str
+    version: str
+    config: dict[str, Any]
+    inputs: dict[str, str]  # table or source -> manifest id or fingerprint
+    files: list[PartFile]
+    counts: Counts = {}
+    metrics: dict[str, float] = {}
+    seconds: float = 0.0
+
+    def paths(self, folder: str) -> list[str]:
+        """Full paths of the table's files, by part."""
+        return [storage.join(folder, file.name) for file in sorted(self.files, key=_by_part)]
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(file.rows for file in self.files)
+
+
+def _by_part(file: PartFile) -> tuple[int, str]:
+    return file.part, file.name
+
+
+def read(folder: str) -> Manifest | None:
+    """Read a table's manifest; None when the table does not exist."""
+    path = storage.join(folder, NAME)
+    if not storage.exists(path):
+        return None
+    return Manifest.model_validate_json(storage.read_bytes(path))
+
+
+def write(folder: str, manifest: Manifest) -> None:
+    """Commit a table: the last write of a stage."""
+    data = manifest.model_dump_json(indent=1).encode()
+    storage.write_bytes(storage.join(folder, NAME), data)
+
+
+def stage_id(stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Name a piece of work: equal stage, code, config and inputs give an equal id."""
+    key = json.dumps([stage, code_version(), config, inputs], sort_keys=True, default=str)
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Version and a hash of the code that makes tables, so a changed rule is never skipped."""
+    digest = hashlib.blake2b(digest_size=6)
+    root = Path(__file__).parent.parent
+    for folder in CODE_FOLDERS:
+        for path in sorted((root / folder).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    try:
+        release = version("benben")
+    except PackageNotFoundError:
+        release = "0"
+    return f"{release}+{digest.hexdigest()}"

@@ -1,0 +1,124 @@
+"""Arrow schema of every table: one name means one thing everywhere.
+
+Tables of one run are aligned by part: part 7 of `signals` and of `verdicts` holds the rows of
+part 7 of `documents`, in the same order, so stages join them by reading side by side.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+NODE = pa.struct(
+    [
+        ("kind", pa.string()),  # text | image | break
+        ("index", pa.int32()),
+        ("path", pa.string()),
+        ("tag", pa.string()),
+        ("text", pa.string()),
+        ("url", pa.string()),
+        ("alt", pa.string()),
+        ("title", pa.string()),
+        ("caption", pa.string()),
+        ("figure", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("link_share", pa.float32()),
+        ("content_score", pa.float32()),
+    ]
+)
+
+# One row a response record. A capture that gave no nodes keeps its row, with a reason.
+DOCUMENTS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("url", pa.string()),
+        ("url_key", pa.string()),  # normalised form, what duplicates by URL share
+        ("host", pa.string()),
+        ("domain", pa.string()),  # registered domain
+        ("warc", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("warc_length", pa.int64()),
+        ("captured_at", pa.string()),  # WARC-Date, ISO 8601 UTC
+        ("payload_digest", pa.string()),  # "sha1:BASE32" of the body as archived
+        ("status", pa.int32()),
+        ("title", pa.string()),
+        ("lang", pa.string()),
+        ("charset", pa.string()),
+        ("opt_outs", pa.list_(pa.string())),
+        ("licenses", pa.list_(pa.string())),
+        ("page_images", pa.list_(pa.string())),
+        ("reason", pa.string()),  # null: extracted
+        ("nodes", pa.list_(NODE)),
+    ]
+)
+
+# Why a node went: the ledger's entry. Kept nodes have none.
+NODE_VERDICT = pa.struct(
+    [
+        ("index", pa.int32()),
+        ("reason", pa.string()),  # scope.signal.min|max, or a stage's own reason
+        ("value", pa.float64()),
+        ("bound", pa.float64()),
+    ]
+)
+
+# One row a document, aligned with `documents`.
+VERDICTS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("lang", pa.string()),
+        ("kept", pa.bool_()),
+        ("reasons", pa.list_(pa.string())),  # every failing document rule, the first decides
+        ("values", pa.list_(pa.float64())),
+        ("bounds", pa.list_(pa.float64())),
+        ("dropped", pa.list_(NODE_VERDICT)),
+    ]
+)
+
+# Documents and nodes that deduplication drops; aligned by part, only dropped ones have a row.
+DUPLICATES = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("reason", pa.string()),  # duplicate.url | duplicate.minhash | null: only nodes dropped
+        ("kept_id", pa.string()),  # the document kept in its place
+        ("similarity", pa.float32()),
+        ("dropped", pa.list_(NODE_VERDICT)),
+    ]
+)
+
+# One row a distinct image URL of kept documents.
+IMAGES = pa.schema(
+    [
+        ("url", pa.string()),
+        ("host", pa.string()),
+        ("reason", pa.string()),  # null: fetched and decoded
+        ("detail", pa.string()),
+        ("status", pa.int32()),
+        ("sha256", pa.string()),
+        ("phash", pa.uint64()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("num_bytes", pa.int64()),
+        ("fetched_at", pa.string()),
+    ]
+)
+
+# The bytes, once per sha256; `images` refers to them.
+IMAGE_BYTES = pa.schema([("sha256", pa.string()), ("format", pa.string()), ("bytes", pa.binary())])
+
+# OBELICS's four columns, and plain ones beside them.
+DATASET = pa.schema(
+    [
+        ("images", pa.list_(pa.string())),
+        ("texts", pa.list_(pa.string())),
+        ("metadata", pa.string()),
+        ("general_metadata", pa.string()),
+        ("doc_id", pa.string()),
+        ("lang", pa.string()),
+        ("host", pa.string()),
+        ("num_images", pa.int32()),
+        ("num_words", pa.int32()),
+        ("image_sha256", pa.list_(pa.string())),  # same length as images, null in text slots
+    ]
+)
