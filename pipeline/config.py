@@ -11,13 +11,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline import storage
+from pipeline.errors import UserError
 from pipeline.settings import Config
 
 Model = TypeVar("Model", bound=BaseModel)
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-class ConfigError(Exception):
+class ConfigError(UserError):
     """A configuration the user has to mend; the message says what, where and how."""
 
 
