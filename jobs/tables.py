@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,16 +13,17 @@ from pipeline.manifest import PartFile
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 Batches = Iterator[pa.RecordBatch]
 REPORT = "part int, name string, rows long, bytes long"
 
 
-def spark_schema(schema: pa.Schema) -> str:
-    """Spark's DDL for an Arrow schema, for `mapInArrow`."""
+def spark_schema(schema: pa.Schema) -> StructType:
+    """Spark's form of an Arrow schema, for `mapInArrow`."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    return from_arrow_schema(schema)  # type: ignore[no-any-return]
+    return from_arrow_schema(schema)
 
 
 def frame(
@@ -36,7 +37,7 @@ def frame(
     The file is opened in the worker: neither Spark's readers nor their connectors are needed.
     """
 
-    def work(batches: Batches) -> Batches:
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
             for part, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 for out in read(part, text):
@@ -53,7 +54,7 @@ def write_by_part(rows: DataFrame, folder: str, schema: pa.Schema) -> list[PartF
     Rows of one part meet in one task; only parts that have rows get a file.
     """
 
-    def work(batches: Batches) -> Batches:
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for part, mine in _runs(batches):
             path = storage.join(folder, part_name(part))
             with storage.ParquetWriter(path, schema) as writer:
@@ -73,7 +74,7 @@ def write_by_part(rows: DataFrame, folder: str, schema: pa.Schema) -> list[PartF
     return [PartFile(**report.asDict()) for report in reports]
 
 
-def _runs(batches: Batches) -> Iterator[tuple[int, Batches]]:
+def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Batches]]:
     """Split a stream sorted by `part` into one stream a part; each must be read to its end."""
     pending = iter(batches)
     batch = next(pending, None)
