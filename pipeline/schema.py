@@ -16,6 +16,7 @@ NODE = pa.struct(
         ("tag", pa.string()),
         ("text", pa.string()),
         ("url", pa.string()),
+        ("src", pa.string()),
         ("alt", pa.string()),
         ("title", pa.string()),
         ("caption", pa.string()),
