@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8899
 
-.PHONY: setup demo test test-all lint train-demo bench lock clean
+.PHONY: setup demo test test-all lint train-demo bench lock zip clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
 
@@ -33,6 +33,9 @@ lock:  ## Pin every dependency again (needs uv)
 	uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
 	  --extra spark --extra models --extra nsfw --extra notebooks --extra cluster --extra test \
 	  pyproject.toml -o requirements.lock
+
+zip:  ## dist/benben.zip, for spark-submit --py-files
+	$(PYTHON) -m deploy.bundle dist/benben.zip
 
 clean:  ## Remove what was built
 	rm -rf $(VENV) build dist runs *.egg-info
