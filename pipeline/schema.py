@@ -105,6 +105,19 @@ IMAGES = pa.schema(
     ]
 )
 
+# What redeciding and shipping need of an image, brought to the part that shows it.
+IMAGE_USES = pa.schema(
+    [
+        ("key", pa.binary()),  # of the URL
+        ("reason", pa.string()),
+        ("sha256", pa.string()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("num_bytes", pa.int64()),
+    ]
+)
+
 # The bytes, once per sha256; `images` refers to them.
 IMAGE_BYTES = pa.schema([("sha256", pa.string()), ("format", pa.string()), ("bytes", pa.binary())])
 
