@@ -91,17 +91,30 @@ DUPLICATES = pa.schema(
 IMAGES = pa.schema(
     [
         ("url", pa.string()),
+        ("final_url", pa.string()),  # after redirects
         ("host", pa.string()),
-        ("reason", pa.string()),  # null: fetched and decoded
+        ("reason", pa.string()),  # null: kept; consent.* http.* host.* address.* url.* picture.*
         ("detail", pa.string()),
-        ("status", pa.int32()),
-        ("sha256", pa.string()),
-        ("phash", pa.uint64()),
-        ("format", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
+        ("status", pa.int32()),  # HTTP
+        ("content_type", pa.string()),  # as declared
+        ("source", pa.string()),  # network | archive
+        ("requests", pa.int32()),  # made for this image
+        ("fetched_at", pa.string()),  # ISO 8601 UTC
+        ("sha256", pa.string()),  # of the bytes as they came; key of `image_bytes`
         ("num_bytes", pa.int64()),
-        ("fetched_at", pa.string()),
+        ("format", pa.string()),  # by content, lower case
+        ("mode", pa.string()),  # Pillow's
+        ("width", pa.int32()),  # pixels, EXIF orientation applied
+        ("height", pa.int32()),
+        ("aspect", pa.float64()),  # width / height
+        ("orientation", pa.int32()),  # EXIF, 1..8
+        ("animated", pa.bool_()),
+        ("phash", pa.string()),  # 64 bits, 16 hex digits
+        ("blur", pa.float64()),  # variance of the Laplacian of grey levels; low: blurred
+        ("entropy", pa.float64()),  # bits of the grey histogram, 0..8
+        ("flatness", pa.float64()),  # share of the commonest grey level, 0..1
+        ("nsfw", pa.float64()),  # 0..1, null without a model
+        ("embedding", pa.list_(pa.float32())),
     ]
 )
 
