@@ -1,0 +1,84 @@
+"""Graphs whose edges are rows: linking what shares a key, and connected components.
+
+Nodes are byte strings; the smallest of a component is its label. Components follow Kiveris,
+Lattanzi, Mirrokni, Rastogi, Vassilvitskii, "Connected Components in MapReduce and Beyond" (SoCC
+2014): large-star and small-star in turn, each round written to storage, so a lost executor costs
+nothing and a killed job goes on from the last whole round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from jobs.progress import say
+from pipeline import storage
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Batches = Iterator[pa.RecordBatch]
+EDGES = pa.schema([("node", pa.binary()), ("label", pa.binary())])
+REPORT = "name string, rows long, digest long"
+MAX_ROUNDS = 60  # far above the logarithm of any graph's size: reaching it is a defect
+
+
+def stars(keyed: DataFrame) -> DataFrame:
+    """Link each node to the smallest node that has the same key: (key, node) -> (node, label).
+
+    A key shared by n nodes costs n - 1 edges, not the n^2 / 2 pairs.
+    """
+    members = Window.partitionBy("key")
+    linked = keyed.withColumn("label", F.min("node").over(members))
+    return linked.where("node > label").select("node", "label").distinct()
+
+
+def components(spark: SparkSession, edges: DataFrame, folder: str) -> tuple[DataFrame, int]:
+    """Label every node of an edge list (node, label) with its component's smallest node.
+
+    The smallest node itself has no row. Rounds are kept under `folder`; returns the rows and the
+    number of rounds.
+    """
+    state = checkpoint(spark, edges.select("node", "label").where("node != label"), folder, 0)
+    for number in range(1, MAX_ROUNDS + 1):
+        before = state
+        state = checkpoint(spark, small_star(large_star(state.rows)), folder, number)
+        say(f"  components: round {number}, {state.count:,} edges")
+        if (state.count, state.digest) == (before.count, before.digest):
+            return state.rows, number
+    raise UserError(f"connected components did not settle in {MAX_ROUNDS} rounds")
+
+
+def large_star(edges: DataFrame) -> DataFrame:
+    """Point each node's larger neighbours at its smallest one (or at itself)."""
+    both = edges.union(edges.select(F.col("label").alias("node"), F.col("node").alias("label")))
+    near = both.select(F.col("node").alias("centre"), F.col("label").alias("node"))
+    least = F.least(F.min("node").over(Window.partitionBy("centre")), F.col("centre"))
+    stars = near.withColumn("label", least).where("node > centre")
+    return stars.select("node", "label").distinct()
+
+
+def small_star(edges: DataFrame) -> DataFrame:
+    """Point each node and its smaller neighbours at the smallest of them."""
+    down = edges.select(
+        F.greatest("node", "label").alias("centre"), F.least("node", "label").alias("node")
+    ).where("centre != node")
+    starred = down.withColumn("label", F.min("node").over(Window.partitionBy("centre")))
+    neighbours = starred.where("node != label").select("node", "label")
+    centres = starred.select(F.col("centre").alias("node"), "label")
+    return neighbours.union(centres).distinct()
+
+
+class Round:
+    """A frame of edges that lies in storage."""
+
+    def __init__(self, spark: SparkSession, reports: list[tuple[str, int, int]]) -> None:
+        self.count = sum(rows for _, rows, _ in reports)
+        self.digest = sum(digest for _, _, digest in reports) % 2**64
+        self.rows = load(spark, [name for name, _, _ in reports])
