@@ -133,8 +133,9 @@ class ParquetWriter:
             os.replace(self._target, self._path)
 
     def _abandon(self) -> None:
+        self._writer.close()
+        self._stream.close()
         if self._local:
-            self._stream.close()
             os.unlink(self._target)
 
 
