@@ -20,6 +20,7 @@ STAGES = {
     "extract": "captures of the archives to documents",
     "measure": "signals of every node and document",
     "decide": "rules over signals to verdicts",
+    "fingerprint": "what deduplication compares, from one pass over the text",
     "deduplicate": "duplicates by URL and by text",
     "fetch": "images of kept documents, politely",
     "redecide": "verdicts again, now that images are known",

@@ -8,7 +8,9 @@ nothing and a killed job goes on from the last whole round.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -45,10 +47,11 @@ def components(spark: SparkSession, edges: DataFrame, folder: str) -> tuple[Data
     The smallest node itself has no row. Rounds are kept under `folder`; returns the rows and the
     number of rounds.
     """
-    state = checkpoint(spark, edges.select("node", "label").where("node != label"), folder, 0)
+    state = checkpoint(spark, edges.where("node != label"), storage.join(folder, "round-00"))
     for number in range(1, MAX_ROUNDS + 1):
         before = state
-        state = checkpoint(spark, small_star(large_star(state.rows)), folder, number)
+        place = storage.join(folder, f"round-{number:02d}")
+        state = checkpoint(spark, small_star(large_star(state.rows)), place)
         say(f"  components: round {number}, {state.count:,} edges")
         if (state.count, state.digest) == (before.count, before.digest):
             return state.rows, number
@@ -75,10 +78,51 @@ def small_star(edges: DataFrame) -> DataFrame:
     return neighbours.union(centres).distinct()
 
 
-class Round:
-    """A frame of edges that lies in storage."""
+@dataclass(frozen=True)
+class Saved:
+    """Edges that lie in storage: how many, a digest of their set, and the frame that reads them."""
 
-    def __init__(self, spark: SparkSession, reports: list[tuple[str, int, int]]) -> None:
-        self.count = sum(rows for _, rows, _ in reports)
-        self.digest = sum(digest for _, _, digest in reports) % 2**64
-        self.rows = load(spark, [name for name, _, _ in reports])
+    count: int
+    digest: int
+    rows: DataFrame
+
+
+def checkpoint(spark: SparkSession, edges: DataFrame, folder: str) -> Saved:
+    """Write edges to a folder, unless a whole earlier attempt lies there; return the read frame."""
+    marker = storage.join(folder, "whole.json")
+    if not storage.exists(marker):
+        hashed = edges.withColumn("digest", F.xxhash64("node", "label"))
+        reports = [list(row) for row in hashed.mapInArrow(_writer(folder), REPORT).collect()]
+        storage.write_bytes(marker, json.dumps(reports).encode())
+    reports = json.loads(storage.read_bytes(marker))
+    return Saved(
+        count=sum(rows for _, rows, _ in reports),
+        digest=sum(digest for _, _, digest in reports) % 2**62,
+        rows=_read(spark, [storage.join(folder, name) for name, rows, _ in reports if rows]),
+    )
+
+
+def _writer(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Batches]:
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        context = TaskContext.get()
+        assert context is not None
+        name = f"part-{context.partitionId():05d}.parquet"
+        digest = 0
+        with storage.ParquetWriter(storage.join(folder, name), EDGES, 1_000_000) as writer:
+            for batch in batches:
+                digest += int(batch["digest"].to_numpy().sum())
+                writer.write(batch.select(EDGES.names).cast(EDGES))
+        row = {"name": [name], "rows": [writer.rows], "digest": [digest % 2**62]}
+        yield pa.RecordBatch.from_pydict(row)
+
+    return work
+
+
+def _read(spark: SparkSession, paths: list[str]) -> DataFrame:
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for batch in batches:
+            for path in batch["path"].to_pylist():
+                yield from storage.iter_parquet(path, batch_rows=100_000)
+
+    rows = spark.sparkContext.parallelize([(path,) for path in paths], max(1, len(paths)))
+    return spark.createDataFrame(rows, "path string").mapInArrow(work, "node binary, label binary")

@@ -11,17 +11,24 @@ import pyarrow as pa
 
 from pipeline import minhash
 
-EXACT = {"url_key": "duplicate.url", "payload_key": "duplicate.payload", "text_key": "duplicate.text"}
+EXACT = {
+    "url_key": "duplicate.url",
+    "payload_key": "duplicate.payload",
+    "text_key": "duplicate.text",
+}
 NEAR = "duplicate.minhash"
 U32 = 2**32 - 1
 
 
-def keep_rank(
-    criteria: Sequence[str], images: int, words: int, node: bytes
-) -> bytes:
+def keep_rank(criteria: Sequence[str], images: int, words: int, node: bytes) -> bytes:
     """Bytes that sort a cluster's documents, best first: the criteria in order, then doc_id."""
     second = int.from_bytes(node[:4], "big")
-    values = {"images": U32 - images, "words": U32 - words, "newest": U32 - second, "oldest": second}
+    values = {
+        "images": U32 - images,
+        "words": U32 - words,
+        "newest": U32 - second,
+        "oldest": second,
+    }
     return b"".join(values[name].to_bytes(4, "big") for name in criteria) + node[4:]
 
 

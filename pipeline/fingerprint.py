@@ -1,4 +1,4 @@
-"""Documents and their verdicts to fingerprints: all that deduplication needs, in fixed-size numbers.
+"""Documents and verdicts to fingerprints: all that deduplication needs, in fixed-size numbers.
 
 One pass over the text; whatever is decided later reads these columns alone.
 """
@@ -15,7 +15,7 @@ import xxhash
 
 from pipeline import minhash
 from pipeline.schema import FINGERPRINTS
-from pipeline.settings.deduplicate import MinHashSettings
+from pipeline.settings.deduplicate import FingerprintSettings
 from pipeline.shingles import sequence_hashes, shingle_hashes, token_hashes
 
 CHUNK_CHARACTERS = 1_000_000  # texts sketched together: bounds memory at about 100 bytes each
@@ -48,7 +48,7 @@ def doc_id(node: bytes) -> str:
 
 
 def fingerprints(
-    documents: pa.RecordBatch, dropped: pa.ListArray, settings: MinHashSettings
+    documents: pa.RecordBatch, dropped: pa.ListArray, settings: FingerprintSettings
 ) -> pa.RecordBatch:
     """Fingerprint kept documents; `dropped` are their verdicts' dropped nodes, row by row."""
     nodes = documents["nodes"]
@@ -75,7 +75,7 @@ def fingerprints(
     return pa.RecordBatch.from_pydict(columns, FINGERPRINTS)
 
 
-def sketches(texts: list[str], settings: MinHashSettings) -> dict[str, pa.Array]:
+def sketches(texts: list[str], settings: FingerprintSettings) -> dict[str, pa.Array]:
     """Columns words, text_key, bands and signature of texts.
 
     Texts with fewer than `min_words` tokens have no text_key, bands or signature.
@@ -86,16 +86,17 @@ def sketches(texts: list[str], settings: MinHashSettings) -> dict[str, pa.Array]
         tokens, offsets = token_hashes(chunk)
         words.append(np.diff(offsets))
         keys.append(sequence_hashes(tokens, offsets).view(np.int64))
-        signature = minhash.signatures(
-            *shingle_hashes(tokens, offsets, settings.shingle_words), slots, settings.seed
-        )
+        shingles = shingle_hashes(tokens, offsets, settings.shingle_words)
+        signature = minhash.signatures(*shingles, slots, settings.seed)
         bands.append(minhash.band_keys(signature, settings.bands))
         compact.append(minhash.compact(signature))
     counts = np.concatenate(words) if words else np.zeros(0, np.int64)
     short = counts < settings.min_words
     return {
         "words": pa.array(counts.astype(np.int32)),
-        "text_key": pa.array(np.concatenate(keys), mask=short) if words else pa.array([], pa.int64()),
+        "text_key": pa.array(np.concatenate(keys), mask=short)
+        if words
+        else pa.array([], pa.int64()),
         "bands": _rows(np.concatenate(bands), short) if words else pa.array([]),
         "signature": _bytes(np.concatenate(compact), short) if words else pa.array([], pa.binary()),
     }
@@ -120,7 +121,9 @@ def _rows(values: npt.NDArray[np.int64], short: npt.NDArray[np.bool_]) -> pa.Lis
 
 
 def _bytes(values: npt.NDArray[np.uint8], short: npt.NDArray[np.bool_]) -> pa.Array:
-    return pa.array([None if gone else row.tobytes() for row, gone in zip(values, short, strict=True)])
+    return pa.array(
+        [None if gone else row.tobytes() for row, gone in zip(values, short, strict=True)]
+    )
 
 
 def _keys(kind: str, values: pa.Array) -> pa.Array:

@@ -35,10 +35,10 @@ def signatures(hashes: Hashes, offsets: Offsets, slots: int, seed: int) -> Signa
     for number in range(2 * slots):
         places = _best_in_round(hashes, owners, slots, number, seed)
         place, value = (places >> HALF).astype(np.int64), (places & LOW).astype(np.uint32)
-        new = ~filled[place]
+        new = ~np.asarray(filled[place])
         signature[place[new]] = value[new]
         filled[place] = True
-        lacking = ~filled.reshape(documents, slots).all(axis=1)
+        lacking = np.asarray(~filled.reshape(documents, slots).all(axis=1))
         if not lacking.any():
             break
         left = lacking[owners]
@@ -92,7 +92,8 @@ def similarity(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.
     Unlike slots agree by chance once in 256, which the estimate takes off.
     """
     agreeing = (one == other).mean(axis=-1, dtype=np.float32)
-    return np.clip((agreeing * 256 - 1) / 255, 0, 1).astype(np.float32)
+    estimate: npt.NDArray[np.float32] = np.clip((agreeing * 256 - 1) / 255, 0, 1, dtype=np.float32)
+    return estimate
 
 
 def candidate_probability(jaccard: float, bands: int, rows: int) -> float:

@@ -73,7 +73,7 @@ def _letters() -> npt.NDArray[np.uint32]:
 @lru_cache(maxsize=1)
 def _powers() -> Hashes:
     """Weights of a token's characters by place; longer tokens use them again from the start."""
-    return np.cumprod(np.full(1024, TOKEN_STEP, np.uint64))
+    return np.multiply.accumulate(np.full(1024, TOKEN_STEP, np.uint64))
 
 
 def token_hashes(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
@@ -126,7 +126,8 @@ def sequence_hashes(tokens: Hashes, offsets: Offsets) -> Hashes:
     counts = np.diff(offsets)
     weights = np.arange(len(tokens), dtype=np.uint64)
     weights -= np.repeat(offsets[:-1], counts).astype(np.uint64)
-    sums = np.concatenate(([0], np.cumsum(tokens * mix(weights + TOKEN_STEP), dtype=np.uint64)))
+    sums = np.zeros(len(tokens) + 1, np.uint64)
+    np.cumsum(tokens * mix(weights + TOKEN_STEP), out=sums[1:])
     return mix(sums[offsets[1:]] - sums[offsets[:-1]] + counts.astype(np.uint64))
 
 
