@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyspark import TaskContext
@@ -19,8 +19,12 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.progress import say
+from jobs.tables import spark_schema
 from pipeline import storage
+from pipeline.clusters import Cluster, Dropped, Judge, Traits
 from pipeline.errors import UserError
+from pipeline.fingerprint import doc_id
+from pipeline.schema import CLUSTERS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 Batches = Iterator[pa.RecordBatch]
 EDGES = pa.schema([("node", pa.binary()), ("label", pa.binary())])
 REPORT = "name string, rows long, digest long"
+DECISIONS = pa.schema([("part", pa.int32()), *CLUSTERS])
 MAX_ROUNDS = 60  # far above the logarithm of any graph's size: reaching it is a defect
 
 
@@ -126,3 +131,41 @@ def _read(spark: SparkSession, paths: list[str]) -> DataFrame:
 
     rows = spark.sparkContext.parallelize([(path,) for path in paths], max(1, len(paths)))
     return spark.createDataFrame(rows, "path string").mapInArrow(work, "node binary, label binary")
+
+
+def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
+    """Go through each group in keep order; rows (DECISIONS) for the documents that go.
+
+    Members have `group`, `node`, `part`, `rank` and the columns of traits.
+    """
+    ordered = members.repartition("group").sortWithinPartitions("group", "rank")
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        current, cluster = None, Cluster(judge)
+        for batch in batches:
+            traits, nodes = Traits.of(batch, slots), batch["node"].to_pylist()
+            dropped: list[Dropped] = []
+            for start, stop, group in _runs(batch["group"].to_pylist()):
+                if group != current:
+                    current, cluster = group, Cluster(judge)
+                dropped += cluster.add(nodes[start:stop], traits.take(slice(start, stop)), start)
+            rows = pa.array([gone.row for gone in dropped], pa.int64())
+            columns = {
+                "part": batch["part"].take(rows),
+                "doc_id": [doc_id(nodes[gone.row]) for gone in dropped],
+                "reason": [gone.reason for gone in dropped],
+                "kept_id": [doc_id(gone.kept) for gone in dropped],
+                "similarity": [gone.similarity for gone in dropped],
+            }
+            yield pa.RecordBatch.from_pydict(columns, DECISIONS)
+
+    return ordered.mapInArrow(work, spark_schema(DECISIONS))
+
+
+def _runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
+    """Runs of equal values: start, stop, value."""
+    start = 0
+    for place in range(1, len(groups) + 1):
+        if place == len(groups) or groups[place] != groups[start]:
+            yield start, place, groups[start]
+            start = place

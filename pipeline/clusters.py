@@ -16,7 +16,6 @@ EXACT = {
     "payload_key": "duplicate.payload",
     "text_key": "duplicate.text",
 }
-NEAR = "duplicate.minhash"
 U32 = 2**32 - 1
 
 
@@ -65,43 +64,64 @@ class Traits:
         )
 
 
-def compare(
-    one: Traits, other: Traits, exact: Sequence[str], threshold: float | None
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Tell row by row why two documents are duplicates, and how similar their texts are.
+@dataclass(frozen=True)
+class Judge:
+    """What makes two documents duplicates."""
 
-    Returns the place of the reason in `exact`, len(exact) for a near-duplicate, -1 for none; and
-    the estimated Jaccard similarity, NaN where a text is missing. `one` may be a single row.
-    """
-    similar = minhash.similarity(one.signature, other.signature)
-    similar[~(one.signed & other.signed)] = np.nan
-    reason = np.full(len(similar), -1, np.int8)
-    if threshold is not None:
-        reason[similar >= threshold] = len(exact)
-    for place in reversed(range(len(exact))):
-        name = exact[place]
-        same = (one.keys[name] == other.keys[name]) & one.has[name] & other.has[name]
-        reason[same] = place
-    return reason, similar
+    exact: Sequence[str]  # names of the keys that suffice alone, in the order they are named
+    threshold: float | None  # least similarity of their texts; none: texts are not compared
+    near: str = "duplicate.minhash"
+
+    def compare(
+        self, one: Traits, other: Traits
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+        """Tell row by row why two documents are duplicates, and how similar their texts are.
+
+        Returns the place of the reason in `reasons`, -1 for none; and the estimated Jaccard
+        similarity, NaN where a text is missing. `one` may be a single row.
+        """
+        similar = minhash.similarity(one.signature, other.signature)
+        similar[~(one.signed & other.signed)] = np.nan
+        reason = np.full(len(similar), -1, np.int8)
+        if self.threshold is not None:
+            reason[similar >= self.threshold] = len(self.exact)
+        for place in reversed(range(len(self.exact))):
+            name = self.exact[place]
+            same = (one.keys[name] == other.keys[name]) & one.has[name] & other.has[name]
+            reason[same] = place
+        return reason, similar
+
+    @property
+    def reasons(self) -> list[str]:
+        """Reasons by place."""
+        return [*(EXACT[name] for name in self.exact), self.near]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A document that goes: its row, why, the node kept in its place, how similar they are."""
+
+    row: int
+    reason: str
+    kept: bytes
+    similarity: float | None
 
 
 @dataclass
 class Cluster:
-    """The documents of one connected component, fed in keep order."""
+    """The documents of one group, fed in keep order."""
 
-    exact: Sequence[str]
-    threshold: float | None
+    judge: Judge
     leaders: list[tuple[bytes, Traits]] = field(default_factory=list)
 
-    def add(
-        self, nodes: Sequence[bytes], traits: Traits
-    ) -> list[tuple[int, str, bytes, float | None]]:
-        """Decide on the next documents; returns (row, reason, kept node, similarity) of dropped.
+    def add(self, nodes: Sequence[bytes], traits: Traits, first_row: int = 0) -> list[Dropped]:
+        """Decide on the next documents; returns those that go.
 
         Each is compared with the kept ones in keep order and goes to the first it duplicates; so
         a dropped document is always a duplicate of the one it names, not of a duplicate of it.
         """
-        dropped: list[tuple[int, str, bytes, float | None]] = []
+        dropped: list[Dropped] = []
+        reason_names = self.judge.reasons
         rest = np.arange(len(nodes))
         number = 0
         while len(rest):
@@ -110,13 +130,10 @@ class Cluster:
                 rest = rest[1:]
             name, leader = self.leaders[number]
             number += 1
-            reasons, similar = compare(leader, traits.take(rest), self.exact, self.threshold)
+            reasons, similar = self.judge.compare(leader, traits.take(rest))
             for row in np.flatnonzero(reasons >= 0):
-                reason = self._reason(int(reasons[row]))
                 value = None if np.isnan(similar[row]) else float(similar[row])
-                dropped.append((int(rest[row]), reason, name, value))
+                why = reason_names[reasons[row]]
+                dropped.append(Dropped(first_row + int(rest[row]), why, name, value))
             rest = rest[reasons < 0]
         return dropped
-
-    def _reason(self, place: int) -> str:
-        return EXACT[self.exact[place]] if place < len(self.exact) else NEAR

@@ -96,12 +96,22 @@ FINGERPRINTS = pa.schema(
     ]
 )
 
-# Documents and nodes that deduplication drops; aligned by part, only dropped ones have a row.
+# Documents that repeat a better one; aligned by part, only they have a row.
+CLUSTERS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("reason", pa.string()),  # duplicate.url | duplicate.payload | duplicate.text | ...minhash
+        ("kept_id", pa.string()),  # the document kept in its place
+        ("similarity", pa.float32()),  # estimated Jaccard of the texts; null: one has no text
+    ]
+)
+
+# All that deduplication drops, documents and nodes; aligned by part, only those have a row.
 DUPLICATES = pa.schema(
     [
         ("doc_id", pa.string()),
-        ("reason", pa.string()),  # duplicate.url | duplicate.minhash | null: only nodes dropped
-        ("kept_id", pa.string()),  # the document kept in its place
+        ("reason", pa.string()),  # as in clusters | duplicate.image_set | null: only nodes dropped
+        ("kept_id", pa.string()),
         ("similarity", pa.float32()),
         ("dropped", pa.list_(NODE_VERDICT)),
     ]
