@@ -69,3 +69,22 @@ def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
     path.write_text("input: [\noutput: }")
     with pytest.raises(ConfigError, match="line 2"):
         config.load(str(path))
+
+
+def test_a_config_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
+    own = {
+        "base": "default",
+        "input": ["crawl"],
+        "fetch": {"enabled": False},
+        "rules": {"document": {"words": {"min": 1}}},
+    }
+    loaded = config.load(write(tmp_path, own))
+    assert not loaded.fetch.enabled
+    assert loaded.fetch.user_agent == GOOD["fetch"]["user_agent"]
+    assert list(loaded.rules.document) == ["words"]
+    assert not loaded.rules.text_node
+
+
+def test_a_config_based_on_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="based on this config itself"):
+        config.load(write(tmp_path, {"base": str(tmp_path / "run.yaml")}))
