@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage
-from pipeline import fingerprint, storage
-from pipeline.clusters import EXACT, Cluster, Traits, keep_rank
+from pipeline import storage
+from pipeline.clusters import EXACT, Traits, keep_rank
 from pipeline.manifest import Count, PartFile
 from pipeline.schema import CLUSTERS
 from pipeline.settings.deduplicate import DeduplicateSettings
@@ -101,9 +101,7 @@ def _read_records(keep: Sequence[str]) -> Callable[[int, str], Batches]:
     return read
 
 
-def verify(
-    candidates: DataFrame, records: DataFrame, judge: Judge, slots: int
-) -> DataFrame:
+def verify(candidates: DataFrame, records: DataFrame, judge: Judge, slots: int) -> DataFrame:
     """Keep the links (node, label) whose ends are duplicates by their own keys and signatures."""
     traits = records.select("node", *(name for name, _ in TRAITS))
     others = traits.select(*(F.col(name).alias(f"{name}_other") for name in traits.columns))

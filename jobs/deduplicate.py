@@ -12,12 +12,12 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs import graph, tables
-from jobs.job import Result, Run, Stage, part_name, write_part
+from jobs.job import Result, Run, part_name
 from pipeline import repeats, storage
 from pipeline.clusters import Judge, keep_rank
-from pipeline.manifest import Count, PartFile
+from pipeline.manifest import PartFile
 from pipeline.repeats import COUNTED, REPEATED, Repeated, Rule
-from pipeline.schema import CLUSTERS, DUPLICATES, FINGERPRINTS
+from pipeline.schema import CLUSTERS
 from pipeline.settings.deduplicate import DeduplicateSettings
 
 Batches = Iterator[pa.RecordBatch]
