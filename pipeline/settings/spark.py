@@ -18,6 +18,9 @@ class SparkSettings(Section):
     partitions: int | None = Field(
         default=None, gt=0, description="tasks a stage; none: by the input's size"
     )
+    part_bytes: int = Field(
+        default=256_000_000, gt=0, description="archive bytes a task reads, without `partitions`"
+    )
     options: dict[str, str] = Field(default={}, description="Spark's own keys, for every stage")
     stages: dict[str, dict[str, str]] = Field(
         default={}, description="Spark's own keys for one stage: stage -> key -> value"
