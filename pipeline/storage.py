@@ -17,6 +17,7 @@ from pyarrow import fs
 
 from pipeline.filesystem import is_local, resolve
 
+UNFINISHED = ".tmp"  # ending of a local file that is being written
 UPLOAD_BYTES = 16 << 20  # read at once while a finished file goes up
 
 
@@ -54,6 +55,14 @@ def list_files(folder: str, recursive: bool = True) -> list[str]:
     return sorted(join(folder, name[len(path.rstrip("/")) + 1 :]) for name in found)
 
 
+def list_folders(folder: str) -> list[str]:
+    """Folders right under a folder, sorted, in the form `folder` has."""
+    filesystem, path = resolve(folder)
+    found = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    folders = (info.base_name for info in found if info.type == fs.FileType.Directory)
+    return sorted(join(folder, name) for name in folders)
+
+
 def open_input(url: str) -> Any:
     """Open a file for random reads: `.read(n)`, `.seek(pos)`, `.size()`."""
     filesystem, path = resolve(url)
@@ -82,7 +91,7 @@ def new_file(url: str) -> Iterator[BinaryIO]:
     filesystem, path = resolve(url)
     if is_local(filesystem):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        waiting = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+        waiting = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
         try:
             with open(waiting, "wb") as local:
                 yield local
@@ -100,7 +109,7 @@ def new_file(url: str) -> Iterator[BinaryIO]:
 def _upload(source: BinaryIO, filesystem: fs.FileSystem, path: str) -> None:
     """Copy an open file to a store; HDFS, which shows files while they grow, gets a rename."""
     renames = filesystem.type_name == "hdfs"
-    target = f"{path}.{uuid.uuid4().hex[:8]}.tmp" if renames else path
+    target = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}" if renames else path
     try:
         with filesystem.open_output_stream(target) as stream:
             shutil.copyfileobj(source, stream, UPLOAD_BYTES)
@@ -197,6 +206,12 @@ def _even_batches(
         yield pa.concat_batches(pending)
 
 
+def delete_file(url: str) -> None:
+    """Remove a file. Raises FileNotFoundError."""
+    filesystem, path = resolve(url)
+    filesystem.delete_file(path)
+
+
 def delete_folder(url: str) -> None:
     """Remove a folder and all in it; nothing happens when it is absent."""
     filesystem, path = resolve(url)
@@ -204,6 +219,6 @@ def delete_folder(url: str) -> None:
         return
     if filesystem.type_name == "gcs":  # whose folders are names only; its delete_dir wants a marker
         for file in list_files(url):
-            filesystem.delete_file(resolve(file)[1])
+            delete_file(file)
     else:
         filesystem.delete_dir(path)
