@@ -12,6 +12,8 @@ import re
 
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
+from pipeline.http_message import media_type
+
 PRESCAN = 1024  # bytes, HTML Standard 13.2.3.2
 LATE_PRESCAN = 65_536  # metas below a long comment or script are common, so look further
 
@@ -20,7 +22,6 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16be"),
     (codecs.BOM_UTF16_LE, "utf-16le"),
 )
-_HEADER = re.compile(r"charset\s*=\s*[\"']?\s*([^\"'\s;,]+)", re.IGNORECASE)
 _META = re.compile(rb"<meta[\s/][^>]*?charset\s*=\s*[\"']?\s*([^\"'\s;>/]+)", re.IGNORECASE)
 _XML = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']+)[\"']", re.IGNORECASE)
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
@@ -68,8 +69,8 @@ def _fits(payload: bytes, name: str) -> bool:
 
 
 def _from_header(content_type: str | None) -> str | None:
-    found = _HEADER.search(content_type or "")
-    return whatwg_label(found[1]) if found else None
+    label = media_type(content_type)[1]
+    return whatwg_label(label) if label else None
 
 
 def _from_page(payload: bytes) -> str | None:
