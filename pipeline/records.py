@@ -20,8 +20,9 @@ Form = re.Pattern[bytes]
 
 SCAN = 16 << 20  # bytes searched for a first record before a file is given up
 JOIN = 64 << 20  # bytes of a record that is cut into several members
+TRUNCATED = "record.truncated"
 MEMBER = 4 << 30  # decompressed bytes of one member: whole archives are one member at times
-_WARC_TAIL = re.compile(rb"\r?\n\r?\n|[\r\n]{0,3}\Z|WARC/[01]|\0")
+_WARC_TAIL = re.compile(rb"\r?\n\r?\n|[\r\n]{0,3}(?:\Z|WARC/[01]|\0)")
 _ARC_TAIL = re.compile(rb"\r?\n|\Z")
 
 
@@ -104,14 +105,11 @@ def _plain(window: Window, position: int, end: int, form: Form) -> Iterator[Reco
             yield Record(position, behind - position, head, window, position + head.size)
         else:
             behind = _next(window, position + (head.size if head else 1), form)
-            yield Loss(position, behind - position, _blame(head, stop, window.size))
+            reason = "record.length" if head else "record.no-head"
+            if stop > window.size and behind == window.size:
+                reason = TRUNCATED
+            yield Loss(position, behind - position, reason)
         position = behind
-
-
-def _blame(head: Head | None, stop: int, size: int) -> str:
-    if head is None:
-        return "record.no-head"
-    return "record.truncated" if stop > size else "record.length"
 
 
 def _compressed(window: Window, position: int, end: int) -> Iterator[Record | Loss]:
@@ -126,7 +124,7 @@ def _compressed(window: Window, position: int, end: int) -> Iterator[Record | Lo
             member.length = position - member.offset
         if cut is not None:
             if member.broken or _begins_inside(member):
-                yield Loss(cut.offset, cut.length, "record.truncated")
+                yield Loss(cut.offset, cut.length, TRUNCATED)
             else:
                 member = _join(cut, member)
             cut = None
@@ -136,7 +134,7 @@ def _compressed(window: Window, position: int, end: int) -> Iterator[Record | Lo
             else:
                 yield item
     if cut is not None:
-        yield Loss(cut.offset, cut.length, "record.truncated")
+        yield Loss(cut.offset, cut.length, TRUNCATED)
 
 
 def _inside(member: Member) -> Iterator[Record | Loss | Member]:
@@ -151,7 +149,7 @@ def _inside(member: Member) -> Iterator[Record | Loss | Member]:
             last = None
         if isinstance(item, Loss):
             rest = content.size - item.offset
-            if item.reason == "record.truncated" and not member.broken and rest < JOIN:
+            if item.reason == TRUNCATED and not member.broken and rest < JOIN:
                 yield Member(member.offset, member.length, Bytes(content.take(item.offset, rest)))
             elif not member.broken:
                 yield Loss(member.offset, member.length, item.reason)
