@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pipeline.framing import Loss, Record, read_records
 from pipeline.http_message import Message, is_html, may_be_html, media_type, parse_response
 from pipeline.payload import PayloadError, decode_body
 from pipeline.record_head import Head
-from pipeline.records import Loss, Record, read_records
 from pipeline.source import Bytes, Source, Window, open_source
 
 __all__ = ["Capture", "Loss", "read_capture_at", "read_captures"]

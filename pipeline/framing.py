@@ -44,6 +44,7 @@ class Record:
     head: Head
     window: Window  # holds the block, decompressed
     at: int  # position of the block in `window`
+    cut: bool = False  # the archive ends before the record does; `head.length` is what is there
 
 
 def read_records(window: Window, start: int, end: int) -> Iterator[Record | Loss]:
@@ -100,15 +101,18 @@ def _plain(window: Window, position: int, end: int, form: Form) -> Iterator[Reco
             return  # what does not begin a record is ours still: the next stretch won't see it
         head = parse_head(window, position)
         stop = position + head.size + head.length if head else position
+        block = position + head.size if head else position
         if head is not None and _ends(window, stop, form):
             behind = window.skip_padding(stop)
-            yield Record(position, behind - position, head, window, position + head.size)
+            yield Record(position, behind - position, head, window, block)
         else:
-            behind = _next(window, position + (head.size if head else 1), form)
-            reason = "record.length" if head else "record.no-head"
-            if stop > window.size and behind == window.size:
-                reason = TRUNCATED
-            yield Loss(position, behind - position, reason)
+            behind = _next(window, max(block, position + 1), form)
+            if head is not None and stop > window.size == behind:
+                head.length = window.size - block
+                yield Record(position, behind - position, head, window, block, cut=True)
+            else:
+                reason = "record.length" if head else "record.no-head"
+                yield Loss(position, behind - position, reason)
         position = behind
 
 
@@ -148,13 +152,14 @@ def _inside(member: Member) -> Iterator[Record | Loss | Member]:
             yield last
             last = None
         if isinstance(item, Loss):
-            rest = content.size - item.offset
-            if item.reason == TRUNCATED and not member.broken and rest < JOIN:
-                yield Member(member.offset, member.length, Bytes(content.take(item.offset, rest)))
-            elif not member.broken:
+            if not member.broken:
                 yield Loss(member.offset, member.length, item.reason)
-        else:
+        elif not item.cut:
             last = Record(member.offset, member.length, item.head, content, item.at)
+        elif not member.broken:
+            start = item.at - item.head.size
+            rest = Bytes(content.take(start, min(content.size - start, JOIN)))
+            yield Member(member.offset, member.length, rest)
     if member.broken:  # its last record is not whole, or no checksum vouches for it
         yield Loss(member.offset, member.length, member.broken)
     elif last is not None:
