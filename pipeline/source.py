@@ -8,7 +8,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipeline import storage
+from pipeline.remote import open_remote
+from pipeline.settings.archives import ArchiveSettings
 
+REMOTE = ("http://", "https://", "s3://", "s3a://", "s3n://")
+DEFAULT = ArchiveSettings()
 PADDING = b"\0\r\n"
 HELD_CHUNKS = 3
 
@@ -76,8 +80,10 @@ class Spool:
         return self._file.read(length)
 
 
-def open_source(url: str) -> Source:
+def open_source(url: str, settings: ArchiveSettings = DEFAULT) -> Source:
     """Open an archive for range reads. Raises OSError."""
+    if url.startswith(REMOTE):
+        return open_remote(url, settings)
     return StoredFile(url)
 
 

@@ -12,7 +12,8 @@ from pipeline.framing import Loss, Record, read_records
 from pipeline.http_message import Message, is_html, may_be_html, media_type, parse_response
 from pipeline.payload import PayloadError, decode_body
 from pipeline.record_head import Head
-from pipeline.source import Bytes, Source, Window, open_source
+from pipeline.settings.archives import ArchiveSettings
+from pipeline.source import DEFAULT, Bytes, Source, Window, open_source
 
 __all__ = ["Capture", "Loss", "read_capture_at", "read_captures"]
 
@@ -39,7 +40,11 @@ class Capture:
 
 
 def read_captures(
-    url: str, start: int = 0, end: int | None = None, max_bytes: int = MAX_BYTES
+    url: str,
+    start: int = 0,
+    end: int | None = None,
+    max_bytes: int = MAX_BYTES,
+    access: ArchiveSettings = DEFAULT,
 ) -> Iterator[Capture | Loss]:
     """Yield the captures whose first byte lies in [start, end), and the stretches lost.
 
@@ -47,13 +52,19 @@ def read_captures(
     capture once. Bodies over `max_bytes` come as a reason. Raises OSError when the archive can't
     be opened or read.
     """
-    source = open_source(url)
+    source = open_source(url, access)
     yield from _captures(source, start, source.size if end is None else end, max_bytes)
 
 
-def read_capture_at(url: str, offset: int, length: int, max_bytes: int = MAX_BYTES) -> Capture:
+def read_capture_at(
+    url: str,
+    offset: int,
+    length: int,
+    max_bytes: int = MAX_BYTES,
+    access: ArchiveSettings = DEFAULT,
+) -> Capture:
     """Read the one capture at a byte range. Raises OSError, ValueError when there is none."""
-    data = open_source(url).read_at(offset, length)
+    data = open_source(url, access).read_at(offset, length)
     for found in _captures(Bytes(data, url, offset), offset, offset + length, max_bytes):
         if isinstance(found, Capture):
             return found
