@@ -11,7 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from filters import characters, gopher, image, paragraphs, repetition, text, wordlists, words
+from filters import (
+    c4,
+    characters,
+    gopher,
+    image,
+    paragraphs,
+    pii,
+    repetition,
+    text,
+    wordlists,
+    words,
+)
 from filters.paragraphs import Paragraphs
 from pipeline import language, schema
 from pipeline.settings.signals import SignalSettings
@@ -43,6 +54,7 @@ def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBa
         **text.words(laid_out, found),
         **text.lines(laid_out, settings.short_line, settings.bullets),
         **wordlists.counts(laid_out, found, languages, settings),
+        **pii.counts(laid_out),
         "duplicate": text.duplicates(laid_out),
     }
     totals = np.maximum(counts["chars"] - repetition.CHARACTERS + 1, 0)
@@ -64,6 +76,7 @@ def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBa
             "repeats": repetition.to_arrow(profiles, documents.num_rows),
             **_node_kinds(documents),
             **gopher.signals(laid_out, found),
+            **c4.signals(laid_out, found, tables),
         },
     )
 

@@ -60,4 +60,7 @@ class SignalSettings(Section):
         pattern="^(substring|word)$",
         description="substring: anywhere in the URL (OBELICS); word: between other than letters",
     )
+    common_words: str = Field(
+        pattern="^(small|large|best)$", description="wordfreq's list of common words"
+    )
     spam_words: dict[str, list[str]] = Field(description="language -> words of page furniture")
