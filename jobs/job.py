@@ -108,6 +108,13 @@ class Run:
             for number in sorted(tables[names[0]])
         ]
 
+    def partitions(self, size: int) -> int:
+        """Tasks for an input of `size` bytes: the settings' number, or by size and cores."""
+        settings = self.config.spark
+        if settings.partitions:
+            return settings.partitions
+        return max(self.spark.sparkContext.defaultParallelism, -(-size // settings.part_bytes))
+
     def map(self, tasks: Sequence[Task], work: Callable[[Task], Result], label: str = "") -> Result:
         """Run `work` on every task in Spark and add up the results in task order."""
         total = Result()

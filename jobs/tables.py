@@ -54,18 +54,19 @@ def write_by_part(
     schema: pa.Schema,
     order: str | None = None,
     name: Callable[[int], str] = part_name,
+    transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
 ) -> list[PartFile]:
     """Write a frame with a column `part`, one file a part, rows ordered by `order`.
 
     Without `order` rows are ordered by the schema's first column. Rows of one part meet in one
-    task; only parts that have rows get a file.
+    task, which writes what `transform` makes of them; only parts that have rows get a file.
     """
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for part, mine in _runs(batches):
             path = storage.join(folder, name(part))
             with storage.ParquetWriter(path, schema) as writer:
-                for batch in mine:
+                for batch in transform(part, mine):
                     writer.write(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
             yield pa.RecordBatch.from_pydict(
                 {

@@ -9,6 +9,7 @@ from typing import Any
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
 
 from pipeline import config
+from pipeline.charset import decode_html
 from pipeline.document import Document
 from pipeline.dom import compile_plan
 from pipeline.nodes import build_nodes
@@ -97,15 +98,15 @@ def extract_page(
         return engine.extract(payload, url, headers)
     if len(payload) > engine.settings.limits.page_bytes:
         return Document(url=url, reason="extract.page_bytes")
-    html, charset = decode_html(payload, headers or {})
+    html, charset = decode_html(payload, _content_type(headers or {}))
     document = engine.extract(html, url, headers)
     document.charset = charset
     return document
 
 
-def decode_html(payload: bytes, headers: Mapping[str, str]) -> tuple[str, str]:
-    """Decode as UTF-8, or else as windows-1252."""
-    try:
-        return payload.decode("utf-8-sig"), "utf-8"
-    except UnicodeDecodeError:
-        return payload.decode("windows-1252", "replace"), "windows-1252"
+def _content_type(headers: Mapping[str, str]) -> str | None:
+    """The Content-Type, whatever the case its name is written in."""
+    for name, value in headers.items():
+        if name.lower() == "content-type":
+            return value
+    return None

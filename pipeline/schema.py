@@ -172,12 +172,42 @@ VERDICTS = pa.schema(
     ]
 )
 
-# Documents and nodes that deduplication drops; aligned by part, only dropped ones have a row.
+NODE_KEY = pa.struct([("index", pa.int32()), ("key", pa.int64())])
+
+# One row a document that verdicts keep, aligned by part: what deduplication compares.
+FINGERPRINTS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("node", pa.binary()),  # 20 bytes: capture second and doc_id, so that older sorts first
+        ("words", pa.int32()),  # tokens of the kept text nodes
+        ("images", pa.int32()),  # kept image nodes
+        ("host_key", pa.int64()),
+        ("url_key", pa.int64()),
+        ("payload_key", pa.int64()),
+        ("text_key", pa.int64()),  # of the normalised text; null for texts that are too short
+        ("bands", pa.list_(pa.int64())),  # MinHash band keys
+        ("signature", pa.binary()),  # 8 bits a slot
+        ("text_nodes", pa.list_(NODE_KEY)),
+        ("image_nodes", pa.list_(NODE_KEY)),
+    ]
+)
+
+# Documents that repeat a better one; aligned by part, only they have a row.
+CLUSTERS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("reason", pa.string()),  # duplicate.url | duplicate.payload | duplicate.text | ...minhash
+        ("kept_id", pa.string()),  # the document kept in its place
+        ("similarity", pa.float32()),  # estimated Jaccard of the texts; null: one has no text
+    ]
+)
+
+# All that deduplication drops, documents and nodes; aligned by part, only those have a row.
 DUPLICATES = pa.schema(
     [
         ("doc_id", pa.string()),
-        ("reason", pa.string()),  # duplicate.url | duplicate.minhash | null: only nodes dropped
-        ("kept_id", pa.string()),  # the document kept in its place
+        ("reason", pa.string()),  # as in clusters | duplicate.image_set | null: only nodes dropped
+        ("kept_id", pa.string()),
         ("similarity", pa.float32()),
         ("dropped", pa.list_(NODE_VERDICT)),
     ]
@@ -187,17 +217,43 @@ DUPLICATES = pa.schema(
 IMAGES = pa.schema(
     [
         ("url", pa.string()),
+        ("final_url", pa.string()),  # after redirects
         ("host", pa.string()),
-        ("reason", pa.string()),  # null: fetched and decoded
+        ("reason", pa.string()),  # null: kept; consent.* http.* host.* address.* url.* picture.*
         ("detail", pa.string()),
-        ("status", pa.int32()),
+        ("status", pa.int32()),  # HTTP
+        ("content_type", pa.string()),  # as declared
+        ("source", pa.string()),  # network | archive
+        ("requests", pa.int32()),  # made for this image
+        ("fetched_at", pa.string()),  # ISO 8601 UTC
+        ("sha256", pa.string()),  # of the bytes as they came; key of `image_bytes`
+        ("num_bytes", pa.int64()),
+        ("format", pa.string()),  # by content, lower case
+        ("mode", pa.string()),  # Pillow's
+        ("width", pa.int32()),  # pixels, EXIF orientation applied
+        ("height", pa.int32()),
+        ("aspect", pa.float64()),  # width / height
+        ("orientation", pa.int32()),  # EXIF, 1..8
+        ("animated", pa.bool_()),
+        ("phash", pa.string()),  # 64 bits, 16 hex digits
+        ("blur", pa.float64()),  # variance of the Laplacian of grey levels; low: blurred
+        ("entropy", pa.float64()),  # bits of the grey histogram, 0..8
+        ("flatness", pa.float64()),  # share of the commonest grey level, 0..1
+        ("nsfw", pa.float64()),  # 0..1, null without a model
+        ("embedding", pa.list_(pa.float32())),
+    ]
+)
+
+# What redeciding and shipping need of an image, brought to the part that shows it.
+IMAGE_USES = pa.schema(
+    [
+        ("key", pa.binary()),  # of the URL
+        ("reason", pa.string()),
         ("sha256", pa.string()),
-        ("phash", pa.uint64()),
         ("format", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("num_bytes", pa.int64()),
-        ("fetched_at", pa.string()),
     ]
 )
 

@@ -153,6 +153,39 @@ def iter_parquet(
         yield from pq.ParquetFile(stream).iter_batches(batch_size=batch_rows, columns=columns)
 
 
+def iter_aligned(
+    urls: list[str], columns: list[list[str] | None], batch_rows: int = 1_000
+) -> Iterable[tuple[pa.RecordBatch, ...]]:
+    """Read files whose rows stand side by side, in steps of equal rows.
+
+    Raises ValueError when the files' rows differ in number.
+    """
+    files = [pq.ParquetFile(open_input(url)) for url in urls]
+    if len({file.metadata.num_rows for file in files}) > 1:
+        raise ValueError(f"parts are not aligned: {urls} differ in their number of rows")
+    readers = [
+        _even_batches(file, names, batch_rows) for file, names in zip(files, columns, strict=True)
+    ]
+    yield from zip(*readers, strict=True)
+
+
+def _even_batches(
+    file: pq.ParquetFile, columns: list[str] | None, batch_rows: int
+) -> Iterable[pa.RecordBatch]:
+    """Batches of exactly `batch_rows` rows but for the last, whatever the row groups."""
+    pending: list[pa.RecordBatch] = []
+    waiting = 0
+    for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
+        pending.append(batch)
+        waiting += batch.num_rows
+        while waiting >= batch_rows:
+            whole = pa.concat_batches(pending)
+            yield whole.slice(0, batch_rows)
+            pending, waiting = [whole.slice(batch_rows)], waiting - batch_rows
+    if waiting:
+        yield pa.concat_batches(pending)
+
+
 def delete_folder(url: str) -> None:
     """Remove a folder and all in it; nothing happens when it is absent."""
     filesystem, path = resolve(url)
