@@ -26,7 +26,7 @@ from filters import (
     words,
 )
 from filters.paragraphs import Paragraphs
-from pipeline import language, schema
+from pipeline import language, signal_schema
 from pipeline.settings.signals import SignalSettings
 
 Columns = dict[str, NDArray[Any]]
@@ -88,11 +88,11 @@ def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBa
 
 def _assemble(documents: pa.RecordBatch, columns: Mapping[str, Any]) -> pa.RecordBatch:
     arrays = []
-    for field in schema.SIGNALS:
+    for field in signal_schema.SIGNALS:
         column = columns.get(field.name)
         array = pa.nulls(documents.num_rows) if column is None else pa.array(column)
         arrays.append(array.cast(field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema.SIGNALS)
+    return pa.RecordBatch.from_arrays(arrays, schema=signal_schema.SIGNALS)
 
 
 def _pages(laid_out: Paragraphs, first: NDArray[np.int64]) -> list[str]:
@@ -126,13 +126,13 @@ def _paragraph_column(
         "content_score": flat.field("content_score").take(rows),
     }
     arrays = []
-    for field in schema.PARAGRAPH_SIGNALS:
+    for field in signal_schema.PARAGRAPH_SIGNALS:
         column = known.get(field.name)
         if column is None:
             arrays.append(pa.nulls(len(laid_out), field.type))
         else:
             arrays.append(pa.array(column, from_pandas=True).cast(field.type))
-    entries = pa.StructArray.from_arrays(arrays, fields=list(schema.PARAGRAPH_SIGNALS))
+    entries = pa.StructArray.from_arrays(arrays, fields=list(signal_schema.PARAGRAPH_SIGNALS))
     return pa.ListArray.from_arrays(first.astype(np.int32), entries)
 
 
