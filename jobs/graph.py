@@ -143,7 +143,7 @@ def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         current, cluster = None, Cluster(judge)
         for batch in batches:
-            traits, nodes = Traits.of(batch, slots), batch["node"].to_pylist()
+            traits, nodes = Traits.of(batch, judge.exact, slots), batch["node"].to_pylist()
             dropped: list[Dropped] = []
             for start, stop, group in _runs(batch["group"].to_pylist()):
                 if group != current:
