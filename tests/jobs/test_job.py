@@ -15,8 +15,7 @@ SCHEMA = pa.schema([("n", pa.int64())])
 
 
 def run_in(folder: Path, **changes: object) -> Run:
-    data = yaml.safe_load((config.CONFIGS / "default.yaml").read_text())
-    data |= {"input": ["x"], "output": str(folder / "run"), **changes}
+    data = {"base": "default", "input": ["x"], "output": str(folder / "run"), **changes}
     path = folder / "c.yaml"
     path.write_text(yaml.safe_dump(data))
     return Run(config.load(str(path)))
