@@ -24,7 +24,7 @@ START_SECONDS = 120
 
 @dataclass
 class Cluster:
-    """A master at 127.0.0.1 and workers at 127.0.0.2, 127.0.0.3 ...: hosts of their own to Spark."""
+    """A master at 127.0.0.1 and workers at 127.0.0.2, 127.0.0.3 ...: own hosts to Spark."""
 
     folder: Path
     cores: int = 1
