@@ -54,6 +54,7 @@ class Run:
         self.stage = ""
         self._folders: dict[str, str] = {}
         self._waves = ""  # folder of the present stage's finished waves
+        self._maps = 0  # calls of `map` in the present stage
         self._spark: SparkSession | None = None
 
     @property
@@ -107,7 +108,8 @@ class Run:
         if not tasks:
             return Result()
         settings, label = self.config.spark, label or self.stage
-        cut = waves.cut(tasks, settings.wave_tasks, self._waves, label)
+        self._maps += 1
+        cut = waves.cut(tasks, settings.wave_tasks, storage.join(self._waves, f"{self._maps}"))
         return waves.Waves(self.spark.sparkContext, settings, label, self._log).run(cut, work)
 
     def execute(self, stage: Stage, force: bool = False) -> Manifest:
@@ -147,6 +149,7 @@ class Run:
     def _prepare(self, stage: Stage, identity: str, force: bool) -> None:
         """Choose where files go: a folder of this identity, or for a product the table's own."""
         self._waves = storage.join(self.config.output, "waves", stage.name, identity)
+        self._maps = 0
         if force:
             storage.delete_folder(self._waves)
         for name in stage.writes:
@@ -203,7 +206,8 @@ class Run:
         """Remove what is not of the committed work: older tables, and what killed runs left."""
         folder = self.table(table)
         for other in storage.list_folders(folder):
-            if other != storage.join(folder, identity):
+            name = other.rsplit("/", 1)[-1]
+            if name != identity and manifest.is_id(name):
                 storage.delete_folder(other)
         for file in storage.list_files(storage.join(folder, identity)):
             if file.endswith(storage.UNFINISHED):

@@ -55,11 +55,10 @@ class Wave:
         storage.write_bytes(self.path, data)
 
 
-def cut(tasks: Sequence[Task], size: int, folder: str, label: str) -> list[Wave]:
+def cut(tasks: Sequence[Task], size: int, folder: str) -> list[Wave]:
     """Cut tasks into waves of `size`, whose results lie in `folder`."""
-    name = label.replace(": ", "-").replace(" ", "_")
     return [
-        Wave(number, tasks[start : start + size], storage.join(folder, f"{name}-{number:05d}.json"))
+        Wave(number, tasks[start : start + size], storage.join(folder, f"{number:05d}.json"))
         for number, start in enumerate(range(0, len(tasks), size), 1)
     ]
 

@@ -39,7 +39,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
 
 def find(path: str) -> Source:
     """Return where a config is; a bare name means one shipped with the project."""
-    if storage.exists(path):
+    if storage.exists(path) and not storage.is_folder(path):
         return path
     shipped = CONFIGS / f"{path}.yaml"
     if "/" not in path and shipped.is_file():

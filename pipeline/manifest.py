@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
@@ -121,6 +122,11 @@ def stage_id(stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -
     """Name a piece of work: equal stage, code, config and inputs give an equal id."""
     key = json.dumps([stage, code_version(), config, inputs], sort_keys=True, default=str)
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+def is_id(name: str) -> bool:
+    """Tell whether a folder's name is a stage's id."""
+    return bool(re.fullmatch("[0-9a-f]{16}", name))
 
 
 @lru_cache(maxsize=1)

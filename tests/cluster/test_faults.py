@@ -93,11 +93,11 @@ def test_a_driver_killed_and_started_again_repeats_no_finished_wave(
     waves = "spark.wave_tasks=2"
     driver = start(cluster, tmp_path, waves, seconds=1)
     kept = tmp_path / "run" / "waves" / "tiny"
-    wait_for(lambda: list(kept.glob("*/tiny-00001.json")))
+    wait_for(lambda: list(kept.glob("*/1/00001.json")))
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
     assert manifest.read(f"{tmp_path}/run/numbers") is None
-    finished = 2 * len(list(kept.glob("*/tiny-*.json")))
+    finished = 2 * len(list(kept.glob("*/1/*.json")))
     again = start(cluster, tmp_path, waves, seconds=1)
     assert again.wait(300) == 0, (tmp_path / "driver.log").read_text()[-3000:]
     check(tmp_path)

@@ -81,8 +81,8 @@ def test_a_stage_gives_up_after_so_many_failed_waves(spark: SparkSession, tmp_pa
 
 
 def test_a_kept_wave_of_other_tasks_is_of_no_use(tmp_path: Path) -> None:
-    first, _ = cut(["a", "b"], 1, str(tmp_path), "x: y")
-    other, _ = cut(["c", "b"], 1, str(tmp_path), "x: y")
+    first, _ = cut(["a", "b"], 1, str(tmp_path))
+    other, _ = cut(["c", "b"], 1, str(tmp_path))
     result = Result({"t": [PartFile(part=0, name="p", rows=1, bytes=2)]}, {"d": Count()}, {"m": 1})
     first.keep(result)
     assert first.kept() == result
