@@ -30,7 +30,7 @@ def chunked(data: bytes, size: int = 700) -> bytes:
 CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
-    "br": brotli.compress,
+    "br": lambda data: brotli.compress(data, quality=4),
     "zstd": zstandard.compress,
     "identity": bytes,
 }
@@ -68,7 +68,7 @@ def test_lies_about_codings_do_no_harm(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
 def test_of_a_body_that_breaks_off_the_beginning_is_kept(name: str) -> None:
-    words = b"".join(b"<p>%d</p>" % (n * n * 7919) for n in range(5_000))
+    words = b"".join(b"<p>%d</p>" % (n * n * 7919) for n in range(20_000))
     body = CODINGS[name](words)
     kept = decode(body[: len(body) * 2 // 3], name)
     assert len(kept) > 1_000
