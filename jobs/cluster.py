@@ -12,10 +12,9 @@ from pyspark.sql import functions as F
 
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage
-from pipeline import fingerprint, storage
-from pipeline.clusters import EXACT, Cluster, Traits, keep_rank
+from pipeline import storage
+from pipeline.clusters import CLUSTERS, EXACT, Judge, Traits, keep_rank
 from pipeline.manifest import Count, PartFile
-from pipeline.schema import CLUSTERS
 from pipeline.settings.deduplicate import DeduplicateSettings
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def run(run: Run) -> Result:
     keyed = tables.frame(run, tasks, _read_keys(exact, threshold is not None), KEYED)
     records = tables.frame(run, tasks, _read_records(settings.keep), RECORDS)
     candidates = graph.stars(keyed.select("node", F.explode("keys").alias("key")))
-    judge = Judge(exact, threshold)
+    judge = Judge(exact, threshold, settings.max_leaders)
     edges = verify(candidates, records, judge, slots)
     rounds = storage.join(run.target("clusters"), "components")
     labels, number = graph.components(run.spark, edges, rounds)
@@ -101,9 +100,7 @@ def _read_records(keep: Sequence[str]) -> Callable[[int, str], Batches]:
     return read
 
 
-def verify(
-    candidates: DataFrame, records: DataFrame, judge: Judge, slots: int
-) -> DataFrame:
+def verify(candidates: DataFrame, records: DataFrame, judge: Judge, slots: int) -> DataFrame:
     """Keep the links (node, label) whose ends are duplicates by their own keys and signatures."""
     traits = records.select("node", *(name for name, _ in TRAITS))
     others = traits.select(*(F.col(name).alias(f"{name}_other") for name in traits.columns))
@@ -111,7 +108,7 @@ def verify(
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
-            ends = Traits.of(batch, slots), Traits.of(batch, slots, "_other")
+            ends = (Traits.of(batch, judge.exact, slots, suffix) for suffix in ("", "_other"))
             reasons, _ = judge.compare(*ends)
             yield batch.select(["node", "label"]).filter(pa.array(reasons >= 0))
 

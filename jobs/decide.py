@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator
 
 import pyarrow as pa
-from filters.count import count_verdicts
-from filters.decide import decide_batch
 
+from filters import ledger
+from filters.decide import decide_batch
 from jobs import cli
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
@@ -28,7 +28,7 @@ def decide(run: Run) -> Result:
         def batches() -> Iterator[pa.RecordBatch]:
             for batch in storage.iter_parquet(part.paths["signals"], None, BATCH_DOCUMENTS):
                 verdicts = decide_batch(batch, rules)
-                add_counts(counts, count_verdicts(batch, verdicts))
+                add_counts(counts, ledger.count(batch, verdicts))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,15 +13,17 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs import graph, tables
-from jobs.job import Result, Run, Stage, part_name, write_part
+from jobs.job import Result, Run, Stage, write_part
 from pipeline import repeats, storage
-from pipeline.clusters import Judge, keep_rank
-from pipeline.manifest import Count, PartFile
+from pipeline.clusters import CLUSTERS, Judge, keep_rank
+from pipeline.manifest import Count, Counts, PartFile
 from pipeline.repeats import COUNTED, REPEATED, Repeated, Rule
-from pipeline.schema import CLUSTERS, DUPLICATES, FINGERPRINTS
+from pipeline.schema import DUPLICATES
 from pipeline.settings.deduplicate import DeduplicateSettings
 
 Batches = Iterator[pa.RecordBatch]
+Task = tuple[int, str]  # a part, and its files one a line: fingerprints, clusters, repeated, sets
+BATCH_ROWS = 10_000
 SETS = pa.schema(
     [
         ("group", pa.int64()),
@@ -30,33 +33,35 @@ SETS = pa.schema(
         ("signature", pa.binary()),
     ]
 )
-PAIRS = "images", "text_nodes"
 
 
 def run(run: Run) -> Result:
     """Count repeats over the documents that clusters leave, then image sets, then write."""
-    settings, slots = run.config.deduplicate, run.config.fingerprint.slots
-    target = run.target("duplicates")
-    parts = sorted(run.paths("fingerprints").items())
+    settings, target = run.config.deduplicate, run.target("duplicates")
     clusters = run.paths("clusters")
-    tasks = [(part, f"{path}\n{clusters.get(part, '')}") for part, path in parts]
-    chosen = repeats.rules(settings)
-    repeated = storage.join(target, "repeated")
-    find_repeated(run, tasks, chosen, repeated)
-    tasks = [(part, f"{text}\n{_if_there(repeated, part)}") for part, text in tasks]
-    sets = storage.join(target, "sets")
+    tasks = [
+        (part, "\n".join([path, clusters.get(part, "")]))
+        for part, path in sorted(run.paths("fingerprints").items())
+    ]
+    repeated, sets = storage.join(target, "repeated"), storage.join(target, "sets")
+    tasks = _also(tasks, repeated, find_repeated(run, tasks, repeats.rules(settings), repeated))
+    files: list[PartFile] = []
     if settings.image_sets.enabled:
-        find_image_sets(run, tasks, settings, slots, sets)
-    work = partial(_write, target=target, chosen=chosen)
-    result = run.map([(part, f"{text}\n{_if_there(sets, part)}") for part, text in tasks], work)
+        files = find_image_sets(run, tasks, sets)
+    tasks = _also(tasks, sets, files)
+    result = run.map(tasks, _write(target, repeats.rules(settings)))
     storage.delete_folder(repeated)
     storage.delete_folder(sets)
     return result
 
 
-def find_repeated(
-    run: Run, tasks: list[tuple[int, str]], chosen: list[Rule], folder: str
-) -> list[PartFile]:
+def _also(tasks: list[Task], folder: str, files: list[PartFile]) -> list[Task]:
+    """Add one more file to each part's task: the part's own, or none."""
+    paths = {file.part: storage.join(folder, file.name) for file in files}
+    return [(part, f"{text}\n{paths.get(part, '')}") for part, text in tasks]
+
+
+def find_repeated(run: Run, tasks: list[Task], chosen: list[Rule], folder: str) -> list[PartFile]:
     """Write each part's repeated keys.
 
     Parts count their own documents first, so a key shuffles once a part however often it occurs:
@@ -64,7 +69,7 @@ def find_repeated(
     """
 
     def read(part: int, text: str) -> Batches:
-        batches = [batch for batch, _, _ in survivors(text, repeats.COLUMNS)]
+        batches = [batch for batch, _ in survivors(text, repeats.COLUMNS)]
         yield from repeats.count(batches, part, chosen).to_batches()
 
     counted = tables.frame(run, tasks, read, COUNTED)
@@ -73,19 +78,17 @@ def find_repeated(
     return tables.write_by_part(repeated.select("part", *REPEATED.names), folder, REPEATED)
 
 
-def find_image_sets(
-    run: Run,
-    tasks: list[tuple[int, str]],
-    settings: DeduplicateSettings,
-    slots: int,
-    folder: str,
-) -> list[PartFile]:
+def find_image_sets(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
     """Write the documents that repeat another's set of images."""
+    settings = run.config.deduplicate
     rows = tables.frame(run, tasks, _read_sets(settings), SETS)
     size = F.count(F.lit(1)).over(Window.partitionBy("group"))
     members = rows.withColumn("size", size).where("size > 1").drop("size")
-    judge = Judge((), settings.image_sets.min_similarity, "duplicate.image_set", settings.leaders)
-    return tables.write_by_part(graph.decide(members, judge, slots), folder, CLUSTERS)
+    judge = Judge(
+        (), settings.image_sets.min_similarity, settings.max_leaders, "duplicate.image_set"
+    )
+    decisions = graph.decide(members, judge, run.config.fingerprint.slots)
+    return tables.write_by_part(decisions, folder, CLUSTERS)
 
 
 def _read_sets(settings: DeduplicateSettings) -> Callable[[int, str], Batches]:
@@ -94,7 +97,7 @@ def _read_sets(settings: DeduplicateSettings) -> Callable[[int, str], Batches]:
     columns = ["node", "images", "words", "signature", *repeats.COLUMNS]
 
     def read(part: int, text: str) -> Batches:
-        for batch, repeated, _ in survivors(text, columns):
+        for batch, repeated in survivors(text, columns):
             dropped = repeats.dropped_nodes(batch, repeated, chosen)
             keys, enough = repeats.image_sets(batch, dropped, least)
             facts = (batch[name].to_pylist() for name in ("images", "words", "node"))
@@ -109,25 +112,77 @@ def _read_sets(settings: DeduplicateSettings) -> Callable[[int, str], Batches]:
     return read
 
 
-def survivors(
-    text: str, columns: list[str]
-) -> Iterator[tuple[pa.RecordBatch, Repeated, dict[str, dict[str, object]]]]:
-    """Fingerprints of documents that clusters leave, and the part's repeated keys.
-
-    `text` names the part's files, one a line: fingerprints, clusters, repeated, ...
-    """
+def survivors(text: str, columns: list[str]) -> Iterator[tuple[pa.RecordBatch, Repeated]]:
+    """Fingerprints of the documents that clusters leave, and the part's repeated keys so far."""
     path, clusters, *rest = text.split("\n")
-    gone = pa.array(_column(clusters, "doc_id"), pa.string())
-    found = storage.read_parquet(rest[0]) if rest and rest[0] else REPEATED.empty_table()
-    repeated = Repeated.of(found)
-    for batch in storage.iter_parquet(path, ["doc_id", *columns], 10_000):
-        yield batch.filter(pc.invert(pc.is_in(batch["doc_id"], gone))), repeated, {}
+    gone = pa.array(_rows(clusters), pa.string())
+    repeated = _repeated(rest[0] if rest else "")
+    for batch in storage.iter_parquet(path, ["doc_id", *columns], BATCH_ROWS):
+        yield batch.filter(pc.invert(pc.is_in(batch["doc_id"], gone))), repeated
 
 
-def _column(path: str, name: str) -> list[object]:
-    return storage.read_parquet(path, [name])[name].to_pylist() if path else []
+def _repeated(path: str) -> Repeated:
+    return Repeated.of(storage.read_parquet(path) if path else REPEATED.empty_table())
 
 
-def _if_there(folder: str, part: int) -> str:
-    path = storage.join(folder, part_name(part))
-    return path if storage.exists(path) else ""
+def _rows(path: str) -> dict[str, dict[str, Any]]:
+    """Rows of a file of CLUSTERS by document; none when there is no file."""
+    rows = storage.read_parquet(path).to_pylist() if path else []
+    return {row["doc_id"]: row for row in rows}
+
+
+def _write(target: str, chosen: list[Rule]) -> Callable[[Task], Result]:
+    def work(task: Task) -> Result:
+        part, text = task
+        path, clusters, repeated, sets = text.split("\n")
+        gone, keys = _rows(clusters) | _rows(sets), _repeated(repeated)
+        counts = {unit: Count() for unit in ("documents", "nodes", "images")}
+
+        def batches() -> Batches:
+            columns = ["doc_id", *repeats.COLUMNS]
+            for batch in storage.iter_parquet(path, columns, BATCH_ROWS):
+                dropped = repeats.dropped_nodes(batch, keys, chosen)
+                yield _verdicts(batch, dropped, gone, counts)
+
+        return Result({"duplicates": [write_part(target, part, DUPLICATES, batches())]}, counts)
+
+    return work
+
+
+def _verdicts(
+    batch: pa.RecordBatch,
+    dropped: pa.ListArray,
+    gone: Mapping[str, Mapping[str, Any]],
+    counts: Counts,
+) -> pa.RecordBatch:
+    """Rows of DUPLICATES for a batch of fingerprints, and what they add to the counts."""
+    names, nodes = batch["doc_id"].to_pylist(), dropped.to_pylist()
+    texts = pc.list_value_length(batch["text_nodes"]).to_pylist()
+    images = pc.list_value_length(batch["image_nodes"]).to_pylist()
+    rows = []
+    for name, out, text, image in zip(names, nodes, texts, images, strict=True):
+        row = gone.get(name)
+        by_unit = {"documents": 1, "nodes": text, "images": image}
+        reasons = Counter() if row else Counter(verdict["reason"] for verdict in out)
+        for unit, number in by_unit.items():
+            counts[unit].entered += number
+            if row and number:
+                counts[unit].reject(row["reason"], number)
+        for reason, number in reasons.items():
+            unit = "images" if reason == repeats.IMAGE else "nodes"
+            counts[unit].reject(reason, number)
+        if row or out:
+            rows.append({**(row or {"doc_id": name}), "dropped": [] if row else out})
+    for count in counts.values():
+        count.kept = count.entered - sum(count.rejected.values())
+    return pa.RecordBatch.from_pylist(rows, DUPLICATES)
+
+
+STAGE = Stage(
+    name="deduplicate",
+    reads=("fingerprints", "clusters"),
+    writes=("duplicates",),
+    sections=("deduplicate", "fingerprint"),
+    run=run,
+    follows="verdicts",
+)

@@ -21,10 +21,9 @@ from pyspark.sql import functions as F
 from jobs.progress import say
 from jobs.tables import spark_schema
 from pipeline import storage
-from pipeline.clusters import Cluster, Dropped, Judge, Traits
+from pipeline.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
 from pipeline.errors import UserError
 from pipeline.fingerprint import doc_id
-from pipeline.schema import CLUSTERS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -143,7 +142,7 @@ def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         current, cluster = None, Cluster(judge)
         for batch in batches:
-            traits, nodes = Traits.of(batch, slots), batch["node"].to_pylist()
+            traits, nodes = Traits.of(batch, judge.exact, slots), batch["node"].to_pylist()
             dropped: list[Dropped] = []
             for start, stop, group in _runs(batch["group"].to_pylist()):
                 if group != current:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from filters.count import count_verdicts
-from filters.decide import decide_batch
 
+from filters import ledger
+from filters.decide import decide_batch
 from jobs import cli, tables
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
@@ -39,7 +39,7 @@ def redecide(run: Run) -> Result:
         duplicates = Duplicates.read(part.paths.get("duplicates"))
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for documents, signals, earlier in storage.iter_aligned(
+            for documents, signals, decided in storage.iter_aligned(
                 [part.paths[name] for name in ("documents", "signals", "verdicts")],
                 [["doc_id", "nodes"], None, ["kept"]],
                 BATCH_DOCUMENTS,
@@ -47,8 +47,8 @@ def redecide(run: Run) -> Result:
                 images = facts.of_images(documents) if facts else None
                 again = decide_batch(signals, rules, images, duplicates.dropped(documents))
                 verdicts = duplicates.overrule(again)
-                entered = np.asarray(earlier["kept"]) & ~duplicates.gone(documents)
-                add_counts(counts, count_verdicts(signals, verdicts, entered))
+                entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
+                add_counts(counts, ledger.count(signals.filter(entered), verdicts.filter(entered)))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
@@ -72,10 +72,10 @@ def place_images(run: Run) -> list[PartFile]:
             [["doc_id", "nodes"], ["kept"]],
             BATCH_DOCUMENTS,
         ):
-            kept = np.asarray(verdicts["kept"]) & ~duplicates.gone(documents)
-            urls, _ = image_urls(documents.filter(pa.array(kept)))
-            keys = sorted({url_key(url) for url in urls})
-            yield pa.RecordBatch.from_pydict({"part": [part] * len(keys), "key": keys}, WANTED)
+            kept = pa.array(np.asarray(verdicts["kept"]) & ~duplicates.gone(documents))
+            urls, _ = image_urls(documents.filter(kept))
+            names = sorted({url_key(url) for url in urls})
+            yield pa.RecordBatch.from_pydict({"part": [part] * len(names), "key": names}, WANTED)
 
     def read_images(_: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path):

@@ -11,6 +11,15 @@ import pyarrow as pa
 
 from pipeline import minhash
 
+# Documents that repeat a better one; aligned by part, only they have a row.
+CLUSTERS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("reason", pa.string()),  # duplicate.url | duplicate.payload | duplicate.text | ...minhash
+        ("kept_id", pa.string()),  # the document kept in its place
+        ("similarity", pa.float32()),  # estimated Jaccard of the texts; null: one has no text
+    ]
+)
 EXACT = {
     "url_key": "duplicate.url",
     "payload_key": "duplicate.payload",
@@ -41,9 +50,11 @@ class Traits:
     signed: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, batch: pa.RecordBatch, slots: int, suffix: str = "") -> Traits:
-        """Read the columns named as in FINGERPRINTS plus a suffix."""
-        columns = {name: batch[name + suffix] for name in EXACT}
+    def of(
+        cls, batch: pa.RecordBatch, exact: Sequence[str], slots: int, suffix: str = ""
+    ) -> Traits:
+        """Read the exact keys and the signature, columns as in FINGERPRINTS plus a suffix."""
+        columns = {name: batch[name + suffix] for name in exact}
         signature = batch["signature" + suffix]
         blank = bytes(slots)
         joined = b"".join(row or blank for row in signature.to_pylist())
@@ -70,6 +81,7 @@ class Judge:
 
     exact: Sequence[str]  # names of the keys that suffice alone, in the order they are named
     threshold: float | None  # least similarity of their texts; none: texts are not compared
+    max_leaders: int  # kept documents of one group that others are compared with: bounds the work
     near: str = "duplicate.minhash"
 
     def compare(
@@ -125,6 +137,8 @@ class Cluster:
         rest = np.arange(len(nodes))
         number = 0
         while len(rest):
+            if number == self.judge.max_leaders:
+                break
             if number == len(self.leaders):
                 self.leaders.append((nodes[rest[0]], traits.take(rest[:1])))
                 rest = rest[1:]

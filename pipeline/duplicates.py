@@ -27,7 +27,7 @@ class Duplicates:
     def gone(self, batch: pa.RecordBatch) -> np.ndarray:
         """Mask of the batch's documents that deduplication dropped."""
         mask = pc.is_in(batch["doc_id"], value_set=self._gone["doc_id"].combine_chunks())
-        return mask.to_numpy(zero_copy_only=False)
+        return np.asarray(mask)
 
     def dropped(self, batch: pa.RecordBatch) -> pa.ListArray:
         """Nodes that deduplication dropped of each of the batch's documents."""

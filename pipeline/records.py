@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,8 +63,9 @@ _LISTS = ("opt_outs", "licenses", "page_images")
 
 def from_batch(rows: pa.RecordBatch) -> list[Document]:
     """Documents from rows; columns that were not read keep their defaults."""
-    found = []
+    found: list[Document] = []
     for row in rows.select([n for n in _DOCUMENT_FIELDS if n in rows.schema.names]).to_pylist():
         row["nodes"] = [Node(**node) for node in row.get("nodes") or ()]
-        found.append(Document(**{n: tuple(v or ()) if n in _LISTS else v for n, v in row.items()}))
+        values: dict[str, Any] = {n: tuple(v or ()) if n in _LISTS else v for n, v in row.items()}
+        found.append(Document(**values))
     return found

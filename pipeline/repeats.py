@@ -1,4 +1,4 @@
-"""Lines and images that many documents share: counting them part by part, and finding them again."""
+"""Lines and images that many documents share: counted part by part, then found again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.settings.deduplicate import DeduplicateSettings
 from pipeline.shingles import mix
 
 Keys = npt.NDArray[np.int64]
+IMAGE = "duplicate.image_url"
 COLUMNS = ["host_key", "text_nodes", "image_nodes"]
 # A key's number of documents in one part, and the number of documents from which it is dropped.
 COUNTED = pa.schema(
@@ -56,7 +57,7 @@ def rules(settings: DeduplicateSettings) -> list[Rule]:
     if lines.all_documents is not None:
         found.append(Rule("duplicate.any_line", "text_nodes", lines.all_documents, False))
     if images.max_documents is not None:
-        found.append(Rule("duplicate.image_url", "image_nodes", images.max_documents + 1, False))
+        found.append(Rule(IMAGE, "image_nodes", images.max_documents + 1, False))
     return found
 
 
@@ -135,7 +136,13 @@ def dropped_nodes(batch: pa.RecordBatch, repeated: Repeated, chosen: list[Rule])
     order = order[fresh]
     reasons, values, bounds = zip(*(rows[place] for place in order), strict=True)
     verdicts = pa.StructArray.from_arrays(
-        [pa.array(index[order]), list(reasons), list(values), list(bounds)],
+        [
+            pa.array(index[order]),
+            list(reasons),
+            list(values),
+            list(bounds),
+            pa.nulls(len(order), pa.int32()),
+        ],
         fields=list(NODE_VERDICT),
     )
     sizes = np.bincount(owner[order], minlength=len(batch))

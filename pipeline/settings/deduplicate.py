@@ -33,6 +33,27 @@ class MinHashSettings(Section):
     verify_jaccard: float = Field(ge=0, le=1, description="least similarity to the kept document")
 
 
+class LineSettings(Section):
+    """Text nodes that many documents share; every occurrence is dropped."""
+
+    host_documents: int | None = Field(ge=2, description="in at least N documents of a host")
+    all_documents: int | None = Field(ge=2, description="in at least N documents of any hosts")
+
+
+class RepeatedImageSettings(Section):
+    """Image URLs that many documents share; every occurrence is dropped."""
+
+    max_documents: int | None = Field(ge=1, description="in more than N documents")
+
+
+class ImageSetSettings(Section):
+    """Documents whose remaining images are the same set of URLs."""
+
+    enabled: bool
+    min_images: int = Field(ge=1, description="smaller sets are no sign of a duplicate")
+    min_similarity: float = Field(ge=0, le=1, description="of the texts as well; 0: any")
+
+
 class DeduplicateSettings(Section):
     """Section `deduplicate`."""
 
@@ -41,3 +62,7 @@ class DeduplicateSettings(Section):
     payload: bool
     text: bool
     minhash: MinHashSettings
+    max_leaders: int = Field(gt=0, description="kept documents a cluster's others are compared to")
+    lines: LineSettings
+    images: RepeatedImageSettings
+    image_sets: ImageSetSettings

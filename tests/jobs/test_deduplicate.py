@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs import deduplicate, fingerprint
+from jobs import cluster, deduplicate, fingerprint
 from jobs.job import Run
 from pipeline import config, manifest, storage
 from pipeline.document import document_id
@@ -78,6 +78,7 @@ def run_over(folder: Path, pages: list[Any], parts: int, *overrides: str) -> dic
     options = [f"output={folder}", "input=[x]", *overrides]
     run = Run(config.load("default", options))
     run.execute(fingerprint.STAGE)
+    run.execute(cluster.STAGE)
     found = run.execute(deduplicate.STAGE)
     rows = [
         row
