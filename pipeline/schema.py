@@ -80,36 +80,6 @@ VERDICTS = pa.schema(
     ]
 )
 
-NODE_KEY = pa.struct([("index", pa.int32()), ("key", pa.int64())])
-
-# One row a document that verdicts keep, aligned by part: what deduplication compares.
-FINGERPRINTS = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("node", pa.binary()),  # 20 bytes: capture second and doc_id, so that older sorts first
-        ("words", pa.int32()),  # tokens of the kept text nodes
-        ("images", pa.int32()),  # kept image nodes
-        ("host_key", pa.int64()),
-        ("url_key", pa.int64()),
-        ("payload_key", pa.int64()),
-        ("text_key", pa.int64()),  # of the normalised text; null for texts that are too short
-        ("bands", pa.list_(pa.int64())),  # MinHash band keys
-        ("signature", pa.binary()),  # 8 bits a slot
-        ("text_nodes", pa.list_(NODE_KEY)),
-        ("image_nodes", pa.list_(NODE_KEY)),
-    ]
-)
-
-# Documents that repeat a better one; aligned by part, only they have a row.
-CLUSTERS = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("reason", pa.string()),  # duplicate.url | duplicate.payload | duplicate.text | ...minhash
-        ("kept_id", pa.string()),  # the document kept in its place
-        ("similarity", pa.float32()),  # estimated Jaccard of the texts; null: one has no text
-    ]
-)
-
 # All that deduplication drops, documents and nodes; aligned by part, only those have a row.
 DUPLICATES = pa.schema(
     [
