@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from filters.characters import mix
 from filters.paragraphs import Integers, Paragraphs
 from filters.words import Words
-from pipeline import schema
+from pipeline import signal_schema
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
 DOCUMENTS = 4096  # most documents laid out at once: 12 bits of a key
@@ -181,7 +181,7 @@ def to_arrow(profiles: list[Profile], documents: int) -> pa.ListArray:
     inner = pa.ListArray.from_arrays(offsets, pa.array(places[taken], pa.int32()))
     entries = pa.StructArray.from_arrays(
         [pa.array(sizes[order], pa.int8()), pa.array(grams[order], pa.int32()), inner],
-        fields=list(schema.REPEAT),
+        fields=list(signal_schema.REPEAT),
     )
     bounds = np.searchsorted(document[order], np.arange(documents + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(bounds, entries)

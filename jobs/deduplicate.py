@@ -15,10 +15,10 @@ from pyspark.sql import functions as F
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import repeats, storage
-from pipeline.clusters import Judge, keep_rank
+from pipeline.clusters import CLUSTERS, Judge, keep_rank
 from pipeline.manifest import Count, Counts, PartFile
 from pipeline.repeats import COUNTED, REPEATED, Repeated, Rule
-from pipeline.schema import CLUSTERS, DUPLICATES
+from pipeline.schema import DUPLICATES
 from pipeline.settings.deduplicate import DeduplicateSettings
 
 Batches = Iterator[pa.RecordBatch]

@@ -150,14 +150,21 @@ def robots_tag_words(value: str, product: str) -> set[str]:
 _WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
 
 
-def page_reason(opt_outs: Iterable[str], settings: ConsentSettings) -> str | None:
-    """Why a page's opt-outs ("source:directive", from extraction) forbid its images."""
+def page_reason(opt_outs: Iterable[str], settings: ConsentSettings, product: str) -> str | None:
+    """Why a page's opt-outs ("place:directive", "place:agent:directive") forbid its images.
+
+    Those bound to an agent count when it is ours or one whose rules bind us too.
+    """
     if not settings.pages:
         return None
     unwanted = {word.lower() for word in settings.directives}
+    agents = {name.lower() for name in (product, *settings.agents)}
     for opt_out in opt_outs:
-        source, _, word = opt_out.partition(":")
-        if word.lower() in unwanted or source.startswith("tdm"):
+        place, *agent, word = opt_out.lower().split(":")
+        if place == "tdm-reservation":
+            return "consent.page"
+        word = "noindex" if word == "none" else word
+        if word in unwanted and (not agent or agent[0] in agents):
             return "consent.page"
     return None
 

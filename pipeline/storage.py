@@ -95,6 +95,14 @@ def write_bytes(url: str, data: bytes) -> None:
         os.replace(target, path)
 
 
+def open_output(url: str) -> Any:
+    """Open a new file for `.write(data)`; local files show what was written at once."""
+    filesystem, path = resolve(url)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        filesystem.create_dir(os.path.dirname(path), recursive=True)
+    return filesystem.open_output_stream(path)
+
+
 class ParquetWriter:
     """Write batches to one parquet file that appears whole on close, or not at all on an error.
 

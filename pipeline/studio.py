@@ -13,7 +13,7 @@ class Studio:
     """Safe to share between threads."""
 
     def __init__(self, settings: FetchSettings, lists: OptOutLists) -> None:
-        self._settings, self._lists = settings, lists
+        self._settings, self.lists = settings, lists
         self.decoder = Decoder(settings)
         self._nsfw: ImageModel | None = open_model(settings.nsfw)
         self._embedding: ImageModel | None = open_model(settings.embedding)
@@ -24,7 +24,7 @@ class Studio:
         outcome.picture = picture
         outcome.reason, outcome.detail = picture.reason, picture.detail
         if outcome.reason is None:
-            outcome.reason = self._lists.content_reason(picture.sha256, picture.phash)
+            outcome.reason = self.lists.content_reason(picture.sha256, picture.phash)
         if outcome.reason is not None or pixels is None:
             return
         if self._nsfw is not None:
