@@ -1,9 +1,14 @@
-"""Captures of the archives to documents: one row a capture, nodes in reading order."""
+"""Captures of the archives to documents: one row a capture, nodes in reading order.
+
+A task that is tried again gives each capture to a child process: the one that crashed or hung the
+first attempt becomes a rejected document and a row of `dead_letters`, and the others go through.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import pyarrow as pa
@@ -15,13 +20,15 @@ from pipeline.archives import Split
 from pipeline.document import Document
 from pipeline.errors import InputError
 from pipeline.extract import extract_page
+from pipeline.isolate import Died, Isolated
 from pipeline.manifest import Count, Counts
-from pipeline.schema import DOCUMENTS
+from pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from pipeline.settings import Config
 from pipeline.settings.extract import ExtractSettings
 from pipeline.warc import Capture, Loss, read_captures
 
 BATCH_DOCUMENTS = 100
+PATIENCE = 6  # times a page's own time limit, before its process is ended from outside
 Task = tuple[int, list[Split]]
 
 
@@ -30,19 +37,51 @@ def extract(run: Run) -> Result:
     found = archives.find(run.config.input)
     parts = run.partitions(sum(archive.size for archive in found))
     tasks = list(enumerate(archives.deal(found, parts)))
-    return run.map(tasks, partial(extract_part, run.target("documents"), run.config.extract))
+    folders = run.target("documents"), run.target("dead_letters")
+    return run.map(tasks, partial(extract_part, folders, run.config.extract))
 
 
-def extract_part(folder: str, settings: ExtractSettings, task: Task) -> Result:
-    """Write one part of `documents`."""
+def extract_part(folders: tuple[str, str], settings: ExtractSettings, task: Task) -> Result:
+    """Write one part of `documents`, and of `dead_letters` if there are any."""
     part, splits = task
     counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
-    file = write_part(folder, part, DOCUMENTS, batches(splits, settings, counts))
-    return Result({"documents": [file]}, counts)
+    dead: list[dict[str, object]] = []
+    with ExitStack() as stack:
+        read = partial(to_document, settings=settings)
+        if again():
+            limit = settings.limits.seconds * PATIENCE
+            read = partial(carefully, stack.enter_context(Isolated(read, limit, 2)), dead)
+        file = write_part(folders[0], part, DOCUMENTS, batches(splits, read, counts))
+    files = {"documents": [file]}
+    if dead:
+        rows = pa.RecordBatch.from_pylist(dead, DEAD_LETTERS)
+        files["dead_letters"] = [write_part(folders[1], part, DEAD_LETTERS, [rows])]
+    return Result(files, counts)
+
+
+def again() -> bool:
+    """Tell whether this task failed before."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return context is not None and context.attemptNumber() > 0
+
+
+def carefully(
+    isolated: Isolated[Capture, Document], dead: list[dict[str, object]], capture: Capture
+) -> Document:
+    """Extract in a child process; a capture that it does not survive is a dead letter."""
+    found = isolated(capture)
+    if not isinstance(found, Died):
+        return found
+    fate = {"cause": found.cause, "detail": found.detail, "attempts": found.attempts + 1}
+    place = {"warc_offset": capture.offset, "warc_length": capture.length}
+    dead.append({"url": capture.url, "warc": capture.warc} | place | fate)
+    return Document(capture.url, reason=f"extract.{found.cause}")
 
 
 def batches(
-    splits: list[Split], settings: ExtractSettings, counts: Counts
+    splits: list[Split], read: Callable[[Capture], Document], counts: Counts
 ) -> Iterator[pa.RecordBatch]:
     """Rows of the splits' captures, counted."""
     captures: list[Capture] = []
@@ -52,7 +91,7 @@ def batches(
         if isinstance(found, Loss):
             counts["documents"].reject(f"archive.{found.reason}")
             continue
-        document = to_document(found, settings)
+        document = read(found)
         count(document, counts)
         found.payload = b""  # a batch holds documents, not pages
         captures.append(found)
@@ -102,7 +141,7 @@ def sources(config: Config) -> dict[str, str]:
 STAGE = Stage(
     name="extract",
     reads=(),
-    writes=("documents",),
+    writes=("documents", "dead_letters"),
     sections=("extract",),
     run=extract,
     sources=sources,

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from pipeline.errors import UserError
 from pipeline.settings.spark import SparkSettings
 
+WORKSTATION = "local[*,2]"  # all cores; a failed task is tried once more, with care
 SETTINGS = resources.files("configs")
 # What a worker's storage needs to know and a driver may have been told; no credentials.
 FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}
@@ -42,7 +43,7 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
             | settings.stages.get(stage, {})
         )
         if settings.master or not submitted:
-            options["spark.master"] = settings.master or "local[*]"
+            options["spark.master"] = settings.master or WORKSTATION
         builder = SparkSession.builder.appName(f"benben {stage}")
         for key, value in options.items():
             builder = builder.config(key, value)
