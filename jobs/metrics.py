@@ -25,15 +25,17 @@ class MetricsLog:
         self.path = storage.join(output, "metrics", f"{stage}-{stamp}.jsonl")
         self._stage, self._lines = stage, ""
         self._waves = 0
+        self.task_seconds: list[float] = []  # processor time of each task until now
 
     def event(self, name: str, **facts: object) -> None:
-        """Write one line: what happened, when, and the driver's peak memory until now."""
+        """Write one line: what happened, when, and what it took until now."""
         now = self._clock()
         line = {
             "time": datetime.fromtimestamp(now, UTC).isoformat(),
             "stage": self._stage,
             "event": name,
             "seconds": round(now - self._started, 3),
+            "task_cpu_seconds": round(sum(self.task_seconds), 3),
             "driver_peak_bytes": _peak_bytes(),
         }
         self._lines += json.dumps(line | facts) + "\n"

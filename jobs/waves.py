@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -132,16 +133,19 @@ class Waves:
         """One wave as one Spark job."""
         limit = self._settings.task_seconds
 
-        def guarded(task: Any) -> Result:
+        def guarded(task: Any) -> tuple[Result, float]:
+            started = time.process_time()
             with watchdog.limit(limit):
-                return work(task)
+                result = work(task)
+            return result, time.process_time() - started
 
         text = f"{self._label}: wave {wave.number} of {self._total}"
         self._context.setJobGroup(self._group, text if self._total > 1 else self._label)
         tasks = self._context.parallelize(wave.tasks, len(wave.tasks))
         total = Result()
-        for result in tasks.map(guarded).collect():
+        for result, seconds in tasks.map(guarded).collect():
             total.add(result)
+            self._log.task_seconds.append(seconds)
         return total
 
     def _progress(self, tasks: int) -> Progress:
