@@ -17,6 +17,7 @@ from sample.build import build
 from sample.demo import free_port
 from sample.serve import serving
 from tests.cluster.submit import ROOT, command, environment
+from tests.pipeline.stores import BUCKET, s3
 from tests.shared import DATA, needs_shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
@@ -85,7 +86,7 @@ def submit(
     return driver, log
 
 
-def on_one_machine(given: list[str], output: Path) -> None:
+def on_one_machine(given: list[str], output: Path | str) -> None:
     command = [sys.executable, "-m", "jobs.cli", "run", *given, f"output={output}"]
     done = subprocess.run(
         [*command, "spark.master=local[2]"], cwd=ROOT, capture_output=True, text=True
@@ -93,7 +94,7 @@ def on_one_machine(given: list[str], output: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def dataset(output: Path) -> dict[str, pa.Table]:
+def dataset(output: Path | str) -> dict[str, pa.Table]:
     """The files of a dataset by name, with sorted rows."""
     found = manifest.read(f"{output}/dataset")
     assert found is not None
@@ -106,7 +107,7 @@ def dataset(output: Path) -> dict[str, pa.Table]:
     return {name: pa.concat_tables(t).sort_by(keys[name]) for name, t in tables.items()}
 
 
-def check_same(one: Path, other: Path) -> None:
+def check_same(one: Path | str, other: Path | str) -> None:
     first, second = dataset(one), dataset(other)
     assert first["data"].num_rows > 0
     assert {name: table.num_rows for name, table in first.items()} == {
@@ -114,7 +115,7 @@ def check_same(one: Path, other: Path) -> None:
     }
     assert first["data"].equals(second["data"])
     assert first["images"]["sha256"].equals(second["images"]["sha256"])
-    funnels = [json.loads((output / "funnel.json").read_text()) for output in (one, other)]
+    funnels = [json.loads(storage.read_bytes(f"{output}/funnel.json")) for output in (one, other)]
     assert funnels[0] == funnels[1]
 
 
@@ -142,3 +143,20 @@ def test_a_worker_killed_in_every_stage(
         assert driver.wait(600) == 0, f"{stage}: {log.read_text()[-5000:]}"
     on_one_machine(sample, tmp_path / "local-run")
     check_same(tmp_path / "cluster-run", tmp_path / "local-run")
+
+
+def test_the_chain_reads_and_writes_buckets_of_a_failing_store(
+    tmp_path: Path, sample: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crawl = tmp_path / "sample" / "crawl-data"
+    with s3(monkeypatch) as store:
+        for path in storage.list_files(str(crawl)):
+            name = path.removeprefix(str(crawl))
+            storage.write_bytes(f"s3://{BUCKET}/crawl{name}", Path(path).read_bytes())
+        there = [given.replace(str(crawl), f"s3://{BUCKET}/crawl") for given in sample]
+        store.share = 0.1
+        on_one_machine(there, f"s3://{BUCKET}/run")
+        store.share = 0.0
+        assert store.failed > 10
+        on_one_machine(sample, tmp_path / "run")
+        check_same(f"s3://{BUCKET}/run", tmp_path / "run")
