@@ -30,7 +30,13 @@ def extract(run: Run) -> Result:
     found = archives.find(run.config.input)
     parts = run.partitions(sum(archive.size for archive in found))
     tasks = list(enumerate(archives.deal(found, parts)))
-    return run.map(tasks, partial(extract_part, run.target("documents"), run.config.extract))
+    result = run.map(tasks, partial(extract_part, run.target("documents"), run.config.extract))
+    if not result.files_rows("documents"):
+        raise InputError(
+            f"{found[0].url}: not a WARC or ARC archive: no record could be read"
+            + (f", nor in the {len(found) - 1} other inputs" if len(found) > 1 else "")
+        )
+    return result
 
 
 def extract_part(folder: str, settings: ExtractSettings, task: Task) -> Result:
