@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from pipeline.settings.archives import ArchiveSettings, IndexSettings
 from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettings
 from pipeline.settings.extract import ExtractSettings
 from pipeline.settings.fetch import FetchSettings
@@ -18,8 +19,10 @@ __all__ = ["Config", "Section"]
 class Config(Section):
     """A whole run."""
 
-    input: list[str] = Field(min_length=1, description="WARC files, folders or path lists")
+    input: list[str] = Field(description="WARC and ARC files, folders or path lists")
     output: str = Field(min_length=1, description="folder of this run's tables")
+    index: IndexSettings | None = None
+    archives: ArchiveSettings
     extract: ExtractSettings
     signals: SignalSettings
     rules: RuleSettings
@@ -29,3 +32,9 @@ class Config(Section):
     assemble: AssembleSettings
     report: ReportSettings
     spark: SparkSettings = SparkSettings()
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Config:
+        if bool(self.input) == bool(self.index):
+            raise ValueError("set either input (archives) or index (pages chosen from an index)")
+        return self
