@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.settings.archives import ArchiveSettings, IndexSettings
 from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettings
@@ -19,9 +19,9 @@ __all__ = ["Config", "Section"]
 class Config(Section):
     """A whole run."""
 
+    index: IndexSettings | None = None
     input: list[str] = Field(description="WARC and ARC files, folders or path lists")
     output: str = Field(min_length=1, description="folder of this run's tables")
-    index: IndexSettings | None = None
     archives: ArchiveSettings
     extract: ExtractSettings
     signals: SignalSettings
@@ -33,8 +33,9 @@ class Config(Section):
     report: ReportSettings
     spark: SparkSettings = SparkSettings()
 
-    @model_validator(mode="after")
-    def _one_input(self) -> Config:
-        if bool(self.input) == bool(self.index):
-            raise ValueError("set either input (archives) or index (pages chosen from an index)")
-        return self
+    @field_validator("input")
+    @classmethod
+    def _archives_or_index(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if bool(value) == bool(info.data.get("index")):
+            raise ValueError("name archives, or set index to choose pages from one, not both")
+        return value
