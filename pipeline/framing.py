@@ -55,7 +55,7 @@ def read_records(window: Window, start: int, end: int) -> Iterator[Record | Loss
     origin = window.source.start
     form = _form(window if start <= origin else Window(window.source, PROBE), origin)
     if form is None:
-        if start <= origin < window.size:
+        if start <= origin and window.skip_padding(origin) < window.size:
             yield Loss(origin, window.size - origin, "archive.unknown-format")
         return
     position = origin if start <= origin else _next(window, start, form)
@@ -76,7 +76,8 @@ def _form(window: Window, origin: int) -> Form | None:
     for form in (GZIP_START, WARC_START, ARC_START):
         position = window.find(first, form, partial(_begins, window, form), found[0])
         found = (position, form) if position < found[0] else found
-    return found[1]
+    damaged = GZIP_START if GZIP_START.match(window.take(first, 4)) else None
+    return found[1] or damaged
 
 
 def _begins(window: Window, form: Form, position: int) -> bool:
