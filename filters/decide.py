@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.columns import Nested, evaluate, paragraph_count, to_numpy
-from filters.rule import Judgement, judge
+from filters.rule import Judgement, Mask, judge
 from filters.signal import CATALOGUE, Scope
 from filters.sums import Sums
 from filters.verdict import DocumentFailures, Ledger, to_batch
@@ -78,10 +78,17 @@ class _Nodes:
             return [], np.full(len(self.images), -1)
         return np.full(len(self.images), np.nan)
 
+    def nsfw(self) -> Mask | None:
+        """Images that the NSFW rule dropped; None when no image was classified."""
+        if self.facts is None or not self.facts.has("nsfw"):
+            return None
+        return self.ledger.images.went_for("image_node.nsfw.max")
+
     def why_unknown(self, scope: Scope, name: str) -> str:
         """Why a signal has no value: images are not fetched yet, or it was not measured."""
-        later = CATALOGUE[scope][name].after_fetch and self.facts is None
-        return "pending" if later else "unmeasured"
+        signal = CATALOGUE[scope][name]
+        later = signal.after_fetch or signal.trend is not None
+        return "pending" if later and self.facts is None else "unmeasured"
 
 
 def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
@@ -107,7 +114,7 @@ def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
         nodes.images,
         nodes.ledger.paragraphs.kept,
         nodes.ledger.images.kept,
-        nodes.ledger.images.went_for("image_node.nsfw.max"),
+        nodes.nsfw(),
     )
     names, failed = to_numpy(nodes.signals.column("reason"))
     extracted = failed < 0
@@ -123,6 +130,8 @@ def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
             nodes.languages,
             nodes.language,
         )
+        if nodes.facts is None:
+            judged.postpone(CATALOGUE["document"][name].trend)
         entry = f"document.{name}.{nodes.why_unknown('document', name)}"
         nodes.ledger.note(entry, np.flatnonzero(judged.unknown & extracted))
         for mask, end in _ends("document", name, judged):
