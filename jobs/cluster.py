@@ -13,11 +13,7 @@ from pyspark.sql import functions as F
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage
 from pipeline import storage
-<<<<<<< HEAD
-from pipeline.clusters import EXACT, Judge, Traits, keep_rank
-=======
 from pipeline.clusters import CLUSTERS, EXACT, Judge, Traits, keep_rank
->>>>>>> dedup
 from pipeline.manifest import Count, PartFile
 from pipeline.settings.deduplicate import DeduplicateSettings
 
