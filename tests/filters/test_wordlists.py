@@ -8,8 +8,8 @@ from filters import wordlists
 from tests.filters.pages import OBELICS, SETTINGS, measure, page, text
 
 ROOTS = """
-    ak ar as bm bn ca en es eu fon fr gu hi id ig ki kn lg ln ml mr ne nso ny or pa pt rn rw sn st sw
-    ta te tn ts tum tw ur vi wo xh yo zh zu
+    ak ar as bm bn ca en es eu fon fr gu hi id ig ki kn lg ln ml mr ne nso ny or pa pt rn rw sn st
+    sw ta te tn ts tum tw ur vi wo xh yo zh zu
 """.split()  # noqa: SIM905
 WITHOUT_STOP_WORDS = {"as", "ki", "or", "tum"}  # no package and no Declaration has them
 
