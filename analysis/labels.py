@@ -154,7 +154,11 @@ def propose(
 
 
 def with_bound(rule: Rule, end: Literal["min", "max"], bound: float) -> Rule:
-    """A rule with another bound."""
+    """A rule with another bound, which stops at the bound of the other end."""
+    if end == "min" and rule.max is not None:
+        bound = min(bound, rule.max)
+    if end == "max" and rule.min is not None:
+        bound = max(bound, rule.min)
     changed = {**rule.model_dump(exclude_none=True), end: round(bound, 6)}
     return Rule.model_validate(changed)
 
