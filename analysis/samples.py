@@ -5,19 +5,15 @@ The choice depends on ids alone, so equal runs give equal reports.
 
 from __future__ import annotations
 
-import heapq
 import json
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.compute as pc
-
+from analysis.query import Query
 from analysis.tables import RunTables
 from analysis.thumbnail import data_uri
 from filters.paragraphs import split
-from pipeline import storage
 from pipeline.obelics import BREAK_TEXT
 
 TEXT_CHARS = 1_200  # of a slot or node; the rest is cut
@@ -57,46 +53,21 @@ class Rejected:
     detail: str = ""
 
 
-@dataclass
-class _Cheapest:
-    """The first few of a stream by key, without keeping the stream."""
-
-    size: int
-    heap: list[Any] = field(default_factory=list)
-
-    def offer(self, key: str, item: Any) -> None:
-        entry = (_Reversed(key), item)
-        if len(self.heap) < self.size:
-            heapq.heappush(self.heap, entry)
-        elif self.size and key < self.heap[0][0].key:
-            heapq.heapreplace(self.heap, entry)
-
-    def items(self) -> list[Any]:
-        return [item for _, item in sorted(self.heap, key=lambda entry: entry[0].key)]
-
-
-@dataclass(frozen=True)
-class _Reversed:
-    key: str
-
-    def __lt__(self, other: _Reversed) -> bool:
-        return self.key > other.key
-
-
 def shipped(tables: RunTables, number: int) -> list[Shown]:
     """The documents with the smallest ids; images from the stored bytes."""
-    chosen = _Cheapest(number)
-    for batch in tables.batches("dataset/data"):
-        for row in batch.to_pylist():
-            chosen.offer(row["doc_id"], row)
-    rows = chosen.items()
-    wanted = sorted({sha for row in rows for sha in row["image_sha256"] if sha})
-    stored = tables.lookup("dataset/images", "sha256", wanted)
-    pictures = {sha: data_uri(row["bytes"]) for sha, row in stored.items()}  # type: ignore[arg-type]
-    return [_shown(row, pictures) for row in rows]
+    query = Query(tables)
+    if "data" not in query.views:
+        return []
+    ids = [row[0] for row in query.rows(f"select doc_id from data order by 1 limit {int(number)}")]
+    rows: Any = tables.lookup("dataset/data", "doc_id", ids)
+    wanted = sorted({sha for row in rows.values() for sha in row["image_sha256"] if sha})
+    stored: Any = tables.lookup("dataset/images", "sha256", wanted)
+    pictures = {sha: data_uri(row["bytes"]) for sha, row in stored.items()}
+    return [shown(rows[doc_id], pictures) for doc_id in ids]
 
 
-def _shown(row: Mapping[str, Any], pictures: Mapping[str, str | None]) -> Shown:
+def shown(row: Mapping[str, Any], pictures: Mapping[str, str | None]) -> Shown:
+    """Lay a dataset row out for display; `pictures`: sha256 -> data: URI."""
     slots = []
     for text, url, sha in zip(row["texts"], row["images"], row["image_sha256"], strict=True):
         if text == BREAK_TEXT:
@@ -115,17 +86,20 @@ def page_url(row: Mapping[str, Any]) -> str:
 
 def rejected_documents(tables: RunTables) -> list[Rejected]:
     """A few documents for each reason that decided one."""
-    chosen: dict[str, _Cheapest] = defaultdict(lambda: _Cheapest(REJECTED_EACH))
-    for batch in tables.batches(tables.verdicts, ["doc_id", "reasons", "values", "bounds"]):
-        for row in batch.filter(pc.greater(pc.list_value_length(batch["reasons"]), 0)).to_pylist():
-            chosen[row["reasons"][0]].offer(row["doc_id"], row)
-    verdicts = [row for _, found in sorted(chosen.items()) for row in found.items()]
-    ids = [row["doc_id"] for row in verdicts]
-    documents = tables.lookup("documents", "doc_id", ids)
-    duplicates = tables.lookup("duplicates", "doc_id", ids)
-    return [
-        _rejected(documents[row["doc_id"]], row, duplicates.get(row["doc_id"])) for row in verdicts
-    ]
+    query = Query(tables)
+    if tables.verdicts not in query.views:
+        return []
+    chosen = query.rows(
+        f"""
+        select min_by(doc_id, doc_id, {REJECTED_EACH}) from {tables.verdicts}
+        where len(reasons) > 0 group by reasons[1] order by reasons[1]
+        """
+    )
+    ids = [doc_id for row in chosen for doc_id in row[0]]
+    verdicts: Any = tables.lookup(tables.verdicts, "doc_id", ids)
+    documents: Any = tables.lookup("documents", "doc_id", ids)
+    duplicates: Any = tables.lookup("duplicates", "doc_id", ids)
+    return [_rejected(documents[one], verdicts[one], duplicates.get(one)) for one in ids]
 
 
 def _rejected(
@@ -143,28 +117,25 @@ def _rejected(
 
 def rejected_nodes(tables: RunTables) -> list[Rejected]:
     """A few nodes for each reason, from documents that were kept."""
-    chosen: dict[str, _Cheapest] = defaultdict(lambda: _Cheapest(NODES_EACH))
-    columns: list[list[str] | None] = [["url", "nodes"], ["doc_id", "kept", "dropped"]]
-    for paths in tables.aligned("documents", tables.verdicts):
-        for documents, verdicts in storage.iter_aligned(paths, columns):
-            kept = verdicts["kept"]
-            rows = zip(
-                documents.filter(kept).to_pylist(), verdicts.filter(kept).to_pylist(), strict=True
-            )
-            for row, verdict in rows:
-                _offer_nodes(chosen, row, verdict)
-    return [node for _, found in sorted(chosen.items()) for node in found.items()]
+    query = Query(tables)
+    if tables.verdicts not in query.views:
+        return []
+    chosen = query.rows(
+        f"""
+        select min_by({{'doc_id': doc_id, 'drop': dropped}}, (doc_id, dropped.index), {NODES_EACH})
+        from (select doc_id, unnest(dropped) as dropped from {tables.verdicts} where kept)
+        group by dropped.reason order by dropped.reason
+        """
+    )
+    drops = [entry for row in chosen for entry in row[0]]
+    documents: Any = tables.lookup("documents", "doc_id", [drop["doc_id"] for drop in drops])
+    return [_rejected_node(documents[drop["doc_id"]], drop["drop"]) for drop in drops]
 
 
-def _offer_nodes(
-    chosen: dict[str, _Cheapest], row: Mapping[str, Any], verdict: Mapping[str, Any]
-) -> None:
-    nodes = {node["index"]: node for node in row["nodes"] or []}
-    for drop in verdict["dropped"] or []:
-        text = cut(node_text(nodes[drop["index"]], drop["paragraph"]), 300)
-        shown = Rejected(drop["reason"], row["url"], text, drop["value"], drop["bound"])
-        key = f"{verdict['doc_id']}/{drop['index']:06d}/{drop['paragraph'] or 0:06d}"
-        chosen[drop["reason"]].offer(key, shown)
+def _rejected_node(document: Mapping[str, Any], drop: Mapping[str, Any]) -> Rejected:
+    node = next(node for node in document["nodes"] if node["index"] == drop["index"])
+    text = cut(node_text(node, drop["paragraph"]), 300)
+    return Rejected(drop["reason"], document["url"], text, drop["value"], drop["bound"])
 
 
 def node_text(node: Mapping[str, Any], paragraph: int | None) -> str:

@@ -47,9 +47,8 @@ def signals(documents: pa.RecordBatch, settings: SignalSettings) -> pa.ListArray
         "caption_words": _words(images.field("caption")),
         "duplicate": _repeats(document, urls),
     }
-    arrays = [
-        pa.array(columns[field.name]).cast(field.type) for field in signal_schema.IMAGE_SIGNALS
-    ]
+    fields = list(signal_schema.IMAGE_SIGNALS)
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in fields]
     entries = pa.StructArray.from_arrays(arrays, fields=fields)
     offsets = np.searchsorted(document, np.arange(documents.num_rows + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(offsets, entries)

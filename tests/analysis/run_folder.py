@@ -69,23 +69,24 @@ def make(folder: Path) -> str:
         },
     )
     single = Count(entered=9, kept=8, rejected={"duplicate.minhash": 1})
-    gone = Count(entered=len(images), kept=len(images) - 1, rejected={"fetch.http_404": 1})
+    refused = {"http.404": 1, "consent.header:noai": 1}
+    gone = Count(entered=len(images), kept=len(images) - 2, rejected=refused)
     documents_batch = _batch(documents, schema.DOCUMENTS)
     settings = config.load("default", ["input=[x]"]).signals
     signals = measure_batch(documents_batch, settings)
-    _write(output, "documents", "extract", {"": documents_batch}, {"documents": extracted})
-    _write(output, "signals", "measure", {"": signals})
-    judged = {"": _batch(verdicts, schema.VERDICTS)}
+    _write(output, "documents", "extract", {"part": documents_batch}, {"documents": extracted})
+    _write(output, "signals", "measure", {"part": signals})
+    judged = {"part": _batch(verdicts, schema.VERDICTS)}
     _write(output, "verdicts", "decide", judged, {"documents": decided})
-    found = {"": _batch(duplicates, schema.DUPLICATES)}
+    found = {"part": _batch(duplicates, schema.DUPLICATES)}
     _write(output, "duplicates", "deduplicate", found, {"documents": single})
-    _write(output, "images", "fetch", {"": _batch(images, schema.IMAGES)}, {"images": gone})
+    _write(output, "images", "fetch", {"part": _batch(images, schema.IMAGES)}, {"images": gone})
     verdicts[11] |= _fails("duplicate.minhash", 0.93, 0.7)
-    judged = {"": _batch(verdicts, schema.VERDICTS)}
+    judged = {"part": _batch(verdicts, schema.VERDICTS)}
     _write(output, "final_verdicts", "redecide", judged, {"documents": Count(entered=8, kept=8)})
     shipped = {
-        "data/": _batch(rows, schema.DATASET),
-        "images/": _batch(stored, schema.IMAGE_BYTES),
+        "data/train": _batch(rows, schema.DATASET),
+        "images/images": _batch(stored, schema.IMAGE_BYTES),
     }
     _write(output, "dataset", "assemble", shipped, {"documents": Count(entered=8, kept=8)})
     return output
@@ -104,13 +105,14 @@ def _document(number: int, url: str = "", text: str = TEXT, images: int = 2) -> 
         "url": url or f"http://{host}/{number}?q=<b>&x='\"",
         "host": host,
         "domain": "example",
+        "captured_at": f"2026-11-{number + 1:02d}T00:00:00Z",
         "warc": "crawl-0.warc.gz",
         "warc_offset": 1000 * number,
         "warc_length": 999,
         "status": 200,
         "title": HOSTILE,
         "licenses": ["https://creativecommons.org/licenses/by/4.0/"] if number == 1 else [],
-        "opt_outs": [],
+        "opt_outs": ["robots-meta:noai"] if number in (8, 9) else [],
         "nodes": nodes,
     }
 
@@ -170,15 +172,11 @@ def _images(documents: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list
                 }
             )
             stored.append({"sha256": digest, "format": "png", "bytes": data})
-    rows.append(
-        {
-            **dict.fromkeys(schema.IMAGES.names),
-            "url": "http://site0.example/gone.png",
-            "host": "site0.example",
-            "reason": "fetch.http_404",
-            "status": 404,
-        }
-    )
+    empty = dict.fromkeys(schema.IMAGES.names)
+    rows += [
+        {**empty, "url": "http://site0.example/gone.png", "reason": "http.404", "status": 404},
+        {**empty, "url": "http://site0.example/mine.png", "reason": "consent.header:noai"},
+    ]
     return rows, stored
 
 
@@ -222,7 +220,7 @@ def _write(
     for prefix, batch in kinds.items():
         half = batch.num_rows // 2
         for part, piece in enumerate((batch.slice(0, half), batch.slice(half))):
-            name = f"{prefix}part-{part:05d}.parquet"
+            name = f"{prefix}-{part:05d}-of-00002.parquet"
             with storage.ParquetWriter(storage.join(folder, name), batch.schema) as writer:
                 writer.write(piece)
             files.append(PartFile(part=part, name=name, rows=writer.rows, bytes=writer.bytes))

@@ -32,7 +32,7 @@ def test_equal_runs_give_equal_reports(output: str, html: str) -> None:
 
 
 def test_funnel_shows_every_stage_and_reason(html: str) -> None:
-    for text in ("extract.empty", "document.words.min", "duplicate.minhash", "fetch.http_404"):
+    for text in ("extract.empty", "document.words.min", "duplicate.minhash", "http.404"):
         assert text in html
     assert html.count('<tr class="stage">') == 6
 
