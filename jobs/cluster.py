@@ -13,9 +13,8 @@ from pyspark.sql import functions as F
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage
 from pipeline import storage
-from pipeline.clusters import EXACT, Judge, Traits, keep_rank
+from pipeline.clusters import CLUSTERS, EXACT, Judge, Traits, keep_rank
 from pipeline.manifest import Count, PartFile
-from pipeline.schema import CLUSTERS
 from pipeline.settings.deduplicate import DeduplicateSettings
 
 if TYPE_CHECKING:

@@ -21,10 +21,9 @@ from pyspark.sql import functions as F
 from jobs.progress import say
 from jobs.tables import spark_schema
 from pipeline import storage
-from pipeline.clusters import Cluster, Dropped, Judge, Traits
+from pipeline.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
 from pipeline.errors import UserError
 from pipeline.fingerprint import doc_id
-from pipeline.schema import CLUSTERS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -49,6 +49,8 @@ class Record:
 
 def read_records(window: Window, start: int, end: int) -> Iterator[Record | Loss]:
     """Yield the records whose first byte lies in [start, end), and the stretches lost."""
+    if start >= end:
+        return
     origin = window.source.start
     form = _form(window, origin)
     if form is None:

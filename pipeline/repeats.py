@@ -136,7 +136,13 @@ def dropped_nodes(batch: pa.RecordBatch, repeated: Repeated, chosen: list[Rule])
     order = order[fresh]
     reasons, values, bounds = zip(*(rows[place] for place in order), strict=True)
     verdicts = pa.StructArray.from_arrays(
-        [pa.array(index[order]), list(reasons), list(values), list(bounds)],
+        [
+            pa.array(index[order]),
+            list(reasons),
+            list(values),
+            list(bounds),
+            pa.nulls(len(order), pa.int32()),
+        ],
         fields=list(NODE_VERDICT),
     )
     sizes = np.bincount(owner[order], minlength=len(batch))

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipeline import storage
+from pipeline.remote import open_remote
+from pipeline.settings.archives import ArchiveSettings
 
+REMOTE = ("http://", "https://", "s3://", "s3a://", "s3n://")
+DEFAULT = ArchiveSettings()
 PADDING = b"\0\r\n"
 HELD_CHUNKS = 3
 
@@ -76,8 +80,10 @@ class Spool:
         return self._file.read(length)
 
 
-def open_source(url: str) -> Source:
+def open_source(url: str, settings: ArchiveSettings = DEFAULT) -> Source:
     """Open an archive for range reads. Raises OSError."""
+    if url.startswith(REMOTE):
+        return open_remote(url, settings)
     return StoredFile(url)
 
 
@@ -123,6 +129,9 @@ class Window:
 
     def skip_padding(self, offset: int) -> int:
         """First position from `offset` on that is no zero byte and no line end."""
+        first = self.at(offset)[:1]
+        if first and first[0] not in PADDING:
+            return offset
         while data := self.at(offset)[:4096]:
             rest = bytes(data).lstrip(PADDING)
             offset += len(data) - len(rest)

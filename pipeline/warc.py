@@ -12,12 +12,14 @@ from pipeline.framing import Loss, Record, read_records
 from pipeline.http_message import Message, is_html, may_be_html, media_type, parse_response
 from pipeline.payload import PayloadError, decode_body
 from pipeline.record_head import Head
-from pipeline.source import Bytes, Source, Window, open_source
+from pipeline.settings.archives import ArchiveSettings
+from pipeline.source import DEFAULT, Bytes, Source, Window, open_source
 
 __all__ = ["Capture", "Loss", "read_capture_at", "read_captures"]
 
 MAX_BYTES = 32 << 20
-HTTP_HEAD = 512 << 10  # bytes a response may hold beyond its body
+HTTP_HEAD = 512 << 10  # bytes a response's head may have
+SHORT_HEAD = 8 << 10  # bytes that hold nearly every head
 _DIGEST = re.compile(r"sha1:[A-Z2-7]{32}")
 
 
@@ -39,7 +41,11 @@ class Capture:
 
 
 def read_captures(
-    url: str, start: int = 0, end: int | None = None, max_bytes: int = MAX_BYTES
+    url: str,
+    start: int = 0,
+    end: int | None = None,
+    max_bytes: int = MAX_BYTES,
+    access: ArchiveSettings = DEFAULT,
 ) -> Iterator[Capture | Loss]:
     """Yield the captures whose first byte lies in [start, end), and the stretches lost.
 
@@ -47,13 +53,19 @@ def read_captures(
     capture once. Bodies over `max_bytes` come as a reason. Raises OSError when the archive can't
     be opened or read.
     """
-    source = open_source(url)
+    source = open_source(url, access)
     yield from _captures(source, start, source.size if end is None else end, max_bytes)
 
 
-def read_capture_at(url: str, offset: int, length: int, max_bytes: int = MAX_BYTES) -> Capture:
+def read_capture_at(
+    url: str,
+    offset: int,
+    length: int,
+    max_bytes: int = MAX_BYTES,
+    access: ArchiveSettings = DEFAULT,
+) -> Capture:
     """Read the one capture at a byte range. Raises OSError, ValueError when there is none."""
-    data = open_source(url).read_at(offset, length)
+    data = open_source(url, access).read_at(offset, length)
     for found in _captures(Bytes(data, url, offset), offset, offset + length, max_bytes):
         if isinstance(found, Capture):
             return found
@@ -73,15 +85,18 @@ def _captures(source: Source, start: int, end: int, max_bytes: int) -> Iterator[
 def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
     head = record.head
     fits = head.length <= max_bytes + HTTP_HEAD
-    block = record.window.take(record.at, head.length if fits else HTTP_HEAD)
-    message = parse_response(block)
+    message = parse_response(record.window.take(record.at, min(head.length, SHORT_HEAD)))
+    if not message.whole:
+        message = parse_response(record.window.take(record.at, min(head.length, HTTP_HEAD)))
+    body_at = min(message.body_at, head.length)
     mime, _ = media_type(message.headers.get("content-type"))
     reason, payload = _refusal(head, message, mime), b""
     if reason is None and not fits:
         reason = "payload.too-large"
     if reason is None:
         try:
-            payload = decode_body(block[message.body_at :], message.headers, max_bytes)
+            body = record.window.take(record.at + body_at, head.length - body_at)
+            payload = decode_body(body, message.headers, max_bytes)
         except PayloadError as error:
             reason = error.reason
         else:
@@ -97,7 +112,7 @@ def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
         headers=message.headers,
         mime=mime,
         payload=payload,
-        payload_digest=_digest(record, message.body_at),
+        payload_digest=_digest(record, body_at),
         reason=reason,
     )
 
@@ -108,6 +123,8 @@ def _refusal(head: Head, message: Message, mime: str | None) -> str | None:
         return "revisit"
     if head.segmented:
         return "segmented"
+    if not head.url.lower().startswith(("http://", "https://")):
+        return "url"
     if message.status is None and message.body_at == 0:
         return "not-http"
     if message.status != 200:

@@ -88,3 +88,11 @@ def test_a_config_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
 def test_a_config_based_on_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="based on this config itself"):
         config.load(write(tmp_path, {"base": str(tmp_path / "run.yaml")}))
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_shipped_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sample").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert config.find("sample").endswith("configs/sample.yaml")
