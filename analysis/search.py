@@ -65,7 +65,10 @@ def _conditions(search: Search) -> tuple[list[str], list[str]]:
     """SQL conditions and their values; what users type only ever becomes a value."""
     conditions, values = [], []
     for asked, condition in (
-        (search.words, "len(list_filter(d.nodes, n -> contains(lower(n.text), lower(?)))) > 0"),
+        (
+            search.words,
+            "len(list_filter(d.nodes, lambda n: contains(lower(n.text), lower(?)))) > 0",
+        ),
         (search.url, "contains(d.url, ?)"),
         (search.host, "d.host = ?"),
         (search.lang, "v.lang = ?"),
