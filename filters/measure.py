@@ -115,8 +115,9 @@ def _paragraph_column(
     documents: pa.RecordBatch, laid_out: Paragraphs, counts: Columns, first: NDArray[np.int64]
 ) -> pa.ListArray:
     nodes = documents.column("nodes")
-    offsets = nodes.offsets.to_numpy() - nodes.offsets[0].as_py()
-    rows = pa.array(offsets[:-1][laid_out.document] + laid_out.node)
+    parents = pc.list_parent_indices(nodes).to_numpy(zero_copy_only=False)
+    first_node = np.searchsorted(parents, laid_out.document)
+    rows = pa.array(first_node + laid_out.node)
     flat = nodes.flatten()
     known: dict[str, Any] = {
         **counts,

@@ -21,7 +21,7 @@ from pipeline import signal_schema
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
 DOCUMENTS = 4096  # most documents laid out at once: 12 bits of a key
-_BUCKET_BITS = 20
+_BUCKET_BITS = 22  # at most: 32 MB of counts
 
 
 @dataclass(slots=True)
@@ -40,9 +40,10 @@ def repeated(
     `first` is the row of each document's first paragraph. Singles are thrown out by a table of
     counts before anything is sorted.
     """
-    spread = hashes ^ mix(document.astype(np.uint64))[...]
-    bucket = (spread >> np.uint64(64 - _BUCKET_BITS)).astype(np.int64)
-    often = np.bincount(bucket, minlength=1 << _BUCKET_BITS) > 1
+    spread = hashes ^ mix(document.astype(np.uint64))
+    bits = min(len(hashes).bit_length() + 2, _BUCKET_BITS)
+    bucket = (spread >> np.uint64(64 - bits)).astype(np.int64)
+    often = np.bincount(bucket, minlength=1 << bits) > 1
     maybe = np.flatnonzero(often[bucket])
     owner, rows = document[maybe], paragraph[maybe]
     place = np.minimum(rows - first[owner], 0xFFFF).astype(np.uint64)

@@ -48,6 +48,8 @@ _CODECS = {
     "x-user-defined": "latin-1",
 }
 _NOT_ASCII = ("iso-2022-jp", "utf-16be", "utf-16le")  # bytes below 128 mean other things
+# What the detector calls encodings that have no such label.
+_GUESSES = {"cp949": "euc-kr", "iso2022_jp": "iso-2022-jp", "mac_cyrillic": "x-mac-cyrillic"}
 # Tried when the codec fails: the standard's EUC-JP has the rows NEC and IBM added.
 _WIDER = {"euc-jp": "euc_jis_2004"}
 
@@ -127,7 +129,7 @@ def _detect(payload: bytes, ascii_text: str, declared: str | None) -> tuple[str,
     if ascii_text and "\x1b" not in ascii_text and "\0" not in ascii_text[:PRESCAN]:
         return ascii_text, "windows-1252"
     guess = detect_encoding(payload, DETECT, False) or ""
-    name = whatwg_label(guess.replace("_", "-")) or whatwg_label(guess)
+    name = whatwg_label(_GUESSES.get(guess, guess.replace("_", "-")))
     if name is None or name == declared:
         name = declared or "windows-1252"
     return _decode(payload, name), name

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pipeline.record_head import head_size
+
 HTML = ("text/html", "application/xhtml+xml")
 _XML = ("application/xml", "text/xml")
 _STATUS = re.compile(rb"(?:HTTP(?:/[\d.]+)?|ICY)[ \t]+(\d{3})(?!\d)", re.IGNORECASE)
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_FIELD = re.compile(r"\n([^:\s][^:\n]*?)[ \t]*:[ \t]*([^\r\n]*[^\s]|)")
+_FOLD = re.compile(r"\r?\n[ \t]+")  # obsolete line folding, RFC 9112 5.2
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?\s*([^\"'\s;,]+)", re.IGNORECASE)
 
@@ -46,21 +49,22 @@ class Headers(Mapping[str, str]):
 
 @dataclass(slots=True)
 class Message:
-    """A parsed response; the body is what follows `body_at`."""
+    """The head of a response; the body is what follows `body_at`."""
 
     status: int | None
     headers: Headers
     body_at: int
+    whole: bool = True  # the blank line that ends the head was seen
 
 
 def parse_response(block: bytes) -> Message:
-    """Find status, headers and body of a record's block; never fails."""
+    """Parse the head of the response a block begins with; never fails."""
     status = _STATUS.match(block)
     if status is None and block[:5].upper() != b"HTTP/":
         return Message(None, Headers({}), 0)
-    end = _HEAD_END.search(block)
-    head, body_at = (block[: end.start()], end.end()) if end else (block, len(block))
-    return Message(int(status[1]) if status else None, parse_headers(head), body_at)
+    size = head_size(block)
+    number = int(status[1]) if status else None
+    return Message(number, parse_headers(block[:size] or block), size or len(block), size > 0)
 
 
 def parse_headers(head: bytes) -> Headers:
@@ -69,16 +73,11 @@ def parse_headers(head: bytes) -> Headers:
         text = head.decode()
     except UnicodeDecodeError:
         text = head.decode("latin-1")
+    text = _FOLD.sub(" ", text) if "\n " in text or "\n\t" in text else text
     values: dict[str, str] = {}
-    name = ""
-    for line in text.split("\n")[1:]:
-        if line[:1] in (" ", "\t") and name:  # obsolete line folding, RFC 9112 5.2
-            values[name] = f"{values[name]} {line.strip()}"
-            continue
-        key, colon, value = line.partition(":")
-        if colon:
-            name, value = key.strip().lower(), value.strip()
-            values[name] = f"{values[name]}, {value}" if name in values else value
+    for name, value in _FIELD.findall(text):
+        key = name.lower()
+        values[key] = f"{values[key]}, {value}" if key in values else value
     return Headers(values)
 
 

@@ -13,14 +13,14 @@ from fastwarc.warc import HeaderMap
 
 from pipeline.source import Window
 
-HEAD_BYTES = 32 << 10  # longest head; FastWARC's own bound
+HEAD_BYTES = 1 << 20  # longest head
+LINE_BYTES = 8 << 10  # longest line of a head; FastWARC refuses heads of more than 32 KiB
 SHORT = 2048  # bytes that hold nearly every head
 
 WARC_START = re.compile(rb"WARC/[01]\.\d")
 ARC_START = re.compile(rb"(?:https?://|ftp://|dns:|filedesc://)", re.IGNORECASE)
 
 _WARC_VERSION = re.compile(rb"WARC/[01]\.\d+[ \t]*\r?\n")
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|\+00:?00)?")
 _ARC_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d*")
 
@@ -50,37 +50,44 @@ def parse_head(window: Window, offset: int) -> Head | None:
 def _parse_warc(window: Window, offset: int, data: bytes) -> Head | None:
     if not _WARC_VERSION.match(data):
         return None
-    end = _HEAD_END.search(data)
-    if end is None:
+    size = head_size(data)
+    if not size:
         data = window.take(offset, HEAD_BYTES)
-        end = _HEAD_END.search(data)
-        if end is None:
-            return None
-    head = data[: end.end()]
-    if end[0] != b"\r\n\r\n":
+        size = head_size(data)
+    head = data[:size]
+    if not head.endswith(b"\r\n\r\n"):
         head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    fields = HeaderMap()
+    if len(head) > LINE_BYTES:
+        lines = [line for line in head.split(b"\r\n") if len(line) <= LINE_BYTES]
+        head = b"\r\n".join(lines)
     try:
-        fields.parse(BytesIO(head))
+        parser = HeaderMap()
+        parser.parse(BytesIO(head))
     except OSError:
         return None
-    length = _field(fields, "Content-Length")
-    if not (length.isascii() and length.isdigit() and len(length) < 16):
+    fields = {name.lower(): value for name, value in reversed(parser.items())}
+    length = fields.get("content-length", "").strip()
+    if not (size and length.isascii() and length.isdigit() and len(length) < 16):
         return None
     return Head(
-        size=end.end(),
+        size=size,
         length=int(length),
-        kind=_field(fields, "WARC-Type").lower(),
-        url=_mend_url(_field(fields, "WARC-Target-URI")),
-        date=_iso_date(_DATE, _field(fields, "WARC-Date")),
-        content_type=_field(fields, "Content-Type"),
-        digest=_field(fields, "WARC-Payload-Digest"),
-        segmented="WARC-Segment-Number" in fields,
+        kind=fields.get("warc-type", "").strip().lower(),
+        url=_mend_url(fields.get("warc-target-uri", "")),
+        date=_iso_date(_DATE, fields.get("warc-date", "")),
+        content_type=fields.get("content-type", ""),
+        digest=fields.get("warc-payload-digest", "").strip(),
+        segmented="warc-segment-number" in fields,
     )
 
 
-def _field(fields: HeaderMap, name: str) -> str:
-    return (fields.get(name) or "").strip()
+def head_size(data: bytes) -> int:
+    """Bytes up to and with the blank line that ends a head; 0 when there is none."""
+    crlf = data.find(b"\n\r\n")
+    lf = data.find(b"\n\n", 0, crlf if crlf >= 0 else len(data))
+    if lf >= 0:
+        return lf + 2
+    return crlf + 3 if crlf >= 0 else 0
 
 
 def _parse_arc(window: Window, offset: int, data: bytes) -> Head | None:
@@ -98,7 +105,7 @@ def _parse_arc(window: Window, offset: int, data: bytes) -> Head | None:
             return Head(
                 size=end + 1,
                 length=int(length[:16]),
-                kind="response" if url[:4].lower() == "http" else "other",
+                kind="warcinfo" if url.lower().startswith("filedesc:") else "response",
                 url=_mend_url(url),
                 date=_iso_date(_ARC_DATE, date),
                 content_type=content_type,

@@ -129,6 +129,9 @@ class Window:
 
     def skip_padding(self, offset: int) -> int:
         """First position from `offset` on that is no zero byte and no line end."""
+        first = self.at(offset)[:1]
+        if first and first[0] not in PADDING:
+            return offset
         while data := self.at(offset)[:4096]:
             rest = bytes(data).lstrip(PADDING)
             offset += len(data) - len(rest)

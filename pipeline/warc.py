@@ -18,7 +18,8 @@ from pipeline.source import DEFAULT, Bytes, Source, Window, open_source
 __all__ = ["Capture", "Loss", "read_capture_at", "read_captures"]
 
 MAX_BYTES = 32 << 20
-HTTP_HEAD = 512 << 10  # bytes a response may hold beyond its body
+HTTP_HEAD = 512 << 10  # bytes a response's head may have
+SHORT_HEAD = 8 << 10  # bytes that hold nearly every head
 _DIGEST = re.compile(r"sha1:[A-Z2-7]{32}")
 
 
@@ -84,15 +85,18 @@ def _captures(source: Source, start: int, end: int, max_bytes: int) -> Iterator[
 def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
     head = record.head
     fits = head.length <= max_bytes + HTTP_HEAD
-    block = record.window.take(record.at, head.length if fits else HTTP_HEAD)
-    message = parse_response(block)
+    message = parse_response(record.window.take(record.at, min(head.length, SHORT_HEAD)))
+    if not message.whole:
+        message = parse_response(record.window.take(record.at, min(head.length, HTTP_HEAD)))
+    body_at = min(message.body_at, head.length)
     mime, _ = media_type(message.headers.get("content-type"))
     reason, payload = _refusal(head, message, mime), b""
     if reason is None and not fits:
         reason = "payload.too-large"
     if reason is None:
         try:
-            payload = decode_body(block[message.body_at :], message.headers, max_bytes)
+            body = record.window.take(record.at + body_at, head.length - body_at)
+            payload = decode_body(body, message.headers, max_bytes)
         except PayloadError as error:
             reason = error.reason
         else:
@@ -108,7 +112,7 @@ def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
         headers=message.headers,
         mime=mime,
         payload=payload,
-        payload_digest=_digest(record, message.body_at),
+        payload_digest=_digest(record, body_at),
         reason=reason,
     )
 
@@ -119,6 +123,8 @@ def _refusal(head: Head, message: Message, mime: str | None) -> str | None:
         return "revisit"
     if head.segmented:
         return "segmented"
+    if not head.url.lower().startswith(("http://", "https://")):
+        return "url"
     if message.status is None and message.body_at == 0:
         return "not-http"
     if message.status != 200:
