@@ -1,4 +1,4 @@
-"""Look into a run: `python -m analysis.explorer RUN` serves pages on loopback.
+"""Look into a run: `benben explore RUN` serves pages on loopback.
 
 With `--static FOLDER` it writes them as files instead. Works on tables larger than memory: pages
 are made from scans that keep no more than they show.
@@ -88,7 +88,7 @@ def write_static(explorer: Explorer, folder: str, documents: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.explorer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benben explore", description=__doc__)
     parser.add_argument("run", help="folder of a run")
     parser.add_argument("--against", help="folder of another run, to see the drift from it")
     parser.add_argument("--input", action="append", default=[], help="archives, for pages' source")

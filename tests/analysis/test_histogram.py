@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_no_value_is_lost_in_drawing(values: list[float]) -> None:
     bars = filled(values).bars()
     assert sum(bar.kept for bar in bars) == len(values)
     assert len(bars) <= BARS
-    assert all(left.high == right.low for left, right in zip(bars, bars[1:], strict=False))
+    assert all(left.high == right.low for left, right in itertools.pairwise(bars))
 
 
 def test_quantiles_are_near_the_true_ones() -> None:
