@@ -5,7 +5,7 @@ Reads no text, only the table SIGNALS, so that a changed threshold costs one che
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,19 +23,20 @@ def decide_batch(
     signals: pa.RecordBatch,
     rules: RuleSettings,
     facts: pa.ListArray | None = None,
-    removed: pa.ListArray | None = None,
+    removed: Sequence[pa.ListArray] = (),
 ) -> pa.RecordBatch:
     """Judge a batch of SIGNALS: a batch of VERDICTS with the same rows in the same order.
 
     `facts`: what is known of each image once fetched, in the order of the column `images`: a list
     of structs with `reason` (why there is no image; null: there is one) and any of width, height,
     format, num_bytes, nsfw. Without it, rules on them are recorded as pending.
-    `removed`: nodes (NODE_VERDICTs) that other stages dropped; the limits of documents are judged
-    without them. Raises ValueError when `facts` are not aligned with the images.
+    `removed`: columns of nodes (NODE_VERDICTs) that were dropped before, the earliest first; they
+    keep their reason, and the limits of documents are judged without them. Raises ValueError when `facts` are not aligned with the images.
     """
     nodes = _Nodes(signals, facts)
-    if removed is not None:
-        nodes.ledger.take_over(Nested(removed))
+    for column in removed:
+        nodes.ledger.take_over(Nested(column))
+    nodes.drop_missing_images()
     _judge_nodes(nodes, "text_node", rules.text_node)
     _judge_nodes(nodes, "image_node", rules.image_node)
     return to_batch(signals, nodes.ledger, _judge_documents(nodes, rules.document))
@@ -56,9 +57,15 @@ class _Nodes:
             return
         if not np.array_equal(self.facts.first, self.images.first):
             raise ValueError("facts of images are not aligned with the images of the signals")
+
+    def drop_missing_images(self) -> None:
+        """Drop the images that could not be had, for the reason their facts give."""
+        if self.facts is None:
+            return
         reasons, code = self.facts("reason")
         for number, reason in enumerate(reasons):
-            self.ledger.images.drop(np.flatnonzero(code == number), reason, np.nan, np.nan)
+            where = np.flatnonzero((code == number) & self.ledger.images.kept)
+            self.ledger.images.drop(where, reason, np.nan, np.nan)
 
     def of(self, scope: Scope) -> Nested:
         """Nodes of a scope."""

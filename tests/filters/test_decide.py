@@ -110,7 +110,7 @@ def test_nodes_that_other_stages_removed_count_no_more() -> None:
         pa.list_(schema.NODE_VERDICT),
     )
     judged = rules(document={"words": {"min": 15}, "images": {"min": 1}})
-    found = verdict(signals, judged, removed=removed)
+    found = verdict(signals, judged, removed=[removed])
     assert [(one["index"], one["paragraph"]) for one in found["dropped"]] == [
         (0, 1),
         (1, 0),
