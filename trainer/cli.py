@@ -1,0 +1,85 @@
+"""The `benben-train` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.config import ConfigError, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `benben-train`; return the exit status (2: a mistake of the user's)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"benben-train: {error}", file=sys.stderr)
+        return 2
+
+
+def _is_users(error: Exception) -> bool:
+    from trainer.checkpoint.store import CheckpointError
+    from trainer.data.corpus import CorpusError
+    from trainer.data.loader import NoDocuments
+    from trainer.train import TrainingError
+
+    kinds = (ConfigError, CheckpointError, CorpusError, NoDocuments, TrainingError)
+    return isinstance(error, kinds)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="benben-train",
+        description="Train a vision-language model on the dataset; `torchrun -m trainer.cli train "
+        "CONFIG` on several processes.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train from the newest checkpoint or the start")
+    _config_arguments(train)
+    train.set_defaults(run=_train)
+    evaluate = commands.add_parser("eval", help="evaluate the newest checkpoint")
+    _config_arguments(evaluate)
+    evaluate.add_argument("--checkpoint", type=Path, help="a step_N folder")
+    evaluate.add_argument("--shots", type=int, nargs="*", default=[], help="made set: examples")
+    evaluate.set_defaults(run=_evaluate)
+    return parser
+
+
+def _config_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="a YAML file or a name of configs/trainer")
+    parser.add_argument("overrides", nargs="*", help="dotted.key=value")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from trainer.parallel import close
+    from trainer.train import train
+
+    config = load(options.config, options.overrides)
+    result = train(config)
+    print(json.dumps(result.get("evaluation", result), indent=1))
+    close()
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from trainer import evaluate
+    from trainer.parallel import close
+    from trainer.session import Session
+
+    config = load(options.config, options.overrides)
+    session = Session(config)
+    session.resume(options.checkpoint)
+    result = evaluate.held_out(session, config.run.eval_packs)
+    if session.mesh.rank == 0:
+        evaluate.write(result, session.folder)
+        print(json.dumps(result, indent=1))
+    close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
