@@ -9,7 +9,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.tensor import Shard
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+from torch.distributed.tensor.placement_types import _StridedShard
 
 try:
     from torch.distributed._tools.mem_tracker import MemTracker
@@ -28,21 +30,29 @@ def local_shape_and_offset(
     return compute_local_shape_and_global_offset(torch.Size(shape), mesh, placements)
 
 
+def splits(placement: Any) -> bool:
+    """Whether a placement divides a dimension; sharding over sharding is a class of its own."""
+    return isinstance(placement, Shard | _StridedShard)
+
+
 class _AllToAll(torch.autograd.Function):
     """Exchange equal parts of dimension 0; its gradient is the same exchange."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
         ctx.group = group
-        out = torch.empty_like(x)
-        dist.all_to_all_single(out, x.contiguous(), group=group)
-        return out
+        return _exchange(x, group)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        out = torch.empty_like(grad)
-        dist.all_to_all_single(out, grad.contiguous(), group=ctx.group)
-        return out, None
+        return _exchange(grad, ctx.group), None
+
+
+def _exchange(x: Tensor, group: dist.ProcessGroup) -> Tensor:
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    dist.all_to_all_single(out, x, group=group)
+    return out
 
 
 def all_to_all(x: Tensor, group: dist.ProcessGroup) -> Tensor:

@@ -46,6 +46,7 @@ class Mesh:
     sp_rank: int = 0
     tp_rank: int = 0
     mesh: DeviceMesh | None = None
+    flat: DeviceMesh | None = None  # data x sequence: what parameters are sharded over
     device: torch.device = torch.device("cpu")
 
     @property
@@ -58,10 +59,10 @@ class Mesh:
 
     def total(self, *values: float) -> list[float]:
         """Sum numbers over data and sequence ranks, in float64."""
-        if self.mesh is None or self.shards == 1:
+        if self.flat is None or self.shards == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(tensor, group=self.mesh["fsdp"].get_group())
+        dist.all_reduce(tensor, group=self.flat.get_group())
         return tensor.tolist()
 
 
@@ -89,9 +90,9 @@ def make_mesh(config: ParallelConfig, device: torch.device) -> Mesh:
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     mesh = init_device_mesh(device.type, (dp, config.sp, config.tp), mesh_dim_names=NAMES)
-    mesh["dp", "sp"]._flatten("fsdp")
+    flat = mesh["dp", "sp"]._flatten("fsdp")
     ranks = [mesh.get_local_rank(name) for name in NAMES]
-    return Mesh(dp, config.sp, config.tp, *ranks, mesh=mesh, device=device)
+    return Mesh(dp, config.sp, config.tp, *ranks, mesh=mesh, flat=flat, device=device)
 
 
 NAMES = ("dp", "sp", "tp")
@@ -117,14 +118,14 @@ def distribute(model: VLM, mesh: Mesh, dtype: torch.dtype) -> VLM:
     kept = next(model.parameters()).dtype
     if mesh.shards == 1 and kept == dtype:
         return model
-    if mesh.mesh is None:
+    if mesh.flat is None:
         raise ValueError(
             f"parameters in {kept}, computation in {dtype}: start under torchrun, or set "
             "optim.params to optim.dtype"
         )
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=wide)
-    options: dict[str, Any] = {"mesh": mesh.mesh["fsdp"], "mp_policy": policy}
+    options: dict[str, Any] = {"mesh": mesh.flat, "mp_policy": policy}
     if model.vision is not None:
         fully_shard(model.vision, **options)
     for group in model.lm.groups:

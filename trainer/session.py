@@ -30,6 +30,8 @@ class Session:
 
     def __init__(self, config: Config) -> None:
         device = parallel.pick_device(config.run.device)
+        if config.run.threads:
+            torch.set_num_threads(config.run.threads)
         self.folder = Path(config.checkpoint.dir)
         self.mesh = parallel.make_mesh(config.parallel, device)
         self.vocabulary = find_vocabulary(config, self.mesh)

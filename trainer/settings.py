@@ -175,6 +175,7 @@ class RunConfig(Section):
     steps: int = 100
     micro_packs: int = 1  # packs of one forward pass
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0  # of a process on CPU; 0: torch's choice
     log_every: int = 10
     eval_every: int = 0  # 0: at the end
     eval_packs: int = 8

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from trainer.compat import local_shape_and_offset
+from trainer.compat import local_shape_and_offset, splits
 
 _GROUP = re.compile(r"\bgroups\.\d+\.")
 
@@ -56,11 +56,11 @@ def shard_of(tensor: Tensor) -> Shard:
     _, offset = local_shape_and_offset(tensor.shape, mesh, placements)
     parts = 1
     for size, placement in zip(mesh.shape, placements, strict=True):
-        parts *= size if placement.is_shard() else 1
+        parts *= size if splits(placement) else 1
     local = tensor.to_local()
     coordinate = mesh.get_coordinate() or []
     first = all(
-        c == 0 for c, p in zip(coordinate, placements, strict=True) if not p.is_shard()
+        c == 0 for c, p in zip(coordinate, placements, strict=True) if not splits(p)
     ) and int(mesh.mesh.min()) == 0  # the mesh that holds the world's rank 0
     return Shard(local, tuple(tensor.shape), tuple(offset), world() // parts, first)
 
