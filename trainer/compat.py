@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.distributed.tensor import Shard
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 from torch.distributed.tensor.placement_types import _StridedShard
@@ -28,6 +29,10 @@ def local_shape_and_offset(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return a rank's shape and global offset of a DTensor."""
     return compute_local_shape_and_global_offset(torch.Size(shape), mesh, placements)
+
+
+def is_fake(x: Tensor) -> bool:
+    return isinstance(x, FakeTensor)
 
 
 def splits(placement: Any) -> bool:

@@ -8,73 +8,89 @@ memory falls by the group's size, for one more forward pass (two-level recomputa
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from trainer.compat import is_fake
+
 from trainer.longseq.tiling import trainable
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stored tensor: itself on its device, a copy on the host, or (fake tensors) its shape."""
+
+    like: Tensor
+    buffer: Tensor | None
+    hosted: bool
 
 
 class HostStore:
     """Keeps tensors in host memory; copies overlap with computation on CUDA.
 
-    `device_bytes`, `host_bytes`: what is held now. Pinned buffers are reused between steps.
+    `device_bytes`, `host_bytes`: what is held now, `host_peak` the most there was. Pinned buffers
+    are reused between steps. The first `keep_on_device` tensors held stay where they are.
     """
 
     def __init__(self, offload: bool, keep_on_device: int = 0) -> None:
         self.offload, self.keep = offload, keep_on_device
-        self.device_bytes = self.host_bytes = self._count = 0
+        self.device_bytes = self.host_bytes = self.host_peak = self._count = 0
         self._free: dict[tuple[Any, ...], list[Tensor]] = {}
         self._stream: Any = None
 
-    def put(self, x: Tensor) -> tuple[Tensor, Any, bool]:
+    def put(self, x: Tensor) -> Kept:
         """Store a tensor and return a handle for `get`."""
         self._count += 1
-        size = x.numel() * x.element_size()
         if not self.offload or self._count <= self.keep:
-            self.device_bytes += size
-            return x, None, False
-        self.host_bytes += size
+            self.device_bytes += _bytes(x)
+            return Kept(x, None, False)
+        self.host_bytes += _bytes(x)
+        self.host_peak = max(self.host_peak, self.host_bytes)
+        shape = x.new_empty(()).expand(x.shape)  # remembers shape, type and device in one element
+        if is_fake(x):
+            return Kept(shape, None, True)
         buffer = self._buffer(x)
-        if not _real_cuda(x):
+        if not x.is_cuda:
             buffer.copy_(x)
-            return buffer, x.device, True
+            return Kept(shape, buffer, True)
         if self._stream is None:
             self._stream = torch.cuda.Stream()
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             buffer.copy_(x, non_blocking=True)
         x.record_stream(self._stream)
-        return buffer, x.device, True
+        return Kept(shape, buffer, True)
 
-    def get(self, handle: tuple[Tensor, Any, bool]) -> Tensor:
+    def get(self, kept: Kept) -> Tensor:
         """Bring a tensor back to its device and drop it from the store."""
-        buffer, device, hosted = handle
         self._count -= 1
-        size = buffer.numel() * buffer.element_size()
-        if not hosted:
-            self.device_bytes -= size
-            return buffer
-        self.host_bytes -= size
-        x = torch.empty(buffer.shape, dtype=buffer.dtype, device=device)
+        if not kept.hosted:
+            self.device_bytes -= _bytes(kept.like)
+            return kept.like
+        self.host_bytes -= _bytes(kept.like)
+        x = torch.empty(kept.like.shape, dtype=kept.like.dtype, device=kept.like.device)
+        if kept.buffer is None:
+            return x
         if self._stream is not None:
             torch.cuda.current_stream().wait_stream(self._stream)
-        x.copy_(buffer, non_blocking=True)
-        if self._stream is not None:
+        x.copy_(kept.buffer, non_blocking=True)
+        if self._stream is not None:  # the buffer's next copy waits for this one
             self._stream.wait_stream(torch.cuda.current_stream())
-        self._free.setdefault((buffer.shape, buffer.dtype), []).append(buffer)
+        self._free.setdefault((x.shape, x.dtype), []).append(kept.buffer)
         return x
 
     def _buffer(self, x: Tensor) -> Tensor:
         free = self._free.get((x.shape, x.dtype))
         if free:
             return free.pop()
-        return torch.empty(x.shape, dtype=x.dtype, device="cpu", pin_memory=_real_cuda(x))
+        return torch.empty(x.shape, dtype=x.dtype, device="cpu", pin_memory=x.is_cuda)
 
 
-def _real_cuda(x: Tensor) -> bool:
-    return x.is_cuda and not isinstance(x, torch._subclasses.FakeTensor)
+def _bytes(x: Tensor) -> int:
+    return x.numel() * x.element_size()
 
 
 class _Recompute(torch.autograd.Function):

@@ -24,7 +24,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor | Non
     """Causal attention within each document; `slopes` [heads] add ALiBi's bias m (j - i)."""
     if q.is_cuda and slopes is not None:
         return _flex(q, k, v, layout, slopes)
-    if q.is_cuda and compat.varlen_attn is not None and not is_fake(q):
+    if q.is_cuda and compat.varlen_attn is not None and not compat.is_fake(q):
         cu, longest = layout.cu, layout.longest
         return compat.varlen_causal(q, k, v, cu, cu, (longest, longest))
     one = _causal if slopes is None else functools.partial(_causal_alibi, slopes=slopes)
@@ -33,10 +33,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor | Non
         for a, b in zip(layout.bounds, layout.bounds[1:], strict=False)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def is_fake(x: Tensor) -> bool:
-    return isinstance(x, torch._subclasses.FakeTensor)
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
