@@ -24,7 +24,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor | Non
     """Causal attention within each document; `slopes` [heads] add ALiBi's bias m (j - i)."""
     if q.is_cuda and slopes is not None:
         return _flex(q, k, v, layout, slopes)
-    if q.is_cuda and compat.varlen_attn is not None and not compat.is_fake(q):
+    half = q.dtype in (torch.bfloat16, torch.float16)  # all that the flash kernels take
+    if q.is_cuda and half and compat.varlen_attn is not None:
         cu, longest = layout.cu, layout.longest
         return compat.varlen_causal(q, k, v, cu, cu, (longest, longest))
     one = _causal if slopes is None else functools.partial(_causal_alibi, slopes=slopes)
