@@ -74,7 +74,9 @@ def join(packs: Sequence[Pack]) -> Pack:
         languages=tuple(n for p in packs for n in p.languages),
         sizes=tuple(n for p in packs for n in p.sizes),
         captions=tuple(
-            (a + int(starts[i]), b + int(starts[i])) for i, p in enumerate(packs) for a, b in p.captions
+            (a + int(starts[i]), b + int(starts[i]))
+            for i, p in enumerate(packs)
+            for a, b in p.captions
         ),
         padding=sum(p.padding for p in packs),
     )

@@ -86,7 +86,9 @@ def evaluate(session: Session, shots: int, count: int = 32) -> dict[str, Any]:
     lead: list[bytes | str] = [part for e in given for part in (e.png, e.caption)]
     answers = [Prompt(session, [*lead, e.png]).complete(LONGEST, ".") + "." for e in asked]
     result = {
-        "exact": _share(e.colour in a and e.shape in a for e, a in zip(asked, answers, strict=True)),
+        "exact": _share(
+            e.colour in a and e.shape in a for e, a in zip(asked, answers, strict=True)
+        ),
         "colour": _share(e.colour in a for e, a in zip(asked, answers, strict=True)),
         "shape": _share(e.shape in a for e, a in zip(asked, answers, strict=True)),
         "cider": cider(answers, [e.caption for e in asked]),

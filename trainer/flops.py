@@ -2,8 +2,8 @@
 
 Model FLOP: 2 N a token forward; backward 2 N for the gradients by inputs on the path to anything
 that trains, and 2 N for the gradients by weights that train. Attention: 2 heads dim len^2 forward
-(causal half), twice that backward. N leaves out the embedding, counts the head. Hardware FLOP adds
-the recomputed forward passes. MFU = model FLOP / (time x peak), HFU = hardware FLOP / (time x peak).
+(causal half), twice that backward. N leaves out the embedding, counts the head. Hardware FLOP
+adds the recomputed forward passes. MFU and HFU are these over time x peak.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Cost:
         return flop + 2.0 * images * self.patches * (self.vision + 2 * trained)
 
     def hardware(self, tokens: int, pairs: int, images: int) -> float:
-        """Return the FLOP with recomputation: one more forward pass of the layers, two in groups."""
+        """Return the FLOP with recomputation: one more pass of the layers, in groups two."""
         again = 0 if self.memory.recompute == "none" else 1 + (self.memory.group > 1)
         head = self.config.vocab_size * self.config.hidden
         forward = 2.0 * tokens * (self.lm - head)

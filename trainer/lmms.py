@@ -1,6 +1,6 @@
 """An adapter for lmms-eval (an extra: `pip install lmms-eval`): COCO, VQAv2 and the rest on GPUs.
 
-    python -m lmms_eval --model benben --model_args config=RUN.yaml --tasks vqav2_val
+python -m lmms_eval --model benben --model_args config=RUN.yaml --tasks vqav2_val
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """AdamW (Loshchilov and Hutter 2019) over local shards, element-wise, so exact on any mesh.
 
 With bfloat16 parameters or moments the update is computed in float32 and rounded stochastically by
-counter-based noise: 8 bytes an element less than float32 states, unbiased, and the same on any mesh.
+counter-based noise: unbiased, half of float32's bytes, and the same on any mesh.
 """
 
 from __future__ import annotations

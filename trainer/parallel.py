@@ -7,7 +7,7 @@ the loss is already divided by the whole step's count of tokens.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from trainer.longseq.ulysses import check_heads
 from trainer.model.decoder import Block
 from trainer.model.vlm import VLM
 from trainer.settings import ParallelConfig
+from trainer.shards import shard_of
 
 TENSOR_PLAN = {
     **{f"attn.{name}": ColwiseParallel for name in ("q", "k", "v")},
@@ -47,7 +48,7 @@ class Mesh:
     tp_rank: int = 0
     mesh: DeviceMesh | None = None
     flat: DeviceMesh | None = None  # data x sequence: what parameters are sharded over
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def rank(self) -> int:
@@ -166,8 +167,6 @@ def _child(module: nn.Module, path: str) -> object:
 @torch.no_grad()
 def gradient_norm(model: nn.Module) -> Tensor:
     """Return the global gradient norm, float64; every element counts once on any mesh."""
-    from trainer.shards import shard_of
-
     total: Tensor | None = None
     for parameter in model.parameters():
         if parameter.grad is None:

@@ -1,4 +1,4 @@
-"""What a run will need, without a GPU: peak memory by fake tensors, the longest sequence by secants.
+"""What a run will need, without a GPU: peak memory and longest sequence by fake tensors.
 
 A step is run on fake tensors under torch's memory tracker; nothing is computed or allocated.
 Sharded states are counted by arithmetic: parameters, gradients and moments divide by dp x sp.
@@ -73,7 +73,7 @@ def fake_batch(model: VLM, tokens: int) -> Batch:
 def step_memory(
     config: ModelConfig, memory: MemoryConfig, tokens: int, dtype: torch.dtype = torch.bfloat16
 ) -> Memory:
-    """Return the memory of forward and backward on `tokens` tokens, parameters and gradients too."""
+    """Return the memory of forward and backward, parameters and gradients included."""
     hosts: list[int] = []
 
     def run() -> None:

@@ -21,6 +21,7 @@ from trainer.model.vlm import VLM, initialise
 from trainer.optimizer import AdamW
 from trainer.parallel import Mesh
 from trainer.settings import Config
+from trainer.shards import copy_full
 
 TRAINING_DOCUMENTS = 20_000  # read to train a tokenizer
 
@@ -122,15 +123,27 @@ class Session:
 
 
 def build(config: Config, mesh: Mesh) -> VLM:
-    """Make the model, lay it over the mesh, fill it (made weights, then published ones)."""
-    kept = getattr(torch, config.optim.params)
-    with torch.device(mesh.device):
-        model = VLM(config.model, config.memory).to(kept)
+    """Make the model, lay it over the mesh, fill it (made weights, then published ones).
+
+    Decoder and connector have no storage until they are sharded; the tower is small, made whole.
+    """
+    model = VLM(config.model, config.memory, lazy=True).to(getattr(torch, config.optim.params))
+    tower = {name: tensor.clone() for name, tensor in _tower(model)}
     parallel.distribute(model, mesh, getattr(torch, config.optim.dtype))
+    model.to_empty(device=mesh.device)
+    for name, tensor in _tower(model):
+        copy_full(tensor, tower[name])
     initialise(model, config.run.seed)
     if config.model.lm.huggingface:
         huggingface.load_decoder(model, config.model.lm.huggingface)
     return model
+
+
+def _tower(model: VLM) -> list[tuple[str, torch.Tensor]]:
+    if model.vision is None:
+        return []
+    parameters = [(name, p.detach()) for name, p in model.vision.named_parameters()]
+    return [*parameters, *model.vision.named_buffers()]
 
 
 def find_vocabulary(config: Config, mesh: Mesh) -> Vocabulary:

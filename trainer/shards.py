@@ -59,9 +59,10 @@ def shard_of(tensor: Tensor) -> Shard:
         parts *= size if splits(placement) else 1
     local = tensor.to_local()
     coordinate = mesh.get_coordinate() or []
-    first = all(
-        c == 0 for c, p in zip(coordinate, placements, strict=True) if not splits(p)
-    ) and int(mesh.mesh.min()) == 0  # the mesh that holds the world's rank 0
+    first = (
+        all(c == 0 for c, p in zip(coordinate, placements, strict=True) if not splits(p))
+        and int(mesh.mesh.min()) == 0
+    )  # the mesh that holds the world's rank 0
     return Shard(local, tuple(tensor.shape), tuple(offset), world() // parts, first)
 
 

@@ -7,8 +7,6 @@ import signal
 import time
 from typing import Any
 
-import torch
-
 from trainer import evaluate
 from trainer.batch import Pack
 from trainer.checkpoint.store import newest
@@ -162,9 +160,7 @@ class Training:
             self.config.run.steps * self.config.optim.batch_packs * self.config.data.seq_len
         )
 
-    def _roll_back(
-        self, position: DataState, packs: list[Pack], values: dict[str, Any]
-    ) -> None:
+    def _roll_back(self, position: DataState, packs: list[Pack], values: dict[str, Any]) -> None:
         """Return to the last checkpoint and never train on this step's packs again."""
         session = self.session
         session.optimizer.clear()

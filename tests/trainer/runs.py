@@ -11,7 +11,10 @@ from trainer.settings import Config
 def settings(made: Path, folder: Path, **changes: dict[str, Any]) -> Config:
     """A tiny model on the made dataset; sections of `changes` are laid over it."""
     data: dict[str, dict[str, Any]] = {
-        "model": {"lm": {"hidden": 32, "heads": 4, "layers": 2}, "vision": {"hidden": 32, "heads": 2}},
+        "model": {
+            "lm": {"hidden": 32, "heads": 4, "layers": 2},
+            "vision": {"hidden": 32, "heads": 2},
+        },
         "data": {
             "mix": [{"path": str(made / "data"), "images": str(made / "images")}],
             "tokenizer_vocab": 300,

@@ -29,7 +29,7 @@ def test_report_adds_up(made: Path, tmp_path: Path) -> None:
     assert result["captions"]["blank"] != result["captions"]["given"]
 
 
-def DATA(made: Path) -> dict[str, object]:  # noqa: N802
+def DATA(made: Path) -> dict[str, object]:
     return {
         "mix": [{"path": str(made / "data"), "images": str(made / "images")}],
         "tokenizer_vocab": 300,

@@ -61,7 +61,14 @@ def test_guard_knows_a_spike_from_noise() -> None:
 
 def test_resumed_run_is_the_uninterrupted_one(made: Path, tmp_path: Path) -> None:
     straight = train(settings(made, tmp_path / "a", run={"steps": 5}))
-    train(settings(made, tmp_path / "b", run={"steps": 5}, checkpoint={"every": 2, "dir": str(tmp_path / "b")}))
+    train(
+        settings(
+            made,
+            tmp_path / "b",
+            run={"steps": 5},
+            checkpoint={"every": 2, "dir": str(tmp_path / "b")},
+        )
+    )
     halves = settings(made, tmp_path / "c", run={"steps": 5})
     stopped = Training(halves)
     stopped._one_step()
@@ -81,7 +88,13 @@ def test_resumed_run_is_the_uninterrupted_one(made: Path, tmp_path: Path) -> Non
 def test_accumulation_changes_nothing(made: Path, tmp_path: Path) -> None:
     losses = []
     for micro in (1, 4):
-        run = {"steps": 3, "micro_packs": micro, "device": "cpu", "tensorboard": False, "eval_packs": 0}
+        run = {
+            "steps": 3,
+            "micro_packs": micro,
+            "device": "cpu",
+            "tensorboard": False,
+            "eval_packs": 0,
+        }
         losses.append(train(settings(made, tmp_path / str(micro), run=run))["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
@@ -155,9 +168,7 @@ def curve(made: str, folder: str, sp: int, dp: int) -> list[float]:
     return [line["loss"] for line in lines(Path(folder))]
 
 
-def test_curves_of_20_steps_are_equal_on_any_mesh(
-    ranks: Ranks, made: Path, tmp_path: Path
-) -> None:
+def test_curves_of_20_steps_are_equal_on_any_mesh(ranks: Ranks, made: Path, tmp_path: Path) -> None:
     """Sequence ranks 1, 2, 4 and data ranks 4; FSDP with two-level recomputation and tiles."""
     curves = [
         ranks.run(curve, sp * dp, str(made), str(tmp_path / f"{sp}-{dp}"), sp, dp)[0]
@@ -170,7 +181,13 @@ def test_curves_of_20_steps_are_equal_on_any_mesh(
 
 def test_low_precision_states_learn(made: Path, tmp_path: Path) -> None:
     """bfloat16 parameters and moments with stochastic rounding."""
-    optim = {"params": "bfloat16", "state": "bfloat16", "dtype": "bfloat16", "lr": 3e-3, "batch_packs": 4}
+    optim = {
+        "params": "bfloat16",
+        "state": "bfloat16",
+        "dtype": "bfloat16",
+        "lr": 3e-3,
+        "batch_packs": 4,
+    }
     config: Config = settings(made, tmp_path, run={"steps": 12}, optim=optim)
     train(config)
     losses = [line["loss"] for line in lines(tmp_path)]

@@ -98,9 +98,7 @@ class Saver:
             "tensors": digest.tensors(state),
         }
         if self.asynchronous:
-            future = dcp.async_save(
-                dict(state), checkpoint_id=temporary, process_group=self.group
-            )
+            future = dcp.async_save(dict(state), checkpoint_id=temporary, process_group=self.group)
             assert isinstance(future, Future)
             self.pending = (future, temporary, content)
         else:

@@ -82,7 +82,7 @@ class Pick:
 
 
 class Mixture:
-    """Streams by weight. Window k holds each stream's documents floor(k M w) .. floor((k+1) M w)."""
+    """Streams by weight: window k holds documents floor(k M w) .. floor((k+1) M w) of each."""
 
     def __init__(self, streams: Sequence[Stream], weights: Sequence[float], size: int) -> None:
         self.streams, self.size = list(streams), size
@@ -104,9 +104,7 @@ class Mixture:
         return picks
 
 
-def language_weights(
-    counts: dict[str, int], setting: dict[str, float] | float
-) -> dict[str, float]:
+def language_weights(counts: dict[str, int], setting: dict[str, float] | float) -> dict[str, float]:
     """Return sampling weights: as given (languages not named are left out), or n ** alpha."""
     if isinstance(setting, dict):
         return {lang: setting[lang] for lang in sorted(counts) if setting.get(lang, 0) > 0}

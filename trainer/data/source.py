@@ -68,7 +68,9 @@ class DataSource:
         result: list[Sample] = []
         for number, store in enumerate(self.stores):
             chosen = sorted((p for p in picks if p.corpus == number), key=lambda p: p.document)
-            documents = [d for p in chosen if self._wanted(d := self.corpora[number].read(p.document))]
+            documents = [
+                d for p in chosen if self._wanted(d := self.corpora[number].read(p.document))
+            ]
             result += self.renderer.render(documents, lambda slot, s=store: _available(slot, s))
         return result
 

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from trainer.compat import is_fake
-
 from trainer.longseq.tiling import trainable
 
 

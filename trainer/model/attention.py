@@ -30,8 +30,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor | Non
         return compat.varlen_causal(q, k, v, cu, cu, (longest, longest))
     one = _causal if slopes is None else functools.partial(_causal_alibi, slopes=slopes)
     parts = [
-        one(q[a:b], k[a:b], v[a:b])
-        for a, b in zip(layout.bounds, layout.bounds[1:], strict=False)
+        one(q[a:b], k[a:b], v[a:b]) for a, b in zip(layout.bounds, layout.bounds[1:], strict=False)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -23,7 +25,10 @@ CHUNK = 1 << 24  # elements initialised at a time
 class VLM(nn.Module):
     """Computes the summed loss of a batch. `sp`, `tp_rank`, `tp_size` are set by `parallel`."""
 
-    def __init__(self, config: ModelConfig, memory: MemoryConfig | None = None) -> None:
+    def __init__(
+        self, config: ModelConfig, memory: MemoryConfig | None = None, lazy: bool = False
+    ) -> None:
+        """`lazy` leaves decoder and connector without storage (the meta device)."""
         super().__init__()
         self.config, self.memory = config, memory or MemoryConfig()
         self.sp: dist.ProcessGroup | None = None
@@ -32,18 +37,13 @@ class VLM(nn.Module):
         vision = config.vision
         cross = config.fusion == "cross" and vision is not None
         self.vision = Tower(vision) if vision else None
-        self.connector = (
-            make_connector(vision, self.vision, config.lm.hidden)
-            if vision and self.vision
-            else None
-        )
-        self.lm = Decoder(
-            config.lm,
-            self.memory.group,
-            config.cross_every if cross else 0,
-            config.lora_rank,
-            self.tokens_per_image,
-        )
+        self.connector = None
+        with torch.device("meta") if lazy else contextlib.nullcontext():
+            if vision and self.vision:
+                self.connector = make_connector(vision, self.vision, config.lm.hidden)
+            every = config.cross_every if cross else 0
+            latents = self.tokens_per_image
+            self.lm = Decoder(config.lm, self.memory.group, every, config.lora_rank, latents)
         freeze(self)
 
     @property
@@ -53,7 +53,10 @@ class VLM(nn.Module):
     def forward(
         self, batch: Batch, z: float = 0.0, want: str = "loss"
     ) -> tuple[Tensor, Tensor] | Tensor:
-        """Return (summed loss, its z-loss part); `want` "logits" [T, vocab], "nll" of each label [T]."""
+        """Return (summed loss, its z-loss part).
+
+        `want` "logits": those, [T, vocab]; "nll": that of each label, [T].
+        """
         x = self.lm.embed(batch.ids)
         latents = None
         if self.vision is not None and self.connector is not None:

@@ -137,9 +137,7 @@ def test_archive_and_back_is_bitwise_also_repadded(run: Config, tmp_path: Path) 
         config = copy(run, tmp_path / f"run{multiple}")
         path = atomic.restore(tmp_path / "atoms", tmp_path / f"again{multiple}", multiple)
         lm = config.model.lm.model_copy(update={"vocab_multiple": multiple or 128})
-        config = config.model_copy(
-            update={"model": config.model.model_copy(update={"lm": lm})}
-        )
+        config = config.model_copy(update={"model": config.model.model_copy(update={"lm": lm})})
         first, second = Session(config), Session(config)
         first.resume(source)  # saved with rows padded to 128: padded anew on load
         second.resume(path)

@@ -42,7 +42,9 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> DataSource:
 def make(folder: Path, **changes: object) -> DataSource:
     settings = {"mix": [{"path": str(folder)}], "seq_len": 512, "window": 250, "lanes": 8}
     config = DataConfig.model_validate({**settings, "holdout": 0.0, **changes})
-    return DataSource(config, vocabulary.train(["red square paper drawing hall blue"], 300), 0, "early")
+    return DataSource(
+        config, vocabulary.train(["red square paper drawing hall blue"], 300), 0, "early"
+    )
 
 
 def chain(digest: str, packs: list[Pack]) -> str:
@@ -102,7 +104,9 @@ def test_skipped_packs_are_left_out_and_nothing_else_moves(texts: DataSource) ->
     numbers = sorted(p.number for h in halves for p in h.take(40))
     assert numbers == [n for n in range(48) if not 8 <= n < 16]
     kept = {p.number: p.ids.tobytes() for p in plain}
-    assert all(kept[n] == p.ids.tobytes() for n, p in zip(numbers, loader_again(texts), strict=True))
+    assert all(
+        kept[n] == p.ids.tobytes() for n, p in zip(numbers, loader_again(texts), strict=True)
+    )
 
 
 def loader_again(texts: DataSource) -> list[Pack]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def test_an_epoch_is_a_permutation_and_epochs_differ() -> None:
     assert {e for e, _ in first} == {0}
     assert sorted(d for _, d in first) == sorted(d for _, d in second) == list(range(1000))
     assert [d for _, d in first] != [d for _, d in second]
-    near = np.mean([abs(a - b) < 5 for (_, a), (_, b) in zip(first, first[1:], strict=False)])
+    near = np.mean([abs(a - b) < 5 for (_, a), (_, b) in pairwise(first)])
     assert near < 0.2
 
 

@@ -86,7 +86,13 @@ def test_marks_in_a_page_are_letters(tmp_path: Path) -> None:
 
 
 def test_long_documents_are_cut_and_images_stay_with_what_follows() -> None:
-    slots = [Slot("a " * 20), Slot(None, data=PNG), Slot("b " * 100), Slot(None, data=PNG), Slot("c")]
+    slots = [
+        Slot("a " * 20),
+        Slot(None, data=PNG),
+        Slot("b " * 100),
+        Slot(None, data=PNG),
+        Slot("c"),
+    ]
     renderer = Renderer(VOCABULARY, 64, 16, 4, "early")
     samples = renderer.render([Document("d", "en", "h", slots)], lambda slot: True)
     assert all(sample.length <= 64 for sample in samples)
@@ -116,7 +122,9 @@ def test_any_url_fsspec_opens_is_read(tmp_path: Path) -> None:
     assert [near.read(i).slots for i in range(20)] == [far.read(i).slots for i in range(20)]
     digest = next(s.sha256 for i in range(20) for s in near.read(i).slots if s.sha256)
     assert digest is not None
-    assert ImageStore("memory://made/images").read(digest) == ImageStore(str(folder / "images")).read(digest)
+    assert ImageStore("memory://made/images").read(digest) == ImageStore(
+        str(folder / "images")
+    ).read(digest)
 
 
 def test_a_store_checks_what_it_reads(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def test_saving_memory_changes_no_gradient(
 
 def test_kept_states_lie_where_they_should_and_go() -> None:
     for offload, keep, expected in ((False, 0, (2, 0)), (True, 0, (0, 2)), (True, 1, (1, 1))):
-        model = make_model("early", ROPE, torch.float32, recompute="layer", offload=offload, keep_on_device=keep)
+        model = make_model(
+            "early", ROPE, torch.float32, recompute="layer", offload=offload, keep_on_device=keep
+        )
         batch = to_batch(make_pack(), model.tokens_per_image, "early")
         loss, _ = model(batch)
         size = 64 * 64 * 4  # tokens x hidden x bytes

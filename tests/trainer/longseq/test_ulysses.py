@@ -62,9 +62,7 @@ def gradients(
             if "alpha_" in name:
                 parameter.fill_(0.5)
     pack = make_pack()
-    batch = to_batch(
-        pack, model.tokens_per_image, fusion, "cpu", dtype, mesh.sp_rank, mesh.sp
-    )
+    batch = to_batch(pack, model.tokens_per_image, fusion, "cpu", dtype, mesh.sp_rank, mesh.sp)
     (count,) = mesh.total(batch.valid)
     loss, _ = model(batch, 1e-4)
     (loss / count).backward()

@@ -25,7 +25,9 @@ def llama(**changes: object) -> transformers.PreTrainedModel:
 
 
 def bloom(heads: int = 6) -> transformers.PreTrainedModel:
-    config = transformers.BloomConfig(hidden_size=8 * heads, n_layer=2, n_head=heads, vocab_size=101)
+    config = transformers.BloomConfig(
+        hidden_size=8 * heads, n_layer=2, n_head=heads, vocab_size=101
+    )
     return transformers.BloomForCausalLM(config)
 
 

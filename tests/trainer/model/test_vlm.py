@@ -31,7 +31,9 @@ def make(fusion: str = "early", open_gates: bool = True, **changes: Any) -> VLM:
     return model
 
 
-def pack(seed: int = 0, lengths: tuple[int, ...] = (20, 30), slots: tuple[int, ...] = (5, 26, 37)) -> Pack:
+def pack(
+    seed: int = 0, lengths: tuple[int, ...] = (20, 30), slots: tuple[int, ...] = (5, 26, 37)
+) -> Pack:
     random = np.random.default_rng(seed)
     total = sum(lengths)
     labels = random.integers(0, 97, total)
