@@ -2,3 +2,8 @@
 
 The door for callers outside is `extract_page`: one page's bytes to an ordered list of nodes.
 """
+
+from pipeline.document import Document, Node
+from pipeline.extract import extract_page
+
+__all__ = ["Document", "Node", "extract_page"]

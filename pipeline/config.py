@@ -11,13 +11,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline import storage
+from pipeline.errors import UserError
 from pipeline.settings import Config
 
 Model = TypeVar("Model", bound=BaseModel)
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-class ConfigError(Exception):
+class ConfigError(UserError):
     """A configuration the user has to mend; the message says what, where and how."""
 
 
@@ -28,7 +29,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
     `dotted.key=value` with YAML values. Raises ConfigError.
     """
     source = find(path)
-    data = parse_yaml(source)
+    data = read_layers(source)
     for override in overrides:
         apply_override(data, override)
     return validate(Config, data, source)
@@ -36,7 +37,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
 
 def find(path: str) -> str:
     """Return the config's path; a bare name means one shipped with the project."""
-    if storage.exists(path):
+    if storage.exists(path) and not storage.is_folder(path):
         return path
     shipped = CONFIGS / f"{path}.yaml"
     if "/" not in path and shipped.is_file():
@@ -45,6 +46,32 @@ def find(path: str) -> str:
     raise ConfigError(
         f"{path}: no such config file{_suggest(path, names)}; shipped configs: {', '.join(names)}"
     )
+
+
+def read_layers(path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read a config and, under it, the one its key `base` names.
+
+    Sections merge key by key; `rules` are taken whole, since a rule more is another decision.
+    """
+    data = parse_yaml(path)
+    base = data.pop("base", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: expected the name or path of a config; got {base!r}")
+    source = find(base)
+    if source in (path, *above):
+        raise ConfigError(f"{path}: base: {base} is based on this config itself")
+    return _merge(read_layers(source, (path, *above)), data)
+
+
+def _merge(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in data.items():
+        below = base.get(key)
+        whole = key == "rules" or not (isinstance(below, dict) and isinstance(value, dict))
+        merged[key] = value if whole else _merge(below or {}, value)
+    return merged
 
 
 def parse_yaml(path: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Node:
     tag: str = ""  # nearest block tag: p, h2, li, td, figure ...
     text: str | None = None  # text nodes: paragraphs separated by a blank line
     url: str | None = None  # image nodes: absolute http(s) URL
+    src: str | None = None  # the address as written on the page, where it differs from url
     alt: str | None = None
     title: str | None = None
     caption: str | None = None  # text of the figcaption of the same figure

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.signal_schema import SIGNALS as SIGNALS
+
 NODE = pa.struct(
     [
         ("kind", pa.string()),  # text | image | break
@@ -16,6 +18,7 @@ NODE = pa.struct(
         ("tag", pa.string()),
         ("text", pa.string()),
         ("url", pa.string()),
+        ("src", pa.string()),
         ("alt", pa.string()),
         ("title", pa.string()),
         ("caption", pa.string()),
@@ -52,13 +55,14 @@ DOCUMENTS = pa.schema(
     ]
 )
 
-# Why a node went: the ledger's entry. Kept nodes have none.
+# Why a node or a paragraph of it went: the ledger's entry. Kept ones have none.
 NODE_VERDICT = pa.struct(
     [
         ("index", pa.int32()),
         ("reason", pa.string()),  # scope.signal.min|max, or a stage's own reason
         ("value", pa.float64()),
         ("bound", pa.float64()),
+        ("paragraph", pa.int32()),  # null: the whole node
     ]
 )
 
@@ -72,15 +76,16 @@ VERDICTS = pa.schema(
         ("values", pa.list_(pa.float64())),
         ("bounds", pa.list_(pa.float64())),
         ("dropped", pa.list_(NODE_VERDICT)),
+        ("unjudged", pa.list_(pa.string())),  # rules that could not judge it: scope.signal.why
     ]
 )
 
-# Documents and nodes that deduplication drops; aligned by part, only dropped ones have a row.
+# All that deduplication drops, documents and nodes; aligned by part, only those have a row.
 DUPLICATES = pa.schema(
     [
         ("doc_id", pa.string()),
-        ("reason", pa.string()),  # duplicate.url | duplicate.minhash | null: only nodes dropped
-        ("kept_id", pa.string()),  # the document kept in its place
+        ("reason", pa.string()),  # as in clusters | duplicate.image_set | null: only nodes dropped
+        ("kept_id", pa.string()),
         ("similarity", pa.float32()),
         ("dropped", pa.list_(NODE_VERDICT)),
     ]
@@ -90,17 +95,43 @@ DUPLICATES = pa.schema(
 IMAGES = pa.schema(
     [
         ("url", pa.string()),
+        ("final_url", pa.string()),  # after redirects
         ("host", pa.string()),
-        ("reason", pa.string()),  # null: fetched and decoded
+        ("reason", pa.string()),  # null: kept; consent.* http.* host.* address.* url.* picture.*
         ("detail", pa.string()),
-        ("status", pa.int32()),
+        ("status", pa.int32()),  # HTTP
+        ("content_type", pa.string()),  # as declared
+        ("source", pa.string()),  # network | archive
+        ("requests", pa.int32()),  # made for this image
+        ("fetched_at", pa.string()),  # ISO 8601 UTC
+        ("sha256", pa.string()),  # of the bytes as they came; key of `image_bytes`
+        ("num_bytes", pa.int64()),
+        ("format", pa.string()),  # by content, lower case
+        ("mode", pa.string()),  # Pillow's
+        ("width", pa.int32()),  # pixels, EXIF orientation applied
+        ("height", pa.int32()),
+        ("aspect", pa.float64()),  # width / height
+        ("orientation", pa.int32()),  # EXIF, 1..8
+        ("animated", pa.bool_()),
+        ("phash", pa.string()),  # 64 bits, 16 hex digits
+        ("blur", pa.float64()),  # variance of the Laplacian of grey levels; low: blurred
+        ("entropy", pa.float64()),  # bits of the grey histogram, 0..8
+        ("flatness", pa.float64()),  # share of the commonest grey level, 0..1
+        ("nsfw", pa.float64()),  # 0..1, null without a model
+        ("embedding", pa.list_(pa.float32())),
+    ]
+)
+
+# What redeciding and shipping need of an image, brought to the part that shows it.
+IMAGE_USES = pa.schema(
+    [
+        ("key", pa.binary()),  # of the URL
+        ("reason", pa.string()),
         ("sha256", pa.string()),
-        ("phash", pa.uint64()),
         ("format", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("num_bytes", pa.int64()),
-        ("fetched_at", pa.string()),
     ]
 )
 

@@ -95,6 +95,14 @@ def write_bytes(url: str, data: bytes) -> None:
         os.replace(target, path)
 
 
+def open_output(url: str) -> Any:
+    """Open a new file for `.write(data)`; local files show what was written at once."""
+    filesystem, path = resolve(url)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        filesystem.create_dir(os.path.dirname(path), recursive=True)
+    return filesystem.open_output_stream(path)
+
+
 class ParquetWriter:
     """Write batches to one parquet file that appears whole on close, or not at all on an error.
 
@@ -133,8 +141,9 @@ class ParquetWriter:
             os.replace(self._target, self._path)
 
     def _abandon(self) -> None:
+        self._writer.close()
+        self._stream.close()
         if self._local:
-            self._stream.close()
             os.unlink(self._target)
 
 
@@ -150,6 +159,39 @@ def iter_parquet(
     """Read one parquet file batch by batch, in row order."""
     with open_input(url) as stream:
         yield from pq.ParquetFile(stream).iter_batches(batch_size=batch_rows, columns=columns)
+
+
+def iter_aligned(
+    urls: list[str], columns: list[list[str] | None], batch_rows: int = 1_000
+) -> Iterable[tuple[pa.RecordBatch, ...]]:
+    """Read files whose rows stand side by side, in steps of equal rows.
+
+    Raises ValueError when the files' rows differ in number.
+    """
+    files = [pq.ParquetFile(open_input(url)) for url in urls]
+    if len({file.metadata.num_rows for file in files}) > 1:
+        raise ValueError(f"parts are not aligned: {urls} differ in their number of rows")
+    readers = [
+        _even_batches(file, names, batch_rows) for file, names in zip(files, columns, strict=True)
+    ]
+    yield from zip(*readers, strict=True)
+
+
+def _even_batches(
+    file: pq.ParquetFile, columns: list[str] | None, batch_rows: int
+) -> Iterable[pa.RecordBatch]:
+    """Batches of exactly `batch_rows` rows but for the last, whatever the row groups."""
+    pending: list[pa.RecordBatch] = []
+    waiting = 0
+    for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
+        pending.append(batch)
+        waiting += batch.num_rows
+        while waiting >= batch_rows:
+            whole = pa.concat_batches(pending)
+            yield whole.slice(0, batch_rows)
+            pending, waiting = [whole.slice(batch_rows)], waiting - batch_rows
+    if waiting:
+        yield pa.concat_batches(pending)
 
 
 def delete_folder(url: str) -> None:

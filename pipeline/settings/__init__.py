@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeline.settings.deduplicate import DeduplicateSettings
+from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettings
 from pipeline.settings.extract import ExtractSettings
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.section import Section
@@ -23,6 +23,7 @@ class Config(Section):
     extract: ExtractSettings
     signals: SignalSettings
     rules: RuleSettings
+    fingerprint: FingerprintSettings
     deduplicate: DeduplicateSettings
     fetch: FetchSettings
     assemble: AssembleSettings

@@ -14,4 +14,7 @@ class SparkSettings(Section):
     partitions: int | None = Field(
         default=None, gt=0, description="tasks a stage; none: by the input's size"
     )
+    part_bytes: int = Field(
+        default=256_000_000, gt=0, description="archive bytes a task reads, without `partitions`"
+    )
     options: dict[str, str] = {}

@@ -1,0 +1,38 @@
+# Everything a newcomer would type. Needs Python 3.11 and make; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8899
+
+.PHONY: setup demo test test-all lint train-demo bench lock clean
+
+setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Benben needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: setup  ## The whole chain on the bundled sample, images served and downloaded for real
+	$(BIN)/python -m sample.demo --port $(PORT) --folder build/demo
+
+test: setup  ## The test suite
+	$(BIN)/python -m pytest -q
+
+test-all: setup  ## The slow tests too
+	$(BIN)/python -m pytest -q -m ""
+
+lint: setup  ## Format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+lock:  ## Pin every dependency again (needs uv)
+	uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
+	  --extra spark --extra models --extra nsfw --extra notebooks --extra cluster --extra test \
+	  pyproject.toml -o requirements.lock
+
+clean:  ## Remove what was built
+	rm -rf $(VENV) build dist runs *.egg-info

@@ -1,0 +1,146 @@
+"""Signals and rules in, verdicts out: nodes first, then documents over the nodes that are kept.
+
+Reads no text, only the table SIGNALS, so that a changed threshold costs one cheap pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from filters.columns import Nested, evaluate, paragraph_count, to_numpy
+from filters.rule import Judgement, judge
+from filters.signal import CATALOGUE, Scope
+from filters.sums import Sums
+from filters.verdict import DocumentFailures, Ledger, to_batch
+from pipeline.settings.signals import Rule, RuleSettings
+
+
+def decide_batch(
+    signals: pa.RecordBatch,
+    rules: RuleSettings,
+    facts: pa.ListArray | None = None,
+    removed: Sequence[pa.ListArray] = (),
+) -> pa.RecordBatch:
+    """Judge a batch of SIGNALS: a batch of VERDICTS with the same rows in the same order.
+
+    `facts`: what is known of each image once fetched, in the order of the column `images`: a list
+    of structs with `reason` (why there is no image; null: there is one) and any of width, height,
+    format, num_bytes, nsfw. Without it, rules on them are recorded as pending.
+    `removed`: columns of nodes (NODE_VERDICTs) that were dropped before, the earliest first; they
+    keep their reason, and the limits of documents are judged without them. Raises ValueError when `facts` are not aligned with the images.
+    """
+    nodes = _Nodes(signals, facts)
+    for column in removed:
+        nodes.ledger.take_over(Nested(column))
+    nodes.drop_missing_images()
+    _judge_nodes(nodes, "text_node", rules.text_node)
+    _judge_nodes(nodes, "image_node", rules.image_node)
+    return to_batch(signals, nodes.ledger, _judge_documents(nodes, rules.document))
+
+
+class _Nodes:
+    """The nodes of a batch, what is known of them, and what is dropped so far."""
+
+    def __init__(self, signals: pa.RecordBatch, facts: pa.ListArray | None) -> None:
+        self.signals = signals
+        self.paragraphs = Nested(signals.column("paragraphs"))
+        self.images = Nested(signals.column("images"))
+        self.facts = None if facts is None else Nested(facts)
+        self.languages, code = to_numpy(signals.column("language").fill_null(""))
+        self.language = code
+        self.ledger = Ledger(self.paragraphs, self.images)
+        if self.facts is None:
+            return
+        if not np.array_equal(self.facts.first, self.images.first):
+            raise ValueError("facts of images are not aligned with the images of the signals")
+
+    def drop_missing_images(self) -> None:
+        """Drop the images that could not be had, for the reason their facts give."""
+        if self.facts is None:
+            return
+        reasons, code = self.facts("reason")
+        for number, reason in enumerate(reasons):
+            where = np.flatnonzero((code == number) & self.ledger.images.kept)
+            self.ledger.images.drop(where, reason, np.nan, np.nan)
+
+    def of(self, scope: Scope) -> Nested:
+        """Nodes of a scope."""
+        return self.paragraphs if scope == "text_node" else self.images
+
+    def count(self, scope: Scope) -> Callable[[str], Any]:
+        """Counts of the scope's nodes by name; NaN when not known (yet)."""
+        if scope == "text_node":
+            return lambda name: paragraph_count(self.paragraphs, name)
+        return self._image_count
+
+    def _image_count(self, name: str) -> Any:
+        for known in (self.images, self.facts):
+            if known is not None and known.has(name):
+                return known(name)
+        if any(signal.names for signal in CATALOGUE["image_node"].values() if signal.count == name):
+            return [], np.full(len(self.images), -1)
+        return np.full(len(self.images), np.nan)
+
+    def why_unknown(self, scope: Scope, name: str) -> str:
+        """Why a signal has no value: images are not fetched yet, or it was not measured."""
+        later = CATALOGUE[scope][name].after_fetch and self.facts is None
+        return "pending" if later else "unmeasured"
+
+
+def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
+    drops = nodes.ledger.of(scope)
+    document = nodes.of(scope).document
+    language = nodes.language[document]
+    count = nodes.count(scope)
+    for name, rule in rules.items():
+        judged = judge(
+            scope, name, rule, lambda one: evaluate(scope, one, count), nodes.languages, language
+        )
+        unknown = np.unique(document[judged.unknown & drops.kept])
+        nodes.ledger.note(f"{scope}.{name}.{nodes.why_unknown(scope, name)}", unknown)
+        for mask, end in _ends(scope, name, judged):
+            where = np.flatnonzero(mask & drops.kept)
+            drops.drop(where, f"{scope}.{name}.{end}", judged.values[where], judged.bounds[where])
+
+
+def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
+    sums = Sums(
+        nodes.signals,
+        nodes.paragraphs,
+        nodes.images,
+        nodes.ledger.paragraphs.kept,
+        nodes.ledger.images.kept,
+        nodes.ledger.images.went_for("image_node.nsfw.max"),
+    )
+    names, failed = to_numpy(nodes.signals.column("reason"))
+    extracted = failed < 0
+    where = np.flatnonzero(~extracted)
+    nothing = np.full(len(where), np.nan)
+    parts = [(where, failed[where], nothing, nothing)]
+    for name, rule in rules.items():
+        judged = judge(
+            "document",
+            name,
+            rule,
+            lambda one: evaluate("document", one, sums),
+            nodes.languages,
+            nodes.language,
+        )
+        entry = f"document.{name}.{nodes.why_unknown('document', name)}"
+        nodes.ledger.note(entry, np.flatnonzero(judged.unknown & extracted))
+        for mask, end in _ends("document", name, judged):
+            where = np.flatnonzero(mask & extracted)
+            code = np.full(len(where), len(names))
+            names = [*names, f"document.{name}.{end}"]
+            parts.append((where, code, judged.values[where], judged.bounds[where]))
+    document, code, value, bound = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return DocumentFailures(document, names, code, value, bound)
+
+
+def _ends(scope: Scope, name: str, judged: Judgement) -> tuple[tuple[Any, str], tuple[Any, str]]:
+    upper = "one_of" if CATALOGUE[scope][name].names else "max"
+    return (judged.low, "min"), (judged.high, upper)

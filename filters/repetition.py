@@ -1,0 +1,188 @@
+"""Repeated n-grams: within paragraphs and, whatever of them is kept, within documents.
+
+OBELICS counts character 10-grams and word 5-grams in a paragraph and in the whole document. The
+document's count depends on the paragraphs kept, and is no sum of theirs. So repeated n-grams are
+stored as a profile: n-grams that lie in the same paragraphs are one entry with a multiplicity.
+n-grams do not cross paragraphs here (OBELICS's document text joins them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from filters.characters import mix
+from filters.paragraphs import Integers, Paragraphs
+from filters.words import Words
+from pipeline import signal_schema
+
+CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
+DOCUMENTS = 4096  # most documents laid out at once: 12 bits of a key
+_BUCKET_BITS = 22  # at most: 32 MB of counts
+
+
+@dataclass(slots=True)
+class Grams:
+    """Occurrences of n-grams that are repeated in their document, sorted by `key`."""
+
+    gram: NDArray[np.uint64]  # document (12 bits) and hash (36 bits)
+    paragraph: Integers  # row of the paragraph
+
+
+def repeated(
+    document: Integers, hashes: NDArray[np.uint64], paragraph: Integers, first: Integers
+) -> Grams:
+    """Keep the occurrences of n-grams that occur again in the same document.
+
+    `first` is the row of each document's first paragraph. Singles are thrown out by a table of
+    counts before anything is sorted.
+    """
+    spread = hashes ^ mix(document.astype(np.uint64))
+    bits = min(len(hashes).bit_length() + 2, _BUCKET_BITS)
+    bucket = (spread >> np.uint64(64 - bits)).astype(np.int64)
+    often = np.bincount(bucket, minlength=1 << bits) > 1
+    maybe = np.flatnonzero(often[bucket])
+    owner, rows = document[maybe], paragraph[maybe]
+    place = np.minimum(rows - first[owner], 0xFFFF).astype(np.uint64)
+    key = (owner.astype(np.uint64) << np.uint64(52)) | (
+        hashes[maybe] >> np.uint64(28) << np.uint64(16)
+    )
+    key = np.sort(key | place)
+    gram = key >> np.uint64(16)
+    same = gram[1:] == gram[:-1]
+    twice = np.zeros(len(gram), np.bool_)
+    twice[1:] |= same
+    twice[:-1] |= same
+    key, gram = key[twice], gram[twice]
+    rows = first[(gram >> np.uint64(36)).astype(np.int64)] + (key & np.uint64(0xFFFF)).astype(
+        np.int64
+    )
+    return Grams(gram, rows)
+
+
+def character_grams(text: Paragraphs, first: Integers) -> Grams:
+    """Repeated character 10-grams."""
+    lengths = np.maximum(text.ends - text.starts - CHARACTERS + 1, 0)
+    starts = _ranges(text.starts, lengths)
+    paragraph = np.repeat(np.arange(len(text)), lengths)
+    hashes = text.window_hashes(starts, starts + CHARACTERS)
+    return repeated(text.document[paragraph], hashes, paragraph, first)
+
+
+def word_grams(text: Paragraphs, words: Words, first: Integers) -> Grams:
+    """Repeated word 5-grams."""
+    hashes, paragraph = gram_hashes(words, WORDS)
+    return repeated(text.document[paragraph], hashes, paragraph, first)
+
+
+def gram_hashes(words: Words, size: int) -> tuple[NDArray[np.uint64], Integers]:
+    """Hash and paragraph of each word n-gram inside a paragraph."""
+    count = max(len(words.hashes) - size + 1, 0)
+    inside = words.paragraph[:count] == words.paragraph[size - 1 :][:count]
+    starts = np.flatnonzero(inside)
+    hashes = np.zeros(len(starts), np.uint64)
+    for offset in range(size):
+        hashes = mix(hashes + words.hashes[starts + offset])
+    return hashes, words.paragraph[starts]
+
+
+def _ranges(starts: Integers, lengths: Integers) -> Integers:
+    """Concatenate start, start + 1, ... for each length."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.asarray(np.arange(total) + np.repeat(starts - (ends - lengths), lengths))
+
+
+def all_in_paragraph(grams: Grams, paragraphs: int) -> Integers:
+    """Occurrences of n-grams that occur more than once in the paragraph."""
+    _, rows, counts = _runs(grams)
+    often = counts > 1
+    return np.bincount(rows[often], counts[often], paragraphs).astype(np.int64)
+
+
+def most_in_paragraph(grams: Grams, totals: Integers) -> Integers:
+    """Occurrences of the paragraph's most frequent n-grams (OBELICS's character repetition).
+
+    Counted are the k most frequent, k = min(floor(sqrt(distinct)), those that occur again).
+    `totals` is the number of n-grams of each paragraph.
+    """
+    _, rows, counts = _runs(grams)
+    often = counts > 1
+    rows, counts = rows[often], counts[often]
+    distinct = totals - np.bincount(rows, counts - 1, len(totals)).astype(np.int64)
+    return sum_of_most(rows, counts, np.ones_like(counts), distinct)
+
+
+def sum_of_most(
+    owner: Integers, counts: Integers, number: Integers, distinct: Integers
+) -> Integers:
+    """Sum the floor(sqrt(distinct)) largest counts of each owner; `number` n-grams have each."""
+    order = np.lexsort((-counts, owner))
+    owner, counts, number = owner[order], counts[order], number[order]
+    limit = np.sqrt(distinct).astype(np.int64)[owner]
+    running = np.cumsum(number) - number
+    begin = np.searchsorted(owner, np.arange(len(distinct)))
+    running = running - np.append(running, 0)[np.minimum(begin, len(running))][owner]
+    taken = np.clip(limit - running, 0, number)
+    return np.bincount(owner, taken * counts, len(distinct)).astype(np.int64)
+
+
+def _runs(grams: Grams) -> tuple[NDArray[np.uint64], Integers, Integers]:
+    """Distinct (n-gram, paragraph) pairs and how often each occurs."""
+    change = np.ones(len(grams.gram), np.bool_)
+    change[1:] = (grams.gram[1:] != grams.gram[:-1]) | (grams.paragraph[1:] != grams.paragraph[:-1])
+    starts = np.flatnonzero(change)
+    counts = np.diff(np.append(starts, len(change)))
+    return grams.gram[starts], grams.paragraph[starts], counts
+
+
+@dataclass(slots=True)
+class Profile:
+    """Patterns of repeated n-grams: `size`, `grams` and the paragraphs of each."""
+
+    document: Integers
+    size: int
+    grams: Integers
+    lengths: Integers  # paragraphs of each pattern
+    places: Integers  # their positions in the document, concatenated
+
+
+def profile(grams: Grams, size: int, first: Integers) -> Profile:
+    """Join n-grams that occur in the same paragraphs equally often."""
+    begin = np.flatnonzero(np.append(True, grams.gram[1:] != grams.gram[:-1])[: len(grams.gram)])
+    lengths = np.diff(np.append(begin, len(grams.gram)))
+    # the pattern's hash: paragraphs are sorted in a gram, so equal patterns are equal sums
+    pattern = np.zeros(len(begin), np.uint64)
+    if len(begin):
+        pattern = np.add.reduceat(mix(grams.paragraph.astype(np.uint64)), begin)
+    _, representative, multiplicity = np.unique(pattern, return_index=True, return_counts=True)
+    order = np.argsort(representative)
+    chosen, multiplicity = representative[order], multiplicity[order]
+    chosen_lengths = lengths[chosen]
+    rows = grams.paragraph[_ranges(begin[chosen], chosen_lengths)]
+    document = (grams.gram[begin[chosen]] >> np.uint64(36)).astype(np.int64)
+    places = rows - np.repeat(first[document], chosen_lengths)
+    return Profile(document, size, multiplicity, chosen_lengths, places)
+
+
+def to_arrow(profiles: list[Profile], documents: int) -> pa.ListArray:
+    """Profiles as the column `repeats`."""
+    document = np.concatenate([one.document for one in profiles])
+    lengths = np.concatenate([one.lengths for one in profiles])
+    places = np.concatenate([one.places for one in profiles])
+    sizes = np.concatenate([np.full(len(one.grams), one.size) for one in profiles])
+    grams = np.concatenate([one.grams for one in profiles])
+    order = np.argsort(document, kind="stable")
+    begins = np.cumsum(lengths) - lengths
+    taken = _ranges(begins[order], lengths[order])
+    offsets = np.append(0, np.cumsum(lengths[order])).astype(np.int32)
+    inner = pa.ListArray.from_arrays(offsets, pa.array(places[taken], pa.int32()))
+    entries = pa.StructArray.from_arrays(
+        [pa.array(sizes[order], pa.int8()), pa.array(grams[order], pa.int32()), inner],
+        fields=list(signal_schema.REPEAT),
+    )
+    bounds = np.searchsorted(document[order], np.arange(documents + 1)).astype(np.int32)
+    return pa.ListArray.from_arrays(bounds, entries)

@@ -1,0 +1,123 @@
+"""The command `benben`: one verb a stage, and `run` for all of them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+from jobs.job import Run, Stage
+from jobs.progress import say
+from pipeline import config
+from pipeline.errors import UserError
+from pipeline.manifest import ConservationError, code_version
+
+# In the order of a run. One file in jobs/ each.
+STAGES = {
+    "extract": "captures of the archives to documents",
+    "measure": "signals of every node and document",
+    "decide": "rules over signals to verdicts",
+    "fingerprint": "what deduplication compares, from one pass over the text",
+    "cluster": "documents that repeat a better one: URL, bytes, text, MinHash",
+    "deduplicate": "repeated lines, repeated images and image sets besides",
+    "fetch": "images of kept documents, politely",
+    "redecide": "verdicts again, now that images are known",
+    "assemble": "the dataset in OBELICS's schema",
+    "report": "one HTML page about the run",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 done, 1 failed, 2 a mistake to mend."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.act(options))
+    except UserError as error:
+        print(f"benben: {error}", file=sys.stderr)
+        return 2
+    except ConservationError as error:
+        print(f"benben: counts do not add up: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("benben: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return explain_failure(error, options.debug)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    top = argparse.ArgumentParser(
+        prog="benben",
+        description="Common Crawl archives to an interleaved text/image dataset.",
+    )
+    top.add_argument("--version", action="version", version=f"benben {code_version()}")
+    top.add_argument("--debug", action="store_true", help="print stack traces")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    everything = verbs.add_parser("run", help="all stages in order")
+    _add_run_arguments(everything)
+    everything.set_defaults(act=run_all)
+    for name, text in STAGES.items():
+        verb = verbs.add_parser(name, help=text)
+        _add_run_arguments(verb)
+        verb.set_defaults(act=run_one, stage=name)
+    return top
+
+
+def _add_run_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped config")
+    verb.add_argument("overrides", nargs="*", metavar="key=value", help="override a config value")
+    verb.add_argument("--force", action="store_true", help="do the work even if it is up to date")
+
+
+def load_stage(name: str) -> Stage:
+    """Import a job file and return its stage."""
+    return importlib.import_module(f"jobs.{name}").STAGE  # type: ignore[no-any-return]
+
+
+def run_one(options: argparse.Namespace) -> int:
+    """Run one stage."""
+    Run(config.load(options.config, options.overrides)).execute(
+        load_stage(options.stage), options.force
+    )
+    return 0
+
+
+def run_all(options: argparse.Namespace) -> int:
+    """Run every stage in order, then print the funnel and where things are."""
+    from analysis import funnel
+
+    settings = config.load(options.config, options.overrides)
+    started = time.monotonic()
+    run = Run(settings)
+    for number, name in enumerate(STAGES, 1):
+        say(f"[{number}/{len(STAGES)}] {STAGES[name]}")
+        run.execute(load_stage(name), options.force)
+    print(funnel.as_text(funnel.read(settings.output)))
+    print(f"\nseconds  {time.monotonic() - started:.1f}")
+    print(f"dataset  {run.table('dataset')}")
+    print(f"report   {run.table('report')}/report.html")
+    return 0
+
+
+def explain_failure(error: Exception, debug: bool) -> int:
+    """Print what failed: an error of the user's inside a Spark task, or one of ours."""
+    if debug:
+        traceback.print_exc()
+    text = str(error)
+    for line in reversed(text.splitlines()):
+        name, _, message = line.strip().partition(": ")
+        if message and name.startswith("pipeline.errors."):
+            print(f"benben: {message}", file=sys.stderr)
+            return 2
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    print(f"benben: {type(error).__name__}: {first}", file=sys.stderr)
+    print("benben: run again with --debug for the whole trace", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

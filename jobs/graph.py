@@ -1,0 +1,170 @@
+"""Graphs whose edges are rows: linking what shares a key, and connected components.
+
+Nodes are byte strings; the smallest of a component is its label. Components follow Kiveris,
+Lattanzi, Mirrokni, Rastogi, Vassilvitskii, "Connected Components in MapReduce and Beyond" (SoCC
+2014): large-star and small-star in turn, each round written to storage, so a lost executor costs
+nothing and a killed job goes on from the last whole round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from jobs.progress import say
+from jobs.tables import spark_schema
+from pipeline import storage
+from pipeline.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
+from pipeline.errors import UserError
+from pipeline.fingerprint import doc_id
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Batches = Iterator[pa.RecordBatch]
+EDGES = pa.schema([("node", pa.binary()), ("label", pa.binary())])
+REPORT = "name string, rows long, digest long"
+DECISIONS = pa.schema([("part", pa.int32()), *CLUSTERS])
+MAX_ROUNDS = 60  # far above the logarithm of any graph's size: reaching it is a defect
+
+
+def stars(keyed: DataFrame) -> DataFrame:
+    """Link each node to the smallest node that has the same key: (key, node) -> (node, label).
+
+    A key shared by n nodes costs n - 1 edges, not the n^2 / 2 pairs.
+    """
+    members = Window.partitionBy("key")
+    linked = keyed.withColumn("label", F.min("node").over(members))
+    return linked.where("node > label").select("node", "label").distinct()
+
+
+def components(spark: SparkSession, edges: DataFrame, folder: str) -> tuple[DataFrame, int]:
+    """Label every node of an edge list (node, label) with its component's smallest node.
+
+    The smallest node itself has no row. Rounds are kept under `folder`; returns the rows and the
+    number of rounds.
+    """
+    state = checkpoint(spark, edges.where("node != label"), storage.join(folder, "round-00"))
+    for number in range(1, MAX_ROUNDS + 1):
+        before = state
+        place = storage.join(folder, f"round-{number:02d}")
+        state = checkpoint(spark, small_star(large_star(state.rows)), place)
+        say(f"  components: round {number}, {state.count:,} edges")
+        if (state.count, state.digest) == (before.count, before.digest):
+            return state.rows, number
+    raise UserError(f"connected components did not settle in {MAX_ROUNDS} rounds")
+
+
+def large_star(edges: DataFrame) -> DataFrame:
+    """Point each node's larger neighbours at its smallest one (or at itself)."""
+    both = edges.union(edges.select(F.col("label").alias("node"), F.col("node").alias("label")))
+    near = both.select(F.col("node").alias("centre"), F.col("label").alias("node"))
+    least = F.least(F.min("node").over(Window.partitionBy("centre")), F.col("centre"))
+    stars = near.withColumn("label", least).where("node > centre")
+    return stars.select("node", "label").distinct()
+
+
+def small_star(edges: DataFrame) -> DataFrame:
+    """Point each node and its smaller neighbours at the smallest of them."""
+    down = edges.select(
+        F.greatest("node", "label").alias("centre"), F.least("node", "label").alias("node")
+    ).where("centre != node")
+    starred = down.withColumn("label", F.min("node").over(Window.partitionBy("centre")))
+    neighbours = starred.where("node != label").select("node", "label")
+    centres = starred.select(F.col("centre").alias("node"), "label")
+    return neighbours.union(centres).distinct()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Edges that lie in storage: how many, a digest of their set, and the frame that reads them."""
+
+    count: int
+    digest: int
+    rows: DataFrame
+
+
+def checkpoint(spark: SparkSession, edges: DataFrame, folder: str) -> Saved:
+    """Write edges to a folder, unless a whole earlier attempt lies there; return the read frame."""
+    marker = storage.join(folder, "whole.json")
+    if not storage.exists(marker):
+        hashed = edges.withColumn("digest", F.xxhash64("node", "label"))
+        reports = [list(row) for row in hashed.mapInArrow(_writer(folder), REPORT).collect()]
+        storage.write_bytes(marker, json.dumps(reports).encode())
+    reports = json.loads(storage.read_bytes(marker))
+    return Saved(
+        count=sum(rows for _, rows, _ in reports),
+        digest=sum(digest for _, _, digest in reports) % 2**62,
+        rows=_read(spark, [storage.join(folder, name) for name, rows, _ in reports if rows]),
+    )
+
+
+def _writer(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Batches]:
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        context = TaskContext.get()
+        assert context is not None
+        name = f"part-{context.partitionId():05d}.parquet"
+        digest = 0
+        with storage.ParquetWriter(storage.join(folder, name), EDGES, 1_000_000) as writer:
+            for batch in batches:
+                digest += int(batch["digest"].to_numpy().sum())
+                writer.write(batch.select(EDGES.names).cast(EDGES))
+        row = {"name": [name], "rows": [writer.rows], "digest": [digest % 2**62]}
+        yield pa.RecordBatch.from_pydict(row)
+
+    return work
+
+
+def _read(spark: SparkSession, paths: list[str]) -> DataFrame:
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for batch in batches:
+            for path in batch["path"].to_pylist():
+                yield from storage.iter_parquet(path, batch_rows=100_000)
+
+    rows = spark.sparkContext.parallelize([(path,) for path in paths], max(1, len(paths)))
+    return spark.createDataFrame(rows, "path string").mapInArrow(work, "node binary, label binary")
+
+
+def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
+    """Go through each group in keep order; rows (DECISIONS) for the documents that go.
+
+    Members have `group`, `node`, `part`, `rank` and the columns of traits.
+    """
+    ordered = members.repartition("group").sortWithinPartitions("group", "rank")
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        current, cluster = None, Cluster(judge)
+        for batch in batches:
+            traits, nodes = Traits.of(batch, judge.exact, slots), batch["node"].to_pylist()
+            dropped: list[Dropped] = []
+            for start, stop, group in _runs(batch["group"].to_pylist()):
+                if group != current:
+                    current, cluster = group, Cluster(judge)
+                dropped += cluster.add(nodes[start:stop], traits.take(slice(start, stop)), start)
+            rows = pa.array([gone.row for gone in dropped], pa.int64())
+            columns = {
+                "part": batch["part"].take(rows),
+                "doc_id": [doc_id(nodes[gone.row]) for gone in dropped],
+                "reason": [gone.reason for gone in dropped],
+                "kept_id": [doc_id(gone.kept) for gone in dropped],
+                "similarity": [gone.similarity for gone in dropped],
+            }
+            yield pa.RecordBatch.from_pydict(columns, DECISIONS)
+
+    return ordered.mapInArrow(work, spark_schema(DECISIONS))
+
+
+def _runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
+    """Runs of equal values: start, stop, value."""
+    start = 0
+    for place in range(1, len(groups) + 1):
+        if place == len(groups) or groups[place] != groups[start]:
+            yield start, place, groups[start]
+            start = place

@@ -1,0 +1,50 @@
+"""Signals of every node and document, computed once: what rules and tuning read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from filters.measure import measure_batch
+from jobs import cli
+from jobs.job import Part, Result, Run, Stage, write_part
+from pipeline import storage
+from pipeline.manifest import Count
+from pipeline.schema import SIGNALS
+
+BATCH_DOCUMENTS = 256  # a batch's text is measured at once: some MB
+
+
+def measure(run: Run) -> Result:
+    """Measure each part of `documents`; rows stay side by side with theirs."""
+    settings, target = run.config.signals, run.target("signals")
+
+    def work(part: Part) -> Result:
+        documents = Count()
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in storage.iter_parquet(part.paths["documents"], None, BATCH_DOCUMENTS):
+                measured = measure_batch(batch, settings)
+                documents.entered += batch["reason"].null_count
+                documents.kept += measured["reason"].null_count
+                yield measured
+
+        file = write_part(target, part.number, SIGNALS, batches())
+        return Result({"signals": [file]}, {"documents": documents})
+
+    return run.map(run.parts("documents"), work)
+
+
+STAGE = Stage(
+    name="measure",
+    reads=("documents",),
+    writes=("signals",),
+    sections=("signals",),
+    run=measure,
+    follows="documents",
+)
+
+if __name__ == "__main__":
+    sys.exit(cli.main(["measure", *sys.argv[1:]]))

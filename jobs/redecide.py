@@ -1,0 +1,101 @@
+"""Verdicts again, now that duplicates and images are known: every limit is checked on what is left.
+
+`final_verdicts` has a row for every document, so it tells the whole story of each: the reasons of
+the stage that dropped it, or the nodes it lost on the way to the dataset.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from filters import ledger
+from filters.decide import decide_batch
+from jobs import cli, tables
+from jobs.job import Part, Result, Run, Stage, write_part
+from pipeline import storage
+from pipeline.duplicates import Duplicates
+from pipeline.image_facts import ImageFacts, image_urls, url_key, uses_of
+from pipeline.manifest import Counts, PartFile, add_counts
+from pipeline.schema import IMAGE_USES, VERDICTS
+
+BATCH_DOCUMENTS = 1_000
+WANTED = pa.schema([("part", pa.int32()), ("key", pa.binary())])
+
+
+def redecide(run: Run) -> Result:
+    """Bring what is known of each image to the parts that show it, then judge part by part."""
+    uses = place_images(run)
+    rules, target = run.config.rules, run.target("final_verdicts")
+    known = {file.part: storage.join(run.target("image_uses"), file.name) for file in uses}
+    fetched = run.config.fetch.enabled
+
+    def work(part: Part) -> Result:
+        counts: Counts = {}
+        facts = ImageFacts.read(known.get(part.number)) if fetched else None
+        duplicates = Duplicates.read(part.paths.get("duplicates"))
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for documents, signals, decided in storage.iter_aligned(
+                [part.paths[name] for name in ("documents", "signals", "verdicts")],
+                [["doc_id", "nodes"], None, ["kept", "dropped"]],
+                BATCH_DOCUMENTS,
+            ):
+                images = facts.of_images(documents) if facts else None
+                before = (decided["dropped"], duplicates.dropped(documents))
+                again = decide_batch(signals, rules, images, before)
+                verdicts = duplicates.overrule(again)
+                entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
+                add_counts(counts, ledger.count(signals.filter(entered), verdicts.filter(entered)))
+                yield verdicts
+
+        file = write_part(target, part.number, VERDICTS, batches())
+        return Result({"final_verdicts": [file]}, counts)
+
+    parts = run.parts("documents", "signals", "verdicts", "duplicates")
+    result = run.map(parts, work)
+    result.files["image_uses"] = uses
+    return result
+
+
+def place_images(run: Run) -> list[PartFile]:
+    """Join wanted URLs with `images` by key and write the facts beside the parts that want them."""
+    parts = run.parts("documents", "verdicts", "duplicates")
+    paths = {part.number: dict(part.paths) for part in parts}
+
+    def read_wanted(part: int, _: str) -> tables.Batches:
+        duplicates = Duplicates.read(paths[part].get("duplicates"))
+        for documents, verdicts in storage.iter_aligned(
+            [paths[part][name] for name in ("documents", "verdicts")],
+            [["doc_id", "nodes"], ["kept"]],
+            BATCH_DOCUMENTS,
+        ):
+            kept = pa.array(np.asarray(verdicts["kept"]) & ~duplicates.gone(documents))
+            urls = image_urls(documents.filter(kept))[0]
+            names = sorted({url_key(url) for url in urls})
+            yield pa.RecordBatch.from_pydict({"part": [part] * len(names), "key": names}, WANTED)
+
+    def read_images(_: int, path: str) -> tables.Batches:
+        for batch in storage.iter_parquet(path):
+            yield uses_of(batch)
+
+    wanted = tables.frame(run, [(part.number, "") for part in parts], read_wanted, WANTED)
+    images = tables.frame(run, sorted(run.paths("images").items()), read_images, IMAGE_USES)
+    placed = wanted.distinct().join(images, "key")
+    return tables.write_by_part(placed, run.target("image_uses"), IMAGE_USES)
+
+
+STAGE = Stage(
+    name="redecide",
+    reads=("documents", "signals", "verdicts", "duplicates", "images"),
+    writes=("final_verdicts", "image_uses"),
+    sections=("rules", "fetch"),
+    run=redecide,
+    follows="duplicates",
+)
+
+if __name__ == "__main__":
+    sys.exit(cli.main(["redecide", *sys.argv[1:]]))

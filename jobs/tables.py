@@ -1,0 +1,108 @@
+"""Tables as Spark frames: read through `storage`, shuffled by Spark, written back by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from jobs.job import Run, part_name
+from pipeline import storage
+from pipeline.manifest import PartFile
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+Batches = Iterator[pa.RecordBatch]
+REPORT = "part int, name string, rows long, bytes long"
+
+
+def spark_schema(schema: pa.Schema) -> StructType:
+    """Spark's form of an Arrow schema, for `mapInArrow`."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(schema)
+
+
+def frame(
+    run: Run,
+    tasks: Sequence[tuple[int, str]],
+    read: Callable[[int, str], Batches],
+    schema: pa.Schema,
+) -> DataFrame:
+    """A frame of what `read(part, text)` yields for each task, one Spark partition a task.
+
+    The file is opened in the worker: neither Spark's readers nor their connectors are needed.
+    """
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for batch in batches:
+            for part, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                for out in read(part, text):
+                    yield out.cast(schema) if out.schema != schema else out
+
+    rows = run.spark.sparkContext.parallelize(list(tasks), max(1, len(tasks)))
+    given = run.spark.createDataFrame(rows, "part int, text string")
+    return given.mapInArrow(work, spark_schema(schema))
+
+
+def write_by_part(
+    rows: DataFrame,
+    folder: str,
+    schema: pa.Schema,
+    order: str | None = None,
+    name: Callable[[int], str] = part_name,
+    transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
+) -> list[PartFile]:
+    """Write a frame with a column `part`, one file a part, rows ordered by `order`.
+
+    Without `order` rows are ordered by the schema's first column. Rows of one part meet in one
+    task, which writes what `transform` makes of them; only parts that have rows get a file.
+    """
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for part, mine in _runs(batches):
+            path = storage.join(folder, name(part))
+            with storage.ParquetWriter(path, schema) as writer:
+                for batch in transform(part, mine):
+                    writer.write(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "part": pa.array([part], pa.int32()),
+                    "name": [name(part)],
+                    "rows": [writer.rows],
+                    "bytes": [writer.bytes],
+                }
+            )
+
+    ordered = rows.repartition("part").sortWithinPartitions("part", order or schema.names[0])
+    reports = ordered.mapInArrow(work, REPORT).collect()
+    return [PartFile(**report.asDict()) for report in reports]
+
+
+def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Batches]]:
+    """Split a stream sorted by `part` into one stream a part; each must be read to its end."""
+    pending = iter(batches)
+    batch = next(pending, None)
+    while batch is not None:
+        if batch.num_rows == 0:
+            batch = next(pending, None)
+            continue
+        part = batch["part"][0].as_py()
+        rest: list[pa.RecordBatch | None] = [None]
+
+        def mine(first: pa.RecordBatch, part: int = part, rest: list = rest) -> Batches:  # type: ignore[type-arg]
+            current: pa.RecordBatch | None = first
+            while current is not None:
+                same = (current["part"].to_numpy() == part).sum()
+                if same:
+                    yield current.slice(0, same)
+                if same < current.num_rows:
+                    rest[0] = current.slice(same)
+                    return
+                current = next(pending, None)
+
+        yield part, mine(batch)
+        batch = rest[0]

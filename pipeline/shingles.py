@@ -1,0 +1,140 @@
+"""Texts to word shingles as 64-bit hashes, a whole batch of documents at a time in numpy.
+
+A token is a run of letters, digits and marks; in scripts written without spaces (Han, kana, Thai,
+Lao, Khmer, Burmese, Yi) every character is a token of its own. Case, accents and compatibility
+forms do not count. A shingle is `size` neighbouring tokens.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+Offsets = npt.NDArray[np.int64]
+
+LAST_LETTER = 0x323B0  # no letters are assigned above (Unicode 15: end of CJK extension H)
+ALONE = 0x8000_0000  # marks a character that is a token by itself
+ACCENTS = range(0x300, 0x370)
+UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x3040, 0x30FF),  # kana
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0x9FFF),
+    (0xA000, 0xA48F),  # Yi
+    (0xF900, 0xFAFF),
+    (0x20000, LAST_LETTER),
+)
+TOKEN_STEP = np.uint64(0x9E37_79B9_7F4A_7C15)  # odd multipliers: order inside a token, a shingle
+SHINGLE_STEP = 0xD6E8_FEB8_6659_FD93
+MASK = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def mix(values: Hashes) -> Hashes:
+    """Spread every input bit over all 64, in place (the finaliser of splitmix64, Steele 2014)."""
+    values ^= values >> np.uint64(30)
+    values *= np.uint64(0xBF58_476D_1CE4_E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D0_49BB_1331_11EB)
+    values ^= values >> np.uint64(31)
+    return values
+
+
+def fold(character: str) -> int:
+    """Code point that stands for a character: lower case, no accents; 0 for no letter or digit."""
+    if unicodedata.category(character)[0] not in "LNM":
+        return 0
+    lowered = character.lower()
+    spread = unicodedata.normalize("NFKD", lowered)
+    if len(spread) > 1 and all(ord(mark) in ACCENTS for mark in spread[1:]):
+        return ord(spread[0])
+    composed = unicodedata.normalize("NFKC", lowered)
+    return ord(composed) if len(composed) == 1 else ord(lowered[0])
+
+
+@lru_cache(maxsize=1)
+def _letters() -> npt.NDArray[np.uint32]:
+    table = np.zeros(LAST_LETTER + 1, np.uint32)
+    for code in range(LAST_LETTER):
+        table[code] = fold(chr(code))
+    for low, high in UNSPACED:
+        part = table[low : high + 1]
+        part[part > 0] |= ALONE
+    return table
+
+
+@lru_cache(maxsize=1)
+def _powers() -> Hashes:
+    """Weights of a token's characters by place; longer tokens use them again from the start."""
+    return np.multiply.accumulate(np.full(1024, TOKEN_STEP, np.uint64))
+
+
+def token_hashes(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
+    """Hash each token; text i owns `hashes[offsets[i]:offsets[i + 1]]`."""
+    plain = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
+    codes = np.frombuffer("\n".join(plain).encode("utf-32-le", "surrogatepass"), np.uint32)
+    ends = np.cumsum([len(text) + 1 for text in plain], dtype=np.int64)
+    letters = _letters()[np.minimum(codes, LAST_LETTER)]
+    places = np.flatnonzero(letters)
+    if not len(places):
+        return np.zeros(0, np.uint64), np.zeros(len(texts) + 1, np.int64)
+    letters = letters[places]
+    begins = np.ones(len(places), np.bool_)
+    begins[1:] = np.diff(places) != 1
+    alone = letters >= ALONE
+    if alone.any():
+        begins |= alone
+        begins[1:] |= alone[:-1]
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(starts, append=len(places))
+    inside = np.arange(len(places)) - np.repeat(starts, lengths)
+    weighted = letters * _powers()[inside & 1023]
+    offsets = np.searchsorted(places[starts], np.concatenate(([0], ends)))
+    return mix(np.add.reduceat(weighted, starts)), offsets.astype(np.int64)
+
+
+def shingle_hashes(tokens: Hashes, offsets: Offsets, size: int) -> tuple[Hashes, Offsets]:
+    """Hash each run of `size` tokens; text i owns `hashes[offsets[i]:offsets[i + 1]]`.
+
+    A text with fewer tokens is one shingle of them all; one without tokens has none. Hashes of
+    equal shingles are equal in every run; repeated shingles are repeated.
+    """
+    counts = np.diff(offsets)
+    lacking = np.where((counts > 0) & (counts < size), size - counts, 0)
+    if lacking.any():  # fill short texts up with a token no text has
+        tokens = np.insert(tokens, np.repeat(offsets[1:], lacking), np.uint64(0))
+        counts = counts + lacking
+    places = np.flatnonzero(_starts_inside(counts, size))
+    shingles = np.zeros(len(places), np.uint64)
+    weight = 1
+    for step in range(size):
+        shingles += tokens[places + step] * np.uint64(weight)
+        weight = weight * SHINGLE_STEP & MASK
+    sizes = np.where(counts > 0, counts - size + 1, 0)
+    return mix(shingles), np.concatenate(([0], np.cumsum(sizes)))
+
+
+def sequence_hashes(tokens: Hashes, offsets: Offsets) -> Hashes:
+    """Hash each text's whole token sequence: equal for texts that differ in nothing else."""
+    counts = np.diff(offsets)
+    weights = np.arange(len(tokens), dtype=np.uint64)
+    weights -= np.repeat(offsets[:-1], counts).astype(np.uint64)
+    sums = np.zeros(len(tokens) + 1, np.uint64)
+    np.cumsum(tokens * mix(weights + TOKEN_STEP), out=sums[1:])
+    return mix(sums[offsets[1:]] - sums[offsets[:-1]] + counts.astype(np.uint64))
+
+
+def _starts_inside(counts: Offsets, size: int) -> npt.NDArray[np.bool_]:
+    """Tell for each token whether a shingle that starts there stays inside its text."""
+    inside = np.ones(counts.sum(), np.bool_)
+    ends = np.cumsum(counts)[counts > 0]
+    for back in range(1, size):
+        inside[ends - back] = False
+    return inside

@@ -1,0 +1,149 @@
+"""Pages about drawn shapes, as many as asked for: what the trainer's demonstration learns from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import yaml
+
+from sample.drawing import COLOURS, GROUNDS, PLACES, RADIUS, SHAPES, Shape, draw_shapes
+from sample.page import EMBEDDINGS, Block, Page, Paragraph, Picture
+from sample.prose import PAGES
+
+TURN = ("en", "de", "en", "fr", "en", "es", "en", "zh", "en", "en")  # languages, page by page
+OPPOSITE = {
+    "left": "right",
+    "right": "left",
+    "top": "bottom",
+    "bottom": "top",
+    "top-left": "bottom-right",
+    "top-right": "bottom-left",
+    "bottom-left": "top-right",
+    "bottom-right": "top-left",
+}
+PALE = {"black": {"black"}, "lightgrey": {"grey"}, "paleyellow": {"yellow"}}  # not seen on a ground
+EXTENSIONS = ("png", "jpg", "webp")
+
+
+@lru_cache(maxsize=1)
+def grammar() -> dict[str, Any]:
+    """The sentences and words of each language."""
+    data: dict[str, Any] = yaml.safe_load((PAGES / "shapes.yaml").read_text(encoding="utf-8"))
+    return data
+
+
+def shape_pages(count: int, seed: int) -> list[Page]:
+    """Make `count` pages; page k is the same whatever the count."""
+    return [_ShapePage(index, seed).page() for index in range(count)]
+
+
+class _ShapePage:
+    """Words and pictures of one page; no shape, colour or sentence comes twice on it."""
+
+    def __init__(self, index: int, seed: int) -> None:
+        self.index, self.lang = index, TURN[index % len(TURN)]
+        self.random = random.Random(f"{seed}/{index}")
+        self.words = grammar()[self.lang]
+        self.used: set[str] = set()
+        self.context: dict[str, str] = {
+            "name": self._one("names"),
+            "place": self._one("places"),
+            "occasion": self._one("occasions"),
+            "number": str(index + 1),
+        }
+        self.context["Name"] = self.context["name"]
+        self.places: dict[str, list[str]] = {}
+
+    def page(self) -> Page:
+        blocks: list[Block] = [Paragraph(self._fill("intros"))]
+        for place in range(self.random.choice((2, 2, 3, 3, 4))):
+            blocks += self._drawing(place)
+        blocks.append(Paragraph(self._fill("closings")))
+        path = f"{self.lang}/shapes/{self.index + 1:04d}.html"
+        return Page(path, self.lang, self._fill("titles"), tuple(blocks))
+
+    def _drawing(self, place: int) -> list[Block]:
+        ground = self.random.choice(GROUNDS)
+        shapes = [self._shape(ground)]
+        if self.random.random() < 0.25:
+            shapes[0] = self._shape(ground, tuple(OPPOSITE))
+            shapes.append(self._shape(ground, (OPPOSITE[shapes[0].place],)))
+        self._describe(shapes, ground)
+        pair = len(shapes) > 1
+        sentence = self._fill("pairs" if pair else "sentences")
+        picture = self._picture(place, shapes, ground, "pair_captions" if pair else "captions")
+        text = Paragraph(sentence)
+        return [picture, text] if self.random.random() < 0.7 else [text, picture]
+
+    def _picture(self, place: int, shapes: list[Shape], ground: str, captions: str) -> Picture:
+        how = self.random.choice(EMBEDDINGS)
+        extension = "jpg" if how == "picture" else self.random.choice(EXTENSIONS)
+        return Picture(
+            path=f"img/shapes/{self.index + 1:04d}-{place + 1}.{extension}",
+            draw=partial(draw_shapes, shapes, ground),
+            width=16 * self.random.randint(12, 22),
+            height=16 * self.random.randint(12, 18),
+            alt=self.context["thing"],
+            caption=self._fill(captions),
+            how=how,
+        )
+
+    def _shape(self, ground: str, places: tuple[str, ...] = tuple(PLACES)) -> Shape:
+        colours = tuple(name for name in COLOURS if name not in PALE.get(ground, ()))
+        size = self.random.choice(tuple(RADIUS))
+        return Shape(self._fresh(SHAPES), self._fresh(colours), size, self._fresh(places))
+
+    def _fresh(self, choices: Sequence[str]) -> str:
+        """Choose something that this page has not used yet, if there is such a thing."""
+        unused = [choice for choice in choices if choice not in self.used]
+        choice = self.random.choice(unused or choices)
+        self.used.add(choice)
+        return choice
+
+    def _describe(self, shapes: list[Shape], ground: str) -> None:
+        """Put the words for the shapes in place of the last picture's."""
+        new = {"ground": self.words["grounds"][ground]}
+        for shape, prefix in zip(shapes, ("", "other_"), strict=False):
+            self.places[prefix + "where"] = self.words["where"][shape.place]
+            new["other" if prefix else "thing"] = self._thing(shape)
+        new["colour"], new["shape"] = self._plain(shapes[0])
+        self.context |= {**new, "Thing": _capital(new["thing"])}
+
+    def _thing(self, shape: Shape) -> str:
+        (gender, noun), *_ = self._noun(shape).items()
+        inflected = {
+            "colour": self.words["colours"][shape.colour],
+            "size": self.words["sizes"][shape.size],
+            "article": self.words.get("articles", ""),
+        }
+        forms = {
+            word: form[gender] if isinstance(form, dict) else form
+            for word, form in inflected.items()
+        }
+        return str(self.words["thing"].format(shape=noun, **forms))
+
+    def _noun(self, shape: Shape) -> dict[str, str]:
+        noun = self.words["shapes"][shape.shape]
+        return noun if isinstance(noun, dict) else {"": noun}
+
+    def _plain(self, shape: Shape) -> tuple[str, str]:
+        """Colour and noun by themselves, for languages whose colours do not change."""
+        colour = self.words["colours"][shape.colour]
+        return "" if isinstance(colour, dict) else colour, next(iter(self._noun(shape).values()))
+
+    def _one(self, words: str) -> str:
+        return str(self.random.choice(self.words[words]))
+
+    def _fill(self, templates: str) -> str:
+        """Fill a template; each time in other words for the place."""
+        places = {name: self._fresh(phrases) for name, phrases in self.places.items()}
+        if places:
+            places["Where"] = _capital(places["where"])
+        return _capital(self._fresh(self.words[templates]).format(**self.context, **places))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

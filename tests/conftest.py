@@ -1,0 +1,22 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One Spark session for the whole test run."""
+    from jobs import session
+    from pipeline.settings.spark import SparkSettings
+
+    found = session.start(SparkSettings(master="local[2]"), "tests")
+    yield found
+    found.stop()

@@ -1,0 +1,143 @@
+"""Verdicts: nodes first, then documents over kept nodes; facts of images; earlier removals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from filters.decide import decide_batch
+from filters.ledger import count, unjudged
+from pipeline import schema
+from tests.filters.pages import image, measure, page, rules, text
+
+FACTS = pa.list_(
+    pa.struct(
+        [
+            ("reason", pa.string()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("format", pa.string()),
+        ]
+    )
+)
+LONG = "The owl slept in the old barn while the rain fell on the roof."
+
+
+def verdict(signals: pa.RecordBatch, judged: Any, **more: Any) -> dict[str, Any]:
+    return dict(decide_batch(signals, judged, **more).to_pylist()[0])
+
+
+def test_a_short_paragraph_goes_with_value_and_bound() -> None:
+    signals = measure(page(text(f"{LONG}\n\nToo short")))
+    found = verdict(signals, rules(text_node={"words": {"min": 4}}))
+    assert found["kept"]
+    assert found["dropped"] == [
+        {"index": 0, "reason": "text_node.words.min", "value": 2.0, "bound": 4.0, "paragraph": 1}
+    ]
+
+
+def test_documents_are_judged_over_kept_nodes() -> None:
+    signals = measure(page(text(LONG), text("Too short"), image()))
+    judged = rules(text_node={"words": {"min": 4}}, document={"words": {"min": 15}})
+    found = verdict(signals, judged)
+    assert found["reasons"] == ["document.words.min"]
+    assert (found["values"], found["bounds"]) == ([14.0], [15.0])
+
+
+def test_the_first_rule_decides_a_node_and_all_failing_ones_are_told_of_a_document() -> None:
+    signals = measure(page(text("No")))
+    judged = rules(
+        text_node={"chars": {"min": 5}, "words": {"min": 4}},
+        document={"images": {"min": 1}, "words": {"min": 1}},
+    )
+    found = verdict(signals, judged)
+    assert [one["reason"] for one in found["dropped"]] == ["text_node.chars.min"]
+    assert found["reasons"] == ["document.images.min", "document.words.min"]
+
+
+def test_rules_on_images_that_are_not_fetched_are_pending_not_passed() -> None:
+    signals = measure(page(text(LONG), image()))
+    judged = rules(image_node={"width": {"min": 150}, "format": {"one_of": ["jpeg"]}})
+    found = decide_batch(signals, judged)
+    assert unjudged(found) == {"image_node.format.pending": 1, "image_node.width.pending": 1}
+    assert found.to_pylist()[0]["dropped"] == []
+
+
+def test_known_images_are_judged_and_limits_checked_again() -> None:
+    signals = measure(page(text(LONG), image(), image(), image()))
+    facts = pa.array(
+        [
+            [
+                {"width": 100, "height": 100, "format": "jpeg"},
+                {"width": 300, "height": 300, "format": "gif"},
+                {"reason": "fetch.http_404"},
+            ]
+        ],
+        FACTS,
+    )
+    judged = rules(
+        image_node={"width": {"min": 150}, "format": {"one_of": ["jpeg", "png"]}},
+        document={"images": {"min": 1}},
+    )
+    found = verdict(signals, judged, facts=facts)
+    assert [one["reason"] for one in found["dropped"]] == [
+        "image_node.width.min",
+        "image_node.format.one_of",
+        "fetch.http_404",
+    ]
+    assert found["reasons"] == ["document.images.min"]
+    assert found["unjudged"] == []
+
+
+def test_facts_must_stand_beside_the_images() -> None:
+    signals = measure(page(text(LONG), image()))
+    with pytest.raises(ValueError, match="not aligned"):
+        decide_batch(signals, rules(), facts=pa.array([[]], FACTS))
+
+
+def test_nodes_that_other_stages_removed_count_no_more() -> None:
+    signals = measure(page(text(f"{LONG}\n\n{LONG} Yes."), text(LONG), image()))
+    removed = pa.array(
+        [
+            [
+                {"index": 0, "reason": "duplicate.paragraph", "paragraph": 1},
+                {"index": 1, "reason": "duplicate.paragraph"},
+                {"index": 2, "reason": "duplicate.image"},
+            ]
+        ],
+        pa.list_(schema.NODE_VERDICT),
+    )
+    judged = rules(document={"words": {"min": 15}, "images": {"min": 1}})
+    found = verdict(signals, judged, removed=[removed])
+    assert [(one["index"], one["paragraph"]) for one in found["dropped"]] == [
+        (0, 1),
+        (1, 0),
+        (2, None),
+    ]
+    assert found["reasons"] == ["document.words.min", "document.images.min"]
+    assert found["values"] == [14.0, 0.0]
+
+
+def test_a_page_that_was_not_extracted_keeps_its_reason() -> None:
+    signals = measure(page(reason="extract.not_html", nodes=None))
+    found = verdict(signals, rules(document={"words": {"min": 1}}))
+    assert (found["kept"], found["reasons"]) == (False, ["extract.not_html"])
+
+
+def test_counts_are_conserved() -> None:
+    signals = measure(
+        page(text(f"{LONG}\n\nNo"), image(), {"kind": "break", "link_share": 0.0}),
+        page(text("No"), image()),
+        page(reason="extract.not_html", nodes=None),
+    )
+    judged = rules(text_node={"words": {"min": 4}}, document={"words": {"min": 1}})
+    found = count(signals, decide_batch(signals, judged))
+    for unit, numbers in found.items():
+        numbers.check(unit)
+    assert found["documents"].rejected == {"document.words.min": 1}
+    assert (found["nodes"].entered, found["nodes"].kept) == (5, 3)
+    assert found["nodes"].rejected == {"text_node.words.min": 1, "document.words.min": 1}
+    assert found["images"].rejected == {"document.words.min": 1}
+    assert found["paragraphs"].rejected == {"text_node.words.min": 2}

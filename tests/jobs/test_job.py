@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from jobs.job import Result, Run, Stage, write_part
+from jobs.tables import frame, write_by_part
+from pipeline import config, manifest, storage
+from pipeline.errors import UserError
+from pipeline.manifest import ConservationError, Count
+
+SCHEMA = pa.schema([("n", pa.int64())])
+
+
+def run_in(folder: Path, **changes: object) -> Run:
+    data = yaml.safe_load((config.CONFIGS / "default.yaml").read_text())
+    data |= {"input": ["x"], "output": str(folder / "run"), **changes}
+    path = folder / "c.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return Run(config.load(str(path)))
+
+
+def numbers(run: Run) -> Result:
+    """Write three parts of numbers."""
+    target = run.target("numbers")
+
+    def work(part: int) -> Result:
+        file = write_part(target, part, SCHEMA, [pa.table({"n": [part, 10 * part]})])
+        return Result({"numbers": [file]}, {"documents": Count(entered=2, kept=2)})
+
+    return run.map([0, 1, 2], work)
+
+
+NUMBERS = Stage("numbers", (), ("numbers",), ("extract",), numbers)
+
+
+def losing(run: Run) -> Result:
+    result = numbers(run)
+    result.counts["documents"].kept -= 1
+    return result
+
+
+@pytest.mark.spark
+def test_a_stage_commits_then_skips_and_a_change_replaces_it(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = run_in(tmp_path).execute(NUMBERS)
+    assert first.rows == 6
+    assert first.counts["documents"].kept == 6
+    assert run_in(tmp_path).execute(NUMBERS).id == first.id
+    assert "up to date, skipped" in capsys.readouterr().err
+    limits = {"limits": {"page_bytes": 1, "nodes": 1, "depth": 1, "seconds": 1}}
+    other = run_in(tmp_path, extract=limits).execute(NUMBERS)
+    assert other.id != first.id
+    assert len(storage.list_files(f"{tmp_path}/run/numbers")) == 4
+
+
+@pytest.mark.spark
+def test_a_loss_fails_the_stage_and_commits_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    with pytest.raises(ConservationError, match="stage losing, documents"):
+        run.execute(Stage("losing", (), ("numbers",), ("extract",), losing))
+    assert manifest.read(run.table("numbers")) is None
+
+
+def test_reading_a_table_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run the stage that makes it first"):
+        run_in(tmp_path).execute(Stage("late", ("numbers",), ("late",), (), numbers))
+
+
+@pytest.mark.spark
+def test_frames_are_read_in_workers_and_written_back_by_part(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    run = run_in(tmp_path)
+    run.execute(NUMBERS)
+    schema = pa.schema([("part", pa.int32()), ("n", pa.int64())])
+
+    def read(part: int, path: str):
+        for batch in storage.iter_parquet(path):
+            yield pa.RecordBatch.from_arrays(
+                [pa.array([part] * batch.num_rows, pa.int32()), batch["n"]], schema=schema
+            )
+
+    rows = frame(run, list(run.paths("numbers").items()), read, schema)
+    files = write_by_part(rows.where("part != 1"), f"{tmp_path}/out", SCHEMA)
+    found = {
+        f.part: storage.read_parquet(f"{tmp_path}/out/{f.name}")["n"].to_pylist() for f in files
+    }
+    assert found == {0: [0, 0], 2: [2, 20]}

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import config
+from pipeline.config import ConfigError
+
+GOOD = yaml.safe_load((config.CONFIGS / "default.yaml").read_text()) | {"input": ["crawl"]}
+
+
+def write(folder: Path, data: object) -> str:
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return str(path)
+
+
+def test_a_good_config_loads_and_overrides_apply(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    loaded = config.load(path, ["deduplicate.minhash.bands=20", "spark.options={a.b: c}"])
+    assert loaded.deduplicate.minhash.bands == 20
+    assert loaded.spark.options == {"a.b": "c"}
+
+
+def test_a_misspelt_key_is_named_with_the_file_and_a_suggestion(tmp_path: Path) -> None:
+    bad = GOOD | {"deduplicate": GOOD["deduplicate"] | {"ulr": True}}
+    with pytest.raises(ConfigError) as error:
+        config.load(write(tmp_path, bad))
+    assert "run.yaml: deduplicate.ulr: unknown key (did you mean 'url'?)" in str(error.value)
+
+
+def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
+    bad = GOOD | {"inptu": 1, "output": 3}
+    with pytest.raises(ConfigError) as error:
+        config.load(write(tmp_path, bad), ["fetch.timeout_seconds=soon"])
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert any("inptu: unknown key (did you mean 'input'?)" in line for line in lines)
+    assert any("output:" in line and "got 3" in line for line in lines)
+    assert any("fetch.timeout_seconds:" in line and "got 'soon'" in line for line in lines)
+
+
+def test_a_missing_key_says_so(tmp_path: Path) -> None:
+    bad = {key: value for key, value in GOOD.items() if key != "output"}
+    with pytest.raises(ConfigError, match="output: this key is needed"):
+        config.load(write(tmp_path, bad))
+
+
+def test_a_missing_file_lists_the_shipped_configs() -> None:
+    with pytest.raises(ConfigError, match=r"defalt: no such config file \(did you mean 'default'"):
+        config.load("defalt")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("fetch", "write it as key=value"),
+        ("output.x=1", "output is a single value, not a section"),
+        ("output=[", "is not a YAML value"),
+    ],
+)
+def test_a_bad_override_is_explained(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config.load(write(tmp_path, GOOD), [override])
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("input: [\noutput: }")
+    with pytest.raises(ConfigError, match="line 2"):
+        config.load(str(path))
+
+
+def test_a_config_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
+    own = {
+        "base": "default",
+        "input": ["crawl"],
+        "fetch": {"enabled": False},
+        "rules": {"document": {"words": {"min": 1}}},
+    }
+    loaded = config.load(write(tmp_path, own))
+    assert not loaded.fetch.enabled
+    assert loaded.fetch.user_agent == GOOD["fetch"]["user_agent"]
+    assert list(loaded.rules.document) == ["words"]
+    assert not loaded.rules.text_node
+
+
+def test_a_config_based_on_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="based on this config itself"):
+        config.load(write(tmp_path, {"base": str(tmp_path / "run.yaml")}))
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_shipped_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sample").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert config.find("sample").endswith("configs/sample.yaml")

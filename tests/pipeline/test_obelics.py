@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+from pipeline.document import Node
+from pipeline.obelics import BREAK_TEXT, ImageFact, check_row, formatted_filename, to_row
+
+
+def text(content: str) -> Node:
+    return Node("text", 0, text=content)
+
+
+def image(url: str) -> Node:
+    return Node("image", 0, url=url, alt="a dog")
+
+
+def test_neighbouring_texts_join_and_images_keep_their_place() -> None:
+    fact = ImageFact("abc", 640, 480, "png")
+    nodes = [text("one"), text("two"), image("http://e.x/red_dog-640x480.png"), text("three")]
+    row = to_row(nodes, "http://e.x/", {"http://e.x/red_dog-640x480.png": fact})
+    assert row.texts == ["one\n\ntwo", None, "three"]
+    assert row.images == [None, "http://e.x/red_dog-640x480.png", None]
+    assert row.sha256 == [None, "abc", None]
+    entry = row.metadata[1]
+    assert entry is not None
+    assert entry["formatted_filename"] == "red dog"
+    assert (entry["original_width"], entry["alt_text"]) == (640, "a dog")
+    assert (row.num_images, row.num_words) == (1, 3)
+    check_row(row.texts, row.images, json.dumps(row.metadata))
+
+
+def test_breaks_stand_alone_and_only_between_content() -> None:
+    stop = Node("break", 0)
+    row = to_row([stop, text("a b"), stop, stop, text("c"), stop], "http://e.x/", {})
+    assert row.texts == ["a b", BREAK_TEXT, "c"]
+    assert row.num_words == 3
+
+
+@pytest.mark.parametrize(
+    ("texts", "images", "metadata"),
+    [(["a"], [None, None], "[null]"), (["a"], ["u"], "[{}]"), ([None], ["u"], "[null]")],
+)
+def test_a_row_that_breaks_the_schema_is_refused(
+    texts: list[str | None], images: list[str | None], metadata: str
+) -> None:
+    with pytest.raises(ValueError, match=r"lengths|position"):
+        check_row(texts, images, metadata)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://e.x/a/red_dog-640x480.jpg", "red dog"),
+        ("http://e.x/%E7%8B%97%20haus.png?w=3", "狗 haus"),
+        ("http://e.x/12345.jpg", None),
+        ("http://e.x/", None),
+    ],
+)
+def test_filenames_become_words(url: str, words: str | None) -> None:
+    assert formatted_filename(url) == words
