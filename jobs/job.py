@@ -32,6 +32,7 @@ class Stage:
     run: Callable[[Run], Result]
     sources: Callable[[Config], dict[str, str]] = lambda _: {}  # fingerprints of outside inputs
     follows: str | None = None  # table whose kept documents must be this stage's entered ones
+    wanted: Callable[[Config], bool] = lambda _: True  # whether a run of all stages has this one
     product: bool = False  # files lie in the table's folder itself, under names of their own
 
 
@@ -42,6 +43,10 @@ class Result:
     files: dict[str, list[PartFile]] = field(default_factory=dict)  # by table
     counts: Counts = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+
+    def files_rows(self, table: str) -> int:
+        """Rows written to a table."""
+        return sum(file.rows for file in self.files.get(table, []))
 
     def add(self, other: Result) -> None:
         """Add another task's result in place."""
