@@ -50,7 +50,7 @@ def edges_of_all_shapes() -> list[Edge]:
     scattered = [(draw.randrange(200), draw.randrange(200)) for _ in range(130)]
     chain = [(1_000 + number, 1_001 + number) for number in range(60)]
     star = [(2_000, 2_001 + number) for number in range(300)]
-    ring = [(3_000 + number, 3_000 + (number * 7 + 7) % 70) for number in range(0, 70)]
+    ring = [(3_000 + number, 3_000 + (number * 7 + 7) % 70) for number in range(70)]
     return scattered + chain + star + ring
 
 
