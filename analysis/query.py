@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import duckdb
@@ -10,6 +11,7 @@ import pyarrow.dataset as ds
 from analysis.tables import RunTables
 from pipeline import storage
 
+MEMORY = "2GB"  # of one connection; larger joins and sorts go to temporary files
 # View name -> table of the run.
 VIEWS = {
     "documents": "documents",
@@ -27,7 +29,8 @@ class Query:
     """A connection with one view a table that the run has."""
 
     def __init__(self, tables: RunTables) -> None:
-        self.connection = duckdb.connect(config={"threads": 2})
+        spill = tempfile.gettempdir()
+        self.connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill})
         self.views: set[str] = set()
         for view, table in VIEWS.items():
             paths = [path for _, files in sorted(tables.paths(table).items()) for path in files]
