@@ -17,6 +17,7 @@ from pipeline.manifest import ConservationError, code_version
 
 # In the order of a run. One file in jobs/ each.
 STAGES = {
+    "captures": "pages chosen from an index, when one is given",
     "extract": "captures of the archives to documents",
     "measure": "signals of every node and document",
     "decide": "rules over signals to verdicts",

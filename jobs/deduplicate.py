@@ -104,6 +104,8 @@ def _read_sets(settings: DeduplicateSettings) -> Callable[[int, str], Batches]:
             ranks = [keep_rank(settings.keep, *fact) for fact in zip(*facts, strict=True)]
             parts = np.full(len(batch), part, np.int32)
             blank = batch["signature"].fill_null(b"")
+            if settings.image_sets.min_similarity:
+                enough &= batch["signature"].is_valid().to_numpy(False)
             rows = [keys, batch["node"], parts, pa.array(ranks, pa.binary()), blank]
             yield pa.RecordBatch.from_arrays(list(map(pa.array, rows)), schema=SETS).filter(
                 pa.array(enough)

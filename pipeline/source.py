@@ -92,8 +92,8 @@ class Window:
 
     __slots__ = ("_chunk", "_data", "_held", "_start", "size", "source")
 
-    def __init__(self, source: Source) -> None:
-        self.source, self.size, self._chunk = source, source.size, source.chunk
+    def __init__(self, source: Source, chunk: int | None = None) -> None:
+        self.source, self.size, self._chunk = source, source.size, chunk or source.chunk
         self._data, self._start = b"", 0
         self._held: dict[int, bytes] = {}
 
