@@ -1,26 +1,20 @@
-"""Captures of the archives to documents: one row a capture, nodes in reading order.
-
-A task that is tried again gives each capture to a child process: the one that crashed or hung the
-first attempt becomes a rejected document and a row of `dead_letters`, and the others go through.
-"""
+"""Captures of the archives to documents: one row a capture, nodes in reading order."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 
 import pyarrow as pa
 
-from jobs import cli
+from jobs import careful, cli
 from jobs.job import Result, Run, Stage, write_part
-from pipeline import archives, records
+from pipeline import archives, captures, manifest, records, storage
 from pipeline.archives import Split
 from pipeline.document import Document
 from pipeline.errors import InputError
 from pipeline.extract import extract_page
-from pipeline.isolate import Died, Isolated
 from pipeline.manifest import Count, Counts
 from pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from pipeline.settings import Config
@@ -29,29 +23,47 @@ from pipeline.warc import Capture, Loss, read_captures
 
 BATCH_DOCUMENTS = 100
 PATIENCE = 6  # times a page's own time limit, before its process is ended from outside
-Task = tuple[int, list[Split]]
+Found = Iterator[Capture | Loss]
+Task = tuple[int, Callable[[Config], Found]]
 
 
 def extract(run: Run) -> Result:
-    """Read the input's archives in parts of equal bytes."""
-    found = archives.find(run.config.input)
-    parts = run.partitions(sum(archive.size for archive in found))
-    tasks = list(enumerate(archives.deal(found, parts)))
+    """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
     folders = run.target("documents"), run.target("dead_letters")
-    return run.map(tasks, partial(extract_part, folders, run.config.extract))
+    result = run.map(tasks(run), partial(extract_part, folders, run.config))
+    if not result.rows("documents"):
+        raise InputError(nothing_read(run.config))
+    return result
 
 
-def extract_part(folders: tuple[str, str], settings: ExtractSettings, task: Task) -> Result:
+def tasks(run: Run) -> list[Task]:
+    """What each part reads."""
+    if run.config.index is not None:
+        return [(part, partial(read_chosen, path)) for part, path in run.paths("captures").items()]
+    found = archives.find(run.config.input, run.config.archives)
+    parts = run.partitions(sum(archive.size for archive in found))
+    dealt = enumerate(archives.deal(found, parts))
+    return [(part, partial(read_splits, splits)) for part, splits in dealt]
+
+
+def nothing_read(config: Config) -> str:
+    """What to say when the input gave no document at all."""
+    if config.index is not None:
+        return f"{config.index.table}: no page was chosen from this index, or none could be read"
+    found = archives.find(config.input, config.archives)
+    return f"{found[0].url}: not a WARC or ARC archive: no record could be read" + (
+        f", nor in the {len(found) - 1} other inputs" if len(found) > 1 else ""
+    )
+
+
+def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result:
     """Write one part of `documents`, and of `dead_letters` if there are any."""
-    part, splits = task
+    part, found = task
     counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
     dead: list[dict[str, object]] = []
-    with ExitStack() as stack:
-        read = partial(to_document, settings=settings)
-        if again():
-            limit = settings.limits.seconds * PATIENCE
-            read = partial(carefully, stack.enter_context(Isolated(read, limit, 2)), dead)
-        file = write_part(folders[0], part, DOCUMENTS, batches(splits, read, counts))
+    extracted = partial(to_document, settings=config.extract)
+    with careful.reader(extracted, config.extract.limits.seconds * PATIENCE, dead) as read:
+        file = write_part(folders[0], part, DOCUMENTS, batches(found(config), read, counts))
     files = {"documents": [file]}
     if dead:
         rows = pa.RecordBatch.from_pylist(dead, DEAD_LETTERS)
@@ -59,34 +71,11 @@ def extract_part(folders: tuple[str, str], settings: ExtractSettings, task: Task
     return Result(files, counts)
 
 
-def again() -> bool:
-    """Tell whether this task failed before."""
-    from pyspark import TaskContext
-
-    context = TaskContext.get()
-    return context is not None and context.attemptNumber() > 0
-
-
-def carefully(
-    isolated: Isolated[Capture, Document], dead: list[dict[str, object]], capture: Capture
-) -> Document:
-    """Extract in a child process; a capture that it does not survive is a dead letter."""
-    found = isolated(capture)
-    if not isinstance(found, Died):
-        return found
-    fate = {"cause": found.cause, "detail": found.detail, "attempts": found.attempts + 1}
-    place = {"warc_offset": capture.offset, "warc_length": capture.length}
-    dead.append({"url": capture.url, "warc": capture.warc} | place | fate)
-    return Document(capture.url, reason=f"extract.{found.cause}")
-
-
-def batches(
-    splits: list[Split], read: Callable[[Capture], Document], counts: Counts
-) -> Iterator[pa.RecordBatch]:
-    """Rows of the splits' captures, counted."""
-    captures: list[Capture] = []
+def batches(captures_found: Found, read: careful.Read, counts: Counts) -> Iterator[pa.RecordBatch]:
+    """Rows of the captures, counted."""
+    held: list[Capture] = []
     documents: list[Document] = []
-    for found in (found for split in splits for found in read_split(split)):
+    for found in captures_found:
         counts["documents"].entered += 1
         if isinstance(found, Loss):
             counts["documents"].reject(f"archive.{found.reason}")
@@ -94,21 +83,34 @@ def batches(
         document = read(found)
         count(document, counts)
         found.payload = b""  # a batch holds documents, not pages
-        captures.append(found)
+        held.append(found)
         documents.append(document)
-        if len(captures) == BATCH_DOCUMENTS:
-            yield records.to_batch(captures, documents)
-            captures, documents = [], []
-    if captures:
-        yield records.to_batch(captures, documents)
+        if len(held) == BATCH_DOCUMENTS:
+            yield records.to_batch(held, documents)
+            held, documents = [], []
+    if held:
+        yield records.to_batch(held, documents)
 
 
-def read_split(split: Split) -> Iterator[Capture | Loss]:
-    """Captures of a stretch. Raises InputError when the archive cannot be read."""
+def read_splits(splits: list[Split], config: Config) -> Found:
+    """Captures of stretches of archives. Raises InputError when one cannot be read."""
+    for split in splits:
+        limit = config.extract.limits.page_bytes
+        try:
+            yield from read_captures(split.url, split.start, split.end, limit, config.archives)
+        except OSError as error:
+            raise InputError(f"{split.url}: cannot be read: {error}") from None
+
+
+def read_chosen(path: str, config: Config) -> Found:
+    """Captures that one file of `captures` names. Raises InputError when one cannot be read."""
+    access = config.archives
+    places = captures.read_table(path)
+    ranges = captures.coalesce(places, access.coalesce_bytes, access.chunk_bytes)
     try:
-        yield from read_captures(split.url, split.start, split.end)
+        yield from captures.read_ranges(ranges, config.extract.limits.page_bytes, access)
     except OSError as error:
-        raise InputError(f"{split.url}: cannot be read: {error}") from None
+        raise InputError(f"captures: cannot be read: {error}") from None
 
 
 def to_document(capture: Capture, settings: ExtractSettings) -> Document:
@@ -135,7 +137,10 @@ def count(document: Document, counts: Counts) -> None:
 
 def sources(config: Config) -> dict[str, str]:
     """Fingerprint of the input, so that other archives are other work."""
-    return {"input": archives.fingerprint(archives.find(config.input))}
+    if config.index is not None:
+        chosen = manifest.read(storage.join(config.output, "captures"))
+        return {"captures": chosen.id if chosen else ""}
+    return {"input": archives.fingerprint(archives.find(config.input, config.archives))}
 
 
 STAGE = Stage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +42,8 @@ class Wave:
     @property
     def digest(self) -> str:
         """Name the tasks: a kept result of other tasks is of no use."""
-        return hashlib.blake2b(repr(self.tasks).encode(), digest_size=8).hexdigest()
+        text = re.sub(r" at 0x[0-9a-f]+", "", repr(self.tasks))  # functions have addresses
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def kept(self) -> Result | None:
         """Result of an earlier run; None when there is none of these tasks."""

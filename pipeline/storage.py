@@ -27,6 +27,11 @@ def join(base: str, *names: str) -> str:
     return "/".join([base.rstrip("/"), *names])
 
 
+def under(base: str | None, path: str) -> str:
+    """A path below `base`, unless it is a URL or absolute or there is no base."""
+    return path if not base or "://" in path or path.startswith("/") else join(base, path)
+
+
 def exists(url: str) -> bool:
     """Tell whether a file or folder is there."""
     filesystem, path = resolve(url)
@@ -172,6 +177,12 @@ def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
     """Read one parquet file."""
     filesystem, path = resolve(url)
     return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None)
+
+
+def parquet_columns(url: str) -> list[str]:
+    """Names of the columns of one parquet file."""
+    with open_input(url) as stream:
+        return list(pq.read_schema(stream).names)
 
 
 def iter_parquet(

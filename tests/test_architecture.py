@@ -28,16 +28,8 @@ FENCED = {
 FILE_LINES, FUNCTION_LINES = 250, 60
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 SHARED_JOB_MODULES = {
-    "metrics",
-    "result",
-    "watchdog",
-    "waves",
-    "job",
-    "tables",
-    "session",
-    "progress",
-    "graph",
-    "cli",
+    *("careful", "cli", "earlier", "failure", "graph", "job", "lookup", "metrics", "progress"),
+    *("result", "session", "tables", "watchdog", "waves"),
 }
 
 

@@ -1,14 +1,15 @@
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from jobs import extract
-from pipeline import storage
+from jobs import careful, extract
+from pipeline import config, storage
 from pipeline.archives import Archive, deal
 from pipeline.document import Document
-from pipeline.extract import default_settings
+from pipeline.settings.extract import ExtractSettings
 from pipeline.warc import Capture
 from tests.pipeline.archive_makers import members, warc_record
 
@@ -24,18 +25,20 @@ def test_a_capture_that_ends_its_process_is_a_dead_letter_and_no_other(
     path.write_bytes(b"".join(members(records)))
     healthy = extract.to_document
 
-    def to_document(capture: Capture, settings: object) -> Document:
+    def to_document(capture: Capture, settings: ExtractSettings) -> Document:
         if capture.url.endswith("kills"):
             os.kill(os.getpid(), signal.SIGKILL)
         if capture.url.endswith("raises"):
             raise RuntimeError("odd page")
-        return healthy(capture, default_settings())
+        return healthy(capture, settings)
 
     monkeypatch.setattr(extract, "to_document", to_document)
-    monkeypatch.setattr(extract, "again", lambda: True)
+    monkeypatch.setattr(careful, "again", lambda: True)
     (splits,) = deal([Archive(str(path), path.stat().st_size)], 1)
     folders = f"{tmp_path}/documents", f"{tmp_path}/dead"
-    result = extract.extract_part(folders, default_settings(), (0, splits))
+    settings = config.load("default", ["input=[x]"])
+    task = 0, partial(extract.read_splits, splits)
+    result = extract.extract_part(folders, settings, task)
     documents = result.counts["documents"]
     assert (documents.entered, documents.kept) == (5, 3)
     assert documents.rejected == {"extract.crashed": 1, "extract.failed": 1}
