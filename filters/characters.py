@@ -61,6 +61,7 @@ def tables(punctuation: str, terminal: str) -> Characters:
         small = chr(code).lower()
         if len(small) == 1 and ord(small) < TABLE_SIZE:
             lower[code] = ord(small)
+    lower[ord("’")] = ord("'")  # lists spell don't with either
     for first, last in _CONTINUOUS_RANGES:
         block = classes[first : last + 1]
         block[(block & SPECIAL) == 0] |= CONTINUOUS

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schema
+from pipeline import signal_schema
 from pipeline.settings.signals import SignalSettings
 
 _FORMAT = r"\.(?P<ending>[A-Za-z]{3,4})(?:[?#].*)?$"
@@ -47,8 +47,9 @@ def signals(documents: pa.RecordBatch, settings: SignalSettings) -> pa.ListArray
         "caption_words": _words(images.field("caption")),
         "duplicate": _repeats(document, urls),
     }
-    arrays = [pa.array(columns[field.name]).cast(field.type) for field in schema.IMAGE_SIGNALS]
-    entries = pa.StructArray.from_arrays(arrays, fields=list(schema.IMAGE_SIGNALS))
+    fields = list(signal_schema.IMAGE_SIGNALS)
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in fields]
+    entries = pa.StructArray.from_arrays(arrays, fields=fields)
     offsets = np.searchsorted(document, np.arange(documents.num_rows + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(offsets, entries)
 

@@ -11,9 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from filters import characters, gopher, image, paragraphs, repetition, text, wordlists, words
+from filters import (
+    c4,
+    characters,
+    gopher,
+    image,
+    paragraphs,
+    perplexity,
+    pii,
+    quality,
+    repetition,
+    text,
+    wordlists,
+    words,
+)
 from filters.paragraphs import Paragraphs
-from pipeline import language, schema
+from pipeline import language, signal_schema
 from pipeline.settings.signals import SignalSettings
 
 Columns = dict[str, NDArray[Any]]
@@ -35,7 +48,8 @@ def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBa
     laid_out = paragraphs.from_batch(documents, tables)
     found = words.find(laid_out)
     first = np.searchsorted(laid_out.document, np.arange(documents.num_rows + 1))
-    languages, scores = _languages(laid_out, first, settings)
+    pages = _pages(laid_out, first)
+    languages, scores = _languages(pages, settings)
     character_grams = repetition.character_grams(laid_out, first)
     word_grams = repetition.word_grams(laid_out, found, first)
     counts: Columns = {
@@ -43,6 +57,8 @@ def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBa
         **text.words(laid_out, found),
         **text.lines(laid_out, settings.short_line, settings.bullets),
         **wordlists.counts(laid_out, found, languages, settings),
+        **pii.counts(laid_out),
+        **perplexity.signals(laid_out, languages, settings),
         "duplicate": text.duplicates(laid_out),
     }
     totals = np.maximum(counts["chars"] - repetition.CHARACTERS + 1, 0)
@@ -64,34 +80,34 @@ def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBa
             "repeats": repetition.to_arrow(profiles, documents.num_rows),
             **_node_kinds(documents),
             **gopher.signals(laid_out, found),
+            **c4.signals(laid_out, found, tables),
+            **quality.score(laid_out, found, pages, settings.quality),
         },
     )
 
 
 def _assemble(documents: pa.RecordBatch, columns: Mapping[str, Any]) -> pa.RecordBatch:
     arrays = []
-    for field in schema.SIGNALS:
+    for field in signal_schema.SIGNALS:
         column = columns.get(field.name)
         array = pa.nulls(documents.num_rows) if column is None else pa.array(column)
         arrays.append(array.cast(field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema.SIGNALS)
+    return pa.RecordBatch.from_arrays(arrays, schema=signal_schema.SIGNALS)
 
 
-def _languages(
-    laid_out: Paragraphs, first: NDArray[np.int64], settings: SignalSettings
-) -> tuple[list[str], list[float]]:
+def _pages(laid_out: Paragraphs, first: NDArray[np.int64]) -> list[str]:
+    """The whole text of each document."""
+    starts, ends = laid_out.starts.tolist(), laid_out.ends.tolist()
+    return [
+        laid_out.text[starts[begin] : ends[end - 1]] if begin < end else ""
+        for begin, end in pairwise(first.tolist())
+    ]
+
+
+def _languages(pages: list[str], settings: SignalSettings) -> tuple[list[str], list[float]]:
     """Language of each document's whole text, or of its first `language_chars` characters."""
     model = language.load(settings.language_model)
-    texts = []
-    for begin, end in pairwise(first.tolist()):
-        if begin == end:
-            texts.append("")
-            continue
-        start, stop = int(laid_out.starts[begin]), int(laid_out.ends[end - 1])
-        if settings.language_chars is not None:
-            stop = min(stop, start + settings.language_chars)
-        texts.append(laid_out.text[start:stop])
-    found = language.identify(texts, model)
+    found = language.identify([page[: settings.language_chars] for page in pages], model)
     return [label for label, _ in found], [score for _, score in found]
 
 
@@ -99,8 +115,9 @@ def _paragraph_column(
     documents: pa.RecordBatch, laid_out: Paragraphs, counts: Columns, first: NDArray[np.int64]
 ) -> pa.ListArray:
     nodes = documents.column("nodes")
-    offsets = nodes.offsets.to_numpy() - nodes.offsets[0].as_py()
-    rows = pa.array(offsets[:-1][laid_out.document] + laid_out.node)
+    parents = pc.list_parent_indices(nodes).to_numpy(zero_copy_only=False)
+    first_node = np.searchsorted(parents, laid_out.document)
+    rows = pa.array(first_node + laid_out.node)
     flat = nodes.flatten()
     known: dict[str, Any] = {
         **counts,
@@ -110,13 +127,13 @@ def _paragraph_column(
         "content_score": flat.field("content_score").take(rows),
     }
     arrays = []
-    for field in schema.PARAGRAPH_SIGNALS:
+    for field in signal_schema.PARAGRAPH_SIGNALS:
         column = known.get(field.name)
         if column is None:
             arrays.append(pa.nulls(len(laid_out), field.type))
         else:
             arrays.append(pa.array(column, from_pandas=True).cast(field.type))
-    entries = pa.StructArray.from_arrays(arrays, fields=list(schema.PARAGRAPH_SIGNALS))
+    entries = pa.StructArray.from_arrays(arrays, fields=list(signal_schema.PARAGRAPH_SIGNALS))
     return pa.ListArray.from_arrays(first.astype(np.int32), entries)
 
 

@@ -74,18 +74,6 @@ def _powers(base: int, size: int) -> NDArray[np.uint64]:
     return table
 
 
-def hash_words(words: list[str], tables: Characters) -> NDArray[np.uint64]:
-    """Hashes of words as `window_hashes` gives them; sorted, without repeats."""
-    text = "\n".join(words)
-    codes = _code_points(text)
-    sums = _running_hashes(codes, tables)
-    lengths = np.array([len(word) for word in words], np.int64)
-    ends = np.cumsum(lengths + 1) - 1
-    starts = ends - lengths
-    hashes = (sums[ends] - sums[starts]) * _powers(_INVERSE, len(codes))[starts]
-    return np.unique(hashes)
-
-
 def from_batch(documents: pa.RecordBatch, tables: Characters) -> Paragraphs:
     """Lay out the text nodes of a batch of DOCUMENTS."""
     nodes = documents.column("nodes")

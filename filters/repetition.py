@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from filters.characters import mix
 from filters.paragraphs import Integers, Paragraphs
 from filters.words import Words
-from pipeline import schema
+from pipeline import signal_schema
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
 DOCUMENTS = 4096  # most documents laid out at once: 12 bits of a key
-_BUCKET_BITS = 20
+_BUCKET_BITS = 22  # at most: 32 MB of counts
 
 
 @dataclass(slots=True)
@@ -40,9 +40,10 @@ def repeated(
     `first` is the row of each document's first paragraph. Singles are thrown out by a table of
     counts before anything is sorted.
     """
-    spread = hashes ^ mix(document.astype(np.uint64))[...]
-    bucket = (spread >> np.uint64(64 - _BUCKET_BITS)).astype(np.int64)
-    often = np.bincount(bucket, minlength=1 << _BUCKET_BITS) > 1
+    spread = hashes ^ mix(document.astype(np.uint64))
+    bits = min(len(hashes).bit_length() + 2, _BUCKET_BITS)
+    bucket = (spread >> np.uint64(64 - bits)).astype(np.int64)
+    often = np.bincount(bucket, minlength=1 << bits) > 1
     maybe = np.flatnonzero(often[bucket])
     owner, rows = document[maybe], paragraph[maybe]
     place = np.minimum(rows - first[owner], 0xFFFF).astype(np.uint64)
@@ -181,7 +182,7 @@ def to_arrow(profiles: list[Profile], documents: int) -> pa.ListArray:
     inner = pa.ListArray.from_arrays(offsets, pa.array(places[taken], pa.int32()))
     entries = pa.StructArray.from_arrays(
         [pa.array(sizes[order], pa.int8()), pa.array(grams[order], pa.int32()), inner],
-        fields=list(schema.REPEAT),
+        fields=list(signal_schema.REPEAT),
     )
     bounds = np.searchsorted(document[order], np.arange(documents + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(bounds, entries)

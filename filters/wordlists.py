@@ -1,27 +1,92 @@
-"""Word lists by language: stop, flagged, common and spam words, as hashes."""
+"""Word lists by language: stop, flagged, common and spam words, as hashes.
+
+Stop words: stopwordsiso, else `lists/stop.txt`. Flagged words: `lists/flagged.txt`. Common words:
+wordfreq. A language without a list gives NaN, so that its rules are recorded as not applicable.
+In scripts without spaces a listed word is several words here (its characters), and all words of a
+text that it covers count.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import stopwordsiso
 from numpy.typing import NDArray
 
-from filters import characters
-from filters.paragraphs import Paragraphs, hash_words
+from filters import characters, paragraphs, words
+from filters.paragraphs import Integers, Paragraphs
 from filters.words import Words
 from pipeline.settings.signals import SignalSettings
 
 KINDS = ("stop", "flagged", "common", "spam")
+LONGEST = 4  # characters of the longest listed word that is matched in a script without spaces
+_LISTS = Path(__file__).parent / "lists"
+_Spam = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-@lru_cache(maxsize=256)
-def words(kind: str, language: str) -> tuple[str, ...]:
-    """A shipped list, or nothing when the language has none."""
+class Listed(NamedTuple):
+    """A list's words as sorted hashes, by the number of our words they are."""
+
+    by_length: dict[int, NDArray[np.uint64]]
+
+
+def listed_words(kind: str, language: str, settings: SignalSettings) -> list[str]:
+    """Words of a list; none when the language has no such list."""
+    if kind == "spam":
+        return list(settings.spam_words.get(language, []))
+    if kind == "common":
+        return _common(language, settings.common_words)
     if kind == "stop" and stopwordsiso.has_lang(language):
-        return tuple(sorted(stopwordsiso.stopwords(language)))
-    return ()
+        return sorted(stopwordsiso.stopwords(language))
+    return _shipped(kind).get(language, [])
+
+
+@lru_cache(maxsize=4)
+def _shipped(kind: str) -> dict[str, list[str]]:
+    lines = (_LISTS / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
+    return {code: listed.split() for code, listed in (line.split("\t") for line in lines)}
+
+
+def _common(language: str, size: str) -> list[str]:
+    import wordfreq
+
+    if language not in wordfreq.available_languages(size):
+        return []
+    return list(wordfreq.get_frequency_dict(language, size))
+
+
+_known: dict[tuple[str, str, str, str, str, _Spam], Listed | None] = {}
+
+
+def load(kind: str, language: str, settings: SignalSettings) -> Listed | None:
+    """A list's hashes, made once a process; None when the language has no such list."""
+    spam = tuple((code, tuple(listed)) for code, listed in settings.spam_words.items())
+    marks = settings.punctuation, settings.terminal
+    key = (kind, language, *marks, settings.common_words, spam)
+    if key not in _known:
+        listed = listed_words(kind, language, settings)
+        _known[key] = hash_list(listed, characters.tables(*marks)) if listed else None
+    return _known[key]
+
+
+def hash_list(listed: list[str], tables: characters.Characters) -> Listed:
+    """Hash words as texts' words are hashed, by the number of our words they are."""
+    rows = np.arange(len(listed))
+    text = paragraphs.lay_out(listed, rows, rows * 0, len(listed), tables)
+    found = words.find(text)
+    first = np.searchsorted(found.paragraph, np.arange(len(text)))
+    by_length = {}
+    for length in range(1, LONGEST + 1):
+        chosen = np.flatnonzero(found.counts == length)
+        starts, ends = found.starts[first[chosen]], found.ends[first[chosen] + length - 1]
+        joined = text.between((text.classes & characters.SPACE) != 0, starts, ends) == 0
+        hashes = text.window_hashes(starts[joined], ends[joined])
+        if len(hashes):
+            by_length[length] = np.unique(hashes)
+    return Listed(by_length)
 
 
 def counts(
@@ -33,35 +98,36 @@ def counts(
     of_document = np.array([number[language] for language in languages], np.int64)
     of_word = of_document[text.document[found.paragraph]]
     of_paragraph = of_document[text.document]
-    counted = {}
-    for kind in KINDS:
-        column = np.full(len(text), np.nan)
-        for row, language in enumerate(known):
-            listed = _hashes(kind, language, _key(settings))
-            if listed is None:
-                continue
-            mine = np.flatnonzero(of_word == row)
-            hits = mine[_contains(listed, found.hashes[mine])]
-            total = np.bincount(found.paragraph[hits], minlength=len(text))
-            column[of_paragraph == row] = total[of_paragraph == row]
-        counted[kind] = column
+    counted = {kind: np.full(len(text), np.nan) for kind in KINDS}
+    for row, language in enumerate(known):
+        mine = np.flatnonzero(of_word == row)
+        rows = of_paragraph == row
+        for kind in KINDS:
+            listed = load(kind, language, settings)
+            if listed is not None:
+                hits = mine[_covered(text, found, mine, listed)]
+                total = np.bincount(found.paragraph[hits], minlength=len(text))
+                counted[kind][rows] = total[rows]
     return counted
 
 
-def _key(settings: SignalSettings) -> tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...]]:
-    spam = tuple((language, tuple(listed)) for language, listed in settings.spam_words.items())
-    return settings.punctuation, settings.terminal, spam
-
-
-@lru_cache(maxsize=512)
-def _hashes(
-    kind: str, language: str, key: tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...]]
-) -> NDArray[np.uint64] | None:
-    punctuation, terminal, spam = key
-    listed = dict(spam).get(language, ()) if kind == "spam" else words(kind, language)
-    if not listed:
-        return None
-    return hash_words(list(listed), characters.tables(punctuation, terminal))
+def _covered(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -> NDArray[np.bool_]:
+    """True for the words (rows of `found`) that lie in a listed word."""
+    covered = np.zeros(len(mine), np.bool_)
+    for length, hashes in listed.by_length.items():
+        if length == 1:
+            covered |= _contains(hashes, found.hashes[mine])
+            continue
+        if len(mine) < length:
+            break
+        begin, end = mine[: 1 - length], mine[length - 1 :]
+        together = found.ends[end] - found.starts[begin] <= 2 * length  # marks lengthen a word
+        place = np.flatnonzero(together)
+        window = text.window_hashes(found.starts[begin[place]], found.ends[end[place]])
+        place = place[_contains(hashes, window)]
+        for offset in range(length):
+            covered[place + offset] = True
+    return covered
 
 
 def _contains(listed: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -15,10 +15,10 @@ from pyspark.sql import functions as F
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import repeats, storage
-from pipeline.clusters import Judge, keep_rank
+from pipeline.clusters import CLUSTERS, Judge, keep_rank
 from pipeline.manifest import Count, Counts, PartFile
 from pipeline.repeats import COUNTED, REPEATED, Repeated, Rule
-from pipeline.schema import CLUSTERS, DUPLICATES
+from pipeline.schema import DUPLICATES
 from pipeline.settings.deduplicate import DeduplicateSettings
 
 Batches = Iterator[pa.RecordBatch]
@@ -104,6 +104,8 @@ def _read_sets(settings: DeduplicateSettings) -> Callable[[int, str], Batches]:
             ranks = [keep_rank(settings.keep, *fact) for fact in zip(*facts, strict=True)]
             parts = np.full(len(batch), part, np.int32)
             blank = batch["signature"].fill_null(b"")
+            if settings.image_sets.min_similarity:
+                enough &= batch["signature"].is_valid().to_numpy(False)
             rows = [keys, batch["node"], parts, pa.array(ranks, pa.binary()), blank]
             yield pa.RecordBatch.from_arrays(list(map(pa.array, rows)), schema=SETS).filter(
                 pa.array(enough)
@@ -136,7 +138,7 @@ def _write(target: str, chosen: list[Rule]) -> Callable[[Task], Result]:
         part, text = task
         path, clusters, repeated, sets = text.split("\n")
         gone, keys = _rows(clusters) | _rows(sets), _repeated(repeated)
-        counts = {unit: Count() for unit in ("documents", "texts", "images")}
+        counts = {unit: Count() for unit in ("documents", "nodes", "images")}
 
         def batches() -> Batches:
             columns = ["doc_id", *repeats.COLUMNS]
@@ -162,14 +164,14 @@ def _verdicts(
     rows = []
     for name, out, text, image in zip(names, nodes, texts, images, strict=True):
         row = gone.get(name)
-        by_unit = {"documents": 1, "texts": text, "images": image}
+        by_unit = {"documents": 1, "nodes": text, "images": image}
         reasons = Counter() if row else Counter(verdict["reason"] for verdict in out)
         for unit, number in by_unit.items():
             counts[unit].entered += number
             if row and number:
                 counts[unit].reject(row["reason"], number)
         for reason, number in reasons.items():
-            unit = "images" if reason == repeats.IMAGE else "texts"
+            unit = "images" if reason == repeats.IMAGE else "nodes"
             counts[unit].reject(reason, number)
         if row or out:
             rows.append({**(row or {"doc_id": name}), "dropped": [] if row else out})

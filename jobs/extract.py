@@ -3,51 +3,70 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pyarrow as pa
 
 from jobs import cli
 from jobs.job import Result, Run, Stage, write_part
-from pipeline import archives, records
+from pipeline import archives, captures, manifest, records, storage
 from pipeline.archives import Split
 from pipeline.document import Document
 from pipeline.errors import InputError
 from pipeline.extract import extract_page
-from pipeline.manifest import Count, Counts
+from pipeline.manifest import Count, Counts, add_counts
 from pipeline.schema import DOCUMENTS
 from pipeline.settings import Config
 from pipeline.settings.extract import ExtractSettings
 from pipeline.warc import Capture, Loss, read_captures
 
 BATCH_DOCUMENTS = 100
-Task = tuple[int, list[Split]]
+Found = Iterator[Capture | Loss]
+Task = tuple[int, Callable[[Config], Found]]
 
 
 def extract(run: Run) -> Result:
-    """Read the input's archives in parts of equal bytes."""
-    found = archives.find(run.config.input)
+    """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
+    result = run.map(tasks(run), partial(extract_part, run.target("documents"), run.config))
+    add_counts(result.counts, no_counts())  # of no tasks at all
+    if not result.rows("documents"):
+        named = ", ".join(run.config.input) or "the chosen captures"
+        raise InputError(f"{named}: not a WARC or ARC archive: no record could be read")
+    return result
+
+
+def tasks(run: Run) -> list[Task]:
+    """What each part reads."""
+    if run.config.index is not None:
+        return [(part, partial(read_chosen, path)) for part, path in run.paths("captures").items()]
+    found = archives.find(run.config.input, run.config.archives)
     parts = run.partitions(sum(archive.size for archive in found))
-    tasks = list(enumerate(archives.deal(found, parts)))
-    return run.map(tasks, partial(extract_part, run.target("documents"), run.config.extract))
+    dealt = enumerate(archives.deal(found, parts))
+    return [(part, partial(read_splits, splits)) for part, splits in dealt]
 
 
-def extract_part(folder: str, settings: ExtractSettings, task: Task) -> Result:
+def extract_part(folder: str, config: Config, task: Task) -> Result:
     """Write one part of `documents`."""
-    part, splits = task
-    counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
-    file = write_part(folder, part, DOCUMENTS, batches(splits, settings, counts))
+    part, read = task
+    counts = no_counts()
+    rows = batches(read(config), config.extract, counts)
+    file = write_part(folder, part, DOCUMENTS, rows)
     return Result({"documents": [file]}, counts)
 
 
+def no_counts() -> Counts:
+    """Nothing of any unit."""
+    return {"documents": Count(), "nodes": Count(), "images": Count()}
+
+
 def batches(
-    splits: list[Split], settings: ExtractSettings, counts: Counts
+    captures_found: Found, settings: ExtractSettings, counts: Counts
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of the splits' captures, counted."""
-    captures: list[Capture] = []
+    """Rows of the captures, counted."""
+    held: list[Capture] = []
     documents: list[Document] = []
-    for found in (found for split in splits for found in read_split(split)):
+    for found in captures_found:
         counts["documents"].entered += 1
         if isinstance(found, Loss):
             counts["documents"].reject(f"archive.{found.reason}")
@@ -55,21 +74,34 @@ def batches(
         document = to_document(found, settings)
         count(document, counts)
         found.payload = b""  # a batch holds documents, not pages
-        captures.append(found)
+        held.append(found)
         documents.append(document)
-        if len(captures) == BATCH_DOCUMENTS:
-            yield records.to_batch(captures, documents)
-            captures, documents = [], []
-    if captures:
-        yield records.to_batch(captures, documents)
+        if len(held) == BATCH_DOCUMENTS:
+            yield records.to_batch(held, documents)
+            held, documents = [], []
+    if held:
+        yield records.to_batch(held, documents)
 
 
-def read_split(split: Split) -> Iterator[Capture | Loss]:
-    """Captures of a stretch. Raises InputError when the archive cannot be read."""
+def read_splits(splits: list[Split], config: Config) -> Found:
+    """Captures of stretches of archives. Raises InputError when one cannot be read."""
+    for split in splits:
+        limit = config.extract.limits.page_bytes
+        try:
+            yield from read_captures(split.url, split.start, split.end, limit, config.archives)
+        except OSError as error:
+            raise InputError(f"{split.url}: cannot be read: {error}") from None
+
+
+def read_chosen(path: str, config: Config) -> Found:
+    """Captures that one file of `captures` names. Raises InputError when one cannot be read."""
+    access = config.archives
+    places = captures.read_table(path)
+    ranges = captures.coalesce(places, access.coalesce_bytes, access.chunk_bytes)
     try:
-        yield from read_captures(split.url, split.start, split.end)
+        yield from captures.read_ranges(ranges, config.extract.limits.page_bytes, access)
     except OSError as error:
-        raise InputError(f"{split.url}: cannot be read: {error}") from None
+        raise InputError(f"captures: cannot be read: {error}") from None
 
 
 def to_document(capture: Capture, settings: ExtractSettings) -> Document:
@@ -96,7 +128,10 @@ def count(document: Document, counts: Counts) -> None:
 
 def sources(config: Config) -> dict[str, str]:
     """Fingerprint of the input, so that other archives are other work."""
-    return {"input": archives.fingerprint(archives.find(config.input))}
+    if config.index is not None:
+        chosen = manifest.read(storage.join(config.output, "captures"))
+        return {"captures": chosen.id if chosen else ""}
+    return {"input": archives.fingerprint(archives.find(config.input, config.archives))}
 
 
 STAGE = Stage(

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import fingerprint, storage
 from pipeline.manifest import ConservationError, Count
-from pipeline.schema import FINGERPRINTS
 from pipeline.settings.deduplicate import FingerprintSettings
 
 BATCH_ROWS = 500
@@ -26,7 +25,7 @@ def run(run: Run) -> Result:
 def _work(settings: FingerprintSettings, target: str) -> Callable[[Part], Result]:
     def work(part: Part) -> Result:
         batches = batches_of(part, settings)
-        file = write_part(target, part.number, FINGERPRINTS, batches)
+        file = write_part(target, part.number, fingerprint.FINGERPRINTS, batches)
         count = Count(entered=file.rows, kept=file.rows)
         return Result({"fingerprints": [file]}, {"documents": count})
 

@@ -43,6 +43,10 @@ class Result:
     counts: Counts = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
 
+    def rows(self, table: str) -> int:
+        """Rows written to a table."""
+        return sum(file.rows for file in self.files.get(table, []))
+
     def add(self, other: Result) -> None:
         """Add another task's result in place."""
         for table, files in other.files.items():

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 
 import pyarrow as pa
-from filters.measure import measure_batch
 
+from filters.measure import measure_batch
 from jobs import cli
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage

@@ -41,11 +41,12 @@ def redecide(run: Run) -> Result:
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
                 [part.paths[name] for name in ("documents", "signals", "verdicts")],
-                [["doc_id", "nodes"], None, ["kept"]],
+                [["doc_id", "nodes"], None, ["kept", "dropped"]],
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
-                again = decide_batch(signals, rules, images, duplicates.dropped(documents))
+                before = (decided["dropped"], duplicates.dropped(documents))
+                again = decide_batch(signals, rules, images, before)
                 verdicts = duplicates.overrule(again)
                 entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
                 add_counts(counts, ledger.count(signals.filter(entered), verdicts.filter(entered)))
@@ -73,7 +74,7 @@ def place_images(run: Run) -> list[PartFile]:
             BATCH_DOCUMENTS,
         ):
             kept = pa.array(np.asarray(verdicts["kept"]) & ~duplicates.gone(documents))
-            urls, _ = image_urls(documents.filter(kept))
+            urls = image_urls(documents.filter(kept))[0]
             names = sorted({url_key(url) for url in urls})
             yield pa.RecordBatch.from_pydict({"part": [part] * len(names), "key": names}, WANTED)
 

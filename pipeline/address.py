@@ -12,6 +12,7 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
@@ -21,9 +22,16 @@ Lookup = Callable[[str, int], Awaitable[list[str]]]
 
 # Public by their number, yet a cloud's metadata or host service behind them.
 CLOUD_SERVICES = frozenset({ipaddress.ip_address("168.63.129.16")})  # Azure's wire server
+# Special-purpose ranges that some versions of `ipaddress` take for global.
+SPECIAL = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4"),
+        *("100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fec0::/10"),
+    )
+)
 NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 IPV4_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, section 2.5.5.1
-SITE_LOCAL = ipaddress.ip_network("fec0::/10")  # RFC 3879
 
 
 class Refused(Exception):
@@ -53,7 +61,7 @@ def check_url(text: str, max_length: int) -> URL:
         raise Refused("url.scheme", url.scheme)
     if not host or port is None:
         raise Refused("url.host")
-    if url.user is not None or url.password is not None or "@" in url.raw_authority:
+    if "@" in urlsplit(text).netloc:
         raise Refused("url.userinfo")
     if "%" in host:
         raise Refused("url.host", "IPv6 zone")
@@ -70,9 +78,9 @@ def is_public(address: IPAddress) -> bool:
         inner = _embedded(address)
         if inner is not None:
             return all(is_public(one) for one in inner)
-        if address in SITE_LOCAL:
-            return False
-    return address.is_global and not address.is_multicast and address not in CLOUD_SERVICES
+    if address.is_multicast or address in CLOUD_SERVICES:
+        return False
+    return address.is_global and not any(address in network for network in SPECIAL)
 
 
 def _embedded(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address] | None:

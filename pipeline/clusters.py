@@ -11,6 +11,15 @@ import pyarrow as pa
 
 from pipeline import minhash
 
+# Documents that repeat a better one; aligned by part, only they have a row.
+CLUSTERS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("reason", pa.string()),  # duplicate.url | duplicate.payload | duplicate.text | ...minhash
+        ("kept_id", pa.string()),  # the document kept in its place
+        ("similarity", pa.float32()),  # estimated Jaccard of the texts; null: one has no text
+    ]
+)
 EXACT = {
     "url_key": "duplicate.url",
     "payload_key": "duplicate.payload",

@@ -37,7 +37,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
 
 def find(path: str) -> str:
     """Return the config's path; a bare name means one shipped with the project."""
-    if storage.exists(path):
+    if storage.exists(path) and not storage.is_folder(path):
         return path
     shipped = CONFIGS / f"{path}.yaml"
     if "/" not in path and shipped.is_file():

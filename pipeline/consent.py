@@ -80,7 +80,7 @@ class Reservations:
     """One origin's /.well-known/tdmrep.json (TDM Reservation Protocol, W3C community group)."""
 
     def __init__(self, answer: SiteFile) -> None:
-        self._rules: list[tuple[re.Pattern[str], bool]] = []
+        self._rules: list[tuple[PathPattern, bool]] = []
         if answer.status is None or not 200 <= answer.status < 300:
             return
         try:
@@ -90,19 +90,45 @@ class Reservations:
         for rule in data if isinstance(data, list) else [data]:
             if isinstance(rule, dict) and isinstance(rule.get("location"), str):
                 reserved = str(rule.get("tdm-reservation", "")).strip() == "1"
-                self._rules.append((_path_pattern(rule["location"]), reserved))
+                self._rules.append((PathPattern.of(rule["location"]), reserved))
 
     def reserved(self, url: URL) -> bool:
         """Tell whether the first rule that matches the path reserves the rights."""
         path = url.raw_path_qs
-        return next((reserved for pattern, reserved in self._rules if pattern.match(path)), False)
+        found = (reserved for pattern, reserved in self._rules if pattern.matches(path))
+        return next(found, False)
 
 
-def _path_pattern(location: str) -> re.Pattern[str]:
-    """A robots.txt-like pattern: a prefix, `*` for anything, `$` at the end for the end."""
-    end = location.endswith("$")
-    parts = re.sub(r"\*+", "*", location.removesuffix("$")).split("*")
-    return re.compile(".*".join(re.escape(part) for part in parts) + ("$" if end else ""))
+@dataclass(frozen=True, slots=True)
+class PathPattern:
+    """A robots.txt-like pattern: a prefix, `*` for anything, `$` at the end for the end.
+
+    Matching takes linear time: regular expressions would let a site hang us.
+    """
+
+    parts: tuple[str, ...]  # between asterisks
+    whole: bool
+
+    @classmethod
+    def of(cls, location: str) -> PathPattern:
+        """Parse a pattern."""
+        return cls(tuple(location.removesuffix("$").split("*")), location.endswith("$"))
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a path begins with the pattern, or equals it when it ends in `$`."""
+        first, *middle = self.parts
+        if not path.startswith(first):
+            return False
+        position = len(first)
+        last = middle.pop() if middle and self.whole else None
+        for part in middle:
+            found = path.find(part, position)
+            if found < 0:
+                return False
+            position = found + len(part)
+        if last is not None:
+            return len(path) - len(last) >= position and path.endswith(last)
+        return not self.whole or position == len(path)
 
 
 def header_reason(
@@ -150,14 +176,21 @@ def robots_tag_words(value: str, product: str) -> set[str]:
 _WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
 
 
-def page_reason(opt_outs: Iterable[str], settings: ConsentSettings) -> str | None:
-    """Why a page's opt-outs ("source:directive", from extraction) forbid its images."""
+def page_reason(opt_outs: Iterable[str], settings: ConsentSettings, product: str) -> str | None:
+    """Why a page's opt-outs ("place:directive", "place:agent:directive") forbid its images.
+
+    Those bound to an agent count when it is ours or one whose rules bind us too.
+    """
     if not settings.pages:
         return None
     unwanted = {word.lower() for word in settings.directives}
+    agents = {name.lower() for name in (product, *settings.agents)}
     for opt_out in opt_outs:
-        source, _, word = opt_out.partition(":")
-        if word.lower() in unwanted or source.startswith("tdm"):
+        place, *agent, word = opt_out.lower().split(":")
+        if place == "tdm-reservation":
+            return "consent.page"
+        word = "noindex" if word == "none" else word
+        if word in unwanted and (not agent or agent[0] in agents):
             return "consent.page"
     return None
 

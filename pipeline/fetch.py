@@ -45,19 +45,18 @@ def fetch_images(
     requests: Iterable[Request],
     settings: FetchSettings,
     sinks: Sinks,
+    studio: Studio,
     known: Iterable[SiteFile] = (),
     lookup: Lookup = system_lookup,
-) -> Studio:
-    """Fetch every request, which must come grouped by `owner`; returns the studio that decoded.
+) -> None:
+    """Fetch every request, which must come grouped by `owner`; one bad URL costs one outcome.
 
-    `known` are site files of an earlier run. One bad URL costs one outcome.
+    `known` are site files of an earlier run.
     """
     files = SiteFiles(settings.consent.robots_hours, sinks.site_file)
     for answer in known:
         files.remember(answer)
-    fetcher = Fetcher(settings, sinks, files, lookup)
-    asyncio.run(fetcher.run(requests))
-    return fetcher.studio
+    asyncio.run(Fetcher(settings, sinks, studio, files, lookup).run(requests))
 
 
 def fetch_all(
@@ -66,6 +65,7 @@ def fetch_all(
     """Fetch distinct URLs in this process, across redirects, in the order of the URLs."""
     done: dict[str, Outcome] = {}
     known: list[SiteFile] = []
+    studio = Studio(settings, OptOutLists(settings.consent))
     requests = [Request.of(url) for url in dict.fromkeys(urls)]
     order = [request.url for request in requests]
     while requests:
@@ -78,7 +78,8 @@ def fetch_all(
             else:
                 done[outcome.url] = outcome
 
-        fetch_images(requests, settings, Sinks(keep, known.append), list(known), lookup)
+        sinks = Sinks(keep, known.append)
+        fetch_images(requests, settings, sinks, studio, list(known), lookup)
         requests = moved
     return [done[url] for url in order]
 
@@ -87,11 +88,14 @@ class Fetcher:
     """One event loop: hosts in parallel, requests in parallel within a host."""
 
     def __init__(
-        self, settings: FetchSettings, sinks: Sinks, files: SiteFiles, lookup: Lookup
+        self,
+        settings: FetchSettings,
+        sinks: Sinks,
+        studio: Studio,
+        files: SiteFiles,
+        lookup: Lookup,
     ) -> None:
-        self.settings, self.sinks, self.files = settings, sinks, files
-        self.lists = OptOutLists(settings.consent)
-        self.studio = Studio(settings, self.lists)
+        self.settings, self.sinks, self.studio, self.files = settings, sinks, studio, files
         self.client = Client(settings, lookup)
         self.slots = asyncio.Semaphore(settings.concurrency)
         self.threads = ThreadPoolExecutor(settings.decode_threads, "decode")
@@ -129,7 +133,7 @@ class Visit:
             for _ in range(min(workers, len(requests))):
                 tasks.create_task(self._work(queue))
         for request in requests[polite.images_per_host :]:
-            outcome = Outcome(request.url, request.target, "host.quota")
+            outcome = Outcome(request.url, request.target, request.hops, "host.quota")
             self._fetcher.sinks.outcome(outcome)
 
     async def _work(self, queue: Iterator[Request]) -> None:
@@ -139,7 +143,7 @@ class Visit:
     async def _serve(self, request: Request) -> None:
         """Bring one request to its outcome, trying again what can succeed later."""
         tries = 1 + self._settings.politeness.retries
-        outcome = Outcome(request.url, request.target)
+        outcome = Outcome(request.url, request.target, request.hops)
         for left in reversed(range(tries)):
             async with AsyncExitStack() as hold:  # the memory of a large body, until it is kept
                 try:
@@ -160,7 +164,7 @@ class Visit:
         url = check_url(request.target, limits.url_length)
         for hop in range(request.hops, limits.redirects + 1):
             outcome.final_url = str(url)
-            reason = self._fetcher.lists.reason(url)
+            reason = self._fetcher.studio.lists.reason(url)
             if reason is not None:
                 raise Refused(reason)
             self._fetcher.client.gate.check(url)

@@ -14,9 +14,28 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline import minhash
-from pipeline.schema import FINGERPRINTS
 from pipeline.settings.deduplicate import FingerprintSettings
 from pipeline.shingles import sequence_hashes, shingle_hashes, token_hashes
+
+NODE_KEY = pa.struct([("index", pa.int32()), ("key", pa.int64())])
+
+# One row a document that verdicts keep, aligned by part: what deduplication compares.
+FINGERPRINTS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("node", pa.binary()),  # 20 bytes: capture second and doc_id, so that older sorts first
+        ("words", pa.int32()),  # tokens of the kept text nodes
+        ("images", pa.int32()),  # kept image nodes
+        ("host_key", pa.int64()),
+        ("url_key", pa.int64()),
+        ("payload_key", pa.int64()),
+        ("text_key", pa.int64()),  # of the normalised text; null for texts that are too short
+        ("bands", pa.list_(pa.int64())),  # MinHash band keys
+        ("signature", pa.binary()),  # 8 bits a slot
+        ("text_nodes", pa.list_(NODE_KEY)),
+        ("image_nodes", pa.list_(NODE_KEY)),
+    ]
+)
 
 CHUNK_CHARACTERS = 1_000_000  # texts sketched together: bounds memory at about 100 bytes each
 COLUMNS = ["doc_id", "url_key", "host", "captured_at", "payload_digest", "nodes"]

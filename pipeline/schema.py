@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.signal_schema import SIGNALS as SIGNALS
+
 NODE = pa.struct(
     [
         ("kind", pa.string()),  # text | image | break
@@ -54,100 +56,6 @@ DOCUMENTS = pa.schema(
     ]
 )
 
-# Counts of one paragraph (a stretch of a text node between blank lines); ratios are made of them.
-# Null: not measured, since the document's language has no list or no model is configured.
-PARAGRAPH_SIGNALS = pa.struct(
-    [
-        ("index", pa.int32()),  # the node's
-        ("paragraph", pa.int32()),  # its place in the node
-        ("chars", pa.int32()),
-        ("words", pa.int32()),
-        ("word_chars", pa.int32()),  # characters in words
-        ("alpha_words", pa.int32()),  # words with a letter
-        ("special", pa.int32()),
-        ("punctuation", pa.int32()),
-        ("tokens", pa.int32()),  # runs of word characters + punctuation
-        ("upper", pa.int32()),
-        ("digits", pa.int32()),
-        ("stop", pa.int32()),  # words on the language's list of ...
-        ("flagged", pa.int32()),
-        ("common", pa.int32()),
-        ("spam", pa.int32()),
-        ("repeated_chars", pa.int32()),  # the most repeated character 10-grams
-        ("repeated_words", pa.int32()),  # word 5-grams that occur again
-        ("duplicate", pa.int8()),  # 1: an earlier paragraph of the page has the same text
-        ("lines", pa.int32()),
-        ("terminal_lines", pa.int32()),  # ending with terminal punctuation
-        ("short_lines", pa.int32()),
-        ("bullet_lines", pa.int32()),
-        ("ellipsis_lines", pa.int32()),
-        ("duplicate_lines", pa.int32()),
-        ("duplicate_line_chars", pa.int32()),
-        ("symbols", pa.int32()),  # hashes and ellipses
-        ("emails", pa.int16()),
-        ("ips", pa.int16()),
-        ("phones", pa.int16()),
-        ("credentials", pa.int16()),
-        ("link_share", pa.float32()),
-        ("content_score", pa.float32()),
-        ("log_probability", pa.float32()),  # log10, of the language model
-        ("pieces", pa.int32()),  # of the language model, with the end of sentence
-    ]
-)
-
-# What is known of an image before it is fetched.
-IMAGE_SIGNALS = pa.struct(
-    [
-        ("index", pa.int32()),
-        ("rendered_width", pa.int32()),  # as declared by the page
-        ("rendered_height", pa.int32()),
-        ("url_words", pa.int16()),  # banned words in the URL
-        ("url_format", pa.string()),  # by the path's ending
-        ("alt_words", pa.int32()),
-        ("caption_words", pa.int32()),
-        ("duplicate", pa.int8()),  # 1: an earlier image of the page has the same URL
-    ]
-)
-
-# Repeated n-grams that lie in the same paragraphs, as one entry: enough to count repetition
-# exactly whatever paragraphs are kept, without their text.
-REPEAT = pa.struct(
-    [
-        ("size", pa.int8()),  # 10: characters, 5: words
-        ("grams", pa.int32()),  # distinct n-grams with this pattern
-        ("paragraphs", pa.list_(pa.int32())),  # positions in `paragraphs`, one an occurrence
-    ]
-)
-
-# One row a document, aligned with `documents`. Decisions read this table and no text.
-SIGNALS = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("reason", pa.string()),  # of extraction; null: extracted
-        ("language", pa.string()),
-        ("language_score", pa.float32()),
-        ("paragraphs", pa.list_(PARAGRAPH_SIGNALS)),
-        ("images", pa.list_(IMAGE_SIGNALS)),
-        ("repeats", pa.list_(REPEAT)),
-        ("text_nodes", pa.int32()),
-        ("image_nodes", pa.int32()),
-        ("break_nodes", pa.int32()),
-        ("top_2gram_ratio", pa.float32()),  # of the page's characters, before nodes were dropped
-        ("top_3gram_ratio", pa.float32()),
-        ("top_4gram_ratio", pa.float32()),
-        ("duplicate_5gram_ratio", pa.float32()),
-        ("duplicate_6gram_ratio", pa.float32()),
-        ("duplicate_7gram_ratio", pa.float32()),
-        ("duplicate_8gram_ratio", pa.float32()),
-        ("duplicate_9gram_ratio", pa.float32()),
-        ("duplicate_10gram_ratio", pa.float32()),
-        ("gopher_stop_words", pa.int8()),  # how many of Gopher's eight words occur
-        ("curly_brackets", pa.int32()),
-        ("lorem_ipsum", pa.int8()),
-        ("quality", pa.float32()),  # of the quality classifier
-    ]
-)
-
 # Why a node or a paragraph of it went: the ledger's entry. Kept ones have none.
 NODE_VERDICT = pa.struct(
     [
@@ -170,36 +78,6 @@ VERDICTS = pa.schema(
         ("bounds", pa.list_(pa.float64())),
         ("dropped", pa.list_(NODE_VERDICT)),
         ("unjudged", pa.list_(pa.string())),  # rules that could not judge it: scope.signal.why
-    ]
-)
-
-NODE_KEY = pa.struct([("index", pa.int32()), ("key", pa.int64())])
-
-# One row a document that verdicts keep, aligned by part: what deduplication compares.
-FINGERPRINTS = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("node", pa.binary()),  # 20 bytes: capture second and doc_id, so that older sorts first
-        ("words", pa.int32()),  # tokens of the kept text nodes
-        ("images", pa.int32()),  # kept image nodes
-        ("host_key", pa.int64()),
-        ("url_key", pa.int64()),
-        ("payload_key", pa.int64()),
-        ("text_key", pa.int64()),  # of the normalised text; null for texts that are too short
-        ("bands", pa.list_(pa.int64())),  # MinHash band keys
-        ("signature", pa.binary()),  # 8 bits a slot
-        ("text_nodes", pa.list_(NODE_KEY)),
-        ("image_nodes", pa.list_(NODE_KEY)),
-    ]
-)
-
-# Documents that repeat a better one; aligned by part, only they have a row.
-CLUSTERS = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("reason", pa.string()),  # duplicate.url | duplicate.payload | duplicate.text | ...minhash
-        ("kept_id", pa.string()),  # the document kept in its place
-        ("similarity", pa.float32()),  # estimated Jaccard of the texts; null: one has no text
     ]
 )
 

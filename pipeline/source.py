@@ -1,20 +1,29 @@
-"""Bytes of an archive by position, from a local file, an object store or the web."""
+"""Bytes of an archive by position, and reading forward through them by chunks."""
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Callable
 from typing import Protocol
 
 from pipeline import storage
+from pipeline.remote import open_remote
+from pipeline.settings.archives import ArchiveSettings
 
-CHUNK = 1 << 20  # bytes read ahead
+REMOTE = ("http://", "https://", "s3://", "s3a://", "s3n://")
+DEFAULT = ArchiveSettings()
+PADDING = b"\0\r\n"
+HELD_CHUNKS = 3
 
 
 class Source(Protocol):
     """A file of known size that is read by ranges."""
 
     name: str
-    size: int
+    start: int  # position of its first byte: 0 but for a range read alone
+    size: int  # position behind its last byte
+    chunk: int  # bytes worth reading at once
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes from `offset`, fewer than `length` only at the end. Raises OSError."""
@@ -23,6 +32,8 @@ class Source(Protocol):
 class StoredFile:
     """A local file or an object of a store `pipeline.storage` knows."""
 
+    start, chunk = 0, 1 << 20
+
     def __init__(self, url: str) -> None:
         self.name = url
         self._stream = storage.open_input(url)
@@ -30,65 +41,117 @@ class StoredFile:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes from `offset`."""
-        return bytes(self._stream.read_at(min(length, max(0, self.size - offset)), offset))
+        return bytes(self._stream.read_at(max(0, min(length, self.size - offset)), offset))
 
 
 class Bytes:
-    """Bytes at hand, such as one record's range: positions are those of the file they come from."""
+    """Bytes at hand; positions are those of the file they come from, which begin at `start`."""
 
-    def __init__(self, data: bytes, name: str, start: int = 0) -> None:
-        self.name, self._data, self._start = name, data, start
+    def __init__(self, data: bytes, name: str = "", start: int = 0) -> None:
+        self.name, self.data, self.start = name, data, start
         self.size = start + len(data)
+        self.chunk = max(1, len(data))
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes from `offset`."""
-        return self._data[offset - self._start : offset - self._start + length]
+        inside = offset - self.start
+        return (
+            self.data if inside == 0 and length >= len(self.data) else self.data[inside:][:length]
+        )
 
 
-def open_source(url: str) -> Source:
+class Spool:
+    """Bytes too many for memory, kept in a temporary file that goes away by itself."""
+
+    start, chunk = 0, 1 << 20
+
+    def __init__(self, name: str = "") -> None:
+        self.name, self.size = name, 0
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the object
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        self._file.seek(self.size)
+        self.size += self._file.write(data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`."""
+        self._file.seek(offset)
+        return self._file.read(length)
+
+
+def open_source(url: str, settings: ArchiveSettings = DEFAULT) -> Source:
     """Open an archive for range reads. Raises OSError."""
+    if url.startswith(REMOTE):
+        return open_remote(url, settings)
     return StoredFile(url)
 
 
 class Window:
-    """Reads a source forward by chunks; `at` gives the bytes at hand from a position on."""
+    """Reads a source forward by chunks; the last few stay in memory, so looking back is cheap."""
 
-    def __init__(self, source: Source, chunk: int = CHUNK) -> None:
-        self.source, self.size, self._chunk = source, source.size, chunk
+    __slots__ = ("_chunk", "_data", "_held", "_start", "size", "source")
+
+    def __init__(self, source: Source, chunk: int | None = None) -> None:
+        self.source, self.size, self._chunk = source, source.size, chunk or source.chunk
         self._data, self._start = b"", 0
+        self._held: dict[int, bytes] = {}
 
     def at(self, offset: int) -> memoryview:
-        """At least one byte from `offset` on, as many as are at hand; empty at the end."""
+        """The bytes at hand from `offset` on: at least one, or none at the end."""
         inside = offset - self._start
         if not 0 <= inside < len(self._data):
-            self._data = self.source.read_at(offset, self._chunk) if offset < self.size else b""
-            self._start, inside = offset, 0
+            self._load(offset)
+            inside = offset - self._start
         return memoryview(self._data)[inside:]
 
+    def _load(self, offset: int) -> None:
+        if offset >= self.size:
+            self._data, self._start = b"", offset
+            return
+        self._start = offset - (offset - self.source.start) % self._chunk
+        data = self._held.pop(self._start, None)
+        self._data = self.source.read_at(self._start, self._chunk) if data is None else data
+        self._held[self._start] = self._data
+        if len(self._held) > HELD_CHUNKS:
+            del self._held[next(iter(self._held))]
+
     def take(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset`, fewer only at the end."""
-        parts, got = [], 0
-        while got < length:
-            part = self.at(offset + got)[: length - got]
-            if not part:
-                break
+        """The `length` bytes from `offset`, fewer only at the end."""
+        part = self.at(offset)[:length]
+        if len(part) == length or not part:
+            return bytes(part)
+        parts, got = [bytes(part)], len(part)
+        while got < length and (part := self.at(offset + got)[: length - got]):
             parts.append(bytes(part))
             got += len(part)
         return b"".join(parts)
 
-    def find(self, offset: int, pattern: bytes, test: Callable[[int], bool]) -> int:
-        """First position from `offset` on where `pattern` stands and `test` agrees, else size."""
-        keep = len(pattern) - 1
-        while offset < self.size:
-            data = self.take(offset, self._chunk)
-            found = data.find(pattern)
-            while found >= 0:
-                if test(offset + found):
-                    return offset + found
-                found = data.find(pattern, found + 1)
-            if len(data) <= keep:
+    def skip_padding(self, offset: int) -> int:
+        """First position from `offset` on that is no zero byte and no line end."""
+        first = self.at(offset)[:1]
+        if first and first[0] not in PADDING:
+            return offset
+        while data := self.at(offset)[:4096]:
+            rest = bytes(data).lstrip(PADDING)
+            offset += len(data) - len(rest)
+            if rest:
                 break
-            offset += len(data) - keep if len(data) > keep else len(data)
-            if offset + keep >= self.size:
-                break
-        return self.size
+        return offset
+
+    def find(
+        self, offset: int, pattern: re.Pattern[bytes], test: Callable[[int], bool], stop: int
+    ) -> int:
+        """First position in [offset, stop) where `pattern` (of at most 64 bytes) and `test` agree.
+
+        Returns `stop` when there is none.
+        """
+        while offset < stop:
+            data = self.take(offset, self._chunk + 64)
+            for found in pattern.finditer(data, 0):
+                if offset + found.start() >= stop:
+                    return stop
+                if found.start() < self._chunk and test(offset + found.start()):
+                    return offset + found.start()
+            offset += self._chunk
+        return stop

@@ -41,6 +41,11 @@ def join(base: str, *names: str) -> str:
     return "/".join([base.rstrip("/"), *names])
 
 
+def under(base: str | None, path: str) -> str:
+    """A path below `base`, unless it is a URL or absolute or there is no base."""
+    return path if not base or "://" in path or path.startswith("/") else join(base, path)
+
+
 def exists(url: str) -> bool:
     """Tell whether a file or folder is there."""
     filesystem, path = resolve(url)
@@ -95,6 +100,14 @@ def write_bytes(url: str, data: bytes) -> None:
         os.replace(target, path)
 
 
+def open_output(url: str) -> Any:
+    """Open a new file for `.write(data)`; local files show what was written at once."""
+    filesystem, path = resolve(url)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        filesystem.create_dir(os.path.dirname(path), recursive=True)
+    return filesystem.open_output_stream(path)
+
+
 class ParquetWriter:
     """Write batches to one parquet file that appears whole on close, or not at all on an error.
 
@@ -143,6 +156,12 @@ def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
     """Read one parquet file."""
     filesystem, path = resolve(url)
     return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None)
+
+
+def parquet_columns(url: str) -> list[str]:
+    """Names of the columns of one parquet file."""
+    with open_input(url) as stream:
+        return list(pq.read_schema(stream).names)
 
 
 def iter_parquet(

@@ -57,6 +57,10 @@ class ImageSetSettings(Section):
 class DeduplicateSettings(Section):
     """Section `deduplicate`."""
 
+    against: list[str] = Field(
+        default=[], description="folders of earlier runs, oldest first, that this one adds to"
+    )
+    index: bool = Field(description="leave what later runs need to add to this one")
     keep: list[Criterion] = Field(description="which document of a cluster stays; ties: lowest id")
     url: bool
     payload: bool

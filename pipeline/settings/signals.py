@@ -42,6 +42,20 @@ class RuleSettings(Section):
     document: dict[str, Rule] = {}
 
 
+class PerplexityModel(Section):
+    """A KenLM model and, where it was trained on pieces, their SentencePiece model."""
+
+    path: str = Field(min_length=1, description="KenLM .arpa or .binary, a local file")
+    sentencepiece: str | None = Field(default=None, description="SentencePiece .model")
+
+
+class QualityModel(Section):
+    """A fastText classifier (.bin, .ftz) or a linear one over hashed words (.npz)."""
+
+    path: str = Field(min_length=1)
+    label: str = Field(default="__label__hq", description="fastText label of wanted pages")
+
+
 class SignalSettings(Section):
     """Section `signals`."""
 
@@ -51,6 +65,8 @@ class SignalSettings(Section):
     language_chars: int | None = Field(
         default=None, gt=0, description="characters a page given to the language model; none: all"
     )
+    perplexity: dict[str, PerplexityModel] = Field(default={}, description="language -> model")
+    quality: QualityModel | None = None
     punctuation: str = Field(min_length=1, description="marks the punctuation ratio counts")
     terminal: str = Field(min_length=1, description="marks that end a sentence")
     bullets: str = Field(description="marks that begin a list item's line")
@@ -59,5 +75,8 @@ class SignalSettings(Section):
     url_word_match: str = Field(
         pattern="^(substring|word)$",
         description="substring: anywhere in the URL (OBELICS); word: between other than letters",
+    )
+    common_words: str = Field(
+        pattern="^(small|large|best)$", description="wordfreq's list of common words"
     )
     spam_words: dict[str, list[str]] = Field(description="language -> words of page furniture")

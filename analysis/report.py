@@ -1,0 +1,64 @@
+"""One self-contained HTML page about a run: funnel, distributions, documents, rejections.
+
+Pages are hostile: everything of theirs is escaped text, pictures are encoded anew, the page has
+no script, and its Content-Security-Policy allows none.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis import funnel, plot, samples
+from analysis.distribution import distributions
+from analysis.tables import RunTables
+
+TEMPLATES = Path(__file__).parent / "templates"
+SAMPLE_DOCUMENTS = 12
+STAGES = ("documents", "signals", "verdicts", "duplicates", "images", "final_verdicts", "dataset")
+
+
+def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
+    """Make the report of a run's folder. Raises InputError when there is no run."""
+    tables = RunTables(output)
+    found = distributions(tables)
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    manifests = [tables.find(name) for name in STAGES]
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            output=output,
+            policy=policy(style),
+            style=Markup(style),
+            stages=[stage for stage in manifests if stage],
+            funnel=funnel.read(output),
+            distributions=found,
+            plot=plot,
+            shipped=samples.shipped(tables, documents),
+            rejected=samples.rejected_documents(tables),
+            nodes=samples.rejected_nodes(tables),
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates with escaping on."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
+    )
+    made.filters["number"] = lambda value: "" if value is None else f"{value:,.4g}"
+    return made
+
+
+def policy(style: str) -> str:
+    """A Content-Security-Policy for a page with this style, inlined pictures and no script."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )

@@ -1,0 +1,98 @@
+"""A finished run as tables: manifests, aligned parts, rows by id. Reads, never writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import manifest, storage
+from pipeline.errors import InputError
+from pipeline.manifest import Manifest
+
+
+class RunTables:
+    """The committed tables below a run's folder."""
+
+    def __init__(self, output: str) -> None:
+        """Raises InputError when the folder holds no documents."""
+        self.output = output
+        if self.find("documents") is None:
+            raise InputError(f"{output}: no run here (no documents/{manifest.NAME}); run it first")
+
+    def folder(self, table: str) -> str:
+        """Folder of a table."""
+        return storage.join(self.output, table)
+
+    def find(self, table: str) -> Manifest | None:
+        """A table's manifest, or None when the run did not get that far."""
+        return manifest.read(self.folder(table))
+
+    def paths(self, table: str) -> dict[int, list[str]]:
+        """Part number -> files of a table; empty when there is no such table.
+
+        The dataset holds two kinds of rows: `dataset/data` and `dataset/images`.
+        """
+        name, _, kind = table.partition("/")
+        found = self.find(name)
+        paths: dict[int, list[str]] = {}
+        for file in found.files if found else []:
+            if file.name.startswith(f"{kind}/") or not kind:
+                paths.setdefault(file.part, []).append(storage.join(self.folder(name), file.name))
+        return paths
+
+    @cached_property
+    def verdicts(self) -> str:
+        """Name of the table of last verdicts that exists."""
+        return "final_verdicts" if self.find("final_verdicts") else "verdicts"
+
+    def aligned(self, *tables: str) -> Iterator[list[str]]:
+        """One file of each table a part, for parts that all of them have."""
+        paths = [self.paths(table) for table in tables]
+        for part in sorted(set.intersection(*(set(found) for found in paths))):
+            yield [found[part][0] for found in paths]
+
+    def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows of a table, batch by batch, in part order."""
+        for _, files in sorted(self.paths(table).items()):
+            for path in files:
+                yield from storage.iter_parquet(path, columns)
+
+    def lookup(
+        self, table: str, key: str, values: Sequence[str], columns: list[str] | None = None
+    ) -> dict[str, dict[str, object]]:
+        """Rows whose `key` is one of the values, by key.
+
+        Scans the key's column alone, and reads the other columns of row groups with a hit.
+        """
+        found: dict[str, dict[str, object]] = {}
+        wanted = set(values)
+        for path in [path for _, files in sorted(self.paths(table).items()) for path in files]:
+            if not wanted:
+                break
+            with storage.open_input(path) as stream:
+                for rows in _hits(pq.ParquetFile(stream), key, wanted, columns):
+                    for row in rows.to_pylist():
+                        found.setdefault(row[key], row)
+                        wanted.discard(row[key])
+        return found
+
+
+def _hits(
+    file: pq.ParquetFile, key: str, wanted: set[str], columns: list[str] | None
+) -> Iterator[pa.Table]:
+    """Rows of each row group whose key is wanted; `wanted` may shrink on the way."""
+    place = file.schema_arrow.names.index(key)
+    for group in range(file.num_row_groups):
+        statistics = file.metadata.row_group(group).column(place).statistics
+        if statistics is not None and statistics.has_min_max:
+            low, high = statistics.min, statistics.max
+            if not any(low <= value <= high for value in wanted):
+                continue
+        keys = file.read_row_group(group, [key])[key]
+        hits = pc.is_in(keys, value_set=pa.array(sorted(wanted), keys.type))
+        if pc.any(hits).as_py():
+            yield file.read_row_group(group, columns).filter(hits)

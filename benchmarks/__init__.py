@@ -1,0 +1,1 @@
+"""Every performance and quality claim as a command: `python -m benchmarks.NAME`."""

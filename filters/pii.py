@@ -1,0 +1,123 @@
+"""Personal data and secrets in text: counted as signals, replaced on request.
+
+Patterns favour precision: a pattern that fires on prices and dates would be switched off. Cheap
+marks (an @, a run of digits) choose the paragraphs that regular expressions then read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filters.characters import DIGIT
+from filters.paragraphs import Integers, Paragraphs
+
+KINDS = ("emails", "ips", "phones", "credentials")
+MARKERS = {"emails": "<EMAIL>", "ips": "<IP>", "phones": "<PHONE>", "credentials": "<CREDENTIAL>"}
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}@(?:[^\W_](?:[\w-]{0,62})\.)+[^\W\d_]{2,24}(?![\w-])"
+)
+_IP = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]{2,39}:[0-9A-Fa-f]{0,4})(?![\w:]|\.\d)"
+)
+_PHONE = re.compile(
+    r"(?<![\w+.,/-])(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){6,11}"
+    r"|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})(?![\w/-]|[.,]\d)"
+)
+_CREDENTIAL = re.compile(
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS
+    r"|\bgh[pousr]_[0-9A-Za-z]{36,}\b"  # GitHub
+    r"|\bAIza[\w-]{35}(?![\w-])"  # Google
+    r"|\bxox[abprs]-[0-9A-Za-z-]{10,}"  # Slack
+    r"|\bsk-[0-9A-Za-z_-]{20,}"
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # JSON web token
+    r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
+    r"|(?i:\bpassword\s?[:=]\s?)[^\s,;]{6,}"
+)
+_SECRET_MARKS = (
+    "AKIA",
+    "ASIA",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "AIza",
+    "xox",
+    "sk-",
+    "eyJ",
+    "PRIVATE KEY",
+    "assword",
+)
+_PATTERNS = {"emails": _EMAIL, "ips": _IP, "phones": _PHONE, "credentials": _CREDENTIAL}
+
+
+def counts(text: Paragraphs) -> dict[str, Integers]:
+    """Number of matches of each kind in each paragraph."""
+    return {kind: _count(text, kind, _candidates(text, kind)) for kind in KINDS}
+
+
+def find(text: str, kind: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each match of a kind."""
+    for match in _PATTERNS[kind].finditer(text):
+        if kind != "ips" or _is_public(match.group()):
+            yield match.span()
+
+
+def redact(text: str, kinds: Iterable[str] = KINDS) -> str:
+    """Replace what is found by a marker of its kind; of two that overlap, by the first."""
+    spans = sorted((start, -end, kind) for kind in kinds for start, end in find(text, kind))
+    parts, place = [], 0
+    for start, minus_end, kind in spans:
+        if start >= place:
+            parts += [text[place:start], MARKERS[kind]]
+            place = -minus_end
+    return "".join([*parts, text[place:]])
+
+
+def _is_public(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
+
+
+def _count(text: Paragraphs, kind: str, candidates: Integers) -> Integers:
+    found = np.zeros(len(text), np.int64)
+    for row in candidates.tolist():
+        paragraph = text.text[int(text.starts[row]) : int(text.ends[row])]
+        found[row] = sum(1 for _ in find(paragraph, kind))
+    return found
+
+
+def _candidates(text: Paragraphs, kind: str) -> Integers:
+    """Paragraphs that may hold a match."""
+    if kind == "emails":
+        return _holding(text, np.flatnonzero(text.codes == ord("@")), 1)
+    if kind == "credentials":
+        return np.unique(np.concatenate([_holding(text, one, 1) for one in _marks(text.text)]))
+    digit = (text.classes & DIGIT) != 0
+    if kind == "phones":
+        return _holding(text, np.flatnonzero(digit), 7)
+    between = np.zeros(len(digit), np.bool_)
+    between[1:-1] = digit[:-2] & digit[2:]
+    dots = _holding(text, np.flatnonzero((text.codes == ord(".")) & between), 3)
+    return np.union1d(dots, _holding(text, np.flatnonzero(text.codes == ord(":")), 2))
+
+
+def _holding(text: Paragraphs, places: NDArray[np.int64], least: int) -> Integers:
+    rows = np.searchsorted(text.starts, places, "right") - 1
+    return np.flatnonzero(np.bincount(rows, minlength=len(text)) >= least)
+
+
+def _marks(text: str) -> Iterator[NDArray[np.int64]]:
+    for mark in _SECRET_MARKS:
+        places, place = [], text.find(mark)
+        while place >= 0:
+            places.append(place)
+            place = text.find(mark, place + 1)
+        yield np.array(places, np.int64)

@@ -1,0 +1,50 @@
+"""The whole chain on the bundled sample: `python -m sample.demo --folder DIR`.
+
+Builds the site and its crawl, serves the site on loopback, and runs `benben run sample` on it, so
+that images are downloaded for real.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from sample.build import PORT, build
+from sample.serve import serving
+
+
+def main() -> int:
+    """Build, serve, run; returns the run's exit code."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--folder", type=Path, default=Path("build/demo"))
+    options.add_argument("--port", type=int, default=PORT)
+    chosen = options.parse_args()
+    site = chosen.folder / "sample"
+    port = free_port(chosen.port)
+    build(site, port=port)
+    with serving(site, port):
+        command = [
+            *(sys.executable, "-m", "jobs.cli", "run", "sample"),
+            f"input=[{site / 'crawl-data'}]",
+            f"output={chosen.folder / 'run'}",
+            f"fetch.allow_hosts=['127.0.0.1:{port}']",
+            f"fetch.politeness.unlimited_hosts=['127.0.0.1:{port}']",
+        ]
+        return subprocess.run(command, check=False).returncode
+
+
+def free_port(wanted: int) -> int:
+    """The wanted loopback port, or another where something listens on it already."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise OSError("no loopback port is free")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from analysis import report
+from pipeline.errors import InputError
+from tests.analysis.run_folder import DOCUMENTS, make
+from tests.browser import Tab, drive, needs_chromium
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def html(output: str) -> str:
+    return report.render(output)
+
+
+def test_no_run_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no run here"):
+        report.render(str(tmp_path))
+
+
+def test_equal_runs_give_equal_reports(output: str, html: str) -> None:
+    assert report.render(output) == html
+
+
+def test_funnel_shows_every_stage_and_reason(html: str) -> None:
+    for text in ("extract.empty", "document.words.min", "duplicate.minhash", "http.404"):
+        assert text in html
+    assert html.count('<tr class="stage">') == 6
+
+
+def test_every_rejection_has_an_example_with_value_and_bound(html: str) -> None:
+    rows = re.findall(r'<tr class="rejected">.*?</tr>', html, re.S)
+    reasons = {re.search("<code>(.*?)</code>", row).group(1) for row in rows}  # type: ignore[union-attr]
+    assert reasons == {
+        "extract.empty",
+        "document.words.min",
+        "document.stopword_ratio.min",
+        "document.images.min",
+        "duplicate.minhash",
+        "text_node.stopword_ratio.min",
+    }
+    assert any(">0.1<" in row and ">0.35<" in row for row in rows)
+
+
+def test_the_number_of_documents_is_as_asked(output: str) -> None:
+    assert report.render(output, 3).count('<article class="document"') == 3
+
+
+def test_nothing_of_a_page_reaches_the_report_as_markup(html: str) -> None:
+    elements = LexborHTMLParser(html).css("*")
+    assert not {"script", "iframe", "object"} & {e.tag for e in elements}
+    assert sum(element.tag == "style" for element in elements) == 1
+    for element in elements:
+        for name, value in element.attributes.items():
+            assert not name.startswith("on")
+            assert name != "href" or (value or "").startswith("#")
+            assert name != "src" or (value or "").startswith("data:image/jpeg;base64,")
+    assert "{{ 7 * 7 }}" in html  # shown as it is, not evaluated
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_chromium_shows_funnel_plots_and_documents_with_images(html: str, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(html, encoding="utf-8")
+
+    async def visit(tab: Tab) -> dict[str, object]:
+        await tab.open(page.as_uri())
+        visible = "e => e.getBoundingClientRect().width > 0 && e.getBoundingClientRect().height > 0"
+        hover = "new MouseEvent('mouseover', {bubbles: true})"
+        await tab.evaluate(f"document.querySelectorAll('*').forEach(e => e.dispatchEvent({hover}))")
+        return {
+            "title": await tab.evaluate("document.title"),
+            "rows": await tab.evaluate("document.querySelectorAll('.funnel tr.stage').length"),
+            "plots": await tab.evaluate(
+                f"[...document.querySelectorAll('.histogram .kept')].filter({visible}).length"
+            ),
+            "documents": await tab.evaluate(
+                "[...document.querySelectorAll('article.document')].filter(a => {"
+                " const images = [...a.querySelectorAll('img')];"
+                " return images.length == 2 && images.every(i => i.naturalWidth > 100 &&"
+                f" ({visible})(i) && i.previousElementSibling && i.nextElementSibling) }}).length"
+            ),
+            "hidden": await tab.evaluate("getComputedStyle(document.body).display"),
+            "dialogs": tab.dialogs,
+            "requests": [url for url in tab.requests if not url.startswith("data:")],
+        }
+
+    found = drive(tmp_path / "profile", visit)
+    assert found["title"] == "Benben run report"
+    assert found["rows"] == 6
+    assert found["plots"] > 20  # type: ignore[operator]
+    assert found["documents"] == DOCUMENTS
+    assert found["hidden"] == "block"
+    assert (found["dialogs"], found["requests"]) == (0, [])
