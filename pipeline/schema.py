@@ -25,6 +25,7 @@ NODE = pa.struct(
         ("figure", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("hidden", pa.bool_()),
         ("link_share", pa.float32()),
         ("content_score", pa.float32()),
     ]
