@@ -35,6 +35,15 @@ class Judgement:
         """Rows the rule drops."""
         return self.low | self.high
 
+    def postpone(self, trend: str | None) -> None:
+        """Take back what a value that still moves may come to meet: not judged yet."""
+        later = np.zeros(len(self.low), np.bool_)
+        if trend in ("falls", "either"):
+            later, self.high = later | self.high, np.zeros_like(self.high)
+        if trend in ("rises", "either"):
+            later, self.low = later | self.low, np.zeros_like(self.low)
+        self.unknown = self.unknown | later
+
 
 def check(rules: RuleSettings) -> None:
     """Raise ConfigError with one line for each rule that names an unknown signal or bound."""

@@ -31,9 +31,17 @@ STAGES = {
 }
 
 
+# Commands that take their own arguments and need no Spark.
+TOOLS = {"explore": ("analysis.explorer", "look into a finished run in a browser")}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 failed, 2 a mistake to mend."""
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in TOOLS:
+        module, _ = TOOLS[given[0]]
+        return int(importlib.import_module(module).main(given[1:]))
+    options = parser().parse_args(given)
     try:
         return int(options.act(options))
     except UserError as error:
@@ -65,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=text)
         _add_run_arguments(verb)
         verb.set_defaults(act=run_one, stage=name)
+    for name, (_, text) in TOOLS.items():
+        verbs.add_parser(name, help=text)
     return top
 
 

@@ -29,7 +29,7 @@ Task = tuple[int, Callable[[Config], Found]]
 def extract(run: Run) -> Result:
     """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
     result = run.map(tasks(run), partial(extract_part, run.target("documents"), run.config))
-    if not result.files_rows("documents"):
+    if not result.rows("documents"):
         raise InputError(nothing_read(run.config))
     return result
 

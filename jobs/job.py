@@ -44,7 +44,7 @@ class Result:
     counts: Counts = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
 
-    def files_rows(self, table: str) -> int:
+    def rows(self, table: str) -> int:
         """Rows written to a table."""
         return sum(file.rows for file in self.files.get(table, []))
 

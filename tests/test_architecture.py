@@ -26,7 +26,7 @@ FENCED = {
 }
 FILE_LINES, FUNCTION_LINES = 250, 60
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-SHARED_JOB_MODULES = {"job", "tables", "session", "progress", "graph", "cli"}
+SHARED_JOB_MODULES = {"job", "tables", "session", "progress", "cli", "graph", "lookup", "earlier"}
 
 
 def imports(path: Path) -> set[str]:
