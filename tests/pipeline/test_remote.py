@@ -16,6 +16,7 @@ from pipeline.source import open_source
 from pipeline.throttle import Throttle
 from pipeline.warc import Capture, read_capture_at, read_captures
 from tests.pipeline.archive_makers import members, pages
+from tests.shared import DATA, needs_shared
 
 FAST = ArchiveSettings(
     requests_per_second=5_000, backoff_seconds=0, attempts=30, timeout_seconds=20, chunk_bytes=1500
@@ -230,3 +231,22 @@ def test_s3_slow_down_is_waited_out(server: str, archive: Path) -> None:
     found = list(read_captures("s3://crawl/a.warc.gz", access=access))
     assert found == list(read_captures(str(archive)))
     assert len(Handler.asked) > len(set(Handler.asked)), "nothing was refused"
+
+
+@needs_shared
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_real_archives_come_whole_from_a_server_that_fails_a_third(
+    server: str, scheme: str
+) -> None:
+    paths = sorted((DATA / "warc/real").glob("*arc.gz"))
+    paths += sorted((DATA / "warc").glob("TEST-DUPS-*"))[:1]
+    s3 = S3Settings(endpoint=server, region="us-east-1", anonymous=True)
+    access = FAST.model_copy(update={"s3": s3, "chunk_bytes": 100_000})
+    for path in paths:
+        Handler.files[f"/crawl/{path.name}"] = path.read_bytes()
+        Handler.trouble = unwell(0.3)
+        root = "s3:/" if scheme == "s3" else server
+        found = list(read_captures(f"{root}/crawl/{path.name}", access=access))
+        assert found == list(read_captures(str(path)))
+    assert len(Handler.asked) > len(set(Handler.asked))
