@@ -108,9 +108,11 @@ def run_all(options: argparse.Namespace) -> int:
     settings = config.load(options.config, options.overrides)
     started = time.monotonic()
     run = Run(settings)
-    for number, name in enumerate(STAGES, 1):
-        say(f"[{number}/{len(STAGES)}] {STAGES[name]}")
-        run.execute(load_stage(name), options.force)
+    stages = {name: load_stage(name) for name in STAGES}
+    wanted = [name for name, stage in stages.items() if stage.wanted(settings)]
+    for number, name in enumerate(wanted, 1):
+        say(f"[{number}/{len(wanted)}] {STAGES[name]}")
+        run.execute(stages[name], options.force)
     print(funnel.as_text(funnel.read(settings.output)))
     print(f"\nseconds  {time.monotonic() - started:.1f}")
     print(f"dataset  {run.table('dataset')}")

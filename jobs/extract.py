@@ -15,7 +15,7 @@ from pipeline.archives import Split
 from pipeline.document import Document
 from pipeline.errors import InputError
 from pipeline.extract import extract_page
-from pipeline.manifest import Count, Counts, add_counts
+from pipeline.manifest import Count, Counts
 from pipeline.schema import DOCUMENTS
 from pipeline.settings import Config
 from pipeline.settings.extract import ExtractSettings
@@ -29,10 +29,8 @@ Task = tuple[int, Callable[[Config], Found]]
 def extract(run: Run) -> Result:
     """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
     result = run.map(tasks(run), partial(extract_part, run.target("documents"), run.config))
-    add_counts(result.counts, no_counts())  # of no tasks at all
     if not result.rows("documents"):
-        named = ", ".join(run.config.input) or "the chosen captures"
-        raise InputError(f"{named}: not a WARC or ARC archive: no record could be read")
+        raise InputError(nothing_read(run.config))
     return result
 
 
@@ -46,18 +44,23 @@ def tasks(run: Run) -> list[Task]:
     return [(part, partial(read_splits, splits)) for part, splits in dealt]
 
 
+def nothing_read(config: Config) -> str:
+    """What to say when the input gave no document at all."""
+    if config.index is not None:
+        return f"{config.index.table}: no page was chosen from this index, or none could be read"
+    found = archives.find(config.input, config.archives)
+    return f"{found[0].url}: not a WARC or ARC archive: no record could be read" + (
+        f", nor in the {len(found) - 1} other inputs" if len(found) > 1 else ""
+    )
+
+
 def extract_part(folder: str, config: Config, task: Task) -> Result:
     """Write one part of `documents`."""
     part, read = task
-    counts = no_counts()
+    counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
     rows = batches(read(config), config.extract, counts)
     file = write_part(folder, part, DOCUMENTS, rows)
     return Result({"documents": [file]}, counts)
-
-
-def no_counts() -> Counts:
-    """Nothing of any unit."""
-    return {"documents": Count(), "nodes": Count(), "images": Count()}
 
 
 def batches(

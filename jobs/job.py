@@ -32,6 +32,7 @@ class Stage:
     run: Callable[[Run], Result]
     sources: Callable[[Config], dict[str, str]] = lambda _: {}  # fingerprints of outside inputs
     follows: str | None = None  # table whose kept documents must be this stage's entered ones
+    wanted: Callable[[Config], bool] = lambda _: True  # whether a run of all stages has this one
     product: bool = False  # files lie in the table's folder itself, under names of their own
 
 

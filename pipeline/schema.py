@@ -86,6 +86,7 @@ DUPLICATES = pa.schema(
         ("doc_id", pa.string()),
         ("reason", pa.string()),  # as in clusters | duplicate.image_set | null: only nodes dropped
         ("kept_id", pa.string()),
+        ("detail", pa.string()),  # contamination.SET: the set's item
         ("similarity", pa.float32()),
         ("dropped", pa.list_(NODE_VERDICT)),
     ]

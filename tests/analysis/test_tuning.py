@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from analysis import explain
+from analysis.audit import audit
 from analysis.tables import RunTables
 from analysis.trace import trace
 from analysis.tuning import Tuner
@@ -76,3 +77,17 @@ def test_the_notebook_runs_from_top_to_bottom(run: str, monkeypatch: pytest.Monk
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(ROOT))
     assert "12 documents" in str(notebook.cells[1]["outputs"])
     assert "of 12" in str(notebook.metadata["widgets"])
+
+
+def test_an_audit_samples_each_reason_with_its_payload(run: str) -> None:
+    tables = RunTables(run)
+    found = audit(tables, per_reason=2)
+    assert found == audit(RunTables(run), per_reason=2)
+    rows = found.to_pylist()
+    reasons = [row["reason"] for row in rows]
+    assert reasons == sorted(reasons)
+    assert reasons.count("text_node.stopword_ratio.min") == 2
+    node = next(row for row in rows if row["reason"] == "text_node.stopword_ratio.min")
+    assert (node["index"], node["payload"]) == (1, run_folder.HOSTILE)
+    document = next(row for row in rows if row["reason"] == "document.words.min")
+    assert (document["index"], document["value"], document["bound"]) == (None, 2.0, 10.0)
