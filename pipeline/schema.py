@@ -56,6 +56,19 @@ DOCUMENTS = pa.schema(
     ]
 )
 
+# Captures that ended or stopped the process that read them, at every attempt.
+DEAD_LETTERS = pa.schema(
+    [
+        ("url", pa.string()),
+        ("warc", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("warc_length", pa.int64()),
+        ("cause", pa.string()),  # "crashed", "hung" or "failed"
+        ("detail", pa.string()),
+        ("attempts", pa.int32()),
+    ]
+)
+
 # Why a node or a paragraph of it went: the ledger's entry. Kept ones have none.
 NODE_VERDICT = pa.struct(
     [
