@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -188,6 +189,19 @@ def test_retry_after_and_backoff_are_obeyed(server: str, archive: Path, tmp_path
     remote.RemoteFile(url, remote.HttpServer(url, settings), settings, pace, waits.append)
     assert waits[:2] == [7, 100]
     assert 4 <= waits[2] <= 8
+
+
+def test_the_next_chunk_is_fetched_while_one_is_used(server: str, archive: Path) -> None:
+    data = archive.read_bytes()
+    access = FAST.model_copy(update={"chunk_bytes": 500})
+    source = open_source(f"{server}/crawl/a.warc.gz", access)
+    assert source.read_at(0, 500) + source.read_at(500, 500) == data[:1000]
+    patience = time.monotonic() + 20
+    while "bytes=1000-1499" not in Handler.asked and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert Handler.asked[1:] == ["bytes=0-499", "bytes=500-999", "bytes=1000-1499"]
+    assert source.read_at(1000, 500) == data[1000:1500]
+    assert source.read_at(30, 500) == data[30:530]
 
 
 def test_an_empty_file_has_no_captures(server: str) -> None:
