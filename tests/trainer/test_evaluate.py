@@ -16,7 +16,7 @@ from trainer.train import train
 
 
 def test_report_adds_up(made: Path, tmp_path: Path) -> None:
-    session = Session(settings(made, tmp_path, data={"holdout": 0.3, **corpus(made)}))
+    session = Session(settings(made, tmp_path, data={"holdout": 0.3}))
     result = evaluate.held_out(session, 4)
     languages = result["languages"].values()
     assert result["tokens"] == sum(entry["tokens"] for entry in languages)
@@ -27,16 +27,6 @@ def test_report_adds_up(made: Path, tmp_path: Path) -> None:
     assert result["bits_per_byte"] > 0
     assert result["captions"]["tokens"] > 0
     assert result["captions"]["blank"] != result["captions"]["given"]
-
-
-def DATA(made: Path) -> dict[str, object]:
-    return {
-        "mix": [{"path": str(made / "data"), "images": str(made / "images")}],
-        "tokenizer_vocab": 300,
-        "seq_len": 128,
-        "window": 16,
-        "lanes": 4,
-    }
 
 
 def evaluated(made: str, folder: str, sp: int) -> dict[str, object]:
@@ -53,7 +43,7 @@ def test_any_mesh_reports_the_same(ranks: Ranks, made: Path, tmp_path: Path) -> 
 
 
 def test_no_held_out_documents_is_said(made: Path, tmp_path: Path) -> None:
-    session = Session(settings(made, tmp_path, data={**corpus(made), "holdout": 0.0}))
+    session = Session(settings(made, tmp_path, data={"holdout": 0.0}))
     assert evaluate.held_out(session, 2) == {"documents": 0}
 
 
@@ -71,7 +61,7 @@ def test_images_are_learnt_from(made: Path, tmp_path: Path) -> None:
         made,
         tmp_path,
         model={"lm": {"hidden": 128, "heads": 4, "layers": 2}, "vision": {}},
-        data={**corpus(made), "seq_len": 256, "window": 64},
+        data={"seq_len": 256, "window": 64},
         optim={"batch_packs": 4, "lr": 2e-3, "warmup_tokens": 5000},
         run={"steps": 70, "eval_packs": 8},
     )
