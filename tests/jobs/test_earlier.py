@@ -14,8 +14,8 @@ from pipeline.settings import Config
 
 
 def settings(folder: Path, *overrides: str) -> Config:
-    against = f"deduplicate.against=['{folder}']"
-    return config.load("default", ["input=[x]", "output=y", against, *overrides])
+    chosen = [f"deduplicate.against=['{folder}']", "deduplicate.index=true", *overrides]
+    return config.load("default", ["input=[x]", "output=y", *chosen])
 
 
 def leave_index(folder: Path, made_with: Config) -> None:
@@ -31,6 +31,9 @@ def leave_index(folder: Path, made_with: Config) -> None:
 def test_a_run_without_an_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no index.*deduplicate.index=true"):
         earlier.sources(settings(tmp_path))
+    leave_index(tmp_path, settings(tmp_path, "deduplicate.index=false"))
+    with pytest.raises(UserError, match="has no index"):
+        earlier.Earlier(settings(tmp_path))
 
 
 def test_an_index_made_with_other_settings_is_refused(tmp_path: Path) -> None:
