@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
+from jobs import failure
 from jobs.job import Run, Stage
 from jobs.progress import say
 from pipeline import config
@@ -95,7 +96,7 @@ def load_stage(name: str) -> Stage:
 
 def run_one(options: argparse.Namespace) -> int:
     """Run one stage."""
-    Run(config.load(options.config, options.overrides)).execute(
+    Run(config.load(options.config, options.overrides), options.stage).execute(
         load_stage(options.stage), options.force
     )
     return 0
@@ -130,8 +131,7 @@ def explain_failure(error: Exception, debug: bool) -> int:
         if message and name.startswith("pipeline.errors."):
             print(f"benben: {message}", file=sys.stderr)
             return 2
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    print(f"benben: {type(error).__name__}: {first}", file=sys.stderr)
+    print(f"benben: {failure.cause(error)}", file=sys.stderr)
     print("benben: run again with --debug for the whole trace", file=sys.stderr)
     return 1
 

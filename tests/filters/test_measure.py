@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from filters import repetition
+import filters.measure
 from filters.measure import measure_batch
 from pipeline import schema
 from tests.filters.pages import SETTINGS, batch, image, measure, page, text
@@ -29,7 +29,7 @@ def test_a_slice_of_a_batch_is_measured_as_the_slice() -> None:
 def test_large_batches_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = batch(*(page(text(f"page number {number}")) for number in range(5)))
     whole = measure_batch(rows, SETTINGS)
-    monkeypatch.setattr(repetition, "DOCUMENTS", 2)
+    monkeypatch.setattr(filters.measure, "CHUNK", 2)
     assert measure_batch(rows, SETTINGS) == whole
 
 

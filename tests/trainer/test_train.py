@@ -168,6 +168,7 @@ def curve(made: str, folder: str, sp: int, dp: int) -> list[float]:
     return [line["loss"] for line in lines(Path(folder))]
 
 
+@pytest.mark.timeout(1200)
 def test_curves_of_20_steps_are_equal_on_any_mesh(ranks: Ranks, made: Path, tmp_path: Path) -> None:
     """Sequence ranks 1, 2, 4 and data ranks 4; FSDP with two-level recomputation and tiles."""
     curves = [
