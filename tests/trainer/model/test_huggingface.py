@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from trainer.batch import Pack, to_batch
+from trainer.model import huggingface
+from trainer.model.positions import alibi_slopes
+from trainer.model.vlm import VLM, initialise
+from trainer.settings import LMConfig, ModelConfig
+from trainer.shards import parameters
+
+LENGTHS = (9, 14)
+
+
+def llama(**changes: object) -> transformers.PreTrainedModel:
+    sizes = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 101}
+    config = transformers.LlamaConfig(**sizes, **heads, **changes)
+    return transformers.LlamaForCausalLM(config)
+
+
+def bloom(heads: int = 6) -> transformers.PreTrainedModel:
+    config = transformers.BloomConfig(
+        hidden_size=8 * heads, n_layer=2, n_head=heads, vocab_size=101
+    )
+    return transformers.BloomForCausalLM(config)
+
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+MODELS = {
+    "llama": llama,
+    "llama-tied": lambda: llama(tie_word_embeddings=True),
+    "llama-3.1": lambda: llama(rope_parameters=LLAMA3),
+    "bloom": bloom,
+    "bloom-uneven-heads": lambda: bloom(12),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_are_hugging_faces_in_and_out(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = MODELS[name]().eval()
+    for parameter in theirs.parameters():  # biases and norms at their defaults would hide mistakes
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    theirs.save_pretrained(tmp_path / "in")
+    lm = LMConfig(huggingface=str(tmp_path / "in"), vocab_multiple=16)
+    lm = huggingface.decoder_config(lm)
+    model = VLM(ModelConfig(lm=lm, vision=None))
+    initialise(model)
+    huggingface.load_decoder(model, str(tmp_path / "in"))
+    ids = np.random.default_rng(0).integers(0, 101, sum(LENGTHS))
+    pack = Pack(ids, ids, LENGTHS, np.zeros((0, 3, 8, 8), np.float32), ())
+    with torch.no_grad():
+        ours = model(to_batch(pack, 0, "early"), want="logits")
+        alone = [theirs(torch.tensor(part)[None]).logits[0] for part in np.split(ids, LENGTHS[:1])]
+    assert float((ours - torch.cat(alone)).abs().max()) <= 1e-5
+
+    huggingface.export(lm, {n: p.detach() for n, p in parameters(model)}, tmp_path / "out")
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    with torch.no_grad():
+        logits = again(torch.tensor(ids[: LENGTHS[0]])[None]).logits[0]
+    assert torch.equal(logits, alone[0])
+
+
+@pytest.mark.parametrize("heads", [8, 12, 16, 112])
+def test_slopes_are_blooms(heads: int) -> None:
+    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+
+    theirs = build_alibi_tensor(torch.ones(1, 2, dtype=torch.long), heads, torch.float32)
+    assert torch.allclose(theirs[:, 0, 1], torch.tensor(alibi_slopes(heads)), rtol=1e-6, atol=0)
+
+
+def test_other_architectures_are_refused() -> None:
+    with pytest.raises(huggingface.FormatError, match="gpt2"):
+        huggingface.from_config({"model_type": "gpt2"})
+    mixed = LMConfig(vocab_size=10, positions="alibi")
+    with pytest.raises(huggingface.FormatError, match="neither"):
+        huggingface.kind_of(mixed)
+
+
+def test_switches_change_only_their_parameters() -> None:
+    plain = VLM(ModelConfig(lm=LMConfig(vocab_size=100), vision=None))
+    normed = VLM(ModelConfig(lm=LMConfig(vocab_size=100, embed_norm=True), vision=None))
+    count = [sum(p.numel() for p in m.parameters()) for m in (plain, normed)]
+    assert count[1] - count[0] == plain.config.lm.hidden  # an RMSNorm's weight

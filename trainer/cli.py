@@ -1,0 +1,113 @@
+"""The `benben-train` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer import cli_checkpoint
+from trainer.config import ConfigError, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `benben-train`; return the exit status (2: a mistake of the user's)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"benben-train: {error}", file=sys.stderr)
+        return 2
+
+
+def _is_users(error: Exception) -> bool:
+    from trainer.checkpoint.store import CheckpointError
+    from trainer.data.corpus import CorpusError
+    from trainer.data.loader import NoDocuments
+    from trainer.train import TrainingError
+
+    kinds = (ConfigError, CheckpointError, CorpusError, NoDocuments, TrainingError)
+    return isinstance(error, kinds)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="benben-train",
+        description="Train a vision-language model on the dataset; `torchrun -m trainer.cli train "
+        "CONFIG` on several processes.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train from the newest checkpoint or the start")
+    _config_arguments(train)
+    train.set_defaults(run=_train)
+    evaluate = commands.add_parser("eval", help="evaluate the newest checkpoint")
+    _config_arguments(evaluate)
+    evaluate.add_argument("--checkpoint", type=Path, help="a step_N folder")
+    evaluate.add_argument("--shots", type=int, nargs="*", default=[], help="made set: examples")
+    evaluate.set_defaults(run=_evaluate)
+    plan = commands.add_parser("plan", help="memory and longest sequence, without a GPU")
+    _config_arguments(plan)
+    plan.add_argument("--tokens", type=int, help="of one sequence; data.seq_len by default")
+    plan.add_argument("--device-gib", type=float, default=139.0)
+    plan.add_argument("--host-gib", type=float, default=100.0, help="for offloaded states")
+    plan.add_argument("--longest", action="store_true", help="search the longest sequence")
+    plan.set_defaults(run=_plan)
+    cli_checkpoint.add(commands)
+    return parser
+
+
+def _config_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="a YAML file or a name of configs/trainer")
+    parser.add_argument("overrides", nargs="*", help="dotted.key=value")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from trainer.parallel import close
+    from trainer.train import train
+
+    config = load(options.config, options.overrides)
+    result = train(config)
+    print(json.dumps(result.get("evaluation", result), indent=1))
+    close()
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from trainer import evaluate, fewshot
+    from trainer.parallel import close
+    from trainer.session import Session
+
+    config = load(options.config, options.overrides)
+    session = Session(config)
+    if session.resume(options.checkpoint) is None:
+        raise ConfigError(f"{session.folder}: no checkpoint to evaluate")
+    result = evaluate.held_out(session, config.run.eval_packs)
+    for shots in options.shots:
+        result[f"made_{shots}_shot"] = fewshot.evaluate(session, shots)
+    if session.mesh.rank == 0:
+        evaluate.write(result, session.folder)
+        print(json.dumps(result, indent=1))
+    close()
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from trainer import plan
+
+    config = plan.with_sizes(load(options.config, options.overrides))
+    tokens = options.tokens or config.data.seq_len
+    need = plan.run_memory(config, tokens)
+    count = plan.parameter_count(config.model)
+    print(f"parameters          {count:,}")
+    print(f"states a device     {plan.state_bytes(config) / plan.GIB:.2f} GiB")
+    print(f"device, {tokens:,} tokens  {need.device / plan.GIB:.2f} GiB")
+    print(f"host, {tokens:,} tokens    {need.host / plan.GIB:.2f} GiB")
+    if options.longest:
+        caps = (options.device_gib * plan.GIB, options.host_gib * plan.GIB)
+        print(f"longest sequence    {plan.longest(config, *caps):,} tokens")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""`benben-train ckpt`: list, verify, export, import, huggingface, merge."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the `ckpt` command and its actions."""
+    parser = commands.add_parser("ckpt", help="list, verify, convert checkpoints")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, run, text in (
+        ("list", _list, "the committed checkpoints of a run"),
+        ("verify", _verify, "check every file and tensor"),
+        ("export", _export, "to the archival format, one safetensors file a parameter"),
+        ("import", _import, "from the archival format, padding the vocabulary anew"),
+        ("huggingface", _huggingface, "the decoder as a Llama or BLOOM for transformers"),
+        ("merge", _merge, "tensor-parallel shards of other trainers, by a table of rules"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.set_defaults(run=run)
+        if name == "merge":
+            action.add_argument("rules", type=Path, help="YAML list of rules")
+            action.add_argument("shards", type=Path, nargs="+", help="safetensors, in rank order")
+            action.add_argument("--out", type=Path, required=True)
+            continue
+        action.add_argument("source", type=Path, help="a run's folder or one step_N of it")
+        if name in ("export", "import", "huggingface"):
+            action.add_argument("target", type=Path)
+        if name == "import":
+            action.add_argument("--multiple", type=int, help="pad the vocabulary to a multiple")
+        if name == "huggingface":
+            action.add_argument("--dtype", default="bfloat16")
+
+
+def _one(path: Path) -> Path:
+    from trainer.checkpoint import store
+
+    found = path if (path / store.MANIFEST).is_file() else store.newest(path)
+    if found is None:
+        raise store.CheckpointError(f"{path}: no committed checkpoint")
+    return found
+
+
+def _list(options: argparse.Namespace) -> None:
+    from trainer.checkpoint import store
+
+    for path in store.checkpoints(options.source):
+        content = store.manifest(path)
+        size = sum(file.stat().st_size for file in path.iterdir())
+        tokens = content["meta"].get("tokens", 0)
+        print(f"{path}  step {content['step']}  {tokens:,} tokens  {size / 2**20:,.1f} MiB")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from trainer.checkpoint import atomic, store
+
+    path = _one(options.source)
+    content = store.manifest(path)
+    store.verify_files(path, content["files"])
+    for name in content["shapes"]:
+        atomic.read_whole(path, [name], content)
+    print(f"{path}: {len(content['files'])} files, {len(content['shapes'])} tensors, all whole")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from trainer.checkpoint import atomic
+
+    count = atomic.export(_one(options.source), options.target)
+    print(f"{options.target}: {count} parameters")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from trainer.checkpoint import atomic
+
+    print(atomic.restore(options.source, options.target, options.multiple))
+
+
+def _huggingface(options: argparse.Namespace) -> None:
+    from trainer.checkpoint import atomic
+
+    atomic.to_huggingface(_one(options.source), options.target, options.dtype)
+    print(options.target)
+
+
+def _merge(options: argparse.Namespace) -> None:
+    import yaml
+    from safetensors.torch import load_file, save_file
+
+    from trainer.checkpoint.rules import Rule, merge
+
+    rules = [Rule.model_validate(entry) for entry in yaml.safe_load(options.rules.read_text())]
+    merged = merge([load_file(path) for path in options.shards], rules)
+    save_file(merged, options.out)
+    print(f"{options.out}: {len(merged)} tensors")

@@ -1,0 +1,84 @@
+"""The private or moving parts of torch, each used in one place (2.11 on GPUs, 2.13 in tests)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.distributed.tensor import Shard
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+from torch.distributed.tensor.placement_types import _StridedShard
+
+try:
+    from torch.distributed._tools.mem_tracker import MemTracker
+except ImportError:  # the planner then says what is missing
+    MemTracker = None
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:
+    varlen_attn = None
+
+
+def local_shape_and_offset(
+    shape: Sequence[int], mesh: Any, placements: Any
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a rank's shape and global offset of a DTensor."""
+    return compute_local_shape_and_global_offset(torch.Size(shape), mesh, placements)
+
+
+def is_fake(x: Tensor) -> bool:
+    return isinstance(x, FakeTensor)
+
+
+def splits(placement: Any) -> bool:
+    """Whether a placement divides a dimension; sharding over sharding is a class of its own."""
+    return isinstance(placement, Shard | _StridedShard)
+
+
+class _AllToAll(torch.autograd.Function):
+    """Exchange equal parts of dimension 0; its gradient is the same exchange."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
+        ctx.group = group
+        return _exchange(x, group)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _exchange(grad, ctx.group), None
+
+
+def _exchange(x: Tensor, group: dist.ProcessGroup) -> Tensor:
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    dist.all_to_all_single(out, x, group=group)
+    return out
+
+
+def all_to_all(x: Tensor, group: dist.ProcessGroup) -> Tensor:
+    """Send part i of dimension 0 to rank i of the group; differentiable."""
+    return _AllToAll.apply(x, group)
+
+
+def varlen_causal(
+    q: Tensor, k: Tensor, v: Tensor, cu_q: Tensor, cu_k: Tensor, longest: tuple[int, int]
+) -> Tensor:
+    """Causal attention over packed documents, [T, H, d]; CUDA only.
+
+    torch 2.10 takes `is_causal`, later ones `window_size` and `enable_gqa`.
+    """
+    names = inspect.signature(varlen_attn).parameters
+    options: dict[str, Any] = {}
+    options |= {"is_causal": True} if "is_causal" in names else {"window_size": (-1, 0)}
+    if k.shape[1] != q.shape[1]:
+        if "enable_gqa" in names:
+            options["enable_gqa"] = True
+        else:
+            k = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
+            v = v.repeat_interleave(q.shape[1] // v.shape[1], 1)
+    return varlen_attn(q, k, v, cu_q, cu_k, *longest, **options)

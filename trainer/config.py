@@ -1,0 +1,72 @@
+"""YAML and `key=value` overrides to a training run's settings.
+
+Every mistake is reported at once with its dotted key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from trainer.settings import Config
+
+CONFIGS = Path(__file__).parent.parent / "configs" / "trainer"
+
+
+class ConfigError(Exception):
+    """A setting the user has to mend; the message says which."""
+
+
+def load(path: str, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, or a name of `configs/trainer/`, with `dotted.key=value` overrides.
+
+    Raises ConfigError listing every wrong key.
+    """
+    source = Path(path) if Path(path).is_file() else CONFIGS / f"{path}.yaml"
+    if not source.is_file():
+        names = sorted(entry.stem for entry in CONFIGS.glob("*.yaml"))
+        raise ConfigError(f"{path}: no such config; shipped ones: {', '.join(names)}")
+    try:
+        data = yaml.safe_load(source.read_text()) or {}
+        for override in overrides:
+            _set(data, override)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parse(data, path)
+
+
+def parse(data: dict[str, Any], source: str = "config") -> Config:
+    """Check a mapping against the settings. Raises ConfigError."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise ConfigError("\n".join([f"{source}: {len(lines)} mistakes", *lines])) from None
+
+
+def _set(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"override '{override}': write it as key=value, such as optim.lr=1e-3")
+    *parents, last = key.split(".")
+    for name in parents:
+        data = data.setdefault(name, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"override '{override}': {name} is a single value, not a section")
+    data[last] = yaml.safe_load(text)
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"  {key}: {problem['msg']}"
+    names = list(Config.model_fields)
+    for section in Config.model_fields.values():
+        names += list(getattr(section.annotation, "model_fields", {}))
+    close = difflib.get_close_matches(str(problem["loc"][-1]), names, 1)
+    return f"  {key}: unknown" + (f"; did you mean {close[0]}?" if close else "")

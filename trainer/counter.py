@@ -1,0 +1,56 @@
+"""Random numbers that are a pure function of (key, index): the same on any mesh, in any order.
+
+Hash: SplitMix64's finaliser (Steele, Lea and Flood 2014), written in wrapping int64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_GOLDEN, _A, _B = -7046029254386353131, -4658895280553007687, -7723592293110705685
+
+
+def key(*parts: object) -> int:
+    """Hash names and numbers to a signed 64-bit key."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """Return numpy's Philox generator keyed by the parts (counter-based, platform-independent)."""
+    return np.random.Generator(np.random.Philox(key=key(*parts) & (2**64 - 1)))
+
+
+def mix(x: Tensor) -> Tensor:
+    """Hash int64 element-wise to int64; consumes no memory beyond two copies."""
+    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * _A
+    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * _B
+    return x ^ ((x >> 31) & 0x1FFFFFFFF)
+
+
+def bits(seed: int, index: Tensor) -> Tensor:
+    """Return 64 random bits for each int64 index."""
+    return mix(index * _GOLDEN + seed)
+
+
+def uniform(seed: int, index: Tensor) -> Tensor:
+    """Return float64 in [0, 1) for each index."""
+    return ((bits(seed, index) >> 11) & (2**53 - 1)).double() * 2.0**-53
+
+
+def normal(seed: int, index: Tensor) -> Tensor:
+    """Return standard normal float64 for each index (Box-Muller)."""
+    radius = torch.sqrt(-2.0 * torch.log1p(-uniform(seed, 2 * index)))
+    return radius * torch.cos(2.0 * torch.pi * uniform(seed, 2 * index + 1))
+
+
+def round_stochastic(x: Tensor, seed: int, index: Tensor) -> Tensor:
+    """Round float32 to bfloat16 up or down with probability by distance (unbiased)."""
+    noise = (bits(seed, index) & 0xFFFF).int()
+    raw = x.float().contiguous().view(torch.int32) + noise
+    rounded = (raw & -65536).view(torch.float32)
+    return torch.where(torch.isfinite(x), rounded, x.float()).bfloat16()

@@ -1,0 +1,1 @@
+"""From parquet to packs: index, order, rendering, packing, loading."""

@@ -1,0 +1,111 @@
+"""The order of documents as a pure function of position: nothing to save, nothing to replay.
+
+An epoch permutes row groups, then rows within blocks of the result (so that few row groups are
+open at a time). Mixtures take from each stream its share of every window.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from trainer.counter import generator
+
+
+class Stream:
+    """Endless epochs over documents; `ids` restricts to a subset (such as one language)."""
+
+    def __init__(
+        self,
+        corpus: int,
+        group_sizes: np.ndarray,
+        block: int,
+        seed: int,
+        name: str,
+        ids: np.ndarray | None = None,
+    ) -> None:
+        self.corpus, self.block, self.seed, self.name, self.ids = corpus, block, seed, name, ids
+        starts = np.concatenate([[0], np.cumsum(group_sizes)])
+        if ids is not None:  # positions in `ids` of each row group
+            starts = np.searchsorted(ids, starts)
+        self.starts, self.sizes = starts[:-1], np.diff(starts)
+        self.length = int(starts[-1])
+        if not self.length:
+            raise ValueError(f"{name}: no documents")
+
+    def take(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return (epoch, document) at positions [start, stop) of the endless order."""
+        result: list[tuple[int, int]] = []
+        while start < stop:
+            epoch, first = divmod(start, self.length)
+            last = min(self.length, first + stop - start)
+            result += [(epoch, int(d)) for d in self._slice(epoch, first, last)]
+            start += last - first
+        return result
+
+    def _slice(self, epoch: int, first: int, last: int) -> np.ndarray:
+        blocks = range(first // self.block, -(-last // self.block))
+        rows = np.concatenate([_block(self, epoch, b) for b in blocks])
+        offset = blocks[0] * self.block
+        rows = rows[first - offset : last - offset]
+        return rows if self.ids is None else self.ids[rows]
+
+
+@functools.lru_cache(maxsize=64)
+def _groups(stream: Stream, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    order = generator("groups", stream.seed, stream.name, epoch).permutation(len(stream.sizes))
+    return order, np.concatenate([[0], np.cumsum(stream.sizes[order])])
+
+
+@functools.lru_cache(maxsize=64)
+def _block(stream: Stream, epoch: int, block: int) -> np.ndarray:
+    order, bounds = _groups(stream, epoch)
+    first, last = block * stream.block, min((block + 1) * stream.block, stream.length)
+    places = np.arange(first, last)
+    group = np.searchsorted(bounds, places, side="right") - 1
+    rows = stream.starts[order[group]] + places - bounds[group]
+    shuffle = generator("rows", stream.seed, stream.name, epoch, block).permutation(len(rows))
+    return rows[shuffle]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A document of a window."""
+
+    corpus: int
+    epoch: int
+    document: int
+
+
+class Mixture:
+    """Streams by weight: window k holds documents floor(k M w) .. floor((k+1) M w) of each."""
+
+    def __init__(self, streams: Sequence[Stream], weights: Sequence[float], size: int) -> None:
+        self.streams, self.size = list(streams), size
+        total = sum(Fraction(w).limit_denominator(10**6) for w in weights)
+        self.shares = [Fraction(w).limit_denominator(10**6) / total for w in weights]
+
+    def epoch(self) -> int:
+        """Return the number of windows that certainly hold every document of every stream."""
+        pairs = zip(self.streams, self.shares, strict=True)
+        return max(-(-stream.length // int(max(1, self.size * w))) for stream, w in pairs) + 1
+
+    def window(self, number: int) -> list[Pick]:
+        """Return the documents of a window, stream after stream."""
+        picks: list[Pick] = []
+        for stream, share in zip(self.streams, self.shares, strict=True):
+            start = int(number * self.size * share)
+            stop = int((number + 1) * self.size * share)
+            picks += [Pick(stream.corpus, e, d) for e, d in stream.take(start, stop)]
+        return picks
+
+
+def language_weights(counts: dict[str, int], setting: dict[str, float] | float) -> dict[str, float]:
+    """Return sampling weights: as given (languages not named are left out), or n ** alpha."""
+    if isinstance(setting, dict):
+        return {lang: setting[lang] for lang in sorted(counts) if setting.get(lang, 0) > 0}
+    return {lang: float(counts[lang]) ** setting for lang in sorted(counts)}

@@ -1,0 +1,1 @@
+"""Long sequences: sequence parallelism, tiling, recomputation with offload."""

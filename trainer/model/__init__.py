@@ -1,0 +1,1 @@
+"""The decoder, the vision tower, their connectors and how they are fused."""

@@ -1,0 +1,115 @@
+"""The image encoder (SigLIP or CLIP of transformers) and the connectors to the decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.settings import VisionConfig
+
+
+class Tower(nn.Module):
+    """Pixels [n, 3, H, W] to patch features [n, patches, hidden]."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        import transformers
+
+        kind = {"siglip": "Siglip", "clip": "CLIP"}[config.family]
+        model_class: Any = getattr(transformers, f"{kind}VisionModel")
+        if config.huggingface:
+            self.model = model_class.from_pretrained(config.huggingface)
+        else:
+            sizes = {
+                "hidden_size": config.hidden,
+                "intermediate_size": 4 * config.hidden,
+                "num_hidden_layers": config.layers,
+                "num_attention_heads": config.heads,
+                "image_size": config.image_size,
+                "patch_size": config.patch_size,
+            }
+            if config.family == "siglip":
+                sizes["vision_use_head"] = False
+            hf_config: Any = getattr(transformers, f"{kind}VisionConfig")(**sizes)
+            self.model = model_class._from_config(hf_config, attn_implementation="sdpa")
+        self.hidden = int(self.model.config.hidden_size)
+        self.image_size = int(self.model.config.image_size)
+        self.side = self.image_size // int(self.model.config.patch_size)
+        self.skip = 1 if config.family == "clip" else 0  # the class token
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features = self.model(pixel_values=pixels).last_hidden_state
+        return features[:, self.skip :].contiguous() if self.skip else features
+
+
+class PixelShuffle(nn.Module):
+    """Folds s x s patches into one token, then a bias-free linear (Idefics3, SmolVLM)."""
+
+    def __init__(self, config: VisionConfig, side: int, width: int, hidden: int) -> None:
+        super().__init__()
+        if side % config.shuffle:
+            raise ValueError(f"{side} patches a side do not divide by shuffle {config.shuffle}")
+        self.side, self.scale = side, config.shuffle
+        self.tokens = (side // config.shuffle) ** 2
+        self.proj = nn.Linear(width * config.shuffle**2, hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, patches, width] to [n, tokens, hidden]."""
+        n, s, g = x.shape[0], self.scale, self.side // self.scale
+        x = x.view(n, g, s, g, s, -1).transpose(2, 3)
+        return self.proj(x.reshape(n, g * g, -1))
+
+
+class PerceiverLayer(nn.Module):
+    """Latents attend to patches and latents; then a feed-forward of four times the width."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_x, self.norm_latents = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.q = nn.Linear(width, width, bias=False)
+        self.k = nn.Linear(width, width, bias=False)
+        self.v = nn.Linear(width, width, bias=False)
+        self.o = nn.Linear(width, width, bias=False)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+
+    def forward(self, x: Tensor, latents: Tensor) -> Tensor:
+        normed = self.norm_latents(latents)
+        keys = torch.cat([self.norm_x(x), normed], 1)
+        q, k, v = (
+            proj(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for proj, y in ((self.q, normed), (self.k, keys), (self.v, keys))
+        )
+        out = F.scaled_dot_product_attention(q, k, v)
+        latents = latents + self.o(out.transpose(1, 2).flatten(-2))
+        return latents + self.down(F.gelu(self.up(self.norm_mlp(latents))))
+
+
+class Perceiver(nn.Module):
+    """A fixed number of learned latents read each image (Flamingo's resampler)."""
+
+    def __init__(self, config: VisionConfig, width: int, hidden: int) -> None:
+        super().__init__()
+        self.tokens = config.latents
+        self.latents = nn.Parameter(torch.empty(config.latents, width))
+        heads = config.heads if width % config.heads == 0 else 1
+        self.layers = nn.ModuleList(PerceiverLayer(width, heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(width)
+        self.proj = nn.Linear(width, hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        latents = self.latents.expand(x.shape[0], -1, -1)
+        for layer in self.layers:
+            latents = layer(x, latents)
+        return self.proj(self.norm(latents))
+
+
+def make_connector(config: VisionConfig, tower: Tower, hidden: int) -> PixelShuffle | Perceiver:
+    if config.connector == "perceiver":
+        return Perceiver(config, tower.hidden, hidden)
+    return PixelShuffle(config, tower.side, tower.hidden, hidden)
