@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 EDGES: Floats = np.concatenate([np.linspace(0, 1, 201), np.geomspace(1, 1e12, 601)[1:]])
 LINEAR = 200  # bins up to 1
 BARS = 40
+WHOLE = ("count", "px", "bytes")  # units of whole numbers
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ class Histogram:
         """Value below which that share lies, to the width of a bin."""
         counts = np.cumsum(self.kept + self.dropped)
         place = int(np.searchsorted(counts, share * counts[-1]))
-        middle = float(EDGES[place] + EDGES[place + 1]) / 2
-        return min(max(middle, self.least), self.most)
+        middle = float(EDGES[place] + EDGES[place + 1]) / 2 if place else 0.0
+        nearest = round(middle) if self.unit in WHOLE and middle > 1 else middle
+        return min(max(nearest, self.least), self.most)
 
     def bars(self) -> list[Bar]:
         """At most `BARS` bars over the range that has values."""

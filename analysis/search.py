@@ -40,7 +40,6 @@ class Hit:
     lang: str
     kept: bool
     reason: str
-    nodes: int
 
 
 def find(query: Query, verdicts: str, search: Search, limit: int = PAGE) -> list[Hit]:
@@ -49,15 +48,15 @@ def find(query: Query, verdicts: str, search: Search, limit: int = PAGE) -> list
     where = " and ".join(["true", *conditions])
     rows = query.rows(
         f"""
-        select d.doc_id, d.url, d.title, v.lang, v.kept, v.reasons[1], len(d.nodes)
+        select d.doc_id, d.url, d.title, v.lang, v.kept, v.reasons[1]
         from documents d join {verdicts} v using (doc_id)
         where {where} order by d.doc_id limit {int(limit)}
         """,
         *values,
     )
     return [
-        Hit(doc_id, url, (title or "")[:TITLE_CHARS], lang or "", kept, reason or "", nodes or 0)
-        for doc_id, url, title, lang, kept, reason, nodes in rows
+        Hit(doc_id, url, (title or "")[:TITLE_CHARS], lang or "", kept, reason or "")
+        for doc_id, url, title, lang, kept, reason in rows
     ]
 
 
@@ -65,7 +64,10 @@ def _conditions(search: Search) -> tuple[list[str], list[str]]:
     """SQL conditions and their values; what users type only ever becomes a value."""
     conditions, values = [], []
     for asked, condition in (
-        (search.words, "len(list_filter(d.nodes, n -> contains(lower(n.text), lower(?)))) > 0"),
+        (
+            search.words,
+            "len(list_filter(d.nodes, lambda n: contains(lower(n.text), lower(?)))) > 0",
+        ),
         (search.url, "contains(d.url, ?)"),
         (search.host, "d.host = ?"),
         (search.lang, "v.lang = ?"),

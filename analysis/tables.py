@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import manifest, storage
@@ -63,22 +64,35 @@ class RunTables:
     def lookup(
         self, table: str, key: str, values: Sequence[str], columns: list[str] | None = None
     ) -> dict[str, dict[str, object]]:
-        """Rows whose `key` is one of the values, by key; skips row groups that have none."""
+        """Rows whose `key` is one of the values, by key.
+
+        Scans the key's column alone, and reads the other columns of row groups with a hit.
+        """
         found: dict[str, dict[str, object]] = {}
         wanted = set(values)
-        for _, files in sorted(self.paths(table).items()):
-            for path in files:
-                if not wanted:
-                    return found
-                filesystem, name = storage.resolve(path)
-                rows = pq.read_table(
-                    name,
-                    columns=columns,
-                    filesystem=filesystem,
-                    partitioning=None,
-                    filters=[(key, "in", sorted(wanted))],
-                )
-                for row in rows.to_pylist():
-                    found.setdefault(row[key], row)
-                    wanted.discard(row[key])
+        for path in [path for _, files in sorted(self.paths(table).items()) for path in files]:
+            if not wanted:
+                break
+            with storage.open_input(path) as stream:
+                for rows in _hits(pq.ParquetFile(stream), key, wanted, columns):
+                    for row in rows.to_pylist():
+                        found.setdefault(row[key], row)
+                        wanted.discard(row[key])
         return found
+
+
+def _hits(
+    file: pq.ParquetFile, key: str, wanted: set[str], columns: list[str] | None
+) -> Iterator[pa.Table]:
+    """Rows of each row group whose key is wanted; `wanted` may shrink on the way."""
+    place = file.schema_arrow.names.index(key)
+    for group in range(file.num_row_groups):
+        statistics = file.metadata.row_group(group).column(place).statistics
+        if statistics is not None and statistics.has_min_max:
+            low, high = statistics.min, statistics.max
+            if not any(low <= value <= high for value in wanted):
+                continue
+        keys = file.read_row_group(group, [key])[key]
+        hits = pc.is_in(keys, value_set=pa.array(sorted(wanted), keys.type))
+        if pc.any(hits).as_py():
+            yield file.read_row_group(group, columns).filter(hits)

@@ -6,13 +6,16 @@ Reads no text, only the table SIGNALS, so that a changed threshold costs one che
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from filters.columns import Nested, evaluate, paragraph_count, to_numpy
-from filters.rule import Judgement, judge
+from filters.columns import Counts, Integers, Nested, evaluate, paragraph_count, to_numpy
+from filters.rule import Judgement, Mask, judge
 from filters.signal import CATALOGUE, Scope
 from filters.sums import Sums
 from filters.verdict import DocumentFailures, Ledger, to_batch
@@ -31,7 +34,8 @@ def decide_batch(
     of structs with `reason` (why there is no image; null: there is one) and any of width, height,
     format, num_bytes, nsfw. Without it, rules on them are recorded as pending.
     `removed`: columns of nodes (NODE_VERDICTs) that were dropped before, the earliest first; they
-    keep their reason, and the limits of documents are judged without them. Raises ValueError when `facts` are not aligned with the images.
+    keep their reason, and the limits of documents are judged without them. Raises ValueError when
+    `facts` are not aligned with the images.
     """
     nodes = _Nodes(signals, facts)
     for column in removed:
@@ -85,21 +89,59 @@ class _Nodes:
             return [], np.full(len(self.images), -1)
         return np.full(len(self.images), np.nan)
 
+    def nsfw(self) -> Mask | None:
+        """Images that the NSFW rule dropped; None when no image was classified."""
+        if self.facts is None or not self.facts.has("nsfw"):
+            return None
+        return self.ledger.images.went_for("image_node.nsfw.max")
+
     def why_unknown(self, scope: Scope, name: str) -> str:
         """Why a signal has no value: images are not fetched yet, or it was not measured."""
-        later = CATALOGUE[scope][name].after_fetch and self.facts is None
-        return "pending" if later else "unmeasured"
+        signal = CATALOGUE[scope][name]
+        later = signal.after_fetch or signal.trend is not None
+        return "pending" if later and self.facts is None else "unmeasured"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeValues:
+    """Signals of every row of a scope: what tuning moves thresholds over."""
+
+    values: dict[str, NDArray[np.float64]]
+    languages: list[str]
+    language: Integers
+    document: Integers
+    index: Integers  # of the node; -1 for documents
+
+
+def scope_values(
+    signals: pa.RecordBatch, rules: RuleSettings, scope: Scope, names: Sequence[str]
+) -> ScopeValues:
+    """Signals of a batch by name; documents' are over the nodes that the rules keep."""
+    nodes = _Nodes(signals, None)
+    if scope == "document":
+        _judge_nodes(nodes, "text_node", rules.text_node)
+        _judge_nodes(nodes, "image_node", rules.image_node)
+        document = np.arange(signals.num_rows)
+        index, count = np.full(signals.num_rows, -1), _sums(nodes)
+    else:
+        document, index = nodes.of(scope).document, nodes.of(scope).integers("index")
+        count = nodes.count(scope)
+    values = {name: evaluate(scope, name, count) for name in names}
+    return ScopeValues(values, nodes.languages, nodes.language[document], document, index)
+
+
+def _sums(nodes: _Nodes) -> Counts:
+    paragraphs, images = nodes.ledger.paragraphs.kept, nodes.ledger.images.kept
+    return Sums(nodes.signals, nodes.paragraphs, nodes.images, paragraphs, images, nodes.nsfw())
 
 
 def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
     drops = nodes.ledger.of(scope)
     document = nodes.of(scope).document
     language = nodes.language[document]
-    count = nodes.count(scope)
+    values = partial(evaluate, scope, counts=nodes.count(scope))
     for name, rule in rules.items():
-        judged = judge(
-            scope, name, rule, lambda one: evaluate(scope, one, count), nodes.languages, language
-        )
+        judged = judge(scope, name, rule, values, nodes.languages, language)
         unknown = np.unique(document[judged.unknown & drops.kept])
         nodes.ledger.note(f"{scope}.{name}.{nodes.why_unknown(scope, name)}", unknown)
         for mask, end in _ends(scope, name, judged):
@@ -108,28 +150,16 @@ def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
 
 
 def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
-    sums = Sums(
-        nodes.signals,
-        nodes.paragraphs,
-        nodes.images,
-        nodes.ledger.paragraphs.kept,
-        nodes.ledger.images.kept,
-        nodes.ledger.images.went_for("image_node.nsfw.max"),
-    )
+    values = partial(evaluate, "document", counts=_sums(nodes))
     names, failed = to_numpy(nodes.signals.column("reason"))
     extracted = failed < 0
     where = np.flatnonzero(~extracted)
     nothing = np.full(len(where), np.nan)
     parts = [(where, failed[where], nothing, nothing)]
     for name, rule in rules.items():
-        judged = judge(
-            "document",
-            name,
-            rule,
-            lambda one: evaluate("document", one, sums),
-            nodes.languages,
-            nodes.language,
-        )
+        judged = judge("document", name, rule, values, nodes.languages, nodes.language)
+        if nodes.facts is None:
+            judged.postpone(CATALOGUE["document"][name].trend)
         entry = f"document.{name}.{nodes.why_unknown('document', name)}"
         nodes.ledger.note(entry, np.flatnonzero(judged.unknown & extracted))
         for mask, end in _ends("document", name, judged):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filters.signal import CATALOGUE, SCOPES, Scope
+from pipeline import config
 from pipeline.config import ConfigError
 from pipeline.settings.signals import Bounds, Rule, RuleSettings
 
@@ -35,6 +36,15 @@ class Judgement:
         """Rows the rule drops."""
         return self.low | self.high
 
+    def postpone(self, trend: str | None) -> None:
+        """Take back what a value that still moves may come to meet: not judged yet."""
+        later = np.zeros(len(self.low), np.bool_)
+        if trend in ("falls", "either"):
+            later, self.high = later | self.high, np.zeros_like(self.high)
+        if trend in ("rises", "either"):
+            later, self.low = later | self.low, np.zeros_like(self.low)
+        self.unknown = self.unknown | later
+
 
 def check(rules: RuleSettings) -> None:
     """Raise ConfigError with one line for each rule that names an unknown signal or bound."""
@@ -46,6 +56,15 @@ def check(rules: RuleSettings) -> None:
     ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
+
+
+def read(path: str) -> RuleSettings:
+    """Rules of a config by name or path, checked. Raises ConfigError."""
+    source = config.find(path)
+    section = config.read_layers(source).get("rules", {})
+    rules = config.validate(RuleSettings, section, f"{source}: rules")
+    check(rules)
+    return rules
 
 
 def _mistakes(scope: Scope, name: str, rule: Rule) -> list[str]:

@@ -19,7 +19,8 @@ class Signal:
 
     `count` over `per`, both columns of the table SIGNALS or derived counts (`filters.counts`);
     without `per` the count itself. Over nothing it is 0. `after_fetch`: known once images are
-    fetched. `names`: a category, judged by `one_of`.
+    fetched. `names`: a category, judged by `one_of`. `trend`: how a document's value moves as
+    images are dropped; a bound it may still come to meet is not judged before the fetch.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Signal:
     per: str | None = None
     after_fetch: bool = False
     names: bool = False
+    trend: Literal["falls", "rises", "either"] | None = None
 
 
 def _ratio(name: str, count: str, per: str, meaning: str, source: str) -> Signal:
@@ -118,10 +120,13 @@ IMAGE_NODE = (
 
 DOCUMENT = (
     *TEXT,
-    _number("images", "images kept", OBELICS),
+    Signal("images", "count", "images kept", OBELICS, "images", trend="falls"),
+    _number("image_nodes", "images of the page before any is dropped", OWN),
     _number("text_nodes", "text nodes kept", OWN),
-    _ratio("words_per_image", "words", "images", "words for each image", "OmniCorpus"),
-    _ratio("image_text_ratio", "images", "paragraphs", "images for each paragraph", OWN),
+    Signal("words_per_image", "ratio", "words for each image", "OmniCorpus (Li et al. 2024)",
+           "words", "images", trend="rises"),
+    Signal("image_text_ratio", "ratio", "images for each paragraph", OWN,
+           "images", "paragraphs", trend="falls"),
     _ratio("duplicate_paragraph_ratio", "duplicate", "paragraphs",
            "paragraphs that occur earlier on the page", GOPHER),
     _ratio("duplicate_paragraph_char_ratio", "duplicate_chars", "chars",
@@ -129,8 +134,10 @@ DOCUMENT = (
     _ratio("boilerplate_ratio", "boilerplate_chars", "chars",
            "characters in nodes of content score below 0.5", OWN),
     _ratio("link_ratio", "link_chars", "chars", "characters inside links", OWN),
-    _ratio("alt_ratio", "with_alt", "images", "images with alternative text", OWN),
-    _ratio("caption_ratio", "with_caption", "images", "images with a caption", OWN),
+    Signal("alt_ratio", "ratio", "images with alternative text", OWN,
+           "with_alt", "images", trend="either"),
+    Signal("caption_ratio", "ratio", "images with a caption", OWN,
+           "with_caption", "images", trend="either"),
     _ratio("line_word_ratio", "lines", "words", "lines for each word", FINEWEB),
     Signal("language", "name", "language of the page's text", OBELICS, "language", names=True),
     _number("language_score", "probability of that language", OBELICS, "probability"),
@@ -141,7 +148,8 @@ DOCUMENT = (
     _number("gopher_stop_words", "how many of Gopher's eight English words occur", GOPHER),
     _number("curly_brackets", "curly brackets on the page", C4),
     _number("lorem_ipsum", "1: the page has placeholder text", C4),
-    _number("nsfw_images", "images that the NSFW rule dropped", OBELICS),
+    Signal("nsfw_images", "count", "images that the NSFW rule dropped", OBELICS,
+           "nsfw_images", after_fetch=True),
     _number("quality", "score of the quality classifier", "DCLM (Li et al. 2024)", "probability"),
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ class Sums:
         images: Nested,
         kept_paragraphs: Mask,
         kept_images: Mask,
-        nsfw_images: Mask,
+        nsfw_images: Mask | None,
     ) -> None:
         self._signals, self._paragraphs, self._images = signals, paragraphs, images
         self._kept_paragraphs, self._kept_images = kept_paragraphs, kept_images
@@ -35,7 +35,7 @@ class Sums:
         self._special: dict[str, Callable[[], Floats]] = {
             "paragraphs": lambda: self._number(paragraphs.document[kept_paragraphs]),
             "images": lambda: self._number(images.document[kept_images]),
-            "nsfw_images": lambda: self._number(images.document[nsfw_images]),
+            "nsfw_images": lambda: self._nsfw(nsfw_images),
             "text_nodes": self._text_nodes,
             "with_alt": lambda: self._images_with("alt_words"),
             "with_caption": lambda: self._images_with("caption_words"),
@@ -71,6 +71,11 @@ class Sums:
 
     def _images_with(self, name: str) -> Floats:
         return self._number(self._images.document[self._kept_images & (self._images(name) > 0)])
+
+    def _nsfw(self, mask: Mask | None) -> Floats:
+        if mask is None:
+            return np.full(self._signals.num_rows, np.nan)
+        return self._number(self._images.document[mask])
 
     def _text_nodes(self) -> Floats:
         document = self._paragraphs.document[self._kept_paragraphs]

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
+from jobs import failure
 from jobs.job import Run, Stage
 from jobs.progress import say
 from pipeline import config
@@ -17,6 +18,7 @@ from pipeline.manifest import ConservationError, code_version
 
 # In the order of a run. One file in jobs/ each.
 STAGES = {
+    "captures": "pages chosen from an index, when one is given",
     "extract": "captures of the archives to documents",
     "measure": "signals of every node and document",
     "decide": "rules over signals to verdicts",
@@ -30,9 +32,21 @@ STAGES = {
 }
 
 
+# Commands that take their own arguments and need no Spark.
+TOOLS = {
+    "explore": ("analysis.explorer", "look into a finished run in a browser"),
+    "trace": ("analysis.provenance", "where a document or image comes from, and every verdict"),
+    "verify": ("analysis.verify", "make shipped rows again from their archives and compare"),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 failed, 2 a mistake to mend."""
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in TOOLS:
+        module, _ = TOOLS[given[0]]
+        return int(importlib.import_module(module).main(given[1:]))
+    options = parser().parse_args(given)
     try:
         return int(options.act(options))
     except UserError as error:
@@ -64,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=text)
         _add_run_arguments(verb)
         verb.set_defaults(act=run_one, stage=name)
+    for name, (_, text) in TOOLS.items():
+        verbs.add_parser(name, help=text)
     return top
 
 
@@ -80,7 +96,7 @@ def load_stage(name: str) -> Stage:
 
 def run_one(options: argparse.Namespace) -> int:
     """Run one stage."""
-    Run(config.load(options.config, options.overrides)).execute(
+    Run(config.load(options.config, options.overrides), options.stage).execute(
         load_stage(options.stage), options.force
     )
     return 0
@@ -93,9 +109,11 @@ def run_all(options: argparse.Namespace) -> int:
     settings = config.load(options.config, options.overrides)
     started = time.monotonic()
     run = Run(settings)
-    for number, name in enumerate(STAGES, 1):
-        say(f"[{number}/{len(STAGES)}] {STAGES[name]}")
-        run.execute(load_stage(name), options.force)
+    stages = {name: load_stage(name) for name in STAGES}
+    wanted = [name for name, stage in stages.items() if stage.wanted(settings)]
+    for number, name in enumerate(wanted, 1):
+        say(f"[{number}/{len(wanted)}] {STAGES[name]}")
+        run.execute(stages[name], options.force)
     print(funnel.as_text(funnel.read(settings.output)))
     print(f"\nseconds  {time.monotonic() - started:.1f}")
     print(f"dataset  {run.table('dataset')}")
@@ -113,8 +131,7 @@ def explain_failure(error: Exception, debug: bool) -> int:
         if message and name.startswith("pipeline.errors."):
             print(f"benben: {message}", file=sys.stderr)
             return 2
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    print(f"benben: {type(error).__name__}: {first}", file=sys.stderr)
+    print(f"benben: {failure.cause(error)}", file=sys.stderr)
     print("benben: run again with --debug for the whole trace", file=sys.stderr)
     return 1
 

@@ -1,19 +1,23 @@
-"""Fingerprints to clusters: documents that repeat a better one, by exact keys and by MinHash."""
+"""Fingerprints to clusters: documents that repeat a better one, by exact keys and by MinHash.
+
+With `deduplicate.against`, documents of earlier runs take part through the index those left, and
+`revisions` says what the new documents change for them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
-from jobs import graph, tables
+from jobs import cli, earlier, graph, lookup, tables
+from jobs.earlier import INDEX_COMPONENTS, INDEX_KEYS, INDEX_RECORDS, OLD, Earlier, node_key
 from jobs.job import Result, Run, Stage
-from pipeline import storage
-from pipeline.clusters import CLUSTERS, EXACT, Judge, Traits, keep_rank
+from pipeline import candidates, storage
+from pipeline.clusters import CLUSTERS, EXACT, Judge, Traits
 from pipeline.manifest import Count, PartFile
 from pipeline.settings.deduplicate import DeduplicateSettings
 
@@ -21,108 +25,126 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Batches = Iterator[pa.RecordBatch]
-TRAITS = [
-    ("url_key", pa.int64()),
-    ("payload_key", pa.int64()),
-    ("text_key", pa.int64()),
-    ("signature", pa.binary()),
-]
-KEYED = pa.schema([("node", pa.binary()), ("keys", pa.list_(pa.int64()))])
-RECORDS = pa.schema([("node", pa.binary()), ("part", pa.int32()), ("rank", pa.binary()), *TRAITS])
 
 
 def run(run: Run) -> Result:
     """Link documents that share a key, find components, decide in each who stays."""
     settings, slots = run.config.deduplicate, run.config.fingerprint.slots
-    exact = exact_keys(settings)
-    threshold = settings.minhash.verify_jaccard if settings.minhash.enabled else None
+    target, judge = run.target("clusters"), judge_of(settings)
     tasks = sorted(run.paths("fingerprints").items())
-    keyed = tables.frame(run, tasks, _read_keys(exact, threshold is not None), KEYED)
-    records = tables.frame(run, tasks, _read_records(settings.keep), RECORDS)
-    candidates = graph.stars(keyed.select("node", F.explode("keys").alias("key")))
-    judge = Judge(exact, threshold, settings.max_leaders)
-    edges = verify(candidates, records, judge, slots)
-    rounds = storage.join(run.target("clusters"), "components")
-    labels, number = graph.components(run.spark, edges, rounds)
+    keyed, records = frames(run, tasks, judge)
+    known = Earlier(run.config) if settings.against else None
+    linked, everything = keyed, records
+    if known:
+        old = known.keys(keyed)
+        linked, everything = keyed.unionByName(old), records.union(known.records(old))
+    edges = verify(graph.stars(linked), everything, judge, slots)
+    before = None
+    if known:
+        edges = graph.checkpoint(run.spark, edges, storage.join(target, "edges")).rows
+        ends = edges.select(F.explode(F.array("node", "label")).alias("node"))
+        before = known.members(ends)
+        everything = records.union(known.records(before.select("node").union(ends)))
+        edges = edges.union(before.where("node != label").select("node", "label"))
+    labels, rounds = graph.components(run.spark, edges, storage.join(target, "components"))
     everyone = labels.union(labels.select(F.col("label").alias("node"), "label").distinct())
-    members = everyone.join(records, "node").withColumnRenamed("label", "group")
-    decisions = graph.decide(members, judge, slots)
-    files = tables.write_by_part(decisions, run.target("clusters"), CLUSTERS)
-    storage.delete_folder(rounds)
-    result = count(run, files)
-    result.metrics["component_rounds"] = number
+    members = everyone.join(everything, "node")
+    decisions = graph.decide(members.withColumnRenamed("label", "group"), judge, slots)
+    files = tables.write_by_part(decisions, target, CLUSTERS)
+    result = count(run, [file for file in files if file.part != OLD])
+    result.metrics["component_rounds"] = rounds
+    if settings.index:
+        decided = with_decisions(run, members, files)
+        result.files |= write_index(run, known, keyed, records, decided)
+        if before is not None:
+            result.files["revisions"] = write_revisions(run, before, decided)
+    for name in ("edges", "components"):
+        storage.delete_folder(storage.join(target, name))
     return result
 
 
-def exact_keys(settings: DeduplicateSettings) -> list[str]:
-    """Names of the exact keys in use, in the order their reasons are named."""
+def judge_of(settings: DeduplicateSettings) -> Judge:
+    """What makes documents duplicates under the settings."""
     chosen = {"url_key": settings.url, "payload_key": settings.payload, "text_key": settings.text}
-    return [name for name in EXACT if chosen[name]]
+    near = settings.minhash.verify_jaccard if settings.minhash.enabled else None
+    return Judge([name for name in EXACT if chosen[name]], near, settings.max_leaders)
 
 
-def _read_keys(exact: list[str], near: bool) -> Callable[[int, str], Batches]:
-    """Keys of each document: what it is looked up by, exact ones and bands alike."""
-
-    def read(part: int, path: str) -> Batches:
-        columns = ["node", *exact, *(["bands"] if near else [])]
-        for batch in storage.iter_parquet(path, columns, 10_000):
-            found = [(batch[name].is_valid(), batch[name].drop_null()) for name in exact]
-            if near:
-                found.append((pc.list_value_length(batch["bands"]), batch["bands"].flatten()))
-            yield pa.RecordBatch.from_arrays([batch["node"], _side_by_side(found)], schema=KEYED)
-
-    return read
+def frames(run: Run, tasks: list[tuple[int, str]], judge: Judge) -> tuple[DataFrame, DataFrame]:
+    """Keys (node, key) and records of this run's documents."""
+    keep = run.config.deduplicate.keep
+    listed = tables.frame(run, tasks, candidates.key_reader(judge), candidates.KEYED)
+    records = tables.frame(run, tasks, candidates.record_reader(keep), candidates.RECORDS)
+    return listed.select("node", F.explode("keys").alias("key")), records
 
 
-def _side_by_side(found: list[tuple[pa.Array, pa.Array]]) -> pa.ListArray:
-    """One list a row of what several columns hold, given each one's counts and values."""
-    counts = np.array([column.cast(pa.int64()).to_numpy() for column, _ in found])
-    owners = [np.repeat(np.arange(counts.shape[1]), column) for column in counts]
-    order = np.argsort(np.concatenate(owners), kind="stable")
-    values = np.concatenate([values.to_numpy() for _, values in found])[order]
-    offsets = np.concatenate(([0], np.cumsum(counts.sum(axis=0)))).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
-
-
-def _read_records(keep: Sequence[str]) -> Callable[[int, str], Batches]:
-    """What a document is compared and ranked by."""
-    names = [name for name, _ in TRAITS]
-
-    def read(part: int, path: str) -> Batches:
-        columns = ["node", "images", "words", *names]
-        for batch in storage.iter_parquet(path, columns, 10_000):
-            facts = (batch[name].to_pylist() for name in ("images", "words", "node"))
-            ranks = [keep_rank(keep, *fact) for fact in zip(*facts, strict=True)]
-            fixed = {"node": batch["node"], "part": np.full(len(batch), part, np.int32)}
-            traits = {name: batch[name] for name in names}
-            yield pa.RecordBatch.from_pydict(fixed | {"rank": ranks} | traits, RECORDS)
-
-    return read
-
-
-def verify(candidates: DataFrame, records: DataFrame, judge: Judge, slots: int) -> DataFrame:
+def verify(links: DataFrame, records: DataFrame, judge: Judge, slots: int) -> DataFrame:
     """Keep the links (node, label) whose ends are duplicates by their own keys and signatures."""
-    traits = records.select("node", *(name for name, _ in TRAITS))
+    traits = records.select("node", *candidates.TRAITS)
     others = traits.select(*(F.col(name).alias(f"{name}_other") for name in traits.columns))
-    paired = candidates.join(traits, "node").join(others, F.col("label") == F.col("node_other"))
+    paired = links.join(traits, "node").join(others, F.col("label") == F.col("node_other"))
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
-            ends = (Traits.of(batch, judge.exact, slots, suffix) for suffix in ("", "_other"))
-            reasons, _ = judge.compare(*ends)
+            one, other = (Traits.of(batch, judge.exact, slots, end) for end in ("", "_other"))
+            reasons, _ = judge.compare(one, other)
             yield batch.select(["node", "label"]).filter(pa.array(reasons >= 0))
 
     return paired.drop("node_other").mapInArrow(work, "node binary, label binary")
 
 
+def with_decisions(run: Run, members: DataFrame, files: list[PartFile]) -> DataFrame:
+    """Lay what was decided beside the members of components: reason and kept_id, null for kept."""
+    folder = run.target("clusters")
+    paths = [(file.part, storage.join(folder, file.name)) for file in files]
+    decided = tables.frame(run, paths, _read, CLUSTERS)
+    names = members.select("node", "label", "part").withColumn("doc_id", graph.doc_id("node"))
+    return names.join(decided, "doc_id", "left")
+
+
+def _read(part: int, path: str) -> Batches:
+    yield from storage.iter_parquet(path)
+
+
+def write_index(
+    run: Run, known: Earlier | None, keyed: DataFrame, records: DataFrame, decided: DataFrame
+) -> dict[str, list[PartFile]]:
+    """Write what a later run needs of this one's documents."""
+    keys = keyed.groupBy("key").agg(F.min("node").alias("node"))
+    if known:
+        keys = keys.join(known.keys(keyed).select("key"), "key", "left_anti")
+    ends = F.array_distinct(F.array(node_key("node"), node_key("label")))
+    rows = {
+        INDEX_KEYS: keys,
+        INDEX_RECORDS: records.withColumn("key", node_key("node")),
+        INDEX_COMPONENTS: decided.withColumn("key", F.explode(ends)),
+    }
+    names = zip(earlier.TABLES, rows.items(), strict=True)
+    return {
+        name: lookup.write(frame.select(*schema.names), run.target(name), schema)
+        for name, (schema, frame) in names
+    }
+
+
+def write_revisions(run: Run, before: DataFrame, decided: DataFrame) -> list[PartFile]:
+    """Write the documents of earlier runs that are decided otherwise than they were."""
+    old = before.select(
+        "node", F.col("reason").alias("reason_before"), F.col("kept_id").alias("kept_before")
+    )
+    beside = decided.where(F.col("part") == OLD).join(old, "node", "left")
+    same = F.col("reason").eqNullSafe(F.col("reason_before"))
+    same &= F.col("kept_id").eqNullSafe(F.col("kept_before"))
+    changed = beside.where(~same).withColumn("part", F.lit(0)).select("part", *CLUSTERS.names)
+    return tables.write_by_part(changed, run.target("revisions"), CLUSTERS)
+
+
 def count(run: Run, files: list[PartFile]) -> Result:
     """Count what was written, by reason."""
-    entered = run.manifest("fingerprints").rows
     folder = run.target("clusters")
     result = run.map([storage.join(folder, file.name) for file in files], _reasons)
     documents = result.counts.setdefault("documents", Count())
-    documents.entered = entered
-    documents.kept = entered - sum(documents.rejected.values())
+    documents.entered = run.manifest("fingerprints").rows
+    documents.kept = documents.entered - sum(documents.rejected.values())
     result.files["clusters"] = files
     return result
 
@@ -130,16 +152,19 @@ def count(run: Run, files: list[PartFile]) -> Result:
 def _reasons(path: str) -> Result:
     gone = Count()
     for reason in storage.read_parquet(path, ["reason"])["reason"].to_pylist():
-        if reason is not None:
-            gone.reject(reason)
+        gone.reject(reason)
     return Result(counts={"documents": gone})
 
 
 STAGE = Stage(
     name="cluster",
     reads=("fingerprints",),
-    writes=("clusters",),
-    sections=("deduplicate",),
+    writes=("clusters", "revisions", *earlier.TABLES),
+    sections=("deduplicate", "fingerprint"),
     run=run,
+    sources=earlier.sources,
     follows="verdicts",
 )
+
+if __name__ == "__main__":
+    sys.exit(cli.main(["cluster", *sys.argv[1:]]))

@@ -3,73 +3,114 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pyarrow as pa
 
-from jobs import cli
+from jobs import careful, cli
 from jobs.job import Result, Run, Stage, write_part
-from pipeline import archives, records
+from pipeline import archives, captures, manifest, records, storage
 from pipeline.archives import Split
 from pipeline.document import Document
 from pipeline.errors import InputError
 from pipeline.extract import extract_page
 from pipeline.manifest import Count, Counts
-from pipeline.schema import DOCUMENTS
+from pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from pipeline.settings import Config
 from pipeline.settings.extract import ExtractSettings
 from pipeline.warc import Capture, Loss, read_captures
 
 BATCH_DOCUMENTS = 100
-Task = tuple[int, list[Split]]
+PATIENCE = 6  # times a page's own time limit, before its process is ended from outside
+Found = Iterator[Capture | Loss]
+Task = tuple[int, Callable[[Config], Found]]
 
 
 def extract(run: Run) -> Result:
-    """Read the input's archives in parts of equal bytes."""
-    found = archives.find(run.config.input)
+    """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
+    folders = run.target("documents"), run.target("dead_letters")
+    result = run.map(tasks(run), partial(extract_part, folders, run.config))
+    if not result.rows("documents"):
+        raise InputError(nothing_read(run.config))
+    return result
+
+
+def tasks(run: Run) -> list[Task]:
+    """What each part reads."""
+    if run.config.index is not None:
+        return [(part, partial(read_chosen, path)) for part, path in run.paths("captures").items()]
+    found = archives.find(run.config.input, run.config.archives)
     parts = run.partitions(sum(archive.size for archive in found))
-    tasks = list(enumerate(archives.deal(found, parts)))
-    return run.map(tasks, partial(extract_part, run.target("documents"), run.config.extract))
+    dealt = enumerate(archives.deal(found, parts))
+    return [(part, partial(read_splits, splits)) for part, splits in dealt]
 
 
-def extract_part(folder: str, settings: ExtractSettings, task: Task) -> Result:
-    """Write one part of `documents`."""
-    part, splits = task
+def nothing_read(config: Config) -> str:
+    """What to say when the input gave no document at all."""
+    if config.index is not None:
+        return f"{config.index.table}: no page was chosen from this index, or none could be read"
+    found = archives.find(config.input, config.archives)
+    return f"{found[0].url}: not a WARC or ARC archive: no record could be read" + (
+        f", nor in the {len(found) - 1} other inputs" if len(found) > 1 else ""
+    )
+
+
+def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result:
+    """Write one part of `documents`, and of `dead_letters` if there are any."""
+    part, found = task
     counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
-    file = write_part(folder, part, DOCUMENTS, batches(splits, settings, counts))
-    return Result({"documents": [file]}, counts)
+    dead: list[dict[str, object]] = []
+    extracted = partial(to_document, settings=config.extract)
+    with careful.reader(extracted, config.extract.limits.seconds * PATIENCE, dead) as read:
+        file = write_part(folders[0], part, DOCUMENTS, batches(found(config), read, counts))
+    files = {"documents": [file]}
+    if dead:
+        rows = pa.RecordBatch.from_pylist(dead, DEAD_LETTERS)
+        files["dead_letters"] = [write_part(folders[1], part, DEAD_LETTERS, [rows])]
+    return Result(files, counts)
 
 
-def batches(
-    splits: list[Split], settings: ExtractSettings, counts: Counts
-) -> Iterator[pa.RecordBatch]:
-    """Rows of the splits' captures, counted."""
-    captures: list[Capture] = []
+def batches(captures_found: Found, read: careful.Read, counts: Counts) -> Iterator[pa.RecordBatch]:
+    """Rows of the captures, counted."""
+    held: list[Capture] = []
     documents: list[Document] = []
-    for found in (found for split in splits for found in read_split(split)):
+    for found in captures_found:
         counts["documents"].entered += 1
         if isinstance(found, Loss):
             counts["documents"].reject(f"archive.{found.reason}")
             continue
-        document = to_document(found, settings)
+        document = read(found)
         count(document, counts)
         found.payload = b""  # a batch holds documents, not pages
-        captures.append(found)
+        held.append(found)
         documents.append(document)
-        if len(captures) == BATCH_DOCUMENTS:
-            yield records.to_batch(captures, documents)
-            captures, documents = [], []
-    if captures:
-        yield records.to_batch(captures, documents)
+        if len(held) == BATCH_DOCUMENTS:
+            yield records.to_batch(held, documents)
+            held, documents = [], []
+    if held:
+        yield records.to_batch(held, documents)
 
 
-def read_split(split: Split) -> Iterator[Capture | Loss]:
-    """Captures of a stretch. Raises InputError when the archive cannot be read."""
+def read_splits(splits: list[Split], config: Config) -> Found:
+    """Captures of stretches of archives. Raises InputError when one cannot be read."""
+    for split in splits:
+        limit = config.extract.limits.page_bytes
+        try:
+            yield from read_captures(split.url, split.start, split.end, limit, config.archives)
+        except OSError as error:
+            raise InputError(f"{split.url}: cannot be read: {error}") from None
+
+
+def read_chosen(path: str, config: Config) -> Found:
+    """Captures that one file of `captures` names. Raises InputError when one cannot be read."""
+    access = config.archives
+    places = captures.read_table(path)
+    ranges = captures.coalesce(places, access.coalesce_bytes, access.chunk_bytes)
     try:
-        yield from read_captures(split.url, split.start, split.end)
+        yield from captures.read_ranges(ranges, config.extract.limits.page_bytes, access)
     except OSError as error:
-        raise InputError(f"{split.url}: cannot be read: {error}") from None
+        raise InputError(f"captures: cannot be read: {error}") from None
 
 
 def to_document(capture: Capture, settings: ExtractSettings) -> Document:
@@ -96,13 +137,16 @@ def count(document: Document, counts: Counts) -> None:
 
 def sources(config: Config) -> dict[str, str]:
     """Fingerprint of the input, so that other archives are other work."""
-    return {"input": archives.fingerprint(archives.find(config.input))}
+    if config.index is not None:
+        chosen = manifest.read(storage.join(config.output, "captures"))
+        return {"captures": chosen.id if chosen else ""}
+    return {"input": archives.fingerprint(archives.find(config.input, config.archives))}
 
 
 STAGE = Stage(
     name="extract",
     reads=(),
-    writes=("documents",),
+    writes=("documents", "dead_letters"),
     sections=("extract",),
     run=extract,
     sources=sources,

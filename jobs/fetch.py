@@ -21,13 +21,13 @@ from jobs import cli, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import archives, storage
 from pipeline.fetch_part import Share, fetch_part
-from pipeline.journal import Range, slot_of, task_of
+from pipeline.journal import VERSION, Range, slot_of, task_of
 from pipeline.manifest import Count, PartFile
 from pipeline.outcome import owner
 from pipeline.schema import IMAGES
 from pipeline.settings.fetch import FetchSettings
 from pipeline.shards import write_shards
-from pipeline.wanted import MENTIONS, WANTED, mentions, read_wanted
+from pipeline.wanted import MENTIONS, WANTED, WantedFile, mentions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -57,8 +57,11 @@ class Rounds:
 
     def share(self, part: int) -> Share:
         """What the journal says about the requests of one part."""
-        paths = [files[part] for files in self.files if part in files]
-        wanted = ((image.url, image.hops) for path in paths for image in read_wanted(path))
+        return self.asked(part, *(files[part] for files in self.files if part in files))
+
+    def asked(self, part: int, *paths: str) -> Share:
+        """What the journal says about the requests in some files of one part."""
+        wanted = ((image.url, image.hops) for path in paths for image in WantedFile(path))
         return Share(self.journal, self.range(part), wanted)
 
 
@@ -77,7 +80,8 @@ def fetch(run: Run) -> Result:
             break
         entered = entered or sum(file.rows for file in files)
         rounds.files.append({file.part: storage.join(folder, file.name) for file in files})
-        ask(run, rounds)
+        if not ask(run, rounds, hops):
+            break
         requests = moved(run, rounds, hops)
     result = write_images(run, rounds)
     result.counts.setdefault("images", Count()).entered = entered
@@ -87,7 +91,7 @@ def fetch(run: Run) -> Result:
 
 def journal_id(settings: FetchSettings) -> str:
     """Names a journal by the settings that decide outcomes, leaving out those that pace them."""
-    key = json.dumps(settings.model_dump(mode="json", exclude=PACE), sort_keys=True)
+    key = json.dumps([VERSION, settings.model_dump(mode="json", exclude=PACE)], sort_keys=True)
     return blake2b(key.encode(), digest_size=6).hexdigest()
 
 
@@ -128,29 +132,27 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
     return requests.mapInArrow(work, tables.spark_schema(DEALT))
 
 
-def ask(run: Run, rounds: Rounds) -> None:
-    """Fetch the last round's requests, one task a part."""
+def ask(run: Run, rounds: Rounds, hops: int) -> int:
+    """Fetch the last round's requests, one task a part; returns how many were redirected away."""
     settings = run.config.fetch
-    found = archives.find(run.config.input) if settings.archives else []
+    found = archives.find(run.config.input, run.config.archives) if settings.archives else []
     places = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
-    journal, tasks = rounds.journal, rounds.tasks
 
     def work(task: tuple[int, str]) -> Result:
         part, path = task
-        fetch_part(read_wanted(path), journal, Range.of(part, tasks), settings, places)
-        return Result()
+        fetch_part(WantedFile(path), rounds.journal, rounds.range(part), settings, places)
+        gone = sum(1 for _ in rounds.asked(part, path).moved(hops))
+        return Result(metrics={"moved": gone})
 
     label = f"fetch: round {len(rounds.files)}"
-    run.map(sorted(rounds.files[-1].items()), work, label)
+    return int(run.map(sorted(rounds.files[-1].items()), work, label).metrics["moved"])
 
 
 def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
     """Requests of the last round that were redirected to hosts of another owner."""
 
     def read(part: int, path: str) -> tables.Batches:
-        asked = ((image.url, image.hops) for image in read_wanted(path))
-        share = Share(rounds.journal, rounds.range(part), asked)
-        rows = [asdict(request) for request in share.moved(hops)]
+        rows = [asdict(request) for request in rounds.asked(part, path).moved(hops)]
         yield pa.RecordBatch.from_pylist(rows, schema=WANTED)
 
     return tables.frame(run, sorted(rounds.files[-1].items()), read, WANTED)

@@ -20,13 +20,12 @@ from pyspark.sql import functions as F
 
 from jobs.progress import say
 from jobs.tables import spark_schema
-from pipeline import storage
+from pipeline import fingerprint, storage
 from pipeline.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
 from pipeline.errors import UserError
-from pipeline.fingerprint import doc_id
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 Batches = Iterator[pa.RecordBatch]
 EDGES = pa.schema([("node", pa.binary()), ("label", pa.binary())])
@@ -132,6 +131,11 @@ def _read(spark: SparkSession, paths: list[str]) -> DataFrame:
     return spark.createDataFrame(rows, "path string").mapInArrow(work, "node binary, label binary")
 
 
+def doc_id(node: str) -> Column:
+    """Document of a node column, as `fingerprint.doc_id` gives it."""
+    return F.lower(F.hex(F.substring(node, 5, 16)))
+
+
 def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
     """Go through each group in keep order; rows (DECISIONS) for the documents that go.
 
@@ -151,9 +155,9 @@ def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
             rows = pa.array([gone.row for gone in dropped], pa.int64())
             columns = {
                 "part": batch["part"].take(rows),
-                "doc_id": [doc_id(nodes[gone.row]) for gone in dropped],
+                "doc_id": [fingerprint.doc_id(nodes[gone.row]) for gone in dropped],
                 "reason": [gone.reason for gone in dropped],
-                "kept_id": [doc_id(gone.kept) for gone in dropped],
+                "kept_id": [fingerprint.doc_id(gone.kept) for gone in dropped],
                 "similarity": [gone.similarity for gone in dropped],
             }
             yield pa.RecordBatch.from_pydict(columns, DECISIONS)

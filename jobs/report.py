@@ -1,10 +1,10 @@
-"""What a run did, for people: one HTML page, and the funnel as JSON beside the dataset."""
+"""What a run did, for people: one HTML page, the dataset's card, and the funnel as JSON."""
 
 from __future__ import annotations
 
 import sys
 
-from analysis import funnel, report
+from analysis import card, funnel, report
 from jobs import cli
 from jobs.job import Result, Run, Stage
 from pipeline import storage
@@ -12,9 +12,10 @@ from pipeline.manifest import PartFile
 
 
 def write_report(run: Run) -> Result:
-    """Write `report/report.html` and `funnel.json`."""
+    """Write `report/report.html`, the dataset's README.md and croissant.json, `funnel.json`."""
     page = report.render(run.config.output, run.config.report.sample_documents).encode()
     storage.write_bytes(storage.join(run.target("report"), "report.html"), page)
+    card.write(run.config.output)
     counts = funnel.as_json(funnel.read(run.config.output)).encode()
     storage.write_bytes(storage.join(run.config.output, funnel.FILE), counts)
     return Result({"report": [PartFile(part=0, name="report.html", rows=0, bytes=len(page))]})

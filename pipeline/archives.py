@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline import storage
 from pipeline.errors import InputError
+from pipeline.settings.archives import ArchiveSettings
+from pipeline.source import DEFAULT, REMOTE, open_source
 
 ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz")
 LIST_ENDINGS = (".paths", ".paths.gz", ".txt")
+ASKED = 1_000  # sizes of more remote archives are not asked for, one by one
+USUAL_BYTES = 1 << 30  # what Common Crawl's archives have
+END = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive file."""
+    """An archive file; without `cut` its size is a guess, and one task reads it all."""
 
     url: str
     size: int  # bytes
+    cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +39,28 @@ class Split:
     end: int
 
 
-def find(inputs: Sequence[str]) -> list[Archive]:
+def find(inputs: Sequence[str], access: ArchiveSettings = DEFAULT) -> list[Archive]:
     """List the archives of files, folders and path lists. Raises InputError for what is missing."""
-    urls: list[str] = []
-    for entry in inputs:
-        urls += _expand(entry)
-    archives = []
-    for url in dict.fromkeys(urls):
+    expanded = [url for entry in inputs for url in _expand(entry, access)]
+    urls = list(dict.fromkeys(expanded))
+    if sum(url.startswith(REMOTE) for url in urls) > ASKED:
+        return [Archive(url, USUAL_BYTES, cut=False) for url in urls]
+
+    def measure(url: str) -> Archive:
         try:
-            archives.append(Archive(url, storage.size(url)))
+            return Archive(url, open_source(url, access).size)
         except OSError as error:
             raise InputError(f"input: {url}: cannot be read ({error})") from None
-    return archives
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(measure, urls))
 
 
-def _expand(entry: str) -> list[str]:
+def _expand(entry: str, access: ArchiveSettings) -> list[str]:
     if entry.endswith(LIST_ENDINGS):
-        return _read_list(entry)
+        return _read_list(entry, access)
+    if entry.startswith(REMOTE) and entry.endswith(ARCHIVE_ENDINGS):
+        return [entry]
     if storage.is_folder(entry):
         found = [url for url in storage.list_files(entry) if url.endswith(ARCHIVE_ENDINGS)]
         if not found:
@@ -59,18 +72,24 @@ def _expand(entry: str) -> list[str]:
     return [entry]
 
 
-def _read_list(path: str) -> list[str]:
-    """Paths of a list, one a line; relative ones are under the list's folder."""
-    if not storage.exists(path):
-        raise InputError(f"input: {path}: no such path list")
-    data = storage.read_bytes(path)
-    text = (gzip.decompress(data) if path.endswith(".gz") else data).decode()
-    folder = path.rpartition("/")[0]
+def _read_list(path: str, access: ArchiveSettings) -> list[str]:
+    """The paths of a list, one a line.
+
+    Relative ones are under `archives.prefix`; without it under the list's folder, or where the
+    list's own path begins like theirs, as in Common Crawl's crawl-data/CRAWL/warc.paths.gz.
+    """
+    try:
+        source = open_source(path, access)
+        data = source.read_at(0, source.size)
+        text = (gzip.decompress(data) if path.endswith(".gz") else data).decode()
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"input: {path}: no path list that can be read ({error})") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return [
-        line if "://" in line or line.startswith("/") or not folder else storage.join(folder, line)
-        for line in lines
-    ]
+    folder = access.prefix or path.rpartition("/")[0]
+    if not access.prefix and lines:
+        above, found, _ = path.rpartition(f"/{lines[0].split('/')[0]}/")
+        folder = above if found else folder
+    return [storage.under(folder, line) for line in lines]
 
 
 def fingerprint(archives: Sequence[Archive]) -> str:
@@ -90,7 +109,11 @@ def deal(archives: Sequence[Archive], parts: int) -> list[list[Split]]:
     dealt: list[list[Split]] = [[] for _ in range(parts)]
     base = 0
     for archive in archives:
-        for part in range(parts):
+        if not archive.cut:
+            middle = base + archive.size // 2
+            dealt[bisect_right(bounds, middle) - 1].append(Split(archive.url, 0, END))
+        first, after = bisect_right(bounds, base) - 1, bisect_left(bounds, base + archive.size)
+        for part in range(first, after) if archive.cut else ():
             start = max(bounds[part] - base, 0)
             end = min(bounds[part + 1] - base, archive.size)
             if start < end:

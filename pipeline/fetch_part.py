@@ -37,7 +37,8 @@ def fetch_part(
 ) -> None:
     """Bring every wanted image to an outcome in the journal; what is there already is left.
 
-    `wanted` comes grouped by owner. `archives` maps an archive's name to its path.
+    `wanted` comes grouped by owner and is read twice: first for what needs no request.
+    `archives` maps an archive's name to its path.
     """
     done, known = _resume(folder, share, settings.attempt)
     with Writer(folder, share) as writer:
@@ -50,17 +51,18 @@ def fetch_part(
 
         studio = Studio(settings, OptOutLists(settings.consent))
 
-        def requests() -> Iterator[Request]:
-            for image in wanted:
-                if key(image.url, image.hops) in done:
-                    continue
+        for image in wanted:
+            if key(image.url, image.hops) not in done:
                 outcome = _without_request(image, settings, studio, archives)
-                if outcome is None:
-                    yield Request(image.url, image.target, image.hops)
-                else:
+                if outcome is not None:
                     keep(outcome)
-
-        fetch_images(requests(), settings, Sinks(keep, keep_site), studio, known)
+                    done.add(key(image.url, image.hops))
+        left = (
+            Request(image.url, image.target, image.hops)
+            for image in wanted
+            if key(image.url, image.hops) not in done
+        )
+        fetch_images(left, settings, Sinks(keep, keep_site), studio, known)
 
 
 def _without_request(

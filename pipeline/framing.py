@@ -1,7 +1,11 @@
 """The records of an archive in order: framed, checked, and found again after damage.
 
 Three forms are read: gzip members (one record each, or all records in one), plain WARC, plain
-ARC. A record belongs to the stretch [start, end) in which its first byte lies, so a file may be
+ARC. FastWARC parses the heads of records but does not walk the archive: its iterator ends at the
+first damage, gives out bodies before their checksum is known, and lets a record with a wrong
+length swallow the next one. Here a record counts once its length agrees with what follows it.
+
+A record belongs to the stretch [start, end) in which its first byte lies, so a file may be
 divided at any positions and each record is read once.
 """
 
@@ -13,12 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipeline.members import GZIP_START, Member, begins_member, inflate
-from pipeline.record_head import ARC_START, WARC_START, Head, parse_head
+from pipeline.record_head import ARC_START, PROBED_HEAD_BYTES, WARC_START, Head, parse_head
 from pipeline.source import Bytes, Window
 
 Form = re.Pattern[bytes]
 
-SCAN = 16 << 20  # bytes searched for a first record before a file is given up
+SCAN = 64 << 20  # bytes searched for a first record before a file is given up
+PROBE = 64 << 10  # bytes read at once of the archive's beginning, to see what it is
 JOIN = 64 << 20  # bytes of a record that is cut into several members
 TRUNCATED = "record.truncated"
 MEMBER = 4 << 30  # decompressed bytes of one member: whole archives are one member at times
@@ -52,9 +57,9 @@ def read_records(window: Window, start: int, end: int) -> Iterator[Record | Loss
     if start >= end:
         return
     origin = window.source.start
-    form = _form(window, origin)
+    form = _form(window if start <= origin else Window(window.source, PROBE), origin)
     if form is None:
-        if start <= origin < window.size:
+        if start <= origin and window.skip_padding(origin) < window.size:
             yield Loss(origin, window.size - origin, "archive.unknown-format")
         return
     position = origin if start <= origin else _next(window, start, form)
@@ -70,18 +75,19 @@ def _form(window: Window, origin: int) -> Form | None:
     stop = min(window.size, origin + SCAN)
     found: tuple[int, Form | None] = (stop, None)
     for form in (GZIP_START, WARC_START, ARC_START):
-        if form.match(window.take(first, 16)) and _begins(window, form, first):
+        if form.match(window.take(first, 64)) and _begins(window, form, first):
             return form
     for form in (GZIP_START, WARC_START, ARC_START):
         position = window.find(first, form, partial(_begins, window, form), found[0])
         found = (position, form) if position < found[0] else found
-    return found[1]
+    damaged = GZIP_START if GZIP_START.match(window.take(first, 4)) else None
+    return found[1] or damaged
 
 
 def _begins(window: Window, form: Form, position: int) -> bool:
     if form is GZIP_START:
         return begins_member(window, position)
-    head = parse_head(window, position)
+    head = parse_head(window, position, PROBED_HEAD_BYTES)
     return head is not None and _ends(window, position + head.size + head.length, form)
 
 

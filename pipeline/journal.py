@@ -25,6 +25,8 @@ from pipeline import storage
 from pipeline.outcome import owner
 
 MAGIC = b"BBJ1"
+ENDING = ".journal"
+VERSION = 1  # raise it when equal bytes come to another outcome, so that old journals are left
 PREFIX = struct.Struct(">4sIIII")  # magic, header bytes, data bytes, CRC-32 of each
 SLOTS = 2**31
 Wanted = Callable[[dict[str, Any]], bool]
@@ -79,7 +81,7 @@ class Writer:
         sums = zlib.crc32(text), zlib.crc32(data)
         frame = PREFIX.pack(MAGIC, len(text), len(data), *sums) + text + data
         if self._stream is None:
-            name = f"{self._share.low:08x}-{self._share.high:08x}-{uuid.uuid4().hex}.journal"
+            name = f"{self._share.low:08x}-{self._share.high:08x}-{uuid.uuid4().hex}{ENDING}"
             self._stream = storage.open_output(storage.join(self._folder, name))
             self._written, self._opened = 0, time.monotonic()
         self._stream.write(frame)
@@ -111,7 +113,7 @@ def read(folder: str, share: Range, wanted: Wanted = lambda _: False) -> Iterato
 
     Data is read where `wanted(header)` says so.
     """
-    for path in storage.list_files(folder):
+    for path in (path for path in storage.list_files(folder) if path.endswith(ENDING)):
         low, high = (int(bound, 16) for bound in path.rsplit("/", 1)[-1].split("-")[:2])
         if low < share.high and share.low < high:
             yield from _segment(path, share, wanted)

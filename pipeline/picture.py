@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from PIL import Image, ImageFile
 
@@ -40,8 +41,11 @@ SIGNATURES = (
 )
 SNIFF_BYTES = 1_024
 
+BLOCK_BYTES = 64 << 20  # above glibc's largest mmap threshold, so that freed blocks go back
+
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 Image.MAX_IMAGE_PIXELS = None  # `Decoder` checks the size itself, against the config
+Image.core.set_block_size(BLOCK_BYTES)  # type: ignore[attr-defined]
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of broken metadata
 
 
@@ -73,11 +77,7 @@ class Picture:
     detail: str | None = None
 
 
-class Decoded(NamedTuple):
-    """A picture and its pixels: small ones for models, all of them when re-encoding."""
-
-    picture: Picture
-    pixels: Image.Image | None
+Use = Callable[[Picture, Image.Image], None]
 
 
 def sniff(data: bytes) -> str | None:
@@ -95,6 +95,15 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Turn whatever a decoder raises on hostile bytes into Bad."""
+    try:
+        yield
+    except Exception as error:
+        raise Bad(_why(error), f"{type(error).__name__}: {error}") from None
+
+
 class Decoder:
     """Decodes under a config's limits; safe to share between threads.
 
@@ -108,14 +117,18 @@ class Decoder:
         self.decodes = 0
         Image.init()
 
-    def decode(self, data: bytes) -> Decoded:
-        """Measure one image. Bad data gives a picture with a reason."""
+    def decode(self, data: bytes, use: Use | None = None) -> Picture:
+        """Measure one image. Bad data gives a picture with a reason.
+
+        `use` is given the pixels of a good one, upright and without transparency: all of them
+        when the config re-encodes, else a small copy. They are gone after it returns.
+        """
         picture = Picture(hashlib.sha256(data).hexdigest(), len(data), sniff(data))
         try:
-            return Decoded(picture, self._decode(data, picture))
+            self._decode(data, picture, use)
         except Bad as bad:
             picture.reason, picture.detail = bad.reason, bad.detail[:200] or None
-            return Decoded(picture, None)
+        return picture
 
     def screen(self, start: bytes) -> str:
         """Format of an image by its first bytes. Raises Bad when it will not be decoded."""
@@ -128,18 +141,18 @@ class Decoder:
             raise Bad("picture.format", name)
         return name
 
-    def _decode(self, data: bytes, picture: Picture) -> Image.Image:
+    def _decode(self, data: bytes, picture: Picture, use: Use | None) -> None:
         name = self.screen(data)
-        try:
-            with Image.open(io.BytesIO(data), formats=[name.upper()]) as image:
-                cost = self._check(image, picture)
-                with self._memory.hold(cost):
-                    self.decodes += 1
-                    return self._measure(image, picture)
-        except Bad:
-            raise
-        except Exception as error:  # decoders raise anything on hostile bytes
-            raise Bad(_why(error), f"{type(error).__name__}: {error}") from None
+        with reasons():
+            image = Image.open(io.BytesIO(data), formats=[name.upper()])
+        with image:
+            cost = self._check(image, picture)
+            with self._memory.hold(cost), closing(image):  # pixels go before the hold does
+                self.decodes += 1
+                with reasons():
+                    small = self._measure(image, picture)
+                if use is not None:
+                    use(picture, self._all_of(image, picture) if self._whole else small)
 
     def _check(self, image: Image.Image, picture: Picture) -> int:
         """Take the facts of the header; return the decode's memory in bytes."""
@@ -165,9 +178,10 @@ class Decoder:
         grey = small.convert("L")
         picture.phash = px.perceptual_hash(grey)
         picture.blur, picture.entropy, picture.flatness = px.measure(grey)
-        if self._whole:
-            return px.upright(px.flatten(image), picture.orientation)
         return small
+
+    def _all_of(self, image: Image.Image, picture: Picture) -> Image.Image:
+        return px.upright(px.flatten(image), picture.orientation or 1)
 
 
 def reencode(image: Image.Image, settings: ReencodeSettings) -> bytes:

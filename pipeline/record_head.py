@@ -14,10 +14,11 @@ from fastwarc.warc import HeaderMap
 from pipeline.source import Window
 
 HEAD_BYTES = 1 << 20  # longest head
+PROBED_HEAD_BYTES = 16 << 10  # longest head of a record that is looked for after damage
 LINE_BYTES = 8 << 10  # longest line of a head; FastWARC refuses heads of more than 32 KiB
 SHORT = 2048  # bytes that hold nearly every head
 
-WARC_START = re.compile(rb"WARC/[01]\.\d")
+WARC_START = re.compile(rb"WARC/[01]\.\d{1,3}[ \t]{0,8}\r?\n[\w-]{1,30}[ \t]{0,2}:")
 ARC_START = re.compile(rb"(?:https?://|ftp://|dns:|filedesc://)", re.IGNORECASE)
 
 _WARC_VERSION = re.compile(rb"WARC/[01]\.\d+[ \t]*\r?\n")
@@ -39,21 +40,23 @@ class Head:
     segmented: bool = False  # a part of a record that goes on elsewhere
 
 
-def parse_head(window: Window, offset: int) -> Head | None:
+def parse_head(window: Window, offset: int, longest: int = HEAD_BYTES) -> Head | None:
     """Parse the head at `offset`; None when no record begins there."""
     data = window.take(offset, SHORT)
     if data.startswith(b"WARC/"):
-        return _parse_warc(window, offset, data)
+        return _parse_warc(window, offset, data, longest)
     return _parse_arc(window, offset, data) if ARC_START.match(data) else None
 
 
-def _parse_warc(window: Window, offset: int, data: bytes) -> Head | None:
+def _parse_warc(window: Window, offset: int, data: bytes, longest: int) -> Head | None:
     if not _WARC_VERSION.match(data):
         return None
     size = head_size(data)
     if not size:
-        data = window.take(offset, HEAD_BYTES)
+        data = window.take(offset, longest)
         size = head_size(data)
+        if not size:
+            return None
     head = data[:size]
     if not head.endswith(b"\r\n\r\n"):
         head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -67,7 +70,7 @@ def _parse_warc(window: Window, offset: int, data: bytes) -> Head | None:
         return None
     fields = {name.lower(): value for name, value in reversed(parser.items())}
     length = fields.get("content-length", "").strip()
-    if not (size and length.isascii() and length.isdigit() and len(length) < 16):
+    if not (length.isascii() and length.isdigit() and len(length) < 16):
         return None
     return Head(
         size=size,
@@ -93,7 +96,7 @@ def head_size(data: bytes) -> int:
 def _parse_arc(window: Window, offset: int, data: bytes) -> Head | None:
     end = data.find(b"\n")
     if end < 0:
-        data = window.take(offset, HEAD_BYTES)
+        data = window.take(offset, PROBED_HEAD_BYTES)
         end = data.find(b"\n")
     line = data[: max(end, 0)].decode("utf-8", "replace").rstrip("\r")
     for after_url in (4, 9):  # version 1: ip date type length; version 2 has five more

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -64,11 +65,29 @@ class RemoteFile:
         self._server, self._settings, self._throttle = server, settings, throttle
         self._sleep = sleep
         self._version: str | None = None
+        self._end = -1  # of the last bytes asked for
+        self._ahead: tuple[int, Future[bytes]] | None = None
         self.size = 0
         self._request(0, 0)
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes from `offset`. Raises OSError when all attempts failed."""
+        """Bytes from `offset`. Raises OSError when all attempts failed.
+
+        Of a file that is read chunk by chunk the next chunk is fetched while this one is used.
+        """
+        ahead, self._ahead = self._ahead, None
+        whole = length == self.chunk
+        if ahead is not None and whole and ahead[0] == offset:
+            data = ahead[1].result()
+        else:
+            data = self._range(offset, length)
+        if whole and offset == self._end and offset + length < self.size:
+            following = offset + length
+            self._ahead = following, _fetchers().submit(self._range, following, length)
+        self._end = offset + length
+        return data
+
+    def _range(self, offset: int, length: int) -> bytes:
         last = min(offset + length, self.size) - 1
         return self._request(offset, last) if offset <= last else b""
 
@@ -190,6 +209,11 @@ def _read(body: Any, wanted: int) -> bytes:
         parts.append(data)
         held += len(data)
     return b"".join(parts)
+
+
+@lru_cache(maxsize=1)
+def _fetchers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2, "fetch-ahead")
 
 
 @lru_cache(maxsize=8)

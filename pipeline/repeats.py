@@ -134,17 +134,12 @@ def dropped_nodes(batch: pa.RecordBatch, repeated: Repeated, chosen: list[Rule])
     fresh = np.ones(len(order), np.bool_)
     fresh[1:] = (np.diff(owner[order]) != 0) | (np.diff(index[order]) != 0)
     order = order[fresh]
-    reasons, values, bounds = zip(*(rows[place] for place in order), strict=True)
-    verdicts = pa.StructArray.from_arrays(
-        [
-            pa.array(index[order]),
-            list(reasons),
-            list(values),
-            list(bounds),
-            pa.nulls(len(order), pa.int32()),
-        ],
-        fields=list(NODE_VERDICT),
-    )
+    picked = [
+        {"index": int(index[place]), "reason": reason, "value": total, "bound": bound}
+        for place in order
+        for reason, total, bound in [rows[place]]
+    ]
+    verdicts = pa.array(picked, NODE_VERDICT)
     sizes = np.bincount(owner[order], minlength=len(batch))
     offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), verdicts)

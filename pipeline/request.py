@@ -20,6 +20,7 @@ from pipeline.settings.fetch import FetchSettings
 
 SMALL_BODY = 256 * 1024  # bodies up to here are not counted against limits.body_bytes
 CHUNK = 64 * 1024
+PLAIN = ("", "identity")
 GZIP = b"\x1f\x8b"
 DNS_SECONDS = 300  # how long an answer is used; addresses stay pinned meanwhile
 
@@ -59,8 +60,9 @@ class Response:
         if declared is not None and declared > SMALL_BODY:
             await self._reserve(declared, hold)
         body, reserved = bytearray(), declared or SMALL_BODY
+        encoding = self.headers.get("Content-Encoding", "").strip().lower()
         async for chunk in self._answer.content.iter_chunked(CHUNK):
-            if not body and first is not None:
+            if not body and first is not None and encoding in PLAIN:
                 first(chunk)
             body += chunk
             if len(body) > limit:
@@ -68,7 +70,7 @@ class Response:
             if len(body) > reserved:  # no length declared: room for the largest, once
                 reserved = limit
                 await self._reserve(limit, hold)
-        return _decompress(bytes(body), self.headers.get("Content-Encoding", ""), limit)
+        return _decompress(bytes(body), encoding, limit)
 
     async def start(self, limit: int) -> bytes:
         """Read the first `limit` bytes of a text, unpacked when it is gzip by name or content."""
@@ -177,11 +179,10 @@ def translate(error: Exception) -> Exception:
 
 def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Undo gzip or deflate, at most `limit` bytes of it. Raises Failed."""
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
+    if encoding in PLAIN:
         return body
-    if name not in ("gzip", "x-gzip", "deflate"):
-        raise Failed("http.content_encoding", name[:40])
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise Failed("http.content_encoding", encoding[:40])
     return inflate(body, limit, exact=True)
 
 

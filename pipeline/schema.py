@@ -25,6 +25,7 @@ NODE = pa.struct(
         ("figure", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("hidden", pa.bool_()),
         ("link_share", pa.float32()),
         ("content_score", pa.float32()),
     ]
@@ -52,6 +53,19 @@ DOCUMENTS = pa.schema(
         ("page_images", pa.list_(pa.string())),
         ("reason", pa.string()),  # null: extracted
         ("nodes", pa.list_(NODE)),
+    ]
+)
+
+# Captures that ended or stopped the process that read them, at every attempt.
+DEAD_LETTERS = pa.schema(
+    [
+        ("url", pa.string()),
+        ("warc", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("warc_length", pa.int64()),
+        ("cause", pa.string()),  # "crashed", "hung" or "failed"
+        ("detail", pa.string()),
+        ("attempts", pa.int32()),
     ]
 )
 
@@ -86,6 +100,7 @@ DUPLICATES = pa.schema(
         ("doc_id", pa.string()),
         ("reason", pa.string()),  # as in clusters | duplicate.image_set | null: only nodes dropped
         ("kept_id", pa.string()),
+        ("detail", pa.string()),  # contamination.SET: the set's item
         ("similarity", pa.float32()),
         ("dropped", pa.list_(NODE_VERDICT)),
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from PIL import Image
+
 from pipeline.image_model import ImageModel, open_model
 from pipeline.opt_out import OptOutLists
 from pipeline.outcome import Outcome
-from pipeline.picture import Decoder, reencode
+from pipeline.picture import Decoder, Picture, reencode
 from pipeline.settings.fetch import FetchSettings
 
 
@@ -20,13 +22,17 @@ class Studio:
 
     def develop(self, data: bytes, outcome: Outcome) -> None:
         """Fill in what the image's content says, and the bytes to store when it is kept."""
-        picture, pixels = self.decoder.decode(data)
-        outcome.picture = picture
-        outcome.reason, outcome.detail = picture.reason, picture.detail
-        if outcome.reason is None:
+
+        def use(picture: Picture, pixels: Image.Image) -> None:
             outcome.reason = self.lists.content_reason(picture.sha256, picture.phash)
-        if outcome.reason is not None or pixels is None:
-            return
+            if outcome.reason is None:
+                self._keep(data, outcome, picture, pixels)
+
+        outcome.picture = picture = self.decoder.decode(data, use)
+        if picture.reason is not None:
+            outcome.reason, outcome.detail, outcome.data = picture.reason, picture.detail, None
+
+    def _keep(self, data: bytes, outcome: Outcome, picture: Picture, pixels: Image.Image) -> None:
         if self._nsfw is not None:
             outcome.nsfw = self._nsfw.score(pixels)
         if self._embedding is not None:

@@ -15,7 +15,7 @@ from pipeline.record_head import Head
 from pipeline.settings.archives import ArchiveSettings
 from pipeline.source import DEFAULT, Bytes, Source, Window, open_source
 
-__all__ = ["Capture", "Loss", "read_capture_at", "read_captures"]
+__all__ = ["Capture", "Loss", "read_capture_at", "read_captures", "read_captures_of"]
 
 MAX_BYTES = 32 << 20
 HTTP_HEAD = 512 << 10  # bytes a response's head may have
@@ -54,7 +54,7 @@ def read_captures(
     be opened or read.
     """
     source = open_source(url, access)
-    yield from _captures(source, start, source.size if end is None else end, max_bytes)
+    yield from read_captures_of(source, start, source.size if end is None else end, max_bytes)
 
 
 def read_capture_at(
@@ -66,14 +66,17 @@ def read_capture_at(
 ) -> Capture:
     """Read the one capture at a byte range. Raises OSError, ValueError when there is none."""
     data = open_source(url, access).read_at(offset, length)
-    for found in _captures(Bytes(data, url, offset), offset, offset + length, max_bytes):
+    for found in read_captures_of(Bytes(data, url, offset), offset, offset + length, max_bytes):
         if isinstance(found, Capture):
             return found
         raise ValueError(f"{url} at {offset}: {found.reason}")
     raise ValueError(f"{url} at {offset}: no capture in these {length} bytes")
 
 
-def _captures(source: Source, start: int, end: int, max_bytes: int) -> Iterator[Capture | Loss]:
+def read_captures_of(
+    source: Source, start: int, end: int, max_bytes: int
+) -> Iterator[Capture | Loss]:
+    """Captures and losses of a stretch of an open archive."""
     name = source.name.rsplit("/", 1)[-1]
     for record in read_records(Window(source), start, end):
         if isinstance(record, Loss):

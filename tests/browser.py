@@ -53,6 +53,12 @@ class Tab:
         await self.call("Page.navigate", url=url)
         await asyncio.wait_for(self._loaded.wait(), 30)
 
+    async def follow(self, action: str) -> None:
+        """Do something in the page that loads another one, and wait for that."""
+        self._loaded.clear()
+        await self.evaluate(action)
+        await asyncio.wait_for(self._loaded.wait(), 30)
+
     async def evaluate(self, expression: str) -> Any:
         """Value of a JavaScript expression in the page; promises are awaited."""
         answer = await self.call(

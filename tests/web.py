@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,16 +102,24 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(routes: dict[str, Route], host: str = "127.0.0.1") -> Iterator[Web]:
+def serving(
+    routes: dict[str, Route], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Web]:
     """Serve routes while the block runs."""
     web = Web(routes)
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        block_on_close = False
         request_queue_size = 128
+
+        def handle_error(self, *_: Any) -> None:
+            """A client that hangs up is no news."""
 
     server = Server((host, 0), type("Bound", (Handler,), {"web": web}))
     web.port = server.server_port
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
+from pipeline.settings.archives import ArchiveSettings, IndexSettings
 from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettings
 from pipeline.settings.extract import ExtractSettings
 from pipeline.settings.fetch import FetchSettings
@@ -18,8 +19,10 @@ __all__ = ["Config", "Section"]
 class Config(Section):
     """A whole run."""
 
-    input: list[str] = Field(min_length=1, description="WARC files, folders or path lists")
+    index: IndexSettings | None = None
+    input: list[str] = Field(description="WARC and ARC files, folders or path lists")
     output: str = Field(min_length=1, description="folder of this run's tables")
+    archives: ArchiveSettings
     extract: ExtractSettings
     signals: SignalSettings
     rules: RuleSettings
@@ -29,3 +32,10 @@ class Config(Section):
     assemble: AssembleSettings
     report: ReportSettings
     spark: SparkSettings = SparkSettings()
+
+    @field_validator("input")
+    @classmethod
+    def _archives_or_index(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if bool(value) == bool(info.data.get("index")):
+            raise ValueError("name archives, or set index to choose pages from one, not both")
+        return value

@@ -32,4 +32,21 @@ class ArchiveSettings(Section):
     coalesce_bytes: int = Field(
         default=1 << 20, ge=0, description="records this near are fetched by one request"
     )
+    prefix: str | None = Field(
+        default=None,
+        description="what relative paths of lists and of the index stand under, such as "
+        "s3://commoncrawl; none: a list's own place",
+    )
     s3: S3Settings = S3Settings()
+
+
+class IndexSettings(Section):
+    """Section `index`: pages chosen from Common Crawl's columnar index; empty: no condition."""
+
+    table: str = Field(min_length=1, description="parquet file or folder of the index")
+    crawls: list[str] = Field(default=[], description="such as CC-MAIN-2024-22")
+    languages: list[str] = Field(default=[], description="ISO 639-3, any of the page's")
+    mimes: list[str] = Field(default=[], description="detected types")
+    statuses: list[int] = [200]
+    hosts: list[str] = Field(default=[], description="hosts, with their subdomains")
+    where: str | None = Field(default=None, description="a further condition, in Spark SQL")

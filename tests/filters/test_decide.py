@@ -141,3 +141,63 @@ def test_counts_are_conserved() -> None:
     assert found["nodes"].rejected == {"text_node.words.min": 1, "document.words.min": 1}
     assert found["images"].rejected == {"document.words.min": 1}
     assert found["paragraphs"].rejected == {"text_node.words.min": 2}
+
+
+def test_bounds_that_dropped_images_may_still_meet_wait_for_the_fetch() -> None:
+    signals = measure(page(text(LONG), *(image(f"https://example.com/{n}.jpg") for n in range(3))))
+    judged = rules(
+        image_node={"width": {"min": 150}},
+        document={"images": {"max": 2}},
+    )
+    before = decide_batch(signals, judged)
+    assert before.to_pylist()[0]["kept"]
+    assert unjudged(before) == {"document.images.pending": 1, "image_node.width.pending": 1}
+    small, large = {"width": 10, "height": 10}, {"width": 200, "height": 200}
+    assert verdict(signals, judged, facts=pa.array([[small, large, large]], FACTS))["kept"]
+    after = verdict(signals, judged, facts=pa.array([[large, large, large]], FACTS))
+    assert after["reasons"] == ["document.images.max"]
+
+
+def test_nsfw_images_drop_their_document_once_classified() -> None:
+    signals = measure(page(text(LONG), image(), image()))
+    judged = rules(image_node={"nsfw": {"max": 0.8}}, document={"nsfw_images": {"max": 0}})
+    assert unjudged(decide_batch(signals, judged)) == {
+        "document.nsfw_images.pending": 1,
+        "image_node.nsfw.pending": 1,
+    }
+    scored = pa.list_(pa.struct([("reason", pa.string()), ("nsfw", pa.float32())]))
+    facts = pa.array([[{"nsfw": 0.1}, {"nsfw": 0.9}]], scored)
+    assert verdict(signals, judged, facts=facts)["reasons"] == ["document.nsfw_images.max"]
+
+
+def test_a_language_without_a_list_makes_the_rule_inapplicable() -> None:
+    greek = "Η κουκουβάγια κοιμόταν στον παλιό αχυρώνα ενώ έβρεχε στη στέγη."
+    judged = rules(
+        text_node={"flagged_word_ratio": {"max": 0}}, document={"spam_word_ratio": {"max": 0}}
+    )
+    found = verdict(measure(page(text(greek))), judged)
+    assert found["kept"]
+    assert found["unjudged"] == [
+        "document.spam_word_ratio.unmeasured",
+        "text_node.flagged_word_ratio.unmeasured",
+    ]
+
+
+def test_languages_have_bounds_of_their_own() -> None:
+    chinese, english = page(text("我们今天去公园。")), page(text(LONG))
+    judged = rules(text_node={"words": {"min": 20, "languages": {"zh": {"min": 7}}}})
+    found = decide_batch(measure(chinese, english), judged).to_pylist()
+    assert [len(one["dropped"]) for one in found] == [0, 1]
+
+
+def test_a_condition_limits_a_rule() -> None:
+    signals = measure(page(text("no marks in this"), text(f"{LONG[:-1]} and more of it")))
+    judged = rules(text_node={"punctuation_ratio": {"min": 0.001, "when": {"tokens": {"min": 12}}}})
+    assert [one["index"] for one in verdict(signals, judged)["dropped"]] == [1]
+
+
+def test_below_is_strict_and_max_is_not() -> None:
+    signals = measure(page(text("Share the old barn now")))  # one spam word of five
+    for bounds, dropped in (({"below": 0.2}, 1), ({"max": 0.2}, 0), ({"below": 0.21}, 0)):
+        judged = rules(text_node={"spam_word_ratio": bounds})
+        assert len(verdict(signals, judged)["dropped"]) == dropped

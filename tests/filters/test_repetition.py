@@ -63,7 +63,7 @@ SENTENCES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SENTENCES, st.integers(0, 20))
 def test_repetition_of_a_document_is_that_of_the_paragraphs_it_keeps(
     texts: list[str], least_words: int
@@ -78,7 +78,7 @@ def test_repetition_of_a_document_is_that_of_the_paragraphs_it_keeps(
     assert found == pytest.approx(repeated / max(len(words), 1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(SENTENCES)
 def test_repetition_does_not_depend_on_what_else_is_in_the_batch(texts: list[str]) -> None:
     alone = page(*(text(one) for one in texts))

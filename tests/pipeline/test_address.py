@@ -15,77 +15,60 @@ from pipeline.address import AddressRefused, Gate, Refused, check_url, is_public
 from pipeline.fetch import fetch_all
 from tests.web import picture, serving, settings
 
-PRIVATE = [
-    "127.0.0.1",
-    "127.8.9.10",
-    "0.0.0.0",
-    "10.0.0.1",
-    "172.16.0.1",
-    "192.168.1.1",
-    "169.254.169.254",
-    "100.64.0.1",
-    "100.100.100.200",
-    "192.0.0.192",
-    "192.0.2.1",
-    "198.18.0.1",
-    "198.51.100.7",
-    "203.0.113.7",
-    "224.0.0.1",
-    "240.0.0.1",
-    "255.255.255.255",
-    "168.63.129.16",
-    "::1",
-    "::",
-    "::ffff:127.0.0.1",
-    "::ffff:10.0.0.1",
-    "::127.0.0.1",
-    "fe80::1",
-    "fc00::1",
-    "fd00:ec2::254",
-    "fec0::1",
-    "ff02::1",
-    "2001:db8::1",
-    "64:ff9b::7f00:1",
-    "64:ff9b:1::a00:1",
-    "2002:7f00:1::1",
-    "2002:c0a8:101::",
-    "2001:0:4136:e378:8000:63bf:f5ff:fffe",
-]
+_PRIVATE = """
+127.0.0.1 127.8.9.10 0.0.0.0 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1
+100.100.100.200 192.0.0.192 192.0.2.1 198.18.0.1 198.51.100.7 203.0.113.7 224.0.0.1 240.0.0.1
+255.255.255.255 168.63.129.16 ::1 :: ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::127.0.0.1 fe80::1 fc00::1
+fd00:ec2::254 fec0::1 ff02::1 2001:db8::1 64:ff9b::7f00:1 64:ff9b:1::a00:1 2002:7f00:1::1
+2002:c0a8:101:: 2001:0:4136:e378:8000:63bf:f5ff:fffe
+"""
+PRIVATE = _PRIVATE.split()
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 
-# {port} is the victim's; names resolve as NAMES says.
-LITERAL = [
-    "\nhttp://127.0.0.1:{port}/",
-    "http://2130706433:{port}/",
-    "http://0x7f000001:{port}/",
-    "http://0177.0.0.1:{port}/\nhttp://017700000001:{port}/",
-    "http://127.1:{port}/",
-    "http://127.0.1:{port}/",
-    "http://0:{port}/\nhttp://0.0.0.0:{port}/",
-    "http://127.0.0.1.:{port}/",
-    "http://[::1]:{port}/",
-    "http://[::]:{port}/\nhttp://[::ffff:127.0.0.1]:{port}/",
-    "http://[::ffff:7f00:1]:{port}/",
-    "http://[::127.0.0.1]:{port}/\nhttp://[0:0:0:0:0:0:0:1]:{port}/",
-    "http://[64:ff9b::7f00:1]:{port}/",
-    "http://[2002:7f00:1::]:{port}/\nhttp://[::1%25lo]:{port}/",
-    "http://localhost:{port}/",
-    "http://LOCALHOST:{port}/",
-    "http://localhost.:{port}/\nhttp://127%2e0%2e0%2e1:{port}/",
-    "http://①②⑦.⓪.⓪.①:{port}/",
-    "http://127。0。0。1:{port}/\nhttp://public.test@127.0.0.1:{port}/",
-    "http://public.test:80@127.0.0.1:{port}/\nhttp://127.0.0.1:{port}#@public.test/",
-    "http://127.0.0.1:{port}\\@public.test/\nhttp://public.test\\@127.0.0.1:{port}/",
-    "http://127.0.0.1:{port}/\tx",
-    "http:///127.0.0.1:{port}/\nhttps://127.0.0.1:{port}/",
-    "ftp://127.0.0.1:{port}/",
-    "file:///etc/passwd",
-    "gopher://127.0.0.1:{port}/_x\ndata:image/gif;base64,R0lGOD",
-    "dict://127.0.0.1:{port}/",
-    "//127.0.0.1:{port}/",
-    "javascript:alert(1)\n",
-]
-LITERAL = [url for line in LITERAL for url in line.strip("\n").split("\n") if url]
+# {port} is the port of a server that must not be reached. One URL a line.
+_LITERAL = r"""
+http://127.0.0.1:{port}/
+http://2130706433:{port}/
+http://0x7f000001:{port}/
+http://0177.0.0.1:{port}/
+http://017700000001:{port}/
+http://127.1:{port}/
+http://127.0.1:{port}/
+http://0:{port}/
+http://0.0.0.0:{port}/
+http://127.0.0.1.:{port}/
+http://[::1]:{port}/
+http://[::]:{port}/
+http://[::ffff:127.0.0.1]:{port}/
+http://[::ffff:7f00:1]:{port}/
+http://[::127.0.0.1]:{port}/
+http://[0:0:0:0:0:0:0:1]:{port}/
+http://[64:ff9b::7f00:1]:{port}/
+http://[2002:7f00:1::]:{port}/
+http://[::1%25lo]:{port}/
+http://localhost:{port}/
+http://LOCALHOST:{port}/
+http://localhost.:{port}/
+http://127%2e0%2e0%2e1:{port}/
+http://①②⑦.⓪.⓪.①:{port}/
+http://127。0。0。1:{port}/
+http://public.test@127.0.0.1:{port}/
+http://public.test:80@127.0.0.1:{port}/
+http://127.0.0.1:{port}#@public.test/
+http://127.0.0.1:{port}\@public.test/
+http://public.test\@127.0.0.1:{port}/
+http://127.0.0.1:{port}/\tx
+http:///127.0.0.1:{port}/
+https://127.0.0.1:{port}/
+ftp://127.0.0.1:{port}/
+file:///etc/passwd
+gopher://127.0.0.1:{port}/_x
+data:image/gif;base64,R0lGOD
+dict://127.0.0.1:{port}/
+//127.0.0.1:{port}/
+javascript:alert(1)
+"""
+LITERAL = [*_LITERAL.split(), "http://127.0.0.1:{port}/\tx", "http://127.0.0.1:{port}/a b"]
 
 
 @pytest.mark.parametrize("text", PRIVATE)

@@ -17,8 +17,8 @@ def write(folder: Path, data: object) -> str:
 
 def test_a_good_config_loads_and_overrides_apply(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
-    loaded = config.load(path, ["deduplicate.minhash.bands=20", "spark.options={a.b: c}"])
-    assert loaded.deduplicate.minhash.bands == 20
+    loaded = config.load(path, ["fingerprint.bands=20", "spark.options={a.b: c}"])
+    assert loaded.fingerprint.bands == 20
     assert loaded.spark.options == {"a.b": "c"}
 
 
@@ -32,12 +32,12 @@ def test_a_misspelt_key_is_named_with_the_file_and_a_suggestion(tmp_path: Path) 
 def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
     bad = GOOD | {"inptu": 1, "output": 3}
     with pytest.raises(ConfigError) as error:
-        config.load(write(tmp_path, bad), ["fetch.timeout_seconds=soon"])
+        config.load(write(tmp_path, bad), ["fetch.limits.seconds=soon"])
     lines = str(error.value).splitlines()
     assert len(lines) == 3
     assert any("inptu: unknown key (did you mean 'input'?)" in line for line in lines)
     assert any("output:" in line and "got 3" in line for line in lines)
-    assert any("fetch.timeout_seconds:" in line and "got 'soon'" in line for line in lines)
+    assert any("fetch.limits.seconds:" in line and "got 'soon'" in line for line in lines)
 
 
 def test_a_missing_key_says_so(tmp_path: Path) -> None:

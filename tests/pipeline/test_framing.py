@@ -198,9 +198,19 @@ def test_a_bomb_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [loss.reason for loss in losses(found)] == ["gzip.too-large"]
 
 
-def test_something_else_is_one_loss() -> None:
-    for data in (gzip.compress(b"<html>"), b"<html>" * 50):
-        assert [(loss.offset, loss.length, loss.reason) for loss in losses(read(data))] == [
-            (0, len(data), "archive.unknown-format")
-        ]
-    assert read(b"") == []
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<html>" * 50, "archive.unknown-format"),
+        (gzip.compress(b"<html>"), "record.no-head"),
+        (members(pages(1))[0][:-9], "gzip.truncated"),
+        (members(pages(1))[0][:60] + b"\xff" * 90, "gzip.corrupt"),
+    ],
+)
+def test_something_else_is_one_loss(data: bytes, reason: str) -> None:
+    found = losses(read(data))
+    assert [(loss.offset, loss.length, loss.reason) for loss in found] == [(0, len(data), reason)]
+
+
+def test_nothing_is_no_loss() -> None:
+    assert read(b"") == read(bytes(9)) == read(gzip.compress(b"")) == []

@@ -1,0 +1,100 @@
+"""Tuning as the notebook does it: a run's signals, thresholds that move, documents at the margin.
+
+tuner = Tuner("runs/mine", "default")
+tuner.ask()                          # kept, dropped, marginal, overlap: no text is read
+tuner.move("words", "min", 80)       # the same with another threshold
+tuner.margin("words", 5)             # documents nearest the bound, as HTML with images
+tuner.label(doc_id, keep=False)
+tuner.scores(); tuner.propose("words", "min", precision=0.9)
+tuner.write("configs/mine.yaml")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from analysis import explain, labels
+from analysis.labels import Proposal, Scores
+from analysis.sheet import Questions, Sheet, WhatIf, load
+from analysis.tables import RunTables
+from analysis.trace import trace
+from filters.rule import read
+from filters.signal import Scope
+from pipeline import config, storage
+
+LABELS = "labels.jsonl"
+
+
+class Tuner:
+    """One scope's rules over one run."""
+
+    def __init__(self, output: str, rules: str = "default", scope: Scope = "document") -> None:
+        """`rules` is a config's name or path. Raises InputError, ConfigError."""
+        self.tables, self.scope = RunTables(output), scope
+        self.source = config.find(rules)
+        self.rules = read(rules)
+        self.sheet: Sheet = load(self._signals(), self.rules, scope)
+        self.labels = labels.read(storage.join(output, LABELS))
+        self._questions = Questions(self.sheet)
+
+    def ask(self) -> WhatIf:
+        """What the rules, as they stand, do."""
+        return self._questions.ask(getattr(self.rules, self.scope))
+
+    def move(self, signal: str, end: Literal["min", "max"], bound: float) -> WhatIf:
+        """Set a bound and ask again. Raises KeyError for a signal without a rule."""
+        rules = dict(getattr(self.rules, self.scope))
+        rules[signal] = labels.with_bound(rules[signal], end, bound)
+        self.rules = self.rules.model_copy(update={self.scope: rules})
+        return self.ask()
+
+    def nearest(self, signal: str, number: int) -> list[str]:
+        """Ids of documents with a value nearest the signal's bounds, on either side of each."""
+        rule, values = getattr(self.rules, self.scope)[signal], self.sheet.values[signal]
+        chosen: list[str] = []
+        for bound in labels.bounds_of(rule).values():
+            distance = np.abs(values - bound)
+            for side in (values < bound, values >= bound):
+                rows = np.flatnonzero(side & ~np.isnan(values))
+                best = rows[np.argsort(distance[rows], kind="stable")[:number]]
+                chosen += [self.sheet.ids[one] for one in self.sheet.document[best]]
+        return list(dict.fromkeys(chosen))
+
+    def margin(self, signal: str, number: int = 3) -> dict[str, str]:
+        """Documents at the margin: id -> the page's story as HTML, with the images the run has."""
+        found = {doc_id: trace(self.tables, doc_id) for doc_id in self.nearest(signal, number)}
+        return {doc_id: explain.as_html(one) for doc_id, one in found.items() if one}
+
+    def label(self, doc_id: str, keep: bool, index: int = -1) -> None:
+        """Label a document (or one of its nodes) and save all labels beside the run."""
+        self.labels[doc_id, index] = keep
+        labels.save(storage.join(self.tables.output, LABELS), self.labels)
+
+    def scores(self, seed: int = 0) -> dict[str, Scores]:
+        """Precision, recall and F1 of each rule and of the chain on the labelled rows."""
+        return labels.evaluate(self.sheet, getattr(self.rules, self.scope), self.labels, seed)
+
+    def propose(
+        self,
+        signal: str,
+        end: Literal["min", "max"],
+        precision: float | None = None,
+        recall: float | None = None,
+    ) -> Proposal | None:
+        """Best bound by the labels: see `labels.propose`."""
+        rows, keep = labels.align(self.sheet, self.labels)
+        return labels.propose(self.sheet.values[signal][rows], keep, end, precision, recall)
+
+    def write(self, path: str) -> None:
+        """Write a config that is based on the one given, with the rules as they stand."""
+        rules = self.rules.model_dump(exclude_none=True, exclude_defaults=True)
+        data = {"base": self.source, "rules": rules}
+        storage.write_bytes(path, yaml.safe_dump(data, sort_keys=False).encode())
+
+    def _signals(self) -> Iterator[pa.RecordBatch]:
+        return self.tables.batches("signals")

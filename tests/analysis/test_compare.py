@@ -1,0 +1,29 @@
+"""What two configs keep and drop, by rule, with samples."""
+
+from __future__ import annotations
+
+from analysis.compare import as_text, compare
+from tests.filters.pages import image, measure, page, rules, text
+
+LONG = "The owl slept in the old barn while the rain fell on the roof."
+
+
+def test_each_side_is_counted_with_the_others_reason() -> None:
+    signals = measure(
+        page(text(LONG), text("no"), image()),  # both keep; B drops a node
+        page(text(LONG)),  # A alone: B wants an image
+        page(text("too short now"), image()),  # B alone: A wants words
+        page(text("no")),  # neither
+    )
+    a = rules(document={"words": {"min": 4}})
+    b = rules(text_node={"words": {"min": 2}}, document={"images": {"min": 1}, "words": {"min": 1}})
+    found = compare([signals.slice(0, 2), signals.slice(2)], a, b)
+    assert (found.both, found.neither) == (1, 1)
+    assert dict(found.only_a.reasons) == {"document.images.min": 1}
+    assert dict(found.only_b.reasons) == {"document.words.min": 1}
+    assert [doc_id for _, doc_id in found.only_b.samples["document.words.min"]] == ["2"]
+    assert dict(found.node_reasons_b) == {"text_node.words.min": 1}
+    assert as_text(found, "a", "b").startswith("both keep 1, neither 1")
+    printed = as_text(found, "a.yaml", "b.yaml")
+    assert "a.yaml keeps and b.yaml drops: 1" in printed
+    assert "such as 2" in printed

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from analysis import explorer
+from analysis.query import Query
+from analysis.search import Search, find
+from analysis.tables import RunTables
+from analysis.views import Explorer
+from tests.analysis.run_folder import make
+from tests.browser import Tab, drive, needs_chromium
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def query(output: str) -> Query:
+    return Query(RunTables(output))
+
+
+@contextmanager
+def serving(made: Explorer) -> Iterator[int]:
+    server = explorer.make_server(made)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def urls(query: Query, **asked: str) -> list[str]:
+    return [hit.url for hit in find(query, "final_verdicts", Search(**asked))]
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        ({}, 13),
+        ({"words": "this is PAGE 3."}, 1),
+        ({"words": "' or 1=1 --"}, 0),
+        ({"host": "site0.example"}, 5),
+        ({"url": "javascript:"}, 1),
+        ({"lang": "en"}, 13),
+        ({"lang": "de"}, 0),
+        ({"status": "kept"}, 8),
+        ({"status": "rejected"}, 5),
+        ({"reason": "duplicate.minhash"}, 1),
+        ({"status": "kept", "host": "site1.example"}, 3),
+    ],
+)
+def test_search_and_filters(query: Query, asked: dict[str, str], number: int) -> None:
+    assert len(urls(query, **asked)) == number
+
+
+def test_pages_of_hits_meet_without_gap_or_overlap(query: Query) -> None:
+    found: list[str] = []
+    while True:
+        hits = find(query, "final_verdicts", Search(after=found[-1] if found else ""), 4)
+        found += [hit.doc_id for hit in hits]
+        if len(hits) < 4:
+            break
+    assert len(found) == 13
+    assert found == sorted(set(found))
+
+
+def test_document_shows_rejected_nodes_and_why(output: str) -> None:
+    doc_id = find(Query(RunTables(output)), "final_verdicts", Search(words="page 3."))[0].doc_id
+    html = Explorer(output).page(f"document-{doc_id}.html", {})
+    assert html
+    gone = LexborHTMLParser(html).css(".node.gone")
+    assert [node.attributes["data-index"] for node in gone] == ["1"]
+    assert "text_node.stopword_ratio.min: 0.05, bound 0.3" in gone[0].text()
+    assert len(LexborHTMLParser(html).css(".document img")) == 2
+
+
+def test_unknown_pages_are_none(output: str) -> None:
+    made = Explorer(output)
+    assert made.page("document-ffff.html", {}) is None
+    assert made.page("../secret", {}) is None
+    assert made.page("drift.html", {}) is None  # nothing to compare with
+
+
+def test_drift_from_itself_is_zero_and_from_another_is_not(output: str, tmp_path: Path) -> None:
+    other = Path(make(tmp_path))
+    same = Explorer(output, against=str(other)).page("drift.html", {})
+    assert same
+    distances = [row.css("td")[2].text() for row in LexborHTMLParser(same).css(".drift tbody tr")]
+    assert len(distances) > 30
+    assert set(distances) == {"0.000"}
+    for path in (other / "dataset/data").glob("*.parquet"):
+        table = pq.read_table(path, partitioning=None)
+        place = table.schema.get_field_index("num_words")
+        pq.write_table(table.set_column(place, "num_words", [[5000] * len(table)]), path)
+    moved = Explorer(output, against=str(other)).page("drift.html", {})
+    assert moved
+    first = LexborHTMLParser(moved).css_first(".drift tbody tr")
+    assert first.text(separator=" ").split()[:4] == ["shipped", "documents", "num_words", "1.000"]
+
+
+def test_server_answers_only_requests_for_its_own_name(output: str) -> None:
+    with serving(Explorer(output)) as port:
+        for host, status in ((f"127.0.0.1:{port}", 200), (f"evil.example:{port}", 403)):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", "/", headers={"Host": host})
+            answer = connection.getresponse()
+            assert answer.status == status
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            connection.close()
+
+
+def test_no_run_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explorer.main([str(tmp_path), "--static", str(tmp_path / "out")]) == 2
+    assert "no run here" in capsys.readouterr().err
+
+
+def test_static_pages_link_to_pages_that_exist(output: str, tmp_path: Path) -> None:
+    assert explorer.main([output, "--static", str(tmp_path / "site")]) == 0
+    pages = list((tmp_path / "site").glob("*.html"))
+    assert len(pages) == 13 + 4
+    for page in pages:
+        for element in LexborHTMLParser(page.read_text("utf-8")).css("*"):
+            target = element.attributes.get("href")
+            assert target is None or (page.parent / target).is_file()
+            source = element.attributes.get("src")
+            assert source is None or source.startswith("data:image/jpeg;base64,")
+            assert not [name for name in element.attributes if name.startswith("on")]
+            assert element.tag != "script"
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_chromium_searches_opens_a_document_and_runs_nothing_of_it(
+    output: str, tmp_path: Path
+) -> None:
+    async def visit(tab: Tab, base: str) -> None:
+        await tab.open(f"{base}/")
+        await tab.evaluate("document.querySelector('input[name=words]').value = 'this is page 3'")
+        await tab.follow("document.querySelector('form').submit()")
+        assert await tab.evaluate("document.querySelectorAll('tr.hit').length") == 1
+        await tab.follow("document.querySelector('tr.hit a').click()")
+        assert await tab.evaluate("document.querySelectorAll('.node.gone .why').length") == 1
+        images = "[...document.querySelectorAll('.document img')].map(i => i.naturalWidth)"
+        assert min(await tab.evaluate(images)) > 100
+        hover = "new MouseEvent('mouseover', {bubbles: true})"
+        await tab.evaluate(f"document.querySelectorAll('*').forEach(e => e.dispatchEvent({hover}))")
+        assert await tab.evaluate("document.title") == "Benben explorer"
+        assert await tab.evaluate("getComputedStyle(document.body).display") == "block"
+        assert not [url for url in tab.requests if not url.startswith(("data:", base))]
+        assert tab.dialogs == 0
+
+    with serving(Explorer(output)) as port:
+        drive(tmp_path / "profile", lambda tab: visit(tab, f"http://127.0.0.1:{port}"))

@@ -1,0 +1,117 @@
+"""The whole chain on the sample: served, downloaded, shipped, equal however it is cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import cli
+from pipeline import manifest
+from pipeline.obelics import check_row
+from sample.build import build
+from sample.serve import serving
+
+pytestmark = pytest.mark.spark
+
+
+@dataclass
+class Chain:
+    """A served sample and how to run the chain on it."""
+
+    folder: Path
+    port: int
+
+    def run(self, name: str, *overrides: str) -> Path:
+        output = self.folder / name
+        host = f"['127.0.0.1:{self.port}']"
+        arguments = [
+            *("run", "default", f"input=[{self.folder}/site/crawl-data]", f"output={output}"),
+            *(f"fetch.allow_hosts={host}", f"fetch.politeness.unlimited_hosts={host}"),
+        ]
+        assert cli.main([*arguments, *overrides]) == 0
+        return output
+
+
+def rows(output: Path) -> list[dict[str, object]]:
+    files = sorted((output / "dataset" / "data").glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.fixture(scope="module")
+def chain(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    folder = tmp_path_factory.mktemp("chain")
+    port = 18899
+    build(folder / "site", port=port, pages=8)
+    with serving(folder / "site", port):
+        yield Chain(folder, port)
+
+
+@pytest.fixture(scope="module")
+def first(chain: Chain) -> Path:
+    return chain.run("first", "spark.partitions=2")
+
+
+def test_every_capture_is_accounted_for(first: Path) -> None:
+    funnel = json.loads((first / "funnel.json").read_text())
+    assert {row["stage"] for row in funnel} >= {"extract", "decide", "fetch", "assemble"}
+    for row in funnel:
+        assert row["entered"] == row["kept"] + sum(row["rejected"].values()), row
+    kept = {row["stage"]: row["kept"] for row in funnel if row["unit"] == "documents"}
+    assert kept["assemble"] == len(rows(first)) > 0
+
+
+def test_shipped_rows_are_obelics_rows_and_their_images_are_there(first: Path) -> None:
+    files = sorted((first / "dataset" / "images").glob("*.parquet"))
+    stored = {row["sha256"] for file in files for row in pq.read_table(file).to_pylist()}
+    shown = set()
+    for row in rows(first):
+        check_row(row["texts"], row["images"], row["metadata"])
+        assert [image is None for image in row["images"]] == [
+            name is None for name in row["image_sha256"]
+        ]
+        shown |= {name for name in row["image_sha256"] if name}
+        assert set(json.loads(row["general_metadata"])) == {
+            *("url", "warc_filename", "warc_record_offset", "warc_record_length")
+        }
+    assert shown == stored
+    assert shown
+
+
+def test_the_dataset_opens_with_datasets_whole_and_streamed(first: Path) -> None:
+    from datasets import load_dataset
+
+    files = str(first / "dataset" / "data" / "*.parquet")
+    whole = load_dataset("parquet", data_files=files, split="train", cache_dir=str(first / "cache"))
+    streamed = load_dataset("parquet", data_files=files, split="train", streaming=True)
+    assert list(whole) == list(streamed) == rows(first)
+
+
+def test_a_second_run_skips_every_stage(
+    chain: Chain, first: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain.run("first", "spark.partitions=2")
+    said = capsys.readouterr().err
+    assert said.count("up to date, skipped") == len(cli.STAGES)
+
+
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_any_number_of_partitions_gives_the_same_rows(
+    chain: Chain, first: Path, partitions: int
+) -> None:
+    other = chain.run(f"in-{partitions}", f"spark.partitions={partitions}")
+    assert rows(other) == rows(first)
+    found = manifest.read(str(other / "documents"))
+    assert found is not None
+    assert len(found.files) == partitions
+
+
+def test_an_opted_out_page_is_not_asked_for_its_images(first: Path) -> None:
+    found = manifest.read(str(first / "images"))
+    assert found is not None
+    assert found.counts["images"].rejected.get("consent.page", 0) > 0
