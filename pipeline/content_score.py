@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
+from importlib import resources
+from importlib.resources.abc import Traversable
 
 import numpy as np
 
 from pipeline.content_features import FEATURES, Blocks, Floats, Integers, describe
 from pipeline.walk import Walk
 
-WEIGHTS = Path(__file__).parent / "content_score.npz"
+WEIGHTS = resources.files("pipeline") / "content_score.npz"
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # a page's cut stays within
 
 
@@ -32,9 +33,9 @@ class ContentModel:
         self.evenness = evenness  # 0: each block for itself, 1: each kind of markup as a whole
 
     @classmethod
-    def load(cls, path: Path = WEIGHTS) -> ContentModel:
+    def load(cls, path: Traversable = WEIGHTS) -> ContentModel:
         """Read weights. Raises ValueError when they were made for other features."""
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if tuple(stored["features"].tolist()) != FEATURES:
                 raise ValueError(f"{path}: made for other features; train the content score again")
             count = int(stored["layers"])
