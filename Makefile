@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8899
+PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serverless
 
-.PHONY: setup demo test test-all lint train-demo bench lock clean
+.PHONY: setup setup-trainer demo test test-all lint train-demo lock zip publish $(PLATFORMS) standalone image \
+  test-cluster clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
 
@@ -18,11 +20,22 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup  ## The whole chain on the bundled sample, images served and downloaded for real
 	$(BIN)/python -m sample.demo --port $(PORT) --folder build/demo
 
-test: setup  ## The test suite
+test: setup  ## The test suite; the trainer's too when it is set up
 	$(BIN)/python -m pytest -q
 
 test-all: setup  ## The slow tests too
 	$(BIN)/python -m pytest -q -m ""
+
+setup-trainer: $(VENV)/.trainer-ready  ## Add the trainer to .venv
+
+$(VENV)/.trainer-ready: $(VENV)/.ready requirements-trainer.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-trainer.lock
+	touch $@
+
+train-demo: setup-trainer  ## Train a tiny model on the demo's dataset, and show that images help
+	test -f build/demo/run/dataset/manifest.json || $(MAKE) demo
+	$(BIN)/benben-train train demo
+	$(BIN)/benben-train eval demo
 
 lint: setup  ## Format, lint and types
 	$(BIN)/ruff format --check .
@@ -33,6 +46,25 @@ lock:  ## Pin every dependency again (needs uv)
 	uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
 	  --extra spark --extra models --extra nsfw --extra notebooks --extra cluster --extra test \
 	  pyproject.toml -o requirements.lock
+
+zip:  ## dist/benben.zip, for spark-submit --py-files
+	$(PYTHON) -m deploy.bundle dist/benben.zip
+
+publish: setup  ## Put code and environment where a cluster finds them: make publish CODE=s3://bucket/benben
+	$(BIN)/python -m deploy.publish $(CODE)
+
+$(PLATFORMS): setup  ## Print a cluster's requests, with RUN=1 make them: make emr-ec2 VALUES='code=... config=...'
+	$(BIN)/python -m deploy.launch $@ $(VALUES) $(if $(RUN),--run)
+
+standalone: setup  ## A Spark cluster of separate processes on this machine, until stopped
+	$(BIN)/python -m deploy.standalone build/standalone
+
+image:  ## Lint the image file, build it without an engine and try it (root, buildah, debootstrap)
+	$(BIN)/hadolint Dockerfile
+	deploy/image.sh build/image
+
+test-cluster: setup  ## Chain and faults on a real cluster of processes: half an hour
+	$(BIN)/python -m pytest -q -m slow tests/cluster
 
 clean:  ## Remove what was built
 	rm -rf $(VENV) build dist runs *.egg-info

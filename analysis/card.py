@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis import croissant, funnel
 from analysis.facts import Facts, gather
@@ -17,7 +16,6 @@ from analysis.funnel import Row
 from analysis.tables import RunTables
 from pipeline import storage
 
-TEMPLATES = Path(__file__).parent / "templates"
 TITLE = "Interleaved web documents"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"),
          (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
@@ -42,7 +40,7 @@ def write(output: str, title: str = TITLE) -> list[str]:
 def render(facts: Facts, rows: list[Row], title: str) -> str:
     """The card's text."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=False
+        loader=PackageLoader("analysis"), undefined=StrictUndefined, autoescape=False
     )  # Markdown: names of pages' own making go through `cell`
     environment.filters |= {"amount": amount, "cell": cell, "top": top, "rest": rest}
     return environment.get_template("card.md").render(

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from pathlib import Path
+from importlib import resources
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import funnel, plot, samples
 from analysis.distribution import distributions
 from analysis.tables import RunTables
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = resources.files("analysis") / "templates"
 SAMPLE_DOCUMENTS = 12
-STAGES = ("documents", "signals", "verdicts", "duplicates", "images", "final_verdicts", "dataset")
 
 
 def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
@@ -27,7 +26,7 @@ def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
     tables = RunTables(output)
     found = distributions(tables)
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    manifests = [tables.find(name) for name in STAGES]
+    manifests = [tables.find(name) for name in funnel.TABLES]
     return (
         environment()
         .get_template("report.html")
@@ -48,9 +47,7 @@ def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
 
 def environment() -> Environment:
     """Templates with escaping on."""
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
-    )
+    made = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)
     made.filters["number"] = lambda value: "" if value is None else f"{value:,.4g}"
     return made
 

@@ -1,6 +1,6 @@
 """Measure the trainer on one CUDA GPU: correctness, throughput, longest sequence, a long real step.
 
-    python benchmarks/gpu_session.py [--stages smoke ladder ...] [--out build/benchmarks/gpu.json]
+    python -m benchmarks.gpu_session [--stages smoke ladder ...] [--out build/benchmarks/gpu.json]
 
 Results are written after every measurement, so stages can run one command at a time and an
 interrupted one keeps what it has. Without a GPU it says so and ends.
@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
 
 import torch

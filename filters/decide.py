@@ -34,8 +34,8 @@ def decide_batch(
     of structs with `reason` (why there is no image; null: there is one) and any of width, height,
     format, num_bytes, nsfw. Without it, rules on them are recorded as pending.
     `removed`: columns of nodes (NODE_VERDICTs) that were dropped before, the earliest first; they
-    keep their reason, and the limits of documents are judged without them.
-    Raises ValueError when `facts` are not aligned with the images.
+    keep their reason, and the limits of documents are judged without them. Raises ValueError when
+    `facts` are not aligned with the images.
     """
     nodes = _Nodes(signals, facts)
     for column in removed:

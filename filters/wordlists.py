@@ -9,7 +9,7 @@ text that it covers count.
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
+from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from pipeline.settings.signals import SignalSettings
 
 KINDS = ("stop", "flagged", "common", "spam")
 LONGEST = 4  # characters of the longest listed word that is matched in a script without spaces
-_LISTS = Path(__file__).parent / "lists"
+_LISTS = resources.files("filters") / "lists"
 _Spam = tuple[tuple[str, tuple[str, ...]], ...]
 
 

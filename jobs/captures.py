@@ -23,10 +23,10 @@ PLACED = CAPTURES.append(pa.field("part", pa.int32()))
 
 
 def captures(run: Run) -> Result:
-    """Write `captures`; without an index there is nothing to choose, and the table is empty."""
+    """Write `captures`. Raises InputError when the config names no index."""
     index = run.config.index
     if index is None:
-        return Result()
+        raise InputError("index: not set in this config, so there is nothing to choose from")
     from pyspark.sql import functions as F
 
     rows = read_index(run, index)
@@ -117,6 +117,7 @@ STAGE = Stage(
     sections=("index",),
     run=captures,
     sources=sources,
+    wanted=lambda config: config.index is not None,
 )
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
+from jobs import failure
 from jobs.job import Run, Stage
 from jobs.progress import say
 from pipeline import config
@@ -32,7 +33,11 @@ STAGES = {
 
 
 # Commands that take their own arguments and need no Spark.
-TOOLS = {"explore": ("analysis.explorer", "look into a finished run in a browser")}
+TOOLS = {
+    "explore": ("analysis.explorer", "look into a finished run in a browser"),
+    "trace": ("analysis.provenance", "where a document or image comes from, and every verdict"),
+    "verify": ("analysis.verify", "make shipped rows again from their archives and compare"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +96,7 @@ def load_stage(name: str) -> Stage:
 
 def run_one(options: argparse.Namespace) -> int:
     """Run one stage."""
-    Run(config.load(options.config, options.overrides)).execute(
+    Run(config.load(options.config, options.overrides), options.stage).execute(
         load_stage(options.stage), options.force
     )
     return 0
@@ -104,9 +109,11 @@ def run_all(options: argparse.Namespace) -> int:
     settings = config.load(options.config, options.overrides)
     started = time.monotonic()
     run = Run(settings)
-    for number, name in enumerate(STAGES, 1):
-        say(f"[{number}/{len(STAGES)}] {STAGES[name]}")
-        run.execute(load_stage(name), options.force)
+    stages = {name: load_stage(name) for name in STAGES}
+    wanted = [name for name, stage in stages.items() if stage.wanted(settings)]
+    for number, name in enumerate(wanted, 1):
+        say(f"[{number}/{len(wanted)}] {STAGES[name]}")
+        run.execute(stages[name], options.force)
     print(funnel.as_text(funnel.read(settings.output)))
     print(f"\nseconds  {time.monotonic() - started:.1f}")
     print(f"dataset  {run.table('dataset')}")
@@ -124,8 +131,7 @@ def explain_failure(error: Exception, debug: bool) -> int:
         if message and name.startswith("pipeline.errors."):
             print(f"benben: {message}", file=sys.stderr)
             return 2
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    print(f"benben: {type(error).__name__}: {first}", file=sys.stderr)
+    print(f"benben: {failure.cause(error)}", file=sys.stderr)
     print("benben: run again with --debug for the whole trace", file=sys.stderr)
     return 1
 

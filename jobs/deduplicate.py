@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage, write_part
-from pipeline import repeats, storage
+from pipeline import candidates, repeats, storage
 from pipeline.clusters import CLUSTERS, Judge, keep_rank
 from pipeline.manifest import Count, Counts, PartFile
 from pipeline.repeats import COUNTED, REPEATED, Repeated, Rule
@@ -44,12 +44,12 @@ def run(run: Run) -> Result:
         for part, path in sorted(run.paths("fingerprints").items())
     ]
     repeated, sets = storage.join(target, "repeated"), storage.join(target, "sets")
-    tasks = _also(tasks, repeated, find_repeated(run, tasks, repeats.rules(settings), repeated))
-    files: list[PartFile] = []
-    if settings.image_sets.enabled:
-        files = find_image_sets(run, tasks, sets)
+    chosen = repeats.rules(settings)
+    files = find_repeated(run, tasks, chosen, repeated) if chosen else []
+    tasks = _also(tasks, repeated, files)
+    files = find_image_sets(run, tasks, sets) if settings.image_sets.enabled else []
     tasks = _also(tasks, sets, files)
-    result = run.map(tasks, _write(target, repeats.rules(settings)))
+    result = run.map(tasks, _write(target, chosen))
     storage.delete_folder(repeated)
     storage.delete_folder(sets)
     return result
@@ -119,7 +119,7 @@ def survivors(text: str, columns: list[str]) -> Iterator[tuple[pa.RecordBatch, R
     path, clusters, *rest = text.split("\n")
     gone = pa.array(_rows(clusters), pa.string())
     repeated = _repeated(rest[0] if rest else "")
-    for batch in storage.iter_parquet(path, ["doc_id", *columns], BATCH_ROWS):
+    for batch in candidates.clean(path, ["doc_id", *columns]):
         yield batch.filter(pc.invert(pc.is_in(batch["doc_id"], gone))), repeated
 
 
@@ -141,7 +141,7 @@ def _write(target: str, chosen: list[Rule]) -> Callable[[Task], Result]:
         counts = {unit: Count() for unit in ("documents", "nodes", "images")}
 
         def batches() -> Batches:
-            columns = ["doc_id", *repeats.COLUMNS]
+            columns = ["doc_id", "contamination", *repeats.COLUMNS]
             for batch in storage.iter_parquet(path, columns, BATCH_ROWS):
                 dropped = repeats.dropped_nodes(batch, keys, chosen)
                 yield _verdicts(batch, dropped, gone, counts)
@@ -161,9 +161,13 @@ def _verdicts(
     names, nodes = batch["doc_id"].to_pylist(), dropped.to_pylist()
     texts = pc.list_value_length(batch["text_nodes"]).to_pylist()
     images = pc.list_value_length(batch["image_nodes"]).to_pylist()
+    items = batch["contamination"].to_pylist()
     rows = []
-    for name, out, text, image in zip(names, nodes, texts, images, strict=True):
+    for name, item, out, text, image in zip(names, items, nodes, texts, images, strict=True):
         row = gone.get(name)
+        if item:
+            reason = f"contamination.{item['set']}"
+            row = {"doc_id": name, "reason": reason, "detail": item["item"]}
         by_unit = {"documents": 1, "nodes": text, "images": image}
         reasons = Counter() if row else Counter(verdict["reason"] for verdict in out)
         for unit, number in by_unit.items():

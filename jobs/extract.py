@@ -8,31 +8,31 @@ from functools import partial
 
 import pyarrow as pa
 
-from jobs import cli
+from jobs import careful, cli
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import archives, captures, manifest, records, storage
 from pipeline.archives import Split
 from pipeline.document import Document
 from pipeline.errors import InputError
 from pipeline.extract import extract_page
-from pipeline.manifest import Count, Counts, add_counts
-from pipeline.schema import DOCUMENTS
+from pipeline.manifest import Count, Counts
+from pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from pipeline.settings import Config
 from pipeline.settings.extract import ExtractSettings
 from pipeline.warc import Capture, Loss, read_captures
 
 BATCH_DOCUMENTS = 100
+PATIENCE = 6  # times a page's own time limit, before its process is ended from outside
 Found = Iterator[Capture | Loss]
 Task = tuple[int, Callable[[Config], Found]]
 
 
 def extract(run: Run) -> Result:
     """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
-    result = run.map(tasks(run), partial(extract_part, run.target("documents"), run.config))
-    add_counts(result.counts, no_counts())  # of no tasks at all
+    folders = run.target("documents"), run.target("dead_letters")
+    result = run.map(tasks(run), partial(extract_part, folders, run.config))
     if not result.rows("documents"):
-        named = ", ".join(run.config.input) or "the chosen captures"
-        raise InputError(f"{named}: not a WARC or ARC archive: no record could be read")
+        raise InputError(nothing_read(run.config))
     return result
 
 
@@ -46,23 +46,32 @@ def tasks(run: Run) -> list[Task]:
     return [(part, partial(read_splits, splits)) for part, splits in dealt]
 
 
-def extract_part(folder: str, config: Config, task: Task) -> Result:
-    """Write one part of `documents`."""
-    part, read = task
-    counts = no_counts()
-    rows = batches(read(config), config.extract, counts)
-    file = write_part(folder, part, DOCUMENTS, rows)
-    return Result({"documents": [file]}, counts)
+def nothing_read(config: Config) -> str:
+    """What to say when the input gave no document at all."""
+    if config.index is not None:
+        return f"{config.index.table}: no page was chosen from this index, or none could be read"
+    found = archives.find(config.input, config.archives)
+    return f"{found[0].url}: not a WARC or ARC archive: no record could be read" + (
+        f", nor in the {len(found) - 1} other inputs" if len(found) > 1 else ""
+    )
 
 
-def no_counts() -> Counts:
-    """Nothing of any unit."""
-    return {"documents": Count(), "nodes": Count(), "images": Count()}
+def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result:
+    """Write one part of `documents`, and of `dead_letters` if there are any."""
+    part, found = task
+    counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
+    dead: list[dict[str, object]] = []
+    extracted = partial(to_document, settings=config.extract)
+    with careful.reader(extracted, config.extract.limits.seconds * PATIENCE, dead) as read:
+        file = write_part(folders[0], part, DOCUMENTS, batches(found(config), read, counts))
+    files = {"documents": [file]}
+    if dead:
+        rows = pa.RecordBatch.from_pylist(dead, DEAD_LETTERS)
+        files["dead_letters"] = [write_part(folders[1], part, DEAD_LETTERS, [rows])]
+    return Result(files, counts)
 
 
-def batches(
-    captures_found: Found, settings: ExtractSettings, counts: Counts
-) -> Iterator[pa.RecordBatch]:
+def batches(captures_found: Found, read: careful.Read, counts: Counts) -> Iterator[pa.RecordBatch]:
     """Rows of the captures, counted."""
     held: list[Capture] = []
     documents: list[Document] = []
@@ -71,7 +80,7 @@ def batches(
         if isinstance(found, Loss):
             counts["documents"].reject(f"archive.{found.reason}")
             continue
-        document = to_document(found, settings)
+        document = read(found)
         count(document, counts)
         found.payload = b""  # a batch holds documents, not pages
         held.append(found)
@@ -137,7 +146,7 @@ def sources(config: Config) -> dict[str, str]:
 STAGE = Stage(
     name="extract",
     reads=(),
-    writes=("documents",),
+    writes=("documents", "dead_letters"),
     sections=("extract",),
     run=extract,
     sources=sources,

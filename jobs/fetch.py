@@ -21,13 +21,13 @@ from jobs import cli, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import archives, storage
 from pipeline.fetch_part import Share, fetch_part
-from pipeline.journal import Range, slot_of, task_of
+from pipeline.journal import VERSION, Range, slot_of, task_of
 from pipeline.manifest import Count, PartFile
 from pipeline.outcome import owner
 from pipeline.schema import IMAGES
 from pipeline.settings.fetch import FetchSettings
 from pipeline.shards import write_shards
-from pipeline.wanted import MENTIONS, WANTED, mentions, read_wanted
+from pipeline.wanted import MENTIONS, WANTED, WantedFile, mentions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -61,7 +61,7 @@ class Rounds:
 
     def asked(self, part: int, *paths: str) -> Share:
         """What the journal says about the requests in some files of one part."""
-        wanted = ((image.url, image.hops) for path in paths for image in read_wanted(path))
+        wanted = ((image.url, image.hops) for path in paths for image in WantedFile(path))
         return Share(self.journal, self.range(part), wanted)
 
 
@@ -91,7 +91,7 @@ def fetch(run: Run) -> Result:
 
 def journal_id(settings: FetchSettings) -> str:
     """Names a journal by the settings that decide outcomes, leaving out those that pace them."""
-    key = json.dumps(settings.model_dump(mode="json", exclude=PACE), sort_keys=True)
+    key = json.dumps([VERSION, settings.model_dump(mode="json", exclude=PACE)], sort_keys=True)
     return blake2b(key.encode(), digest_size=6).hexdigest()
 
 
@@ -135,12 +135,12 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
 def ask(run: Run, rounds: Rounds, hops: int) -> int:
     """Fetch the last round's requests, one task a part; returns how many were redirected away."""
     settings = run.config.fetch
-    found = archives.find(run.config.input) if settings.archives else []
+    found = archives.find(run.config.input, run.config.archives) if settings.archives else []
     places = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
 
     def work(task: tuple[int, str]) -> Result:
         part, path = task
-        fetch_part(read_wanted(path), rounds.journal, rounds.range(part), settings, places)
+        fetch_part(WantedFile(path), rounds.journal, rounds.range(part), settings, places)
         gone = sum(1 for _ in rounds.asked(part, path).moved(hops))
         return Result(metrics={"moved": gone})
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.job import Part, Result, Run, Stage, write_part
-from pipeline import fingerprint, storage
+from pipeline import decontaminate, fingerprint, storage
 from pipeline.manifest import ConservationError, Count
 from pipeline.settings.deduplicate import FingerprintSettings
 
@@ -56,5 +56,6 @@ STAGE = Stage(
     writes=("fingerprints",),
     sections=("fingerprint",),
     run=run,
+    sources=lambda config: decontaminate.identities(config.fingerprint.decontaminate),
     follows="verdicts",
 )

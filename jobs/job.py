@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from jobs import session
-from jobs.progress import Progress, say
+from jobs import session, waves
+from jobs.metrics import MetricsLog, figures
+from jobs.progress import say
+from jobs.result import Result
 from pipeline import manifest, storage
 from pipeline.errors import UserError
-from pipeline.manifest import Counts, Manifest, PartFile, add_counts
+from pipeline.manifest import Counts, Manifest, PartFile
 from pipeline.settings import Config
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+__all__ = ["Part", "Result", "Run", "Stage", "describe", "part_name", "write_part"]
 
 Task = TypeVar("Task")
 
@@ -32,28 +35,8 @@ class Stage:
     run: Callable[[Run], Result]
     sources: Callable[[Config], dict[str, str]] = lambda _: {}  # fingerprints of outside inputs
     follows: str | None = None  # table whose kept documents must be this stage's entered ones
+    wanted: Callable[[Config], bool] = lambda _: True  # whether a run of all stages has this one
     product: bool = False  # files lie in the table's folder itself, under names of their own
-
-
-@dataclass
-class Result:
-    """Files, counts and metrics of one task, or of all tasks added up."""
-
-    files: dict[str, list[PartFile]] = field(default_factory=dict)  # by table
-    counts: Counts = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-
-    def rows(self, table: str) -> int:
-        """Rows written to a table."""
-        return sum(file.rows for file in self.files.get(table, []))
-
-    def add(self, other: Result) -> None:
-        """Add another task's result in place."""
-        for table, files in other.files.items():
-            self.files.setdefault(table, []).extend(files)
-        add_counts(self.counts, other.counts)
-        for name, value in other.metrics.items():
-            self.metrics[name] = self.metrics.get(name, 0.0) + value
 
 
 @dataclass(frozen=True)
@@ -65,12 +48,14 @@ class Part:
 
 
 class Run:
-    """One execution of stages under a config."""
+    """One execution of stages under a config; `purpose` is a stage's name, or `run` for all."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, purpose: str = "run") -> None:
+        self.config, self.purpose = config, purpose
         self.stage = ""
         self._folders: dict[str, str] = {}
+        self._waves = ""  # folder of the present stage's finished waves
+        self._maps = 0  # calls of `map` in the present stage
         self._spark: SparkSession | None = None
 
     @property
@@ -78,7 +63,7 @@ class Run:
         """The Spark session, started when first needed."""
         if self._spark is None:
             say("starting Spark")
-            self._spark = session.start(self.config.spark, "benben")
+            self._spark = session.start(self.config.spark, self.purpose)
         return self._spark
 
     def table(self, name: str) -> str:
@@ -120,17 +105,13 @@ class Run:
         return max(self.spark.sparkContext.defaultParallelism, -(-size // settings.part_bytes))
 
     def map(self, tasks: Sequence[Task], work: Callable[[Task], Result], label: str = "") -> Result:
-        """Run `work` on every task in Spark and add up the results in task order."""
-        total = Result()
+        """Run `work` on every task in Spark, wave by wave; adds up the results in task order."""
         if not tasks:
-            return total
-        context = self.spark.sparkContext
-        group = uuid.uuid4().hex
-        context.setJobGroup(group, self.stage)
-        with Progress(context, group, label or self.stage, len(tasks)):
-            for result in context.parallelize(tasks, len(tasks)).map(work).collect():
-                total.add(result)
-        return total
+            return Result()
+        settings, label = self.config.spark, label or self.stage
+        self._maps += 1
+        cut = waves.cut(tasks, settings.wave_tasks, storage.join(self._waves, f"{self._maps}"))
+        return waves.Waves(self.spark.sparkContext, settings, label, self._log).run(cut, work)
 
     def execute(self, stage: Stage, force: bool = False) -> Manifest:
         """Run a stage unless its tables are there already; commit what it wrote."""
@@ -147,19 +128,31 @@ class Run:
             say(f"{stage.name}: up to date, skipped")
             assert committed[0] is not None
             return committed[0]
-        self._prepare(stage, identity)
+        self._prepare(stage, identity, force)
         started = time.monotonic()
         say(f"{stage.name}: started")
-        result = stage.run(self)
-        self._check(stage, result)
+        self._log = MetricsLog(self.config.output, stage.name)
+        self._log.event("started", id=identity)
+        try:
+            result = stage.run(self)
+            self._check(stage, result)
+        except BaseException as error:
+            self._log.event("failed", error=f"{type(error).__name__}: {error}"[:1000])
+            raise
         seconds = time.monotonic() - started
         for name in reversed(stage.writes):
             self._commit(stage, name, identity, settings, inputs, result, seconds)
+        storage.delete_folder(storage.join(self.config.output, "waves", stage.name))
+        self._log.event("committed", **figures(result))
         say(f"{stage.name}: {describe(result.counts)} in {seconds:.1f} s")
         return self.manifest(stage.writes[0])
 
-    def _prepare(self, stage: Stage, identity: str) -> None:
+    def _prepare(self, stage: Stage, identity: str, force: bool) -> None:
         """Choose where files go: a folder of this identity, or for a product the table's own."""
+        self._waves = storage.join(self.config.output, "waves", stage.name, identity)
+        self._maps = 0
+        if force:
+            storage.delete_folder(self._waves)
         for name in stage.writes:
             folder = self.table(name)
             if stage.product:
@@ -206,10 +199,20 @@ class Run:
             metrics=result.metrics if first else {},
             seconds=round(seconds, 3),
         )
-        old = manifest.read(self.table(table))
         manifest.write(self.table(table), record)
-        if old is not None and old.id != identity and not stage.product:
-            storage.delete_folder(storage.join(self.table(table), old.id))
+        if not stage.product:
+            self._clean(table, identity)
+
+    def _clean(self, table: str, identity: str) -> None:
+        """Remove what is not of the committed work: older tables, and what killed runs left."""
+        folder = self.table(table)
+        for other in storage.list_folders(folder):
+            name = other.rsplit("/", 1)[-1]
+            if name != identity and manifest.is_id(name):
+                storage.delete_folder(other)
+        for file in storage.list_files(storage.join(folder, identity)):
+            if file.endswith(storage.UNFINISHED):
+                storage.delete_file(file)
 
 
 def describe(counts: Counts) -> str:

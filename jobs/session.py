@@ -6,31 +6,57 @@ import importlib
 import os
 import shutil
 import sys
-from pathlib import Path
+from importlib import resources
 
+import yaml
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from pipeline.errors import UserError
 from pipeline.settings.spark import SparkSettings
 
-LOG_SETTINGS = Path(__file__).parent.parent / "configs" / "log4j2.properties"
+WORKSTATION = "local[*,2]"  # all cores; a failed task is tried once more, with care
+SETTINGS = resources.files("configs")
+# What a worker's storage needs to know and a driver may have been told; no credentials.
+FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}
 
 
-def start(settings: SparkSettings, name: str) -> SparkSession:
-    """Return the session of spark-submit, or start one with the settings' master."""
+def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
+    """Return the session of spark-submit, or start one with the settings' master.
+
+    `stage` picks the defaults: a stage's name, or `run` for all stages in one session.
+    """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     use_bundled_java()
-    builder = SparkSession.builder.appName(name)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit started the JVM
-    if settings.master or not submitted:
-        builder = builder.master(settings.master or "local[*]")
-    if not submitted:
-        for key, value in _workstation_options().items():
+    with resources.as_file(SETTINGS / "log4j2.properties") as log_settings:
+        given = _submitted_options() if submitted else _workstation_options(log_settings.as_uri())
+        options = (
+            defaults(stage)
+            | {
+                f"spark.executorEnv.{name}": os.environ[name]
+                for name in FORWARDED & os.environ.keys()
+            }
+            | given
+            | settings.options
+            | settings.stages.get(stage, {})
+        )
+        if settings.master or not submitted:
+            options["spark.master"] = settings.master or WORKSTATION
+        builder = SparkSession.builder.appName(f"benben {stage}")
+        for key, value in options.items():
             builder = builder.config(key, value)
-    for key, value in settings.options.items():
-        builder = builder.config(key, value)
-    return builder.getOrCreate()
+        return builder.getOrCreate()
+
+
+def defaults(stage: str) -> dict[str, str]:
+    """Spark's own keys that suit a stage, from `configs/cluster/stages.yaml`."""
+    data = yaml.safe_load((SETTINGS / "cluster" / "stages.yaml").read_bytes())
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in (data["every"] | data.get(stage, {})).items()
+    }
 
 
 def use_bundled_java() -> None:
@@ -49,7 +75,13 @@ def use_bundled_java() -> None:
         ) from None
 
 
-def _workstation_options() -> dict[str, str]:
+def _submitted_options() -> dict[str, str]:
+    SparkContext._ensure_initialized()
+    told = dict(SparkConf().getAll())
+    return {key: value for key, value in told.items() if key != "spark.app.name"}
+
+
+def _workstation_options(log_settings: str) -> dict[str, str]:
     return {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -57,7 +89,5 @@ def _workstation_options() -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "2g",
         "spark.sql.shuffle.partitions": "8",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
-        "spark.python.worker.reuse": "true",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log_settings}",
     }

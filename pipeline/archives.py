@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -112,7 +112,8 @@ def deal(archives: Sequence[Archive], parts: int) -> list[list[Split]]:
         if not archive.cut:
             middle = base + archive.size // 2
             dealt[bisect_right(bounds, middle) - 1].append(Split(archive.url, 0, END))
-        for part in range(parts) if archive.cut else ():
+        first, after = bisect_right(bounds, base) - 1, bisect_left(bounds, base + archive.size)
+        for part in range(first, after) if archive.cut else ():
             start = max(bounds[part] - base, 0)
             end = min(bounds[part + 1] - base, archive.size)
             if start < end:

@@ -29,13 +29,19 @@ RECORDS = pa.schema(
 )
 
 
+def clean(path: str, columns: Sequence[str]) -> Batches:
+    """Fingerprints of the documents that contain no benchmark item."""
+    for batch in storage.iter_parquet(path, [*columns, "contamination"], BATCH_ROWS):
+        yield batch.filter(batch["contamination"].is_null()).select(columns)
+
+
 def key_reader(judge: Judge) -> Reader:
     """Read KEYED: what each document is looked up by, exact keys and bands alike."""
     near = judge.threshold is not None
 
     def read(part: int, path: str) -> Batches:
         columns = ["node", *judge.exact, *(["bands"] if near else [])]
-        for batch in storage.iter_parquet(path, columns, BATCH_ROWS):
+        for batch in clean(path, columns):
             found = [(batch[name].is_valid(), batch[name].drop_null()) for name in judge.exact]
             if near:
                 found.append((pc.list_value_length(batch["bands"]), batch["bands"].flatten()))
@@ -58,7 +64,7 @@ def record_reader(keep: Sequence[str]) -> Reader:
     """Read RECORDS: what a document is compared and ranked by."""
 
     def read(part: int, path: str) -> Batches:
-        for batch in storage.iter_parquet(path, ["node", "images", "words", *TRAITS], BATCH_ROWS):
+        for batch in clean(path, ["node", "images", "words", *TRAITS]):
             facts = (batch[name].to_pylist() for name in ("images", "words", "node"))
             columns = {
                 "node": batch["node"],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from pathlib import Path
+from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -15,7 +16,8 @@ from pipeline.errors import UserError
 from pipeline.settings import Config
 
 Model = TypeVar("Model", bound=BaseModel)
-CONFIGS = Path(__file__).parent.parent / "configs"
+Source = str | Traversable  # a path or URL, or a config shipped with the project
+CONFIGS = resources.files("configs")  # a folder, or inside the zip spark-submit was given
 
 
 class ConfigError(UserError):
@@ -32,23 +34,24 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
     data = read_layers(source)
     for override in overrides:
         apply_override(data, override)
-    return validate(Config, data, source)
+    return validate(Config, data, str(source))
 
 
-def find(path: str) -> str:
-    """Return the config's path; a bare name means one shipped with the project."""
+def find(path: str) -> Source:
+    """Return where a config is; a bare name means one shipped with the project."""
     if storage.exists(path) and not storage.is_folder(path):
         return path
     shipped = CONFIGS / f"{path}.yaml"
     if "/" not in path and shipped.is_file():
-        return str(shipped)
-    names = sorted(entry.stem for entry in CONFIGS.glob("*.yaml"))
+        return shipped
+    found = (entry.name for entry in CONFIGS.iterdir())
+    names = sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
     raise ConfigError(
         f"{path}: no such config file{_suggest(path, names)}; shipped configs: {', '.join(names)}"
     )
 
 
-def read_layers(path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+def read_layers(path: Source, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a config and, under it, the one its key `base` names.
 
     Sections merge key by key; `rules` are taken whole, since a rule more is another decision.
@@ -60,9 +63,10 @@ def read_layers(path: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     if not isinstance(base, str):
         raise ConfigError(f"{path}: base: expected the name or path of a config; got {base!r}")
     source = find(base)
-    if source in (path, *above):
+    here = (*above, str(path))
+    if str(source) in here:
         raise ConfigError(f"{path}: base: {base} is based on this config itself")
-    return _merge(read_layers(source, (path, *above)), data)
+    return _merge(read_layers(source, here), data)
 
 
 def _merge(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -74,10 +78,11 @@ def _merge(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse_yaml(path: str) -> dict[str, Any]:
+def parse_yaml(path: Source) -> dict[str, Any]:
     """Read a YAML mapping. Raises ConfigError with the line of a syntax error."""
     try:
-        data = yaml.safe_load(storage.read_bytes(path))
+        text = storage.read_bytes(path) if isinstance(path, str) else path.read_bytes()
+        data = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):

@@ -19,7 +19,7 @@ from yarl import URL
 from pipeline.address import Lookup, Refused, check_url, system_lookup
 from pipeline.consent import SiteFile, header_reason
 from pipeline.opt_out import OptOutLists
-from pipeline.outcome import Outcome, Request, owner
+from pipeline.outcome import Outcome, Request, owner, pair_of
 from pipeline.picture import SNIFF_BYTES, Bad
 from pipeline.politeness import Host, retry_after_seconds
 from pipeline.request import CHUNK, Client, Failed, Response
@@ -30,7 +30,6 @@ from pipeline.studio import Studio
 ACCEPT = "image/avif,image/webp,image/*,*/*;q=0.5"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DNS_THREADS = 32
-PICTURE_TYPES = ("image/", "application/octet-stream", "binary/octet-stream", "text/plain")
 
 
 @dataclass
@@ -126,9 +125,8 @@ class Visit:
         """Work through the requests with as many workers as the host may have."""
         polite = self._settings.politeness
         queue = iter(requests[: polite.images_per_host])
-        workers = polite.connections
-        if any(pair in requests[0].target for pair in polite.unlimited_hosts):
-            workers = self._settings.concurrency
+        free = pair_of(requests[0].target) in polite.unlimited_hosts
+        workers = self._settings.concurrency if free else polite.connections
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(workers, len(requests))):
                 tasks.create_task(self._work(queue))
@@ -185,8 +183,9 @@ class Visit:
 
     def _site(self, url: URL) -> Site:
         polite = self._settings.politeness
-        unlimited = f"{url.host}:{url.port}" in polite.unlimited_hosts
-        name = f"{url.host}:{url.port}" if unlimited else url.host or ""
+        pair = pair_of(str(url))
+        unlimited = pair in polite.unlimited_hosts
+        name = pair if unlimited else url.host or ""
         if name not in self._sites:
             f = self._fetcher
             pace = Host(polite, unlimited)
@@ -231,7 +230,7 @@ class Visit:
         reason = header_reason(response.headers, settings.consent, settings.product)
         if reason is not None:
             raise Refused(reason)
-        if response.content_type and not response.content_type.startswith(PICTURE_TYPES):
+        if response.content_type.startswith(tuple(settings.refuse_types)):
             raise Failed("http.content_type", response.content_type[:100])
 
     def _screen(self, start: bytes) -> None:

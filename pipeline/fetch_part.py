@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import xxhash
+from yarl import URL
 
+from pipeline import downloaded
 from pipeline.archive_image import take_from_archive
 from pipeline.consent import SiteFile
 from pipeline.fetch import Sinks, fetch_images
@@ -37,7 +39,8 @@ def fetch_part(
 ) -> None:
     """Bring every wanted image to an outcome in the journal; what is there already is left.
 
-    `wanted` comes grouped by owner. `archives` maps an archive's name to its path.
+    `wanted` comes grouped by owner and is read twice: first for what needs no request.
+    `archives` maps an archive's name to its path.
     """
     done, known = _resume(folder, share, settings.attempt)
     with Writer(folder, share) as writer:
@@ -50,17 +53,21 @@ def fetch_part(
 
         studio = Studio(settings, OptOutLists(settings.consent))
 
-        def requests() -> Iterator[Request]:
-            for image in wanted:
-                if key(image.url, image.hops) in done:
-                    continue
+        for image in wanted:
+            if key(image.url, image.hops) not in done:
                 outcome = _without_request(image, settings, studio, archives)
-                if outcome is None:
-                    yield Request(image.url, image.target, image.hops)
-                else:
+                if outcome is not None:
                     keep(outcome)
-
-        fetch_images(requests(), settings, Sinks(keep, keep_site), studio, known)
+                    done.add(key(image.url, image.hops))
+        for outcome in _from_img2dataset(wanted, done, settings, studio):
+            keep(outcome)
+            done.add(key(outcome.url, outcome.hops))
+        left = (
+            Request(image.url, image.target, image.hops)
+            for image in wanted
+            if key(image.url, image.hops) not in done
+        )
+        fetch_images(left, settings, Sinks(keep, keep_site), studio, known)
 
 
 def _without_request(
@@ -74,6 +81,21 @@ def _without_request(
     if settings.archives and image.warc is not None and image.warc in archives:
         return take_from_archive(image, archives[image.warc], settings, studio)
     return None
+
+
+def _from_img2dataset(
+    wanted: Iterable[WantedImage], done: set[int], settings: FetchSettings, studio: Studio
+) -> Iterator[Outcome]:
+    """Outcomes of images that img2dataset has fetched; opt-out lists bind these too."""
+    if not settings.img2dataset:
+        return
+    urls = {image.url for image in wanted if key(image.url, image.hops) not in done}
+    for url, data in downloaded.find(settings.img2dataset, urls):
+        outcome = Outcome(url, url, source="img2dataset")
+        outcome.reason = studio.lists.reason(URL(url))
+        if outcome.reason is None:
+            studio.develop(data, outcome)
+        yield outcome
 
 
 def _resume(folder: str, share: Range, attempt: int) -> tuple[set[int], list[SiteFile]]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline import minhash
+from pipeline import decontaminate, minhash
 from pipeline.settings.deduplicate import FingerprintSettings
 from pipeline.shingles import sequence_hashes, shingle_hashes, token_hashes
 
@@ -32,6 +32,8 @@ FINGERPRINTS = pa.schema(
         ("text_key", pa.int64()),  # of the normalised text; null for texts that are too short
         ("bands", pa.list_(pa.int64())),  # MinHash band keys
         ("signature", pa.binary()),  # 8 bits a slot
+        # Item of a benchmark set that the text contains: such a document takes no further part.
+        ("contamination", pa.struct([("set", pa.string()), ("item", pa.string())])),
         ("text_nodes", pa.list_(NODE_KEY)),
         ("image_nodes", pa.list_(NODE_KEY)),
     ]
@@ -89,9 +91,20 @@ def fingerprints(
         "images": np.bincount(owners[images], minlength=len(documents)).astype(np.int32),
         "text_nodes": _node_keys("line", fields, "text", words, owners, len(documents)),
         "image_nodes": _node_keys("image", fields, "url", images, owners, len(documents)),
+        "contamination": _contamination(joined, settings),
         **sketches(joined, settings),
     }
     return pa.RecordBatch.from_pydict(columns, FINGERPRINTS)
+
+
+def _contamination(texts: list[str], settings: FingerprintSettings) -> pa.Array:
+    benchmarks = decontaminate.load(settings.decontaminate)
+    found = [
+        item
+        for chunk in _chunks(texts)
+        for item in decontaminate.contaminated(chunk, benchmarks, settings.decontaminate)
+    ]
+    return pa.array(found, FINGERPRINTS.field("contamination").type)
 
 
 def sketches(texts: list[str], settings: FingerprintSettings) -> dict[str, pa.Array]:

@@ -26,6 +26,7 @@ from pipeline.outcome import owner
 
 MAGIC = b"BBJ1"
 ENDING = ".journal"
+VERSION = 1  # raise it when equal bytes come to another outcome, so that old journals are left
 PREFIX = struct.Struct(">4sIIII")  # magic, header bytes, data bytes, CRC-32 of each
 SLOTS = 2**31
 Wanted = Callable[[dict[str, Any]], bool]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from pipeline import storage
+from pipeline.version import VERSION
 
 NAME = "manifest.json"
 CODE_FOLDERS = ("pipeline", "filters", "jobs")
@@ -122,17 +124,27 @@ def stage_id(stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
+def is_id(name: str) -> bool:
+    """Tell whether a folder's name is a stage's id."""
+    return bool(re.fullmatch("[0-9a-f]{16}", name))
+
+
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and a hash of the code that makes tables, so a changed rule is never skipped."""
+    """Version and a hash of the code that makes tables, so a changed rule is never skipped.
+
+    A checkout, a wheel and a zip of the same code have the same version.
+    """
     digest = hashlib.blake2b(digest_size=6)
-    root = Path(__file__).parent.parent
     for folder in CODE_FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    try:
-        release = version("benben")
-    except PackageNotFoundError:
-        release = "0"
-    return f"{release}+{digest.hexdigest()}"
+        for name, file in sorted(_code_files(resources.files(folder), folder)):
+            digest.update(name.encode() + b"\0" + file.read_bytes())
+    return f"{VERSION}+{digest.hexdigest()}"
+
+
+def _code_files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _code_files(entry, f"{name}/{entry.name}")
+        elif entry.is_file():
+            yield f"{name}/{entry.name}", entry

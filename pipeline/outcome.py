@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,7 +58,7 @@ class Outcome:
     final_url: str | None = None
     status: int | None = None
     content_type: str | None = None
-    source: str = "network"  # | archive | none: nothing was asked
+    source: str = "network"  # | archive | img2dataset | none: nothing was asked
     requests: int = 0  # HTTP requests made for this image
     fetched_at: str | None = None  # ISO 8601 UTC; an archive's capture time
     nsfw: float | None = None
@@ -77,7 +77,8 @@ class Outcome:
         """A row of `images`."""
         row: dict[str, Any] = dict.fromkeys(IMAGES.names)
         if self.picture is not None:
-            row.update(asdict(self.picture))
+            for name in PICTURE_COLUMNS:
+                row[name] = getattr(self.picture, name)
         for name in OWN_COLUMNS:
             row[name] = getattr(self, name)
         if self.picture is not None and self.reason is None:
@@ -89,6 +90,7 @@ class Outcome:
         return row
 
 
+PICTURE_COLUMNS = tuple(Picture.__dataclass_fields__)
 OWN_COLUMNS = (
     "url",
     "reason",
@@ -114,6 +116,17 @@ def host_of(url: str) -> str:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:
         return ""
+
+
+def pair_of(url: str) -> str:
+    """`host:port` of a URL, the port filled in; empty when it has no such."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        return ""
+    host = (parts.hostname or "").lower()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def owner(url: str) -> str:

@@ -55,6 +55,8 @@ def _parse_warc(window: Window, offset: int, data: bytes, longest: int) -> Head 
     if not size:
         data = window.take(offset, longest)
         size = head_size(data)
+        if not size:
+            return None
     head = data[:size]
     if not head.endswith(b"\r\n\r\n"):
         head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -68,7 +70,7 @@ def _parse_warc(window: Window, offset: int, data: bytes, longest: int) -> Head 
         return None
     fields = {name.lower(): value for name, value in reversed(parser.items())}
     length = fields.get("content-length", "").strip()
-    if not (size and length.isascii() and length.isdigit() and len(length) < 16):
+    if not (length.isascii() and length.isdigit() and len(length) < 16):
         return None
     return Head(
         size=size,

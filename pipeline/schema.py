@@ -56,6 +56,19 @@ DOCUMENTS = pa.schema(
     ]
 )
 
+# Captures that ended or stopped the process that read them, at every attempt.
+DEAD_LETTERS = pa.schema(
+    [
+        ("url", pa.string()),
+        ("warc", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("warc_length", pa.int64()),
+        ("cause", pa.string()),  # "crashed", "hung" or "failed"
+        ("detail", pa.string()),
+        ("attempts", pa.int32()),
+    ]
+)
+
 # Why a node or a paragraph of it went: the ledger's entry. Kept ones have none.
 NODE_VERDICT = pa.struct(
     [
@@ -87,6 +100,7 @@ DUPLICATES = pa.schema(
         ("doc_id", pa.string()),
         ("reason", pa.string()),  # as in clusters | duplicate.image_set | null: only nodes dropped
         ("kept_id", pa.string()),
+        ("detail", pa.string()),  # contamination.SET: the set's item
         ("similarity", pa.float32()),
         ("dropped", pa.list_(NODE_VERDICT)),
     ]
@@ -102,7 +116,7 @@ IMAGES = pa.schema(
         ("detail", pa.string()),
         ("status", pa.int32()),  # HTTP
         ("content_type", pa.string()),  # as declared
-        ("source", pa.string()),  # network | archive
+        ("source", pa.string()),  # network | archive | img2dataset | none
         ("requests", pa.int32()),  # made for this image
         ("fetched_at", pa.string()),  # ISO 8601 UTC
         ("sha256", pa.string()),  # of the bytes as they came; key of `image_bytes`

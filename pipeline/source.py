@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipeline import storage
-from pipeline.remote import open_remote
 from pipeline.settings.archives import ArchiveSettings
 
 REMOTE = ("http://", "https://", "s3://", "s3a://", "s3n://")
@@ -83,6 +82,8 @@ class Spool:
 def open_source(url: str, settings: ArchiveSettings = DEFAULT) -> Source:
     """Open an archive for range reads. Raises OSError."""
     if url.startswith(REMOTE):
+        from pipeline.remote import open_remote  # brings boto3: a second that local runs spare
+
         return open_remote(url, settings)
     return StoredFile(url)
 

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from pipeline.filesystem import is_local
+from pipeline.filesystem import resolve as resolve  # for readers that want a path
 
-@lru_cache(maxsize=32)
-def _s3(endpoint: str | None) -> fs.FileSystem:
-    if endpoint is None:
-        return fs.S3FileSystem()
-    parts = urlsplit(endpoint)
-    return fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme)
-
-
-def resolve(url: str) -> tuple[fs.FileSystem, str]:
-    """Split a path or URL into its filesystem and the path inside it.
-
-    S3's endpoint comes from AWS_ENDPOINT_URL, credentials from the usual AWS variables.
-    """
-    scheme = urlsplit(url).scheme if "://" in url else ""
-    if scheme in ("s3", "s3a", "s3n"):
-        return _s3(os.environ.get("AWS_ENDPOINT_URL")), url.split("://", 1)[1]
-    if scheme in ("gs", "hdfs"):
-        return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
-    path = url[len("file://") :] if scheme == "file" else url
-    return fs.LocalFileSystem(), os.path.abspath(path)
+UNFINISHED = ".tmp"  # ending of a local file that is being written
+UPLOAD_BYTES = 16 << 20  # read at once while a finished file goes up
 
 
 def join(base: str, *names: str) -> str:
@@ -75,6 +61,14 @@ def list_files(folder: str, recursive: bool = True) -> list[str]:
     return sorted(join(folder, name[len(path.rstrip("/")) + 1 :]) for name in found)
 
 
+def list_folders(folder: str) -> list[str]:
+    """Folders right under a folder, sorted, in the form `folder` has."""
+    filesystem, path = resolve(folder)
+    found = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    folders = (info.base_name for info in found if info.type == fs.FileType.Directory)
+    return sorted(join(folder, name) for name in folders)
+
+
 def open_input(url: str) -> Any:
     """Open a file for random reads: `.read(n)`, `.seek(pos)`, `.size()`."""
     filesystem, path = resolve(url)
@@ -89,15 +83,55 @@ def read_bytes(url: str) -> bytes:
 
 def write_bytes(url: str, data: bytes) -> None:
     """Write a file so that readers see the old one or the whole new one, never a part."""
-    filesystem, path = resolve(url)
-    local = isinstance(filesystem, fs.LocalFileSystem)
-    target = f"{path}.{uuid.uuid4().hex[:8]}.tmp" if local else path
-    if local:
-        filesystem.create_dir(os.path.dirname(path), recursive=True)
-    with filesystem.open_output_stream(target) as stream:
+    with new_file(url) as stream:
         stream.write(data)
-    if local:
-        os.replace(target, path)
+
+
+@contextmanager
+def new_file(url: str) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears whole at the end, or not at all on an error.
+
+    A local file is renamed into place. For a store the bytes wait in a temporary file and go up
+    once all is well: closing a half-written upload would publish it, and pyarrow can't abort one.
+    """
+    filesystem, path = resolve(url)
+    if is_local(filesystem):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        waiting = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
+        try:
+            with open(waiting, "wb") as local:
+                yield local
+            os.replace(waiting, path)
+        except BaseException:
+            _remove(waiting)
+            raise
+        return
+    with tempfile.TemporaryFile() as spool:
+        yield spool
+        spool.seek(0)
+        _upload(spool, filesystem, path)
+
+
+def _upload(source: BinaryIO, filesystem: fs.FileSystem, path: str) -> None:
+    """Copy an open file to a store; HDFS, which shows files while they grow, gets a rename."""
+    renames = filesystem.type_name == "hdfs"
+    target = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}" if renames else path
+    try:
+        with filesystem.open_output_stream(target) as stream:
+            shutil.copyfileobj(source, stream, UPLOAD_BYTES)
+    except OSError:  # the store's: a failed upload is not published when it is closed
+        raise
+    except BaseException:  # a stop in mid-air: closing published what had gone up
+        with contextlib.suppress(OSError):
+            filesystem.delete_file(target)
+        raise
+    if renames:
+        filesystem.move(target, path)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def open_output(url: str) -> Any:
@@ -109,21 +143,11 @@ def open_output(url: str) -> Any:
 
 
 class ParquetWriter:
-    """Write batches to one parquet file that appears whole on close, or not at all on an error.
-
-    Object stores show a file only once its upload is complete; local files are renamed in place.
-    """
+    """Write batches to one parquet file that appears whole on close, or not at all on an error."""
 
     def __init__(self, url: str, schema: pa.Schema, row_group_rows: int = 10_000) -> None:
         self.url, self.schema = url, schema
         self.rows = self.bytes = 0
-        self._filesystem, self._path = resolve(url)
-        self._local = isinstance(self._filesystem, fs.LocalFileSystem)
-        self._target = f"{self._path}.{uuid.uuid4().hex[:8]}.tmp" if self._local else self._path
-        if self._local:
-            self._filesystem.create_dir(os.path.dirname(self._path), recursive=True)
-        self._stream = self._filesystem.open_output_stream(self._target)
-        self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd")
         self._row_group_rows = row_group_rows
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -133,23 +157,20 @@ class ParquetWriter:
         self.rows += batch.num_rows
 
     def __enter__(self) -> ParquetWriter:
+        with contextlib.ExitStack() as stack:
+            self._stream = stack.enter_context(new_file(self.url))
+            self._writer = pq.ParquetWriter(self._stream, self.schema, compression="zstd")
+            stack.push(self._finish)
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is not None:
-            self._abandon()
-            return
-        self._writer.close()
-        self.bytes = int(self._stream.tell())
-        self._stream.close()
-        if self._local:
-            os.replace(self._target, self._path)
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
 
-    def _abandon(self) -> None:
-        self._writer.close()
-        self._stream.close()
-        if self._local:
-            os.unlink(self._target)
+    def _finish(self, error: type[BaseException] | None, *_: object) -> None:
+        with contextlib.suppress(Exception) if error else contextlib.nullcontext():
+            self._writer.close()
+            self.bytes = self._stream.tell()
 
 
 def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
@@ -205,8 +226,19 @@ def _even_batches(
         yield pa.concat_batches(pending)
 
 
+def delete_file(url: str) -> None:
+    """Remove a file. Raises FileNotFoundError."""
+    filesystem, path = resolve(url)
+    filesystem.delete_file(path)
+
+
 def delete_folder(url: str) -> None:
     """Remove a folder and all in it; nothing happens when it is absent."""
     filesystem, path = resolve(url)
-    if exists(url):
+    if not exists(url):
+        return
+    if filesystem.type_name == "gcs":  # whose folders are names only; its delete_dir wants a marker
+        for file in list_files(url):
+            delete_file(file)
+    else:
         filesystem.delete_dir(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,11 +65,16 @@ class WantedImage(NamedTuple):
         return cls(owner(url), url, url)
 
 
-def read_wanted(path: str) -> Iterator[WantedImage]:
-    """Rows of one file of WANTED."""
-    for batch in storage.iter_parquet(path, WANTED.names):
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield WantedImage(*values)
+@dataclass(frozen=True)
+class WantedFile:
+    """The rows of one file of WANTED; can be read again."""
+
+    path: str
+
+    def __iter__(self) -> Iterator[WantedImage]:
+        for batch in storage.iter_parquet(self.path, WANTED.names):
+            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield WantedImage(*values)
 
 
 def mentions(paths: Mapping[str, str], settings: FetchSettings) -> Iterator[pa.RecordBatch]:

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+settings.register_profile("steady", deadline=None)  # tests never depend on how busy a machine is
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("pipeline", "filters", "jobs", "analysis", "trainer", "sample")
+PACKAGES = ("pipeline", "filters", "jobs", "analysis", "trainer", "sample", "deploy")
 MAY_IMPORT = {
     "pipeline": {"pipeline"},
     "filters": {"pipeline", "filters"},
@@ -17,16 +17,20 @@ MAY_IMPORT = {
     "analysis": {"pipeline", "filters", "analysis"},
     "trainer": {"trainer"},
     "sample": {"sample", "pipeline"},
+    "deploy": {"deploy", "pipeline"},
 }
 FENCED = {
-    "pyspark": {"jobs"},
+    "pyspark": {"jobs", "deploy"},
     "torch": {"trainer"},
     "matplotlib": {"analysis"},
     "fsspec": {"trainer"},
 }
 FILE_LINES, FUNCTION_LINES = 250, 60
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-SHARED_JOB_MODULES = {"job", "tables", "session", "progress", "cli", "graph", "lookup", "earlier"}
+SHARED_JOB_MODULES = {
+    *("careful", "cli", "earlier", "failure", "graph", "job", "lookup", "metrics", "progress"),
+    *("result", "session", "tables", "watchdog", "waves"),
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -72,3 +76,13 @@ def test_job_files_do_not_import_each_other_nor_shadow_the_standard_library() ->
         if path.stem in stages - {"__init__"}:
             others = {f"jobs.{stage}" for stage in stages - {"__init__"}}
             assert not imports(path) & others, f"{path.stem} imports another stage"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_data_files_are_found_inside_a_zip_too(path: Path) -> None:
+    if path.relative_to(ROOT).parts[0] in ("pipeline", "filters", "jobs", "analysis") and (
+        path.name != "build.py"  # makes data files, in a checkout
+    ):
+        assert "(__file__)" not in path.read_text(), (
+            "use importlib.resources: the code may be zipped"
+        )

@@ -11,6 +11,14 @@ from pipeline.settings.section import Section
 Criterion = Literal["images", "words", "newest", "oldest"]
 
 
+class DecontaminateSettings(Section):
+    """Benchmark sets whose items must not be in the dataset."""
+
+    sets: dict[str, str] = Field(description="name -> file: .jsonl with id and text, or text lines")
+    ngram_words: int = Field(gt=0, description="characters in scripts without spaces")
+    min_ngrams: int = Field(ge=1, description="n-grams shared with one item")
+
+
 class FingerprintSettings(Section):
     """Section `fingerprint`: how texts are sketched; `bands` x `rows` slots a signature."""
 
@@ -19,6 +27,7 @@ class FingerprintSettings(Section):
     bands: int = Field(gt=0)
     rows: int = Field(gt=0)
     seed: int = Field(ge=0)
+    decontaminate: DecontaminateSettings
 
     @property
     def slots(self) -> int:

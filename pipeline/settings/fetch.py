@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from pipeline.settings.section import Section
+
+HostPort = Annotated[str, StringConstraints(pattern=r"^[^:/@\s]+:\d+$|^\[[0-9A-Fa-f:.]+\]:\d+$")]
 
 
 class FetchLimits(Section):
@@ -38,7 +40,7 @@ class PolitenessSettings(Section):
     breaker_seconds: float = Field(gt=0, description="before a closed-off host is tried again")
     breaker_openings: int = Field(gt=0, description="times closed off before it is given up")
     images_per_host: int = Field(gt=0, description="more of one host are not requested")
-    unlimited_hosts: list[str] = Field(
+    unlimited_hosts: list[HostPort] = Field(
         default=[], description="host:port pairs without a rate, such as the user's own server"
     )
 
@@ -90,15 +92,21 @@ class FetchSettings(Section):
 
     enabled: bool
     user_agent: str = Field(description="product token, version, and a contact URL or address")
-    allow_hosts: list[str] = Field(
+    allow_hosts: list[HostPort] = Field(
         default=[], description="host:port pairs reachable although private, such as a demo server"
     )
     archives: bool = Field(description="take images from the input's archives where they hold them")
+    img2dataset: list[str] = Field(
+        default=[], description="folders of img2dataset's parquet shards to take images from"
+    )
     concurrency: int = Field(gt=0, description="requests at once in one task")
     hosts: int = Field(gt=0, description="hosts worked on at once in one task")
     decode_threads: int = Field(gt=0)
     tasks: int | None = Field(default=None, gt=0, description="none: Spark's parallelism")
     attempt: int = Field(default=1, gt=0, description="raise it to ask again for what failed only")
+    refuse_types: list[str] = Field(
+        description="beginnings of declared types whose bodies are not read"
+    )
     formats: list[str] = Field(description="formats that are decoded; others are a reason")
     signal_side: int = Field(ge=64, description="pixels; signals are measured on a copy this large")
     limits: FetchLimits

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from jobs import captures, extract
 from jobs.job import Run
 from pipeline import config, storage
+from pipeline.errors import InputError
 from pipeline.settings.archives import IndexSettings
 from pipeline.warc import Capture, read_captures
 from tests.pipeline.archive_makers import members, pages
@@ -96,8 +97,25 @@ def test_each_condition_chooses_its_rows(spark: SparkSession, crawl: Path) -> No
         assert sorted(int(row.url.rsplit("/", 1)[-1]) for row in found) == expected
 
 
-@pytest.mark.spark
-def test_without_an_index_nothing_is_chosen(spark: SparkSession, tmp_path: Path) -> None:
+def test_without_an_index_there_is_nothing_to_choose(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(f"base: default\ninput: [x]\noutput: {tmp_path}/run\n")
-    assert Run(config.load(str(path))).execute(captures.STAGE).files == []
+    settings = config.load(str(path))
+    assert not captures.STAGE.wanted(settings)
+    with pytest.raises(InputError, match="index: not set"):
+        Run(settings).execute(captures.STAGE)
+
+
+def test_an_index_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none: no parquet files there"):
+        captures.index_files(str(tmp_path / "none"))
+    with pytest.raises(InputError, match=r"none\.parquet: no parquet files there"):
+        captures.index_files(str(tmp_path / "none.parquet"))
+
+
+def test_the_shipped_config_chooses_from_common_crawl() -> None:
+    settings = config.load("commoncrawl", ["index.languages=[deu]"])
+    assert settings.index is not None
+    assert settings.index.languages == ["deu"]
+    assert settings.archives.prefix == "s3://commoncrawl"
+    assert settings.archives.attempts == config.load("default", ["input=[x]"]).archives.attempts

@@ -167,6 +167,17 @@ def test_lines_and_images_of_many_documents_go_everywhere(spark: Any, tmp_path: 
     assert (node["value"], node["bound"]) == (11, 10)
 
 
+def test_a_document_with_a_benchmark_item_goes_and_names_it(spark: Any, tmp_path: Path) -> None:
+    item = text(60, 20)
+    (tmp_path / "set.jsonl").write_text(f'{{"id": "question 7", "text": "{item}"}}\n')
+    pages = [page("a", text(1) + " " + item + " " + text(2)), page("b", text(1) + text(2))]
+    chosen = f"fingerprint.decontaminate.sets={{exams: {tmp_path / 'set.jsonl'}}}"
+    found = run_over(tmp_path, pages, 1, chosen)
+    assert [(row["doc_id"], row["reason"], row["detail"]) for row in found.values()] == [
+        (pages[0]["doc_id"], "contamination.exams", "question 7")
+    ]
+
+
 def test_three_slices_one_after_the_other_equal_the_full_run(spark: Any, tmp_path: Path) -> None:
     pages = pages_of_all_kinds()
     random.Random(5).shuffle(pages)

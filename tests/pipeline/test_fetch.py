@@ -6,7 +6,6 @@ import gzip
 import ssl
 import subprocess
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,6 +96,7 @@ def test_rate_and_connections_of_a_host_are_kept() -> None:
         handler.answer(picture())
 
     paths = [f"/{number}" for number in range(16)]
+    started = time.monotonic()
     _, web = ask(
         dict.fromkeys(paths, slow),
         paths,
@@ -104,15 +104,14 @@ def test_rate_and_connections_of_a_host_are_kept() -> None:
         "politeness.connections=2",
     )
     assert web.open_most <= 2
-    times = [seen.at for seen in web.seen]
-    assert (len(times) - 1) / (times[-1] - times[0]) <= 20.5
+    assert time.monotonic() - started >= (len(web.seen) - 1) / 20
 
 
 def test_robots_crawl_delay_is_obeyed() -> None:
     robots = b"User-agent: *\nCrawl-delay: 0.4\n"
-    _, web = ask({"/robots.txt": robots, "/a": picture(), "/b": picture()}, ["/a", "/b"])
-    times = [seen.at for seen in web.seen]
-    assert all(later - sooner >= 0.39 for sooner, later in pairwise(times[1:]))
+    started = time.monotonic()
+    ask({"/robots.txt": robots, "/a": picture(), "/b": picture()}, ["/a", "/b"])
+    assert time.monotonic() - started >= 0.8
 
 
 def test_failing_host_is_given_up_and_the_rest_not_asked() -> None:

@@ -62,7 +62,7 @@ def test_a_kill_while_saving_leaves_the_previous_one(
     config = copy(run, tmp_path / "run")
     process = get_context("spawn").Process(target=_die_in_save, args=(config, moment))
     process.start()
-    process.join(120)
+    process.join(240)
     assert process.exitcode == -signal.SIGKILL
     folder = Path(config.checkpoint.dir)
     assert (folder / "step_00000003.tmp").is_dir()

@@ -45,7 +45,9 @@ def write(folder: Path, slots: list[tuple[str | None, bytes | None]], column: bo
     types = pa.schema([("sha256", pa.string()), ("bytes", pa.binary())])
     pq.write_table(pa.table(rows, types), folder / "images" / "0.parquet")
     mix = {"path": str(folder / "data"), "images": None if column else str(folder / "images")}
-    config = DataConfig.model_validate({"mix": [mix], "seq_len": 64, "lanes": 1, "holdout": 0.0})
+    config = DataConfig.model_validate(
+        {"mix": [mix], "seq_len": 64, "lanes": 1, "window": 1, "holdout": 0.0}
+    )
     return DataSource(config, VOCABULARY, 4, "early")
 
 

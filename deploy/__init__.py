@@ -1,0 +1,1 @@
+"""What brings Benben to a cluster: the zip, the image, the launchers."""

@@ -1,0 +1,38 @@
+"""Builds `benben.zip`: the code and its data files, for `spark-submit --py-files`.
+
+python -m deploy.bundle dist/benben.zip
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("pipeline", "filters", "jobs", "analysis", "configs")
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip of equal code is equal, whenever it is made
+
+
+def build(target: Path, root: Path = ROOT) -> Path:
+    """Write the zip and return its path."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(files(root)):
+            entry = zipfile.ZipInfo(path.relative_to(root).as_posix(), EPOCH)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return target
+
+
+def files(root: Path = ROOT) -> Iterator[Path]:
+    """What goes into the zip: every file of the packages that run in a job."""
+    for folder in FOLDERS:
+        for path in (root / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1])))

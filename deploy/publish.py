@@ -1,0 +1,41 @@
+"""Puts what a cluster needs beside its data: `python -m deploy.publish s3://bucket/benben`.
+
+The zip, one file a stage for spark-submit, and what bootstrap.sh installs.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+from deploy import bundle
+from pipeline import storage
+
+EXTRAS = ("models", "nsfw")
+
+
+def publish(code: str) -> list[str]:
+    """Write the files under the URL `code`; returns what was written."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"benben.zip": bundle.build(Path(folder) / "benben.zip").read_bytes()}
+    for path in sorted((bundle.ROOT / "jobs").glob("*.py")):
+        files[f"jobs/{path.name}"] = path.read_bytes()
+    files["bootstrap.sh"] = (bundle.ROOT / "configs" / "cluster" / "bootstrap.sh").read_bytes()
+    files["requirements.lock"] = (bundle.ROOT / "requirements.lock").read_bytes()
+    files["dependencies.txt"] = "\n".join([*dependencies(), ""]).encode()
+    for name, data in files.items():
+        storage.write_bytes(storage.join(code, name), data)
+    return [storage.join(code, name) for name in files]
+
+
+def dependencies() -> list[str]:
+    """What a worker installs, without versions: those are the lock's."""
+    project = tomllib.loads((bundle.ROOT / "pyproject.toml").read_text())["project"]
+    extras = [name for extra in EXTRAS for name in project["optional-dependencies"][extra]]
+    return [*project["dependencies"], *extras]
+
+
+if __name__ == "__main__":
+    print("\n".join(publish(sys.argv[1])))

@@ -1,0 +1,75 @@
+"""Which store a path or URL lies in: local, s3:, s3a:, gs: or hdfs:, all through pyarrow."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from pyarrow import fs
+
+ATTEMPTS = 10  # of a request to a store; at one failure in ten, one in 10^10 fails for good
+CONNECT_SECONDS, REQUEST_SECONDS = 10, 60
+RETRY_LIMIT = timedelta(minutes=5)
+LOCAL = fs.LocalFileSystem()
+
+
+def resolve(url: str) -> tuple[fs.FileSystem, str]:
+    """Split a path or URL into its filesystem and the path inside it.
+
+    S3's endpoint comes from AWS_ENDPOINT_URL, credentials from where AWS's tools look for them;
+    Google's from its application default credentials, an emulator from STORAGE_EMULATOR_HOST.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return LOCAL, os.path.abspath(url)
+    if scheme in ("s3", "s3a", "s3n"):
+        bucket = rest.split("/", 1)[0]
+        return _s3(bucket, os.environ.get("AWS_ENDPOINT_URL")), rest
+    if scheme == "gs":
+        return _gcs(os.environ.get("STORAGE_EMULATOR_HOST")), rest
+    if scheme == "hdfs":
+        return fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
+    if scheme == "file":
+        return LOCAL, os.path.abspath(rest)
+    raise ValueError(f"{url}: no store with the scheme {scheme}: (file, s3, s3a, gs or hdfs)")
+
+
+def is_local(filesystem: fs.FileSystem) -> bool:
+    """Tell whether files are renamed, not uploaded, into place."""
+    return isinstance(filesystem, fs.LocalFileSystem)
+
+
+@lru_cache(maxsize=64)
+def _s3(bucket: str, endpoint: str | None) -> fs.FileSystem:
+    options = {
+        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        "connect_timeout": CONNECT_SECONDS,
+        "request_timeout": REQUEST_SECONDS,
+    }
+    if endpoint is not None:
+        parts = urlsplit(endpoint)
+        return fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, **options)
+    return fs.S3FileSystem(region=_region(bucket), **options)
+
+
+def _region(bucket: str) -> str | None:
+    """A bucket's region, which need not be the cluster's: Common Crawl's is us-east-1."""
+    try:
+        return str(fs.resolve_s3_region(bucket))
+    except OSError:  # a private network without the global endpoint: AWS_REGION decides
+        return None
+
+
+@lru_cache(maxsize=4)
+def _gcs(emulator: str | None) -> fs.FileSystem:
+    if emulator is None:
+        return fs.GcsFileSystem(retry_time_limit=RETRY_LIMIT)
+    parts = urlsplit(emulator)
+    return fs.GcsFileSystem(
+        anonymous=True,
+        endpoint_override=parts.netloc,
+        scheme=parts.scheme,
+        retry_time_limit=timedelta(seconds=30),
+    )

@@ -1,0 +1,32 @@
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+
+from deploy import bundle
+from pipeline import manifest, storage
+from tests.cluster.submit import ROOT, submit
+
+TINY = ROOT / "tests" / "cluster" / "tiny.py"
+
+
+def test_the_zip_of_equal_code_is_equal_and_has_the_data_files(tmp_path: Path) -> None:
+    one, two = (bundle.build(tmp_path / name).read_bytes() for name in ("1.zip", "2.zip"))
+    assert one == two
+    names = set(zipfile.ZipFile(tmp_path / "1.zip").namelist())
+    assert {"configs/default.yaml", "configs/cluster/stages.yaml", "jobs/cli.py"} <= names
+    assert not any("__pycache__" in name or name.startswith("tests") for name in names)
+
+
+def test_spark_submit_works_from_any_folder_with_the_zip_alone(tmp_path: Path) -> None:
+    output = f"output={tmp_path}/run"
+    done = submit(tmp_path, TINY, "default", "input=[x]", output, FAULT_FOLDER=str(tmp_path))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "benben.zip" in done.stdout
+    found = manifest.read(f"{tmp_path}/run/numbers")
+    assert found is not None
+    assert found.version == manifest.code_version(), "a zip and a checkout share their tables"
+    rows = pa.concat_tables(
+        [storage.read_parquet(p) for p in found.paths(f"{tmp_path}/run/numbers")]
+    )
+    assert rows["square"].to_pylist() == [n * n for n in range(8)]

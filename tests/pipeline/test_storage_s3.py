@@ -1,0 +1,118 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import boto3
+import pyarrow as pa
+import pytest
+
+from pipeline import config, manifest, storage
+from pipeline.manifest import Manifest, PartFile
+from tests.pipeline.stores import BUCKET, Failing, s3
+
+SCHEMA = pa.schema([("n", pa.int64())])
+BIG = 12 << 20  # bytes: more than one part of an upload
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Failing]:
+    with s3(monkeypatch) as app:
+        yield app
+
+
+def keys() -> list[str]:
+    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())
+    return [entry["Key"] for entry in found]
+
+
+def numbers(count: int) -> pa.Table:
+    return pa.table({"n": range(count)}, schema=SCHEMA)
+
+
+def write(url: str, count: int) -> None:
+    with storage.ParquetWriter(url, SCHEMA) as writer:
+        writer.write(numbers(count))
+
+
+def test_tables_files_and_ranges_by_url(store: Failing) -> None:
+    write(f"s3://{BUCKET}/t/part.parquet", 5)
+    assert storage.read_parquet(f"s3a://{BUCKET}/t/part.parquet").equals(numbers(5))
+    storage.write_bytes(f"s3://{BUCKET}/t/x/big", bytes(BIG))
+    assert storage.size(f"s3://{BUCKET}/t/x/big") == BIG
+    assert storage.list_files(f"s3://{BUCKET}/t") == [
+        f"s3://{BUCKET}/t/part.parquet",
+        f"s3://{BUCKET}/t/x/big",
+    ]
+    with storage.open_input(f"s3://{BUCKET}/t/x/big") as stream:
+        assert stream.read_at(3, BIG - 1) == b"\0"
+    storage.delete_folder(f"s3://{BUCKET}/t")
+    assert storage.list_files(f"s3://{BUCKET}/t") == []
+
+
+def test_an_error_while_writing_publishes_nothing(store: Failing) -> None:
+    def fail(rows: int) -> None:
+        with storage.ParquetWriter(f"s3://{BUCKET}/p", SCHEMA) as writer:
+            writer.write(numbers(rows))
+            raise RuntimeError("in the middle")
+
+    for rows in (1, 2_000_000):
+        with pytest.raises(RuntimeError, match="in the middle"):
+            fail(rows)
+    assert keys() == []
+
+
+def test_a_failed_rewrite_leaves_the_old_file(store: Failing) -> None:
+    storage.write_bytes(f"s3://{BUCKET}/f", b"old")
+
+    def fail() -> None:
+        with storage.new_file(f"s3://{BUCKET}/f") as stream:
+            stream.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert storage.read_bytes(f"s3://{BUCKET}/f") == b"old"
+
+
+def test_a_store_that_fails_one_request_in_ten(store: Failing) -> None:
+    store.share = 0.1
+    for part in range(12):
+        write(f"s3://{BUCKET}/t/part-{part}", part + 1)
+    found = [storage.read_parquet(url).num_rows for url in storage.list_files(f"s3://{BUCKET}/t")]
+    store.share = 0.0
+    assert store.failed > 2, "the store did fail"
+    assert sorted(found) == list(range(1, 13))
+
+
+def test_a_kill_between_data_and_manifest_leaves_no_table(store: Failing) -> None:
+    code = (
+        "import os, signal, pyarrow as pa\n"
+        "from pipeline import storage\n"
+        "from pipeline.filesystem import resolve\n"
+        "table = pa.table({'n': [1]})\n"
+        f"with storage.ParquetWriter('s3://{BUCKET}/t/1/part', table.schema) as w:\n"
+        "    w.write(table)\n"
+        f"stream = resolve('s3://{BUCKET}')[0].open_output_stream('{BUCKET}/t/1/half')\n"
+        f"stream.write(bytes({BIG}))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code])
+    assert done.returncode == -9
+    assert keys() == ["t/1/part"], "a half upload is not there at all"
+    assert manifest.read(f"s3://{BUCKET}/t") is None
+
+
+def test_manifests_and_configs_by_url(store: Failing) -> None:
+    part = PartFile(part=0, name="1/part", rows=1, bytes=1)
+    written = Manifest(
+        table="t", id="1", stage="s", version="v", config={}, inputs={}, files=[part]
+    )
+    manifest.write(f"s3://{BUCKET}/t", written)
+    assert manifest.read(f"s3://{BUCKET}/t") == written
+    storage.write_bytes(
+        f"s3://{BUCKET}/mine.yaml",
+        b"base: default\ninput: [s3://crawl/warc/]\noutput: s3://o/run\n",
+    )
+    assert config.load(f"s3://{BUCKET}/mine.yaml").output == "s3://o/run"
+    with pytest.raises(config.ConfigError, match="no such config"):
+        config.load(f"s3://{BUCKET}/other.yaml")
