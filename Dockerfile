@@ -3,8 +3,8 @@
 #   EMR Serverless, EMR on EKS  --target cluster --build-arg BASE=<EMR's image> --build-arg USER_NAME=hadoop
 #   EMR on EC2 (YARN), Dataproc --target cluster [--build-arg USER_NAME=spark --build-arg USER_ID=1099]
 # On a cluster the platform brings Spark and Java; here both come with the wheels.
-ARG BASE=docker.io/library/debian:12.11-slim
-ARG TOOLS_BASE=docker.io/library/debian:12.11-slim
+ARG BASE=debian:12.11-slim
+ARG TOOLS_BASE=debian:12.11-slim
 
 # --- KenLM's tools (lmplz, build_binary), linked statically so that they run on any base
 FROM ${TOOLS_BASE} AS kenlm

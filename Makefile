@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PORT ?= 8899
 PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serverless
 
-.PHONY: setup demo test test-all lint train-demo bench lock zip publish $(PLATFORMS) standalone image test-cluster clean
+.PHONY: setup setup-trainer demo test test-all lint train-demo lock zip publish $(PLATFORMS) standalone image \
+  test-cluster clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
 
@@ -19,11 +20,22 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup  ## The whole chain on the bundled sample, images served and downloaded for real
 	$(BIN)/python -m sample.demo --port $(PORT) --folder build/demo
 
-test: setup  ## The test suite
+test: setup  ## The test suite; the trainer's too when it is set up
 	$(BIN)/python -m pytest -q
 
 test-all: setup  ## The slow tests too
 	$(BIN)/python -m pytest -q -m ""
+
+setup-trainer: $(VENV)/.trainer-ready  ## Add the trainer to .venv
+
+$(VENV)/.trainer-ready: $(VENV)/.ready requirements-trainer.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-trainer.lock
+	touch $@
+
+train-demo: setup-trainer  ## Train a tiny model on the demo's dataset, and show that images help
+	test -f build/demo/run/dataset/manifest.json || $(MAKE) demo
+	$(BIN)/benben-train train demo
+	$(BIN)/benben-train eval demo
 
 lint: setup  ## Format, lint and types
 	$(BIN)/ruff format --check .

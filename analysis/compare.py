@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from analysis.tables import RunTables
 from filters.decide import decide_batch
-from filters.rule import check
+from filters.rule import read
 from pipeline.settings.signals import RuleSettings
 
 SAMPLES = 5
@@ -47,13 +48,17 @@ class Comparison:
 
 
 def compare(batches: Iterable[pa.RecordBatch], a: RuleSettings, b: RuleSettings) -> Comparison:
-    """Judge batches of SIGNALS by both. Raises ConfigError when a rule is wrong."""
-    check(a)
-    check(b)
+    """Judge batches of SIGNALS by both."""
     result = Comparison()
     for signals in batches:
         _add(result, decide_batch(signals, a), decide_batch(signals, b))
     return result
+
+
+def between(output: str, a: str, b: str) -> str:
+    """Compare two configs by name or path on a run's signals. Raises InputError, ConfigError."""
+    found = compare(RunTables(output).batches("signals"), read(a), read(b))
+    return as_text(found, a, b)
 
 
 def as_text(found: Comparison, a: str, b: str) -> str:

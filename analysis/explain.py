@@ -6,7 +6,9 @@ import html
 import re
 from collections.abc import Iterator
 
-from analysis.trace import NodeView, Piece, Trace
+from analysis.tables import RunTables
+from analysis.trace import NodeView, Piece, Trace, trace
+from pipeline.errors import InputError
 
 SHOWN_CHARS = 160
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")  # also bidi overrides
@@ -17,10 +19,20 @@ _STYLE = """body{font:15px/1.45 system-ui;max-width:60rem;margin:2rem auto;paddi
 p{margin:.3rem 0;padding:.1rem .6rem}code{color:#c43}small{color:#777}img{max-height:160px}"""
 
 
-def as_text(trace: Trace, colour: bool = True) -> str:
+def tell(output: str, key: str, html_page: bool = False, colour: bool = True) -> str:
+    """The story of a run's document, by id or URL. Raises InputError when there is none."""
+    tables = RunTables(output)
+    by_url = tables.lookup("documents", "url", [key], ["url", "doc_id"]).get(key)
+    found = trace(tables, str(by_url["doc_id"]) if by_url else key)
+    if found is None:
+        raise InputError(f"{output}: no document with the id or URL '{key}'")
+    return as_html(found) if html_page else as_text(found, colour)
+
+
+def as_text(story: Trace, colour: bool = True) -> str:
     """Lines of the page in reading order; nothing of the page can steer the terminal."""
-    lines = [_paint(_one_line(line), "head", colour) for line in _heading(trace)]
-    for node, piece in _pieces(trace):
+    lines = [_paint(_one_line(line), "head", colour) for line in _heading(story)]
+    for node, piece in _pieces(story):
         state = "dropped" if piece.reason else "kept"
         mark = "-" if piece.reason else "+"
         body = _one_line(piece.text)[:SHOWN_CHARS]
@@ -33,10 +45,10 @@ def as_text(trace: Trace, colour: bool = True) -> str:
     return "\n".join(lines)
 
 
-def as_html(trace: Trace) -> str:
+def as_html(story: Trace) -> str:
     """A page of its own, without scripts or requests: all of the document's text is escaped."""
-    heading = [f"<p><b>{html.escape(line)}</b></p>" for line in _heading(trace)]
-    body = [_node_html(node, piece) for node, piece in _pieces(trace)]
+    heading = [f"<p><b>{html.escape(line)}</b></p>" for line in _heading(story)]
+    body = [_node_html(node, piece) for node, piece in _pieces(story)]
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html><html><head><meta charset="utf-8"><title>explain</title>'
@@ -45,8 +57,8 @@ def as_html(trace: Trace) -> str:
     )
 
 
-def _heading(trace: Trace) -> list[str]:
-    document, verdict = trace.document, trace.verdict
+def _heading(story: Trace) -> list[str]:
+    document, verdict = story.document, story.verdict
     lines = [
         f"{document['url']}",
         f"{document['doc_id']}  {document['warc']} at {document['warc_offset']}"
@@ -58,8 +70,8 @@ def _heading(trace: Trace) -> list[str]:
     return [*lines, *(f"dropped: {_why(Piece('', *end))}" for end in ends)]
 
 
-def _pieces(trace: Trace) -> Iterator[tuple[NodeView, Piece]]:
-    return ((node, piece) for node in trace.nodes for piece in node.pieces)
+def _pieces(story: Trace) -> Iterator[tuple[NodeView, Piece]]:
+    return ((node, piece) for node in story.nodes for piece in node.pieces)
 
 
 def _why(piece: Piece) -> str:

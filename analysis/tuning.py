@@ -23,10 +23,9 @@ from analysis.labels import Proposal, Scores
 from analysis.sheet import Questions, Sheet, WhatIf, load
 from analysis.tables import RunTables
 from analysis.trace import trace
-from filters.rule import check
+from filters.rule import read
 from filters.signal import Scope
 from pipeline import config, storage
-from pipeline.settings.signals import RuleSettings
 
 LABELS = "labels.jsonl"
 
@@ -38,9 +37,7 @@ class Tuner:
         """`rules` is a config's name or path. Raises InputError, ConfigError."""
         self.tables, self.scope = RunTables(output), scope
         self.source = config.find(rules)
-        section = config.read_layers(self.source).get("rules", {})
-        self.rules = config.validate(RuleSettings, section, f"{self.source}: rules")
-        check(self.rules)
+        self.rules = read(rules)
         self.sheet: Sheet = load(self._signals(), self.rules, scope)
         self.labels = labels.read(storage.join(output, LABELS))
         self._questions = Questions(self.sheet)
@@ -96,7 +93,7 @@ class Tuner:
     def write(self, path: str) -> None:
         """Write a config that is based on the one given, with the rules as they stand."""
         rules = self.rules.model_dump(exclude_none=True, exclude_defaults=True)
-        data = {"base": self.source, "rules": rules}
+        data = {"base": str(self.source), "rules": rules}
         storage.write_bytes(path, yaml.safe_dump(data, sort_keys=False).encode())
 
     def _signals(self) -> Iterator[pa.RecordBatch]:

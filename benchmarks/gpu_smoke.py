@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,10 @@ import torch
 from torch import Tensor
 
 from trainer.batch import Pack, to_batch
+from trainer.checkpoint import store
 from trainer.model.vlm import VLM, initialise
-from trainer.settings import LMConfig, MemoryConfig, ModelConfig, VisionConfig
+from trainer.optimizer import AdamW
+from trainer.settings import LMConfig, MemoryConfig, ModelConfig, OptimConfig, VisionConfig
 
 LENGTHS = (300, 211, 513)
 
@@ -76,10 +80,29 @@ def memory_options() -> dict[str, float]:
     return {"gradients": _error(grads[1], grads[0])}
 
 
+def cpu_checkpoint_loads() -> bool:
+    """Whether a run saved on the CPU is bitwise the same on the GPU."""
+    states = []
+    with tempfile.TemporaryDirectory() as folder:
+        for device in ("cpu", "cuda"):
+            model = _model(device, torch.float32, {})
+            optimizer = AdamW(model, OptimConfig())
+            path = store.newest(Path(folder))
+            if path is None:
+                store.Saver(Path(folder), 1).save(1, store.state_of(model, optimizer), {})
+            else:
+                with torch.no_grad():
+                    model.lm.embed.weight.zero_()
+                store.load(path, model, optimizer)
+            states.append(store.state_of(model, optimizer))
+    return all(torch.equal(tensor.cpu(), states[0][name]) for name, tensor in states[1].items())
+
+
 CHECKS: dict[str, Callable[[], Any]] = {
     "rope against the CPU": against_cpu,
     "alibi against the CPU": lambda: against_cpu(positions="alibi"),
     "rope leaks": leaks,
     "alibi leaks": lambda: leaks(positions="alibi"),
     "memory options": memory_options,
+    "a checkpoint of the CPU loads": cpu_checkpoint_loads,
 }

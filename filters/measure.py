@@ -30,16 +30,15 @@ from pipeline import language, signal_schema
 from pipeline.settings.signals import SignalSettings
 
 Columns = dict[str, NDArray[Any]]
+CHUNK = 32  # documents laid out at once: few enough that their arrays stay in the cache
 
 
 def measure_batch(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBatch:
     """Measure a batch of DOCUMENTS: a batch of SIGNALS with the same rows in the same order."""
-    if documents.num_rows <= repetition.DOCUMENTS:
+    if documents.num_rows <= CHUNK:
         return _measure(documents, settings)
-    parts = [
-        _measure(documents.slice(start, repetition.DOCUMENTS), settings)
-        for start in range(0, documents.num_rows, repetition.DOCUMENTS)
-    ]
+    starts = range(0, documents.num_rows, CHUNK)
+    parts = [_measure(documents.slice(start, CHUNK), settings) for start in starts]
     return pa.concat_batches(parts)
 
 
@@ -108,7 +107,8 @@ def _languages(pages: list[str], settings: SignalSettings) -> tuple[list[str], l
     """Language of each document's whole text, or of its first `language_chars` characters."""
     model = language.load(settings.language_model)
     found = language.identify([page[: settings.language_chars] for page in pages], model)
-    return [label for label, _ in found], [score for _, score in found]
+    names = settings.language_names
+    return [names.get(label, label) for label, _ in found], [score for _, score in found]
 
 
 def _paragraph_column(

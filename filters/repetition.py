@@ -20,7 +20,6 @@ from filters.words import Words
 from pipeline import signal_schema
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
-DOCUMENTS = 4096  # most documents laid out at once: 12 bits of a key
 _BUCKET_BITS = 22  # at most: 32 MB of counts
 
 

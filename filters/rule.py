@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filters.signal import CATALOGUE, SCOPES, Scope
+from pipeline import config
 from pipeline.config import ConfigError
 from pipeline.settings.signals import Bounds, Rule, RuleSettings
 
@@ -55,6 +56,15 @@ def check(rules: RuleSettings) -> None:
     ]
     if mistakes:
         raise ConfigError("\n".join(mistakes))
+
+
+def read(path: str) -> RuleSettings:
+    """Rules of a config by name or path, checked. Raises ConfigError."""
+    source = config.find(path)
+    section = config.read_layers(source).get("rules", {})
+    rules = config.validate(RuleSettings, section, f"{source}: rules")
+    check(rules)
+    return rules
 
 
 def _mistakes(scope: Scope, name: str, rule: Rule) -> list[str]:

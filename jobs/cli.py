@@ -33,7 +33,11 @@ STAGES = {
 
 
 # Commands that take their own arguments and need no Spark.
-TOOLS = {"explore": ("analysis.explorer", "look into a finished run in a browser")}
+TOOLS = {
+    "explore": ("analysis.explorer", "look into a finished run in a browser"),
+    "trace": ("analysis.provenance", "where a document or image comes from, and every verdict"),
+    "verify": ("analysis.verify", "make shipped rows again from their archives and compare"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

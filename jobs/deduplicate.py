@@ -44,12 +44,12 @@ def run(run: Run) -> Result:
         for part, path in sorted(run.paths("fingerprints").items())
     ]
     repeated, sets = storage.join(target, "repeated"), storage.join(target, "sets")
-    tasks = _also(tasks, repeated, find_repeated(run, tasks, repeats.rules(settings), repeated))
-    files: list[PartFile] = []
-    if settings.image_sets.enabled:
-        files = find_image_sets(run, tasks, sets)
+    chosen = repeats.rules(settings)
+    files = find_repeated(run, tasks, chosen, repeated) if chosen else []
+    tasks = _also(tasks, repeated, files)
+    files = find_image_sets(run, tasks, sets) if settings.image_sets.enabled else []
     tasks = _also(tasks, sets, files)
-    result = run.map(tasks, _write(target, repeats.rules(settings)))
+    result = run.map(tasks, _write(target, chosen))
     storage.delete_folder(repeated)
     storage.delete_folder(sets)
     return result

@@ -135,7 +135,7 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
 def ask(run: Run, rounds: Rounds, hops: int) -> int:
     """Fetch the last round's requests, one task a part; returns how many were redirected away."""
     settings = run.config.fetch
-    found = archives.find(run.config.input) if settings.archives else []
+    found = archives.find(run.config.input, run.config.archives) if settings.archives else []
     places = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
 
     def work(task: tuple[int, str]) -> Result:

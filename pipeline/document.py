@@ -32,6 +32,7 @@ class Node:
     figure: int | None = None  # number of the enclosing figure on the page
     width: int | None = None  # declared size in CSS pixels
     height: int | None = None
+    hidden: bool = False  # the markup hides it: `hidden`, display: none, visibility: hidden
     link_share: float = 0.0  # share of the text's characters inside links, 0..1
     content_score: float | None = None  # 0 boilerplate .. 1 main content; None: not scored
 

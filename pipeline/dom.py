@@ -9,6 +9,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from pipeline import content_words
 from pipeline.settings.extract import ExtractSettings
 
 # What the walk does at an element. Inline elements and links are unwrapped; blocks break the text.
@@ -16,17 +17,35 @@ INLINE, LINK, BLOCK, BREAK, IMAGE, FACT, DROP = range(7)
 
 # Strength of the break between two texts, as OBELICS's separators "", " ", "\n", "\n\n".
 NO_GAP, SPACE, LINE, PARAGRAPH = range(4)
+SEPARATORS = ("", " ", "\n", "\n\n")
 
-# Flags of an element, inherited by everything inside.
-PRE, NOSCRIPT, FIGURE, CAPTION = (1 << bit for bit in range(4))
-# What an element's attributes ask for; never inherited.
-GONE, TEXT_FREE, ARTICLE_BREAK = (1 << bit for bit in range(60, 63))
-INHERITED = (1 << 60) - 1
+# Flags of an element, inherited by everything inside: what the walk needs ...
+PRE, NOSCRIPT, FIGURE, CAPTION, HIDDEN = (1 << bit for bit in range(5))
+# ... and the kinds of element around, for the content score.
+AROUND = {
+    "article": ("article",), "main": ("main",), "header": ("header", "hgroup"),
+    "aside": ("aside",), "form": ("form", "fieldset"), "list": ("ul", "ol", "dl"),
+    "table": ("table",), "section": ("section",), "quote": ("blockquote",),
+    "details": ("details",), "center": ("center",),
+}  # fmt: skip
+FIRST_AROUND = 5
+INHERITED = (1 << content_words.FIRST_BIT) - 1
+# Then the groups of words in class and id (content_words), and what an element's attributes ask
+# for; neither is inherited.
+READ, DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
+    1 << bit for bit in range(56, 63)
+)
+OF_DIV = DIV_GONE | DIV_TEXT_FREE
 
 _FACTS = ("title", "meta", "link", "base", "script")
 _FLAGS = {
     "pre": PRE, "listing": PRE, "plaintext": PRE, "xmp": PRE,
     "noscript": NOSCRIPT, "figure": FIGURE, "figcaption": CAPTION,
+    **{
+        tag: 1 << FIRST_AROUND + number
+        for number, tags in enumerate(AROUND.values())
+        for tag in tags
+    },
 }  # fmt: skip
 _HIDDEN_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
 _CACHE_ENTRIES = 50_000
@@ -61,38 +80,57 @@ class Plan:
     drop_div: frozenset[str]
     text_free: frozenset[str]
     article_break: frozenset[str]
-    keep_hidden: bool
-    cache: dict[tuple[bool, str | None, str | None], int] = field(default_factory=dict)
+    hidden: int  # flag of an element the markup hides: HIDDEN or GONE
+    background: bool  # whether inline styles' background images count
+    _class_flags: dict[str, int] = field(default_factory=dict)
+    _id_flags: dict[str, int] = field(default_factory=dict)
 
     def attribute_flags(self, tag: int, attributes: Mapping[str, str | None]) -> int:
-        """Tell what an element's attributes ask for: GONE, TEXT_FREE, ARTICLE_BREAK."""
-        if not self.keep_hidden and "hidden" in attributes:
-            return GONE
-        style = attributes.get("style")
-        if style and not self.keep_hidden and _HIDDEN_STYLE.search(style):
-            return GONE
-        title = attributes.get("title") if tag == self.div else None
-        if title and not self.drop_div.isdisjoint(title.lower().split()):
-            return GONE
-        key = (tag == self.div, attributes.get("class"), attributes.get("id"))
-        flags = self.cache.get(key)
-        if flags is None:
-            if len(self.cache) >= _CACHE_ENTRIES:
-                self.cache.clear()
-            flags = self.cache[key] = self._token_flags(*key)
+        """Flags of an element: its tag's, its words, and what its attributes ask for."""
+        flags = self.flags.get(tag, 0)
+        known = 0
+        classes = attributes.get("class")
+        if classes is not None:
+            flags |= self._class_flags.get(classes) or self._read(classes, self._class_flags)
+            known = 1
+        identifier = attributes.get("id")
+        if identifier is not None:
+            flags |= self._id_flags.get(identifier) or self._read(identifier, self._id_flags)
+            known += 1
+        if len(attributes) > known:
+            flags |= self._other_flags(tag, attributes)
+        if flags & OF_DIV and tag == self.div:
+            flags |= GONE if flags & DIV_GONE else TEXT_FREE
         return flags
 
-    def _token_flags(self, is_div: bool, classes: str | None, identifier: str | None) -> int:
-        tokens = set((classes or "").lower().split())
+    def _other_flags(self, tag: int, attributes: Mapping[str, str | None]) -> int:
         flags = 0
-        if tokens & self.drop:
-            flags |= GONE
-        if tokens & self.article_break:
-            flags |= ARTICLE_BREAK
-        if is_div and (tokens | set((identifier or "").lower().split())) & self.drop_div:
-            flags |= GONE
-        if is_div and tokens & self.text_free:
-            flags |= TEXT_FREE
+        style = attributes.get("style")
+        if "hidden" in attributes or (style and _HIDDEN_STYLE.search(style)):
+            flags |= self.hidden
+        if self.background and style and "url(" in style:
+            flags |= BACKGROUND
+        if tag == self.div and "title" in attributes:
+            title = (attributes["title"] or "").lower()
+            flags |= 0 if self.drop_div.isdisjoint(title.split()) else DIV_GONE
+        return flags
+
+    def _read(self, value: str, known: dict[str, int]) -> int:
+        """Flags of a class (or id) attribute; remembered, never zero."""
+        tokens = value.lower().split()
+        flags = READ | content_words.flags(value)
+        if not self.drop_div.isdisjoint(tokens):
+            flags |= DIV_GONE
+        if known is self._class_flags:
+            if not self.drop.isdisjoint(tokens):
+                flags |= GONE
+            if not self.article_break.isdisjoint(tokens):
+                flags |= ARTICLE_BREAK
+            if not self.text_free.isdisjoint(tokens):
+                flags |= DIV_TEXT_FREE
+        if len(known) >= _CACHE_ENTRIES:
+            known.clear()
+        known[value] = flags
         return flags
 
 
@@ -133,5 +171,6 @@ def compile_plan(settings: ExtractSettings) -> Plan:
         drop_div=frozenset(settings.tokens.drop_div),
         text_free=frozenset(settings.tokens.text_free),
         article_break=frozenset(settings.tokens.article_break),
-        keep_hidden=settings.hidden,
+        background=settings.images.background,
+        hidden=HIDDEN if settings.hidden else GONE,
     )

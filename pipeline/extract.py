@@ -8,10 +8,11 @@ from typing import Any
 
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
 
-from pipeline import config
+from pipeline import config, content_score
 from pipeline.charset import decode_html
 from pipeline.document import Document
 from pipeline.dom import compile_plan
+from pipeline.image_url import ImageAddresses
 from pipeline.nodes import build_nodes
 from pipeline.page_facts import read_facts
 from pipeline.settings.extract import ExtractSettings
@@ -26,6 +27,7 @@ class Extractor:
     def __init__(self, settings: ExtractSettings) -> None:
         self.settings = settings
         self._plan = compile_plan(settings)
+        self._addresses = ImageAddresses(settings.images)
         self._break_selector = ", ".join(f".{name}" for name in settings.tokens.article_break)
 
     def extract(self, html: str, url: str, headers: Mapping[str, str] | None = None) -> Document:
@@ -40,7 +42,7 @@ class Extractor:
         if root is None:
             return document
         try:
-            page = walk(root, self._plan, limits, self._breaks(tree, html))
+            page = walk(root, self._plan, limits, self._breaks(tree))
         except LimitError as limit:
             document.reason = f"extract.{limit}"
             return document
@@ -50,12 +52,17 @@ class Extractor:
         document.opt_outs = tuple(facts.opt_outs)
         document.licenses = tuple(facts.licenses)
         document.page_images = tuple(facts.images)
-        document.nodes = build_nodes(page, self._plan, self.settings, facts.base_url or url)
+        base = facts.base_url or url
+        if self.settings.content_score:
+            scores: list[float] | list[None] = content_score.score(page, facts.title)
+        else:
+            scores = [None] * len(page.text)
+        document.nodes = build_nodes(page, self._plan, self.settings, self._addresses, base, scores)
         return document
 
-    def _breaks(self, tree: Any, html: str) -> frozenset[int]:
-        """Memory ids of the read-more elements; most pages are spared the search."""
-        if not any(name in html for name in self.settings.tokens.article_break):
+    def _breaks(self, tree: Any) -> frozenset[int]:
+        """Memory ids of the read-more elements."""
+        if not self._break_selector:
             return frozenset()
         return frozenset(node.mem_id for node in tree.css(self._break_selector))
 

@@ -1,7 +1,11 @@
 """The records of an archive in order: framed, checked, and found again after damage.
 
 Three forms are read: gzip members (one record each, or all records in one), plain WARC, plain
-ARC. A record belongs to the stretch [start, end) in which its first byte lies, so a file may be
+ARC. FastWARC parses the heads of records but does not walk the archive: its iterator ends at the
+first damage, gives out bodies before their checksum is known, and lets a record with a wrong
+length swallow the next one. Here a record counts once its length agrees with what follows it.
+
+A record belongs to the stretch [start, end) in which its first byte lies, so a file may be
 divided at any positions and each record is read once.
 """
 
@@ -18,7 +22,7 @@ from pipeline.source import Bytes, Window
 
 Form = re.Pattern[bytes]
 
-SCAN = 16 << 20  # bytes searched for a first record before a file is given up
+SCAN = 64 << 20  # bytes searched for a first record before a file is given up
 PROBE = 64 << 10  # bytes read at once of the archive's beginning, to see what it is
 JOIN = 64 << 20  # bytes of a record that is cut into several members
 TRUNCATED = "record.truncated"
@@ -56,7 +60,7 @@ def read_records(window: Window, start: int, end: int) -> Iterator[Record | Loss
     form = _form(window if start <= origin else Window(window.source, PROBE), origin)
     if form is None:
         if start <= origin and window.skip_padding(origin) < window.size:
-            yield Loss(origin, window.size - origin, "archive.unknown-format")
+            yield Loss(origin, window.size - origin, "unknown-format")
         return
     position = origin if start <= origin else _next(window, start, form)
     if form is GZIP_START:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from pipeline.dom import tag_id
 from pipeline.settings.extract import ImageSettings
 from pipeline.url import join
 
 Attributes = Mapping[str, str | None]
 
+_PICTURE = tag_id("picture")
 _SPACES = " \t\n\f\r"
 _URL = re.compile(r"[^ \t\n\f\r]+")
 _DESCRIPTOR = re.compile(r"(\d+|\d*\.\d+)([wx])")
 _SCHEME = re.compile(
     r"(?!https?:)[a-z][a-z0-9+.-]*:", re.I
 )  # data:, blob:, about:, javascript: ...
+_BACKGROUND = re.compile(r"""background(?:-image)?\s*:[^;]*?url\(\s*['"]?([^'")]+)""", re.I)
 _SIZE = re.compile(r"\s*(\d{1,5})(?:\.\d+)?\s*(?:px)?\s*$")
 
 
@@ -69,31 +73,49 @@ def _size(descriptors: str) -> float:
     for word in descriptors.split():
         found = _DESCRIPTOR.fullmatch(word)
         if found:
-            return float(found[1]) * (1 if found[2] == "x" else 1.0)
+            return float(found[1])
     return 1.0
 
 
-def resolve_image(
-    attributes: Attributes, sources: Sequence[Attributes], settings: ImageSettings, base: str
-) -> str | None:
-    """Return an image's absolute http(s) address: the best of what the page offers, or None.
+class ImageAddresses:
+    """Finds images' addresses by one set of settings."""
 
-    `sources` are the attributes of the <source> elements before it in a <picture>.
-    """
-    for holder in (*sources, attributes):
-        for name in settings.srcset_attributes:
-            srcset = holder.get(name)
-            if srcset and (candidate := best_candidate(srcset)):
-                url = join(base, candidate)
-                if url:
+    def __init__(self, settings: ImageSettings) -> None:
+        self.settings = settings
+        self._lists = {name: rank for rank, name in enumerate(settings.srcset_attributes)}
+        self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
+
+    def resolve(self, node: Any, attributes: Attributes, base: str) -> str | None:
+        """Return an image's absolute http(s) address: the best the page offers, or None.
+
+        Candidate lists come first, those of the <source> elements of a <picture> before the
+        image's own; then single addresses; then the inline style's background.
+        """
+        around = node.parent
+        if around.tag_id == _PICTURE:
+            for source in around.iter():
+                if source.tag == "source" and (url := self._from_lists(source.attributes, base)):
                     return url
-    for name in settings.attributes:
-        value = attributes.get(name)
-        if value and (value := value.strip(_SPACES)) and not _SCHEME.match(value):
-            url = join(base, value)
-            if url:
+        if url := self._from_lists(attributes, base):
+            return url
+        ranks = [rank for name in attributes if (rank := self._singles.get(name)) is not None]
+        for rank in sorted(ranks) if len(ranks) > 1 else ranks:
+            value = (attributes[self.settings.attributes[rank]] or "").strip(_SPACES)
+            if value and not _SCHEME.match(value) and (url := join(base, value)):
                 return url
-    return None
+        style = attributes.get("style")
+        found = _BACKGROUND.search(style) if style and self.settings.background else None
+        if found and not _SCHEME.match(found[1]):
+            return join(base, found[1].strip(_SPACES))
+        return None
+
+    def _from_lists(self, attributes: Attributes, base: str) -> str | None:
+        ranks = [rank for name in attributes if (rank := self._lists.get(name)) is not None]
+        for rank in sorted(ranks):
+            candidate = best_candidate(attributes[self.settings.srcset_attributes[rank]] or "")
+            if candidate and (url := join(base, candidate)):
+                return url
+        return None
 
 
 def pixels(value: str | None) -> int | None:

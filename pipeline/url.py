@@ -27,10 +27,10 @@ def join(base: str, reference: str) -> str | None:
             return reference
         if reference.startswith("/") and not reference.startswith("//"):
             return _origin(base) + reference if _origin(base) else None
-    return _join(base, reference)
+    return parse_join(base, reference)
 
 
-def _join(base: str, reference: str) -> str | None:
+def parse_join(base: str, reference: str) -> str | None:
     try:
         url = str(ada_url.join_url(base, reference))
     except ValueError:
@@ -41,7 +41,7 @@ def _join(base: str, reference: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _origin(base: str) -> str:
     """Scheme, user info, host and port, as a prefix of paths; empty when it is no web page."""
-    root = _join(base, "/")
+    root = parse_join(base, "/")
     return root[:-1] if root else ""
 
 

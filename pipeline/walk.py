@@ -7,11 +7,13 @@ page may nest deeper than any stack) and only collects; everything else works on
 from __future__ import annotations
 
 import time
+from array import array
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from pipeline.dom import (
     ARTICLE_BREAK,
+    BACKGROUND,
     BLOCK,
     BREAK,
     DROP,
@@ -29,11 +31,29 @@ from pipeline.dom import (
 from pipeline.settings.extract import Limits
 
 LINE_BREAK = "\0"  # the HTML parser lets no NUL through, so it can stand for <br>
-_CLOCK_ELEMENTS = 512  # elements between two looks at the clock
+_CLOCK_MASK = 511  # the clock is looked at every 512 elements
+_SPECIAL = NOSCRIPT | TEXT_FREE | PRE
+
+Column: TypeAlias = "array[int]"  # of 64 bits; numpy reads it in place
+Level = tuple[Any, int, int, int]  # siblings still to come, kind entered, block around, position
+
+
+# Block elements are rows of WIDTH numbers in document order, the root first: one call appends a
+# row, and numpy reads the table in place. FIRST and END are the element's range of blocks, POSITION
+# its place among its parent's elements, from 1.
+PARENT, TAG, POSITION, FLAGS, DEPTH, FIRST, END = range(7)
+WIDTH = 7
 
 
 class LimitError(Exception):
     """The page costs more than a limit allows; the message is the limit's name."""
+
+
+class Image(NamedTuple):
+    """An <img> and its path from the block element around it."""
+
+    node: Any
+    path: str
 
 
 @dataclass(slots=True)
@@ -43,131 +63,139 @@ class Walk:
     plan: Plan
     limits: Limits
     deadline: float  # on time.monotonic()'s clock
-    # Block elements, in document order; 0 is the root.
-    parent: list[int] = field(default_factory=lambda: [0])
-    tag: list[int] = field(default_factory=lambda: [0])
-    position: list[int] = field(default_factory=lambda: [0])  # among the parent's elements, from 1
-    flags: list[int] = field(default_factory=lambda: [0])
+    elements: Column = field(default_factory=lambda: array("q", (0,) * WIDTH))
     # Blocks, in reading order.
-    text: list[str | None] = field(default_factory=list)  # None: an image or a break
-    image: list[Any] = field(default_factory=list)  # the <img> element, None otherwise
-    inline_path: list[str] = field(default_factory=list)  # from the block element to the image
-    element: list[int] = field(default_factory=list)
-    links: list[int] = field(default_factory=list)  # characters of the text inside links
+    text: list[str] = field(default_factory=list)  # empty: an image or an article break
+    element: Column = field(default_factory=lambda: array("q"))
+    links: Column = field(default_factory=lambda: array("q"))  # characters of the text inside links
+    images: dict[int, Image] = field(default_factory=dict)  # by block
     facts: list[Any] = field(default_factory=list)  # meta, link, base, title and script elements
     # Texts since the last block, and those of them inside links.
     parts: list[str] = field(default_factory=list)
     linked: list[str] = field(default_factory=list)
 
-    def check(self, blocks: int) -> None:
+    def column(self, name: int) -> Column:
+        """One column of the elements, such as PARENT."""
+        return self.elements[name::WIDTH]
+
+    def check(self) -> None:
         """Raise LimitError when there are too many blocks or the time is over."""
-        if blocks > self.limits.nodes:
+        if len(self.text) > self.limits.nodes:
             raise LimitError("nodes")
         if time.monotonic() > self.deadline:
             raise LimitError("seconds")
 
-    def enter(self, node: Any, tag: int, position: int, around: int) -> int:
+    def enter(self, node: Any, tag: int, position: int, around: int, depth: int) -> int:
         """Open a block element; 0 when its attributes say that its content does not count."""
-        plan = self.plan
+        plan, elements = self.plan, self.elements
         attributes = node.attributes
-        flags = plan.attribute_flags(tag, attributes) if attributes else 0
-        if flags & GONE:
-            return 0
-        if flags & ARTICLE_BREAK:
-            self.add(None, around)
-            return 0
-        element = len(self.parent)
-        if not element % _CLOCK_ELEMENTS:
-            self.check(len(self.text))
-        self.parent.append(around)
-        self.tag.append(tag)
-        self.position.append(position)
-        self.flags.append(self.flags[around] & INHERITED | flags | plan.flags.get(tag, 0))
+        flags = plan.attribute_flags(tag, attributes) if attributes else plan.flags.get(tag, 0)
+        if flags >= GONE:  # the highest flags are those that change the walk
+            if flags & ARTICLE_BREAK:
+                self.add("", around)
+            if flags & (GONE | ARTICLE_BREAK):
+                return 0
+        element = len(elements) // WIDTH
+        if not element & _CLOCK_MASK:
+            self.check()
+        if depth > self.limits.depth:
+            raise LimitError("depth")
+        inherited = elements[around * WIDTH + FLAGS] & INHERITED
+        elements.extend((around, tag, position, flags | inherited, depth, len(self.text), 0))
+        if flags & BACKGROUND:
+            self.images[len(self.text)] = Image(node, "")
+            self.add("", element)
         return element
 
-    def add(self, text: str | None, element: int, links: int = 0) -> None:
+    def add(self, text: str, element: int, links: int = 0) -> None:
         """Append a text block or, with no text, an article break."""
         self.text.append(text)
-        self.image.append(None)
-        self.inline_path.append("")
         self.element.append(element)
         self.links.append(links)
 
     def add_break(self, element: int) -> bool:
         """End an article in place of a read-more link; the text so far is a block of its own."""
         self.flush(element)
-        self.add(None, element)
+        self.add("", element)
         return True
 
-    def add_image(
-        self, node: Any, element: int, stack: list[tuple[Any, int, int, int]], position: int
-    ) -> None:
+    def add_image(self, node: Any, element: int, stack: list[Level], position: int) -> None:
         """Append an image block; the top of the stack holds the inline elements around it."""
-        self.add(None, element)
         steps = [f"img.{position}"]
-        for around, kind, place, _ in reversed(stack):
+        around = node.parent
+        for _, kind, _, place in reversed(stack):
             if kind == BLOCK:
                 break
             steps.append(f"{around.tag}.{place}")
-        self.image[-1] = node
-        self.inline_path[-1] = "/".join(reversed(steps))
+            around = around.parent
+        self.images[len(self.text)] = Image(node, "/".join(reversed(steps)))
+        self.add("", element)
 
     def flush(self, element: int) -> None:
         """Append the text since the last block as a block for each of its paragraphs."""
-        raw = "".join(self.parts)
-        links = sum(len(text.strip()) for text in self.linked) if self.linked else 0
-        self.parts.clear()
-        self.linked.clear()
-        flags = self.flags[element]
-        if flags & (NOSCRIPT | TEXT_FREE):
-            return
-        if flags & PRE:
+        parts, linked = self.parts, self.linked
+        raw = "".join(parts)
+        flags = self.elements[element * WIDTH + FLAGS]
+        if not flags & _SPECIAL and LINE_BREAK not in raw:
+            if text := " ".join(raw.split()):
+                self.text.append(text)
+                self.element.append(element)
+                if len(linked) == len(parts):
+                    self.links.append(len(text))
+                else:
+                    self.links.append(_characters(linked) if linked else 0)
+        elif not flags & (NOSCRIPT | TEXT_FREE):
+            self._add_paragraphs(raw, element, _characters(linked), bool(flags & PRE))
+        parts.clear()
+        linked.clear()
+
+    def _add_paragraphs(self, raw: str, element: int, links: int, pre: bool) -> None:
+        if pre:
             pieces = [raw.replace(LINE_BREAK, "\n").strip("\n").rstrip()]
-        elif LINE_BREAK in raw:
+        else:
             lines = [" ".join(line.split()) for line in raw.split(LINE_BREAK)]
             pieces = [piece.strip("\n") for piece in "\n".join(lines).split("\n\n")]
-        else:
-            pieces = [" ".join(raw.split())]
         length = max(1, sum(map(len, pieces)))
         for piece in pieces:
             if piece:
                 self.add(piece, element, links * len(piece) // length)
 
 
+def _characters(texts: list[str]) -> int:
+    return sum(len(text.strip()) for text in texts)
+
+
 def walk(root: Any, plan: Plan, limits: Limits, breaks: frozenset[int] = frozenset()) -> Walk:
     """Collect a page's blocks; `breaks` are memory ids of read-more links. Raises LimitError."""
     page = Walk(plan, limits, time.monotonic() + limits.seconds)
-    kinds, unknown, depth = plan.kinds.get, plan.unknown, limits.depth
+    kinds, unknown = plan.kinds.get, plan.unknown
     parts, linked, flush, enter = page.parts, page.linked, page.flush, page.enter
-    stack: list[tuple[Any, int, int, int]] = []  # node, kind, position, block element around
+    elements, texts = page.elements, page.text
+    stack: list[Level] = []
     element = position = open_links = 0
-    node = root.first_child
+    # Blank texts, most of a page's, are skipped but in <pre>; one that parts two words is put back.
+    blanks = True
+    siblings = root.iter(True, True)
     while True:
-        if node is None:
-            if not stack:
-                break
-            node, kind, position, around = stack.pop()
-            if kind == LINK:
-                open_links -= 1
-            elif kind == BLOCK:
-                if parts:
-                    flush(element)
-                element = around
-            node = node.next
-            continue
-        tag = node.tag_id
-        if tag == TEXT:
-            text = node.text_content
-            if parts or not text.isspace():
+        for node in siblings:
+            tag = node.tag_id
+            if tag == TEXT:
+                text = node.text_content
                 parts.append(text)
                 if open_links:
                     linked.append(text)
-            node = node.next
-            continue
-        position += 1
-        kind = kinds(tag, unknown)
-        child = node.first_child if kind <= BLOCK else None
-        if kind >= BLOCK:
+                continue
+            position += 1
+            kind = kinds(tag, unknown)
+            if kind <= LINK:
+                if breaks and node.mem_id in breaks and page.add_break(element):
+                    continue
+                if parts and not parts[-1][-1].isspace() and after_blank(node):
+                    parts.append(" ")
+                open_links += kind  # LINK is 1, INLINE 0
+                stack.append((siblings, kind, element, position))
+                siblings, position = node.iter(True, blanks), 0
+                break
             if kind == BREAK:
                 parts.append(LINE_BREAK)
             elif kind == FACT:
@@ -177,18 +205,30 @@ def walk(root: Any, plan: Plan, limits: Limits, breaks: frozenset[int] = frozens
                     flush(element)
                 if kind == IMAGE:
                     page.add_image(node, element, stack, position)
-                elif child is not None and (entered := enter(node, tag, position, element)):
-                    stack.append((node, kind, position, element))
-                    if len(stack) > depth:
-                        raise LimitError("depth")
-                    element, position, node = entered, 0, child
-                    continue
-            node = node.next
-        elif child is None or (breaks and node.mem_id in breaks and page.add_break(element)):
-            node = node.next
+                elif entered := enter(node, tag, position, element, len(stack)):
+                    stack.append((siblings, kind, element, position))
+                    blanks = not elements[entered * WIDTH + FLAGS] & PRE
+                    siblings, element, position = node.iter(True, blanks), entered, 0
+                    break
         else:
-            open_links += kind  # LINK is 1, INLINE 0
-            stack.append((node, kind, position, element))
-            position, node = 0, child
-    page.check(len(page.text))
+            if not stack:
+                break
+            if parts and stack[-1][1] == BLOCK:
+                flush(element)
+            siblings, kind, around, position = stack.pop()
+            if kind == LINK:
+                open_links -= 1
+            elif kind == BLOCK:
+                elements[element * WIDTH + END], element = len(texts), around
+                blanks = not elements[element * WIDTH + FLAGS] & PRE
+    page.check()
+    elements[END] = len(texts)
     return page
+
+
+def after_blank(node: Any) -> bool:
+    """Tell whether blank text, which iteration skips, lies right before an inline element."""
+    before = node.prev
+    while before is not None and not before.is_text_node:
+        before = before.last_child if before.is_element_node else before.prev
+    return before is not None and before.is_empty_text_node

@@ -96,7 +96,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from trainer import plan
 
-    config = load(options.config, options.overrides)
+    config = plan.with_sizes(load(options.config, options.overrides))
     tokens = options.tokens or config.data.seq_len
     need = plan.run_memory(config, tokens)
     count = plan.parameter_count(config.model)

@@ -31,7 +31,7 @@ def held_out(session: Session, packs: int) -> dict[str, Any]:
     with images) and `text_only`, and `captions`: the NLL of texts right behind an image with the
     images given, blanked, and exchanged with one another.
     """
-    loader = Loader(session.source(evaluation=True), session.mesh.dp_rank, session.mesh.dp)
+    loader = Loader(session.held_out_source(), session.mesh.dp_rank, session.mesh.dp)
     sums: Sums = defaultdict(lambda: [0.0, 0.0, 0.0])
     was = session.model.training
     session.model.eval()

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from trainer import compat
 from trainer.batch import Batch
+from trainer.model import huggingface
 from trainer.model.layout import Layout
 from trainer.model.vlm import VLM
 from trainer.settings import Config, MemoryConfig, ModelConfig
@@ -100,6 +101,15 @@ def state_bytes(config: Config) -> float:
     moment = torch.empty((), dtype=getattr(torch, config.optim.state)).element_size()
     shards = max(config.parallel.dp, 1) * config.parallel.sp
     return count * (2 * wide + 2 * moment) / shards / config.parallel.tp
+
+
+def with_sizes(config: Config) -> Config:
+    """Return the config with a published decoder's sizes and some vocabulary filled in."""
+    lm = config.model.lm
+    if lm.huggingface:
+        lm = huggingface.decoder_config(lm)
+    lm = lm.model_copy(update={"vocab_size": lm.vocab_size or config.data.tokenizer_vocab})
+    return config.model_copy(update={"model": config.model.model_copy(update={"lm": lm})})
 
 
 def run_memory(config: Config, tokens: int) -> Memory:

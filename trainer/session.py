@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from trainer import counter, parallel
 from trainer.batch import Pack, join, to_batch
 from trainer.checkpoint import store
+from trainer.config import ConfigError
 from trainer.data import vocabulary as vocabularies
 from trainer.data.loader import DataState, Loader
 from trainer.data.source import DataSource
@@ -35,19 +37,19 @@ class Session:
             torch.set_num_threads(config.run.threads)
         self.folder = Path(config.checkpoint.dir)
         self.mesh = parallel.make_mesh(config.parallel, device)
+        check(config, self.mesh)
         self.vocabulary = find_vocabulary(config, self.mesh)
         self.config = config = with_vocabulary(config, self.vocabulary)
         self.dtype = getattr(torch, config.optim.dtype)
         self.model = build(config, self.mesh)
         self.optimizer = AdamW(self.model, config.optim)
-        self.loader = Loader(self.source(), self.mesh.dp_rank, self.mesh.dp)
+        self.loader = Loader(self._source(), self.mesh.dp_rank, self.mesh.dp)
         self.saver = store.Saver(
             self.folder, config.checkpoint.keep, config.checkpoint.asynchronous
         )
         self.step, self.tokens = 0, 0
 
-    def source(self, evaluation: bool = False) -> DataSource:
-        """Return the training documents, or the held-out ones."""
+    def _source(self) -> DataSource:
         vision, tower = self.config.model.vision, self.model.vision
         return DataSource(
             self.config.data,
@@ -56,8 +58,13 @@ class Session:
             self.config.model.fusion,
             tower.image_size if tower else 32,
             vision.family if vision else "siglip",
-            evaluation,
         )
+
+    def held_out_source(self) -> DataSource:
+        """Return the held-out documents of the same corpora."""
+        source = copy.copy(self.loader.source)
+        source.evaluation = True
+        return source
 
     def batch(self, packs: list[Pack]) -> Any:
         """Cut this rank's slice of packs and bring it to the device."""
@@ -120,6 +127,25 @@ class Session:
         loss, _ = self.model(batch)
         total, count = self.mesh.total(float(loss), batch.valid)
         return total / count
+
+
+def check(config: Config, mesh: Mesh) -> None:
+    """Raise ConfigError for sizes that do not divide among the ranks."""
+    data, optim = config.data, config.optim
+    packs = {"optim.batch_packs": optim.batch_packs, "data.lanes": data.lanes}
+    if optim.ramp_from:
+        packs |= {"optim.ramp_from": optim.ramp_from, "optim.ramp_step": optim.ramp_step}
+    wrong = [
+        f"{name} {value} must be a multiple of the {mesh.dp} data ranks"
+        for name, value in packs.items()
+        if value % mesh.dp
+    ]
+    if data.seq_len % mesh.sp:
+        wrong.append(f"data.seq_len {data.seq_len} must be a multiple of parallel.sp {mesh.sp}")
+    if not data.mix:
+        wrong.append("data.mix names no corpus")
+    if wrong:
+        raise ConfigError("; ".join(wrong))
 
 
 def build(config: Config, mesh: Mesh) -> VLM:

@@ -74,21 +74,25 @@ def make(folder: Path) -> str:
     documents_batch = _batch(documents, schema.DOCUMENTS)
     settings = config.load("default", ["input=[x]"]).signals
     signals = measure_batch(documents_batch, settings)
-    _write(output, "documents", "extract", {"part": documents_batch}, {"documents": extracted})
-    _write(output, "signals", "measure", {"part": signals})
+    write_table(output, "documents", "extract", {"part": documents_batch}, {"documents": extracted})
+    write_table(output, "signals", "measure", {"part": signals})
     judged = {"part": _batch(verdicts, schema.VERDICTS)}
-    _write(output, "verdicts", "decide", judged, {"documents": decided})
+    write_table(output, "verdicts", "decide", judged, {"documents": decided})
     found = {"part": _batch(duplicates, schema.DUPLICATES)}
-    _write(output, "duplicates", "deduplicate", found, {"documents": single})
-    _write(output, "images", "fetch", {"part": _batch(images, schema.IMAGES)}, {"images": gone})
+    write_table(output, "duplicates", "deduplicate", found, {"documents": single})
+    write_table(
+        output, "images", "fetch", {"part": _batch(images, schema.IMAGES)}, {"images": gone}
+    )
     verdicts[11] |= _fails("duplicate.minhash", 0.93, 0.7)
     judged = {"part": _batch(verdicts, schema.VERDICTS)}
-    _write(output, "final_verdicts", "redecide", judged, {"documents": Count(entered=8, kept=8)})
+    write_table(
+        output, "final_verdicts", "redecide", judged, {"documents": Count(entered=8, kept=8)}
+    )
     shipped = {
         "data/train": _batch(rows, schema.DATASET),
         "images/images": _batch(stored, schema.IMAGE_BYTES),
     }
-    _write(output, "dataset", "assemble", shipped, {"documents": Count(entered=8, kept=8)})
+    write_table(output, "dataset", "assemble", shipped, {"documents": Count(entered=8, kept=8)})
     return output
 
 
@@ -208,12 +212,13 @@ def _batch(rows: list[dict[str, Any]], columns: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, columns)
 
 
-def _write(
+def write_table(
     output: str,
     table: str,
     stage: str,
     kinds: dict[str, pa.RecordBatch],
     counts: Counts | None = None,
+    config: dict[str, Any] | None = None,
 ) -> None:
     """Write a table in two parts, and its manifest; `kinds`: file name prefix -> rows."""
     folder, files = storage.join(output, table), []
@@ -229,7 +234,7 @@ def _write(
         id=f"{stage}-1",
         stage=stage,
         version="1",
-        config={"rules": RULES} if "verdicts" in table else {},
+        config=config or ({"rules": RULES} if "verdicts" in table else {}),
         inputs={},
         files=files,
         counts=counts or {},

@@ -11,10 +11,12 @@ from nbclient import NotebookClient
 
 from analysis import explain
 from analysis.audit import audit
+from analysis.compare import between
 from analysis.tables import RunTables
 from analysis.trace import trace
 from analysis.tuning import Tuner
 from pipeline import config
+from pipeline.errors import InputError
 from tests.analysis import run_folder
 from tests.shared import ROOT
 
@@ -65,7 +67,12 @@ def test_the_story_of_a_page(run: str) -> None:
     assert "text_node.stopword_ratio.min: 0.05, bound 0.3" in printed
     assert "kept" in printed
     assert "\x1b[31m" in explain.as_text(found)
-    page = explain.as_html(found)
+    document = found.document
+    assert explain.tell(run, document["url"], colour=False) == printed
+    assert explain.tell(run, doc_id, colour=False) == printed
+    with pytest.raises(InputError, match="no document with the id or URL 'nowhere'"):
+        explain.tell(run, "nowhere")
+    page = explain.tell(run, doc_id, html_page=True)
     assert "<script>" not in page
     assert "text_node.stopword_ratio.min" in page
 
@@ -91,3 +98,9 @@ def test_an_audit_samples_each_reason_with_its_payload(run: str) -> None:
     assert (node["index"], node["payload"]) == (1, run_folder.HOSTILE)
     document = next(row for row in rows if row["reason"] == "document.words.min")
     assert (document["index"], document["value"], document["bound"]) == (None, 2.0, 10.0)
+
+
+def test_two_shipped_configs_are_compared_on_a_run(run: str) -> None:
+    printed = between(run, "default", "strict")
+    assert "default keeps and strict drops" in printed
+    assert "strict keeps and default drops" in printed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from filters import repetition
+import filters.measure
 from filters.measure import measure_batch
 from pipeline import schema
 from tests.filters.pages import SETTINGS, batch, image, measure, page, text
@@ -29,7 +29,7 @@ def test_a_slice_of_a_batch_is_measured_as_the_slice() -> None:
 def test_large_batches_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = batch(*(page(text(f"page number {number}")) for number in range(5)))
     whole = measure_batch(rows, SETTINGS)
-    monkeypatch.setattr(repetition, "DOCUMENTS", 2)
+    monkeypatch.setattr(filters.measure, "CHUNK", 2)
     assert measure_batch(rows, SETTINGS) == whole
 
 
@@ -58,6 +58,12 @@ def test_odd_text_is_measured(odd: str) -> None:
 def test_supplementary_ideographs_are_words_of_their_own() -> None:
     found = measure(page(text("\U00020000\U0002a6d6\U00020000"))).to_pylist()[0]
     assert found["paragraphs"][0]["words"] == 3
+
+
+def test_labels_of_another_form_are_renamed() -> None:
+    settings = SETTINGS.model_copy(update={"language_names": {"en": "eng_Latn"}})
+    found = measure(page(text("The owl slept in the old barn.")), settings=settings)
+    assert found.column("language").to_pylist() == ["eng_Latn"]
 
 
 def test_page_signals_of_c4_and_gopher() -> None:

@@ -111,3 +111,11 @@ def test_an_index_that_is_missing_is_named(tmp_path: Path) -> None:
         captures.index_files(str(tmp_path / "none"))
     with pytest.raises(InputError, match=r"none\.parquet: no parquet files there"):
         captures.index_files(str(tmp_path / "none.parquet"))
+
+
+def test_the_shipped_config_chooses_from_common_crawl() -> None:
+    settings = config.load("commoncrawl", ["index.languages=[deu]"])
+    assert settings.index is not None
+    assert settings.index.languages == ["deu"]
+    assert settings.archives.prefix == "s3://commoncrawl"
+    assert settings.archives.attempts == config.load("default", ["input=[x]"]).archives.attempts

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pipeline import remote
+from pipeline.servers import HttpServer
 from pipeline.settings.archives import ArchiveSettings, S3Settings
 from pipeline.source import open_source
 from pipeline.throttle import Throttle
 from pipeline.warc import Capture, read_capture_at, read_captures
 from tests.pipeline.archive_makers import members, pages
+from tests.shared import DATA, needs_shared
 
 FAST = ArchiveSettings(
     requests_per_second=5_000, backoff_seconds=0, attempts=30, timeout_seconds=20, chunk_bytes=1500
@@ -184,9 +187,22 @@ def test_retry_after_and_backoff_are_obeyed(server: str, archive: Path, tmp_path
     settings = FAST.model_copy(update={"backoff_seconds": 1.0, "max_wait_seconds": 100.0})
     url = f"{server}/crawl/a.warc.gz"
     pace = Throttle(url, 5000, tmp_path, sleep=lambda _: None)
-    remote.RemoteFile(url, remote.HttpServer(url, settings), settings, pace, waits.append)
+    remote.RemoteFile(url, HttpServer(url, settings), settings, pace, waits.append)
     assert waits[:2] == [7, 100]
     assert 4 <= waits[2] <= 8
+
+
+def test_the_next_chunk_is_fetched_while_one_is_used(server: str, archive: Path) -> None:
+    data = archive.read_bytes()
+    access = FAST.model_copy(update={"chunk_bytes": 500})
+    source = open_source(f"{server}/crawl/a.warc.gz", access)
+    assert source.read_at(0, 500) + source.read_at(500, 500) == data[:1000]
+    patience = time.monotonic() + 20
+    while "bytes=1000-1499" not in Handler.asked and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert Handler.asked[1:] == ["bytes=0-499", "bytes=500-999", "bytes=1000-1499"]
+    assert source.read_at(1000, 500) == data[1000:1500]
+    assert source.read_at(30, 500) == data[30:530]
 
 
 def test_an_empty_file_has_no_captures(server: str) -> None:
@@ -230,3 +246,22 @@ def test_s3_slow_down_is_waited_out(server: str, archive: Path) -> None:
     found = list(read_captures("s3://crawl/a.warc.gz", access=access))
     assert found == list(read_captures(str(archive)))
     assert len(Handler.asked) > len(set(Handler.asked)), "nothing was refused"
+
+
+@needs_shared
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_real_archives_come_whole_from_a_server_that_fails_a_third(
+    server: str, scheme: str
+) -> None:
+    paths = sorted((DATA / "warc/real").glob("*arc.gz"))
+    paths += sorted((DATA / "warc").glob("TEST-DUPS-*"))[:1]
+    s3 = S3Settings(endpoint=server, region="us-east-1", anonymous=True)
+    access = FAST.model_copy(update={"s3": s3, "chunk_bytes": 100_000})
+    for path in paths:
+        Handler.files[f"/crawl/{path.name}"] = path.read_bytes()
+        Handler.trouble = unwell(0.3)
+        root = "s3:/" if scheme == "s3" else server
+        found = list(read_captures(f"{root}/crawl/{path.name}", access=access))
+        assert found == list(read_captures(str(path)))
+    assert len(Handler.asked) > len(set(Handler.asked))

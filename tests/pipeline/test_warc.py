@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.charset import decode_html
-from pipeline.warc import Capture, Loss, read_capture_at, read_captures
+from pipeline.source import Bytes
+from pipeline.warc import Capture, Loss, read_capture_at, read_captures, read_captures_of
 from tests.pipeline.archive_makers import arc_record, members, page_url, pages, warc_record
 from tests.shared import DATA, needs_shared
 
@@ -126,6 +129,35 @@ def test_arc_records_are_captures_too(tmp_path: Path) -> None:
     found = capture(tmp_path, arc_record("http://a.example/"))
     assert (found.url, found.captured_at) == ("http://a.example/", "2008-04-30T20:48:25Z")
     assert found.payload == b"<p>A page.</p>"
+
+
+ENCODING = st.sampled_from(["", "gzip", "br", "deflate", "zstd", "x", "gzip, br"])
+
+
+@given(
+    st.binary(max_size=400),
+    ENCODING,
+    st.sampled_from(["", "chunked", "gzip, chunked"]),
+    st.sampled_from(["\x1f\x8b\x08", "5\r\n", "<p>", "\xff\xfe", "<meta charset=x>", ""]),
+)
+def test_random_bodies_give_a_page_or_a_reason(
+    body: bytes, content: str, transfer: str, start: str
+) -> None:
+    headers = f"Content-Encoding: {content}\r\nTransfer-Encoding: {transfer}\r\n"
+    record = warc_record("http://a.example/", start.encode("latin-1") + body, headers=headers)
+    (found,) = read_captures_of(Bytes(record), 0, len(record), 1000)
+    assert isinstance(found, Capture)
+    assert bool(found.payload) == (found.reason is None)
+    decode_html(found.payload, found.headers.get("content-type"))
+
+
+@given(st.integers(0, 500), st.binary(min_size=1, max_size=20))
+def test_random_heads_never_fail(position: int, noise: bytes) -> None:
+    record = warc_record("http://a.example/", b"<p>x</p>" * 30)
+    spoilt = record[:position] + noise + record[position + len(noise) :]
+    for found in read_captures_of(Bytes(spoilt), 0, len(spoilt), 1000):
+        if isinstance(found, Capture):
+            decode_html(found.payload, found.headers.get("content-type"))
 
 
 @needs_shared

@@ -16,7 +16,7 @@ from trainer.train import train
 
 
 def test_report_adds_up(made: Path, tmp_path: Path) -> None:
-    session = Session(settings(made, tmp_path, data={"holdout": 0.3, **DATA(made)}))
+    session = Session(settings(made, tmp_path, data={"holdout": 0.3}))
     result = evaluate.held_out(session, 4)
     languages = result["languages"].values()
     assert result["tokens"] == sum(entry["tokens"] for entry in languages)
@@ -29,21 +29,12 @@ def test_report_adds_up(made: Path, tmp_path: Path) -> None:
     assert result["captions"]["blank"] != result["captions"]["given"]
 
 
-def DATA(made: Path) -> dict[str, object]:
-    return {
-        "mix": [{"path": str(made / "data"), "images": str(made / "images")}],
-        "tokenizer_vocab": 300,
-        "seq_len": 128,
-        "window": 16,
-        "lanes": 4,
-    }
-
-
 def evaluated(made: str, folder: str, sp: int) -> dict[str, object]:
     config = settings(Path(made), Path(folder), parallel={"sp": sp})
     return evaluate.held_out(Session(config), 4)
 
 
+@pytest.mark.timeout(1200)
 def test_any_mesh_reports_the_same(ranks: Ranks, made: Path, tmp_path: Path) -> None:
     one = evaluated(str(made), str(tmp_path), 1)
     for world, sp in ((2, 2), (2, 1)):
@@ -52,7 +43,7 @@ def test_any_mesh_reports_the_same(ranks: Ranks, made: Path, tmp_path: Path) -> 
 
 
 def test_no_held_out_documents_is_said(made: Path, tmp_path: Path) -> None:
-    session = Session(settings(made, tmp_path, data={**DATA(made), "holdout": 0.0}))
+    session = Session(settings(made, tmp_path, data={"holdout": 0.0}))
     assert evaluate.held_out(session, 2) == {"documents": 0}
 
 
@@ -69,8 +60,10 @@ def test_images_are_learnt_from(made: Path, tmp_path: Path) -> None:
     config = settings(
         made,
         tmp_path,
-        optim={"batch_packs": 8, "lr": 3e-3, "warmup_tokens": 4000},
-        run={"steps": 60, "micro_packs": 8, "eval_packs": 8, "device": "cpu", "tensorboard": False},
+        model={"lm": {"hidden": 128, "heads": 4, "layers": 2}, "vision": {}},
+        data={"seq_len": 256, "window": 64},
+        optim={"batch_packs": 4, "lr": 2e-3, "warmup_tokens": 5000},
+        run={"steps": 70, "eval_packs": 8},
     )
     captions = train(config)["evaluation"]["captions"]
     assert captions["given_over_blank"] <= 0.5

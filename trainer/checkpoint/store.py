@@ -102,7 +102,7 @@ class Saver:
             assert isinstance(future, Future)
             self.pending = (future, temporary, content)
         else:
-            dcp.save(dict(state), checkpoint_id=temporary)
+            dcp.save(dict(state), checkpoint_id=temporary, no_dist=not dist.is_initialized())
             self._commit(temporary, content)
 
     def ready(self) -> bool:
@@ -192,7 +192,7 @@ def load(path: Path, model: VLM, optimizer: AdamW | None = None) -> dict[str, An
             raise CheckpointError(f"{path}: {name} is {saved}, needed {list(tensor.shape)}")
         repad[name] = torch.zeros(saved, dtype=tensor.dtype)
     target = {**state, **repad}
-    dcp.load(target, checkpoint_id=path)
+    dcp.load(target, checkpoint_id=path, no_dist=not dist.is_initialized())
     found = digest.tensors({n: t for n, t in target.items() if _same_type(n, t, content)})
     wrong = [name for name, value in found.items() if content["tensors"][name] != value]
     if wrong:

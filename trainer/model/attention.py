@@ -98,10 +98,11 @@ def attend_runs(
 
     q [T, H, d]; k, v [images x latents, H, d]. Tokens in no run get exactly zero.
     """
-    out = torch.zeros_like(q)
+    if not runs:  # still a function of all three: every rank must have the same gradients
+        return 0 * q + 0 * (k.sum() + v.sum())
     parts, places = [], []
     for a, b, i in runs:
         keys = slice(i * latents, (i + 1) * latents)
         parts.append(_sdpa(q[a:b], k[keys], v[keys]))
         places.append(torch.arange(a, b, device=q.device))
-    return out.index_copy(0, torch.cat(places), torch.cat(parts)) if parts else out
+    return torch.zeros_like(q).index_copy(0, torch.cat(places), torch.cat(parts))

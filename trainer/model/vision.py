@@ -42,7 +42,7 @@ class Tower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         features = self.model(pixel_values=pixels).last_hidden_state
-        return features[:, self.skip :].contiguous()
+        return features[:, self.skip :].contiguous() if self.skip else features
 
 
 class PixelShuffle(nn.Module):

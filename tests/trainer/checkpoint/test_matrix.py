@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch.distributed.tensor import DTensor
 
@@ -104,6 +105,7 @@ def merged(parts: list[dict[str, Any]], mesh: tuple[int, int, int]) -> list[str]
     return sorted(names, key=lambda name: int(name.split(":")[0]))
 
 
+@pytest.mark.timeout(1200)
 def test_any_mesh_resumes_at_any_other(ranks: Ranks, made: Path, tmp_path: Path) -> None:
     from trainer.data.vocabulary import train
 

@@ -96,6 +96,7 @@ def compare_at(folder: str, sp: int) -> None:
                 assert worst <= tolerance, (fusion, switches, dtype, name, worst)
 
 
+@pytest.mark.timeout(1200)
 def test_loss_and_gradients_are_those_of_one_process(
     ranks: Ranks, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -1,0 +1,118 @@
+"""Make shipped rows again from their archives: `benben verify RUN --input ARCHIVES`.
+
+Reads each row's byte range, checks the digest, extracts the page with the run's settings, applies
+the stored verdicts, and compares with what was shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from analysis.query import Query
+from analysis.tables import RunTables
+from filters import replay
+from pipeline import archives
+from pipeline.errors import InputError, UserError
+from pipeline.extract import extract_page
+from pipeline.obelics import ImageFact, to_row
+from pipeline.settings.extract import ExtractSettings
+from pipeline.warc import read_capture_at
+
+COMPARED = ("texts", "images", "image_sha256", "metadata")
+
+
+def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tuple[str, str]]:
+    """Yield (document id, what differs) of a sample of shipped rows; "" for equal ones.
+
+    The sample is the rows whose ids' hashes are smallest: the same in every call. Raises
+    InputError when the run has no dataset or an archive is not among the inputs.
+    """
+    made = tables.find("documents")
+    if tables.find("dataset") is None or made is None:
+        raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
+    settings = ExtractSettings.model_validate(made.config["extract"])
+    found = {one.url.rsplit("/", 1)[-1]: one.url for one in archives.find(inputs)}
+    chosen = Query(tables).rows(f"select doc_id from data order by md5(doc_id) limit {int(sample)}")
+    ids = [doc_id for (doc_id,) in chosen]
+    shipped: Any = tables.lookup("dataset/data", "doc_id", ids)
+    columns = ["doc_id", "url", "warc", "warc_offset", "warc_length", "payload_digest"]
+    documents: Any = tables.lookup("documents", "doc_id", ids, columns)
+    verdicts: Any = tables.lookup(tables.verdicts, "doc_id", ids, ["doc_id", "dropped"])
+    facts = _facts(tables, shipped.values())
+    for doc_id in ids:
+        document = documents[doc_id]
+        name = document["warc"].rsplit("/", 1)[-1]
+        if name not in found:
+            raise InputError(f"{name}: this archive is not among the inputs; add it with --input")
+        again = _make(found[name], document, verdicts[doc_id], settings, facts)
+        yield doc_id, again if isinstance(again, str) else _differs(again, shipped[doc_id])
+
+
+def _make(
+    archive: str,
+    document: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    settings: ExtractSettings,
+    facts: Mapping[str, ImageFact],
+) -> dict[str, Any] | str:
+    """The row made anew, or why it cannot be."""
+    try:
+        capture = read_capture_at(archive, document["warc_offset"], document["warc_length"])
+    except (OSError, ValueError) as error:
+        return f"cannot be read again: {error}"
+    if capture.payload_digest != document["payload_digest"]:
+        return f"digest is {capture.payload_digest}, was {document['payload_digest']}"
+    page = extract_page(capture.payload, capture.url, capture.headers, settings)
+    row = to_row(replay.apply(page, verdict["dropped"] or []), capture.url, facts)
+    return {
+        "texts": row.texts,
+        "images": row.images,
+        "image_sha256": row.sha256,
+        "metadata": row.metadata,
+    }
+
+
+def _differs(again: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:
+    stored = {**shipped, "metadata": json.loads(shipped["metadata"])}
+    names = [name for name in COMPARED if again[name] != stored[name]]
+    return f"differs in {', '.join(names)}" if names else ""
+
+
+def _facts(tables: RunTables, rows: Any) -> dict[str, ImageFact]:
+    urls = sorted({url for row in rows for url in row["images"] if url})
+    columns = ["url", "reason", "sha256", "width", "height", "format"]
+    found: Any = tables.lookup("images", "url", urls, columns)
+    return {
+        url: ImageFact(row["sha256"], row["width"], row["height"], row["format"])
+        for url, row in found.items()
+        if row["reason"] is None
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when all rows are equal, 1 when some differ."""
+    parser = argparse.ArgumentParser(prog="benben verify", description=__doc__)
+    parser.add_argument("run", help="folder of a run")
+    parser.add_argument("--input", action="append", required=True, help="archives, or their folder")
+    parser.add_argument("--sample", type=int, default=200, help="rows to make again")
+    given = parser.parse_args(arguments)
+    checked = different = 0
+    try:
+        for doc_id, what in verify(RunTables(given.run), given.input, given.sample):
+            checked += 1
+            if what:
+                different += 1
+                print(f"{doc_id}  {what}")
+    except UserError as error:
+        print(f"benben: {error}", file=sys.stderr)
+        return 2
+    print(f"{checked - different} of {checked} rows are equal")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

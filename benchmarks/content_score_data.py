@@ -1,0 +1,72 @@
+"""Training rows of the content score: a gold page's blocks, their features and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from selectolax.lexbor import LexborHTMLParser
+
+from benchmarks.gold import Page, common_tokens, pages, tokens
+from pipeline.content_features import Blocks, describe
+from pipeline.dom import compile_plan
+from pipeline.extract import default_settings
+from pipeline.page_facts import read_facts
+from pipeline.walk import LimitError, walk
+
+_IMAGE_WEIGHT = 0.1  # an image counts as a short text
+_BLOCK_WEIGHT = 0.02  # every block counts a little, however short
+
+
+@dataclass(slots=True)
+class Rows:
+    """One page's blocks."""
+
+    page: Page
+    texts: list[str]
+    blocks: Blocks
+    labels: npt.NDArray[np.float64]  # share of the block that is in the main text
+    weights: npt.NDArray[np.float64]
+
+
+def rows(sources: Sequence[str]) -> Iterator[Rows]:
+    """Yield the labelled rows of gold sets; pages without blocks are left out."""
+    settings = default_settings()
+    plan = compile_plan(settings)
+    for page in pages(sources):
+        tree = LexborHTMLParser(page.html)
+        try:
+            walked = walk(tree.root, plan, settings.limits)
+        except LimitError:
+            continue
+        if not walked.text:
+            continue
+        title = read_facts(walked.facts, page.url, None).title
+        labels, weights = _labels(walked.text, list(walked.images), page.text)
+        yield Rows(page, walked.text, describe(walked, title), labels, weights)
+
+
+def _labels(
+    texts: list[str], images: list[int], gold: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Share of each block's tokens in the gold, and how much the block counts.
+
+    A page counts by the square root of its tokens, so long pages do not drown the others. An image
+    is what the texts around it are.
+    """
+    found = [tokens(text) for text in texts]
+    sizes = np.array([len(block) for block in found])
+    chosen = common_tokens([token for block in found for token in block], tokens(gold))
+    sums = np.append(0, np.cumsum(chosen))
+    ends = np.cumsum(sizes)
+    labels = (sums[ends] - sums[ends - sizes]) / np.maximum(sizes, 1)
+    weights = sizes / np.sqrt(max(1, sizes.sum())) + _BLOCK_WEIGHT
+    written = np.flatnonzero(sizes)
+    for image in images:
+        place = int(np.searchsorted(written, image))
+        around = [labels[written[p]] for p in (place - 1, place) if 0 <= p < len(written)]
+        labels[image] = np.mean(around) if around else 0
+        weights[image] = _IMAGE_WEIGHT
+    return labels, weights

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis import verify
+from filters import replay
+from filters.decide import decide_batch
+from filters.measure import measure_batch
+from pipeline import config, records, schema
+from pipeline.extract import extract_page
+from pipeline.obelics import to_row
+from pipeline.warc import Capture, read_captures
+from sample.build import build
+from tests.analysis.run_folder import write_table
+
+
+@pytest.fixture(scope="module")
+def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("sample")
+    build(out, pages=2)
+    return out / "crawl-data"
+
+
+@pytest.fixture
+def run(crawl: Path, tmp_path: Path) -> Path:
+    """Documents, verdicts and dataset of ten captures, as the stages make them; no images."""
+    chosen = config.load("default", ["input=[x]"])
+    found = read_captures(str(sorted(crawl.rglob("*.warc.gz"))[0]))
+    captures = [one for one in found if isinstance(one, Capture)][:10]
+    documents = [
+        extract_page(one.payload, one.url, one.headers, chosen.extract) for one in captures
+    ]
+    batch = records.to_batch(captures, documents)
+    verdicts = decide_batch(measure_batch(batch, chosen.signals), chosen.rules)
+    rows: list[dict[str, Any]] = []
+    for document, meta, verdict in zip(
+        documents, batch.to_pylist(), verdicts.to_pylist(), strict=True
+    ):
+        row = to_row(replay.apply(document, verdict["dropped"]), document.url, {})
+        rows.append(
+            {
+                **dict.fromkeys(schema.DATASET.names),
+                "doc_id": meta["doc_id"],
+                "texts": row.texts,
+                "images": row.images,
+                "image_sha256": row.sha256,
+                "metadata": json.dumps(row.metadata),
+            }
+        )
+    output = str(tmp_path / "run")
+    settings = {"extract": chosen.extract.model_dump(mode="json")}
+    write_table(output, "documents", "extract", {"part": batch}, config=settings)
+    write_table(output, "final_verdicts", "redecide", {"part": verdicts})
+    dataset = pa.RecordBatch.from_pylist(rows, schema.DATASET)
+    write_table(output, "dataset", "assemble", {"data/train": dataset})
+    images = pa.RecordBatch.from_pylist([], schema.IMAGES)
+    write_table(output, "images", "fetch", {"part": images})
+    return tmp_path / "run"
+
+
+def test_rows_made_again_are_equal(
+    run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify.main([str(run), "--input", str(crawl)]) == 0
+    assert capsys.readouterr().out == "10 of 10 rows are equal\n"
+
+
+def test_a_changed_text_is_found(
+    run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sorted((run / "dataset/data").glob("*.parquet"))[0]
+    rows = pq.read_table(path, partitioning=None).to_pylist()
+    rows[0]["texts"][0] += "!"
+    pq.write_table(pa.Table.from_pylist(rows, schema.DATASET), path)
+    assert verify.main([str(run), "--input", str(crawl)]) == 1
+    out = capsys.readouterr().out
+    assert f"{rows[0]['doc_id']}  differs in texts" in out
+    assert "9 of 10 rows are equal" in out
+
+
+def test_a_changed_archive_is_found(
+    run: Path, crawl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = sorted(crawl.rglob("*.warc.gz"))[0]
+    spoilt = bytearray(archive.read_bytes())
+    spoilt[: len(spoilt) // 4] = bytes(len(spoilt) // 4)
+    (tmp_path / archive.name).write_bytes(spoilt)
+    assert verify.main([str(run), "--input", str(tmp_path / archive.name)]) == 1
+    assert "cannot be read again" in capsys.readouterr().out
+
+
+def test_a_missing_archive_is_one_clear_line(
+    run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = sorted(crawl.rglob("*.warc.gz"))[1]
+    assert verify.main([str(run), "--input", str(other)]) == 2
+    assert "is not among the inputs" in capsys.readouterr().err
+
+
+def test_the_sample_is_the_same_in_every_call(
+    run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify.main([str(run), "--input", str(crawl), "--sample", "3"]) == 0
+    assert capsys.readouterr().out == "3 of 3 rows are equal\n"
