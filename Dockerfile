@@ -40,6 +40,15 @@ RUN if command -v apt-get; then \
 # --- the Python environment, every version from the lock
 FROM system AS environment
 ARG EXTRAS=models,nsfw
+# kenlm has no wheel: its module is compiled here, for this Python; the compiler stays in this stage.
+# hadolint ignore=DL3008,DL3040,DL3041
+RUN if command -v apt-get; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends cmake g++ make python3-dev \
+        && rm -rf /var/lib/apt/lists/*; \
+    else \
+        dnf install --assumeyes cmake gcc-c++ make python3.11-devel && dnf clean all; \
+    fi
 RUN "$(command -v python3.11)" -m venv /opt/benben
 WORKDIR /source
 COPY pyproject.toml requirements.lock README.md LICENSE ./
