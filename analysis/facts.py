@@ -8,14 +8,23 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from analysis import funnel
 from analysis.query import Query
 from analysis.tables import RunTables
 from pipeline.errors import InputError
 
-STAGES = (
-    *("documents", "signals", "verdicts", "duplicates", "images", "final_verdicts", "dataset"),
-)
-SHOWN = "select distinct unnest(image_sha256) as sha256 from data"
+# Number -> SQL, in the order of the card.
+NUMBERS = {
+    "documents": "select count(*) from data",
+    "image slots": "select coalesce(sum(num_images), 0) from data",
+    "words": "select coalesce(sum(num_words), 0) from data",
+    "median words a document": "select median(num_words) from data",
+    "median images a document": "select median(num_images) from data",
+    "hosts": "select count(distinct host) from data",
+    "languages": "select count(distinct lang) from data",
+    "distinct images with bytes": "select count(*) from bytes",
+    "bytes of images": "select coalesce(sum(octet_length(bytes)), 0) from bytes",
+}
 
 
 @dataclass(frozen=True)
@@ -62,13 +71,12 @@ def gather(tables: RunTables) -> Facts:
         splits=tuple(_splits(tables)),
         languages=_counter(query, "select lang, count(*) from data group by 1"),
         hosts=_counter(query, "select host, count(*) from data group by 1"),
-        formats=_counter(query, "select format, count(*) from bytes group by 1", "bytes"),
+        formats=_counter(query, "select format, count(*) from bytes group by 1"),
         licenses=_counter(query, _per_document("licenses", "where doc_id in (from shipped)")),
         opt_outs=_counter(query, _per_document("opt_outs", "")),
         refused=_counter(
             query,
             "select reason, count(*) from images where reason like 'consent.%' group by 1",
-            "images",
         ),
         gaps=tuple(_gaps(query)),
         config=config,
@@ -79,6 +87,11 @@ def gather(tables: RunTables) -> Facts:
     )
 
 
+_SIZES = """
+    select median(width), median(height) from
+    (select any_value(width) as width, any_value(height) as height from images
+     where sha256 in (select unnest(image_sha256) from data) group by sha256)
+"""
 _ARCHIVES = """
     select distinct documents.warc from documents join data using (doc_id) order by 1 limit 20
 """
@@ -88,37 +101,13 @@ _PERIOD = """
 
 
 def _numbers(query: Query) -> dict[str, float]:
-    """Sizes of what ships; a number whose table is missing is left out."""
-    numbers = {
-        "documents": "select count(*) from data",
-        "image slots": "select coalesce(sum(num_images), 0) from data",
-        "words": "select coalesce(sum(num_words), 0) from data",
-        "median words a document": "select median(num_words) from data",
-        "median images a document": "select median(num_images) from data",
-        "hosts": "select count(distinct host) from data",
-        "languages": "select count(distinct lang) from data",
-        "distinct images with bytes": "select count(*) from bytes",
-        "bytes of images": "select coalesce(sum(octet_length(bytes)), 0) from bytes",
-    }
-    found = {name: query.value(sql) for name, sql in numbers.items() if _can(query, sql)}
-    if "images" in query.views and "bytes" in query.views:
-        sizes = f"""
-            select median(width), median(height) from
-            (select any_value(width) as width, any_value(height) as height from images
-             where sha256 in ({SHOWN}) group by sha256)
-        """
-        width, height = query.rows(sizes)[0]
-        found |= {"median image width": width, "median image height": height}
+    """Sizes of what ships; what has no value, such as the median of nothing, is left out."""
+    found = {name: query.value(sql) for name, sql in NUMBERS.items()}
+    found["median image width"], found["median image height"] = query.rows(_SIZES)[0]
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _can(query: Query, sql: str) -> bool:
-    return sql.rsplit("from ", 1)[1] in query.views
-
-
-def _counter(query: Query, sql: str, view: str = "data") -> Counter[str]:
-    if view not in query.views:
-        return Counter()
+def _counter(query: Query, sql: str) -> Counter[str]:
     return Counter({name or "unknown": count for name, count in query.rows(sql)})
 
 
@@ -161,14 +150,11 @@ def _gaps(query: Query) -> list[str]:
     )
     if held < slots:
         gaps.append(f"{slots - held:,} of {slots:,} image slots have a URL but no stored bytes.")
-    if "images" not in query.views or not query.value(
-        "select count(nsfw) from images where sha256 is not null"
-    ):
+    if not query.value("select count(nsfw) from images"):
         gaps.append("No image was scored for adult content.")
-    if "signals" in query.views:
-        scored = "select count(*) from (select unnest(paragraphs) as p from signals)"
-        if not query.value(f"{scored} where p.log_probability is not null"):
-            gaps.append("No text was scored by a language model.")
+    paragraphs = "select unnest(paragraphs) as p from signals"
+    if not query.value(f"select count(p.log_probability) from ({paragraphs})"):
+        gaps.append("No text was scored by a language model.")
     gaps.append("Languages are identified by fastText lid.176, which is weak on short texts.")
     gaps.append("Persons on pictures and names in texts are not removed or blurred.")
     return gaps
@@ -177,7 +163,7 @@ def _gaps(query: Query) -> list[str]:
 def _config(tables: RunTables) -> dict[str, Any]:
     """Settings of all stages, put together from their manifests."""
     config: dict[str, Any] = {}
-    for name in STAGES:
+    for name in funnel.TABLES:
         found = tables.find(name)
         config |= found.config if found else {}
     return dict(sorted(config.items()))

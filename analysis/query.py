@@ -6,40 +6,43 @@ import tempfile
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
 from analysis.tables import RunTables
-from pipeline import storage
+from pipeline import schema, storage
+from pipeline.signal_schema import SIGNALS
 
 MEMORY = "2GB"  # of one connection; larger joins and sorts go to temporary files
-# View name -> table of the run.
-VIEWS = {
-    "documents": "documents",
-    "signals": "signals",
-    "verdicts": "verdicts",
-    "final_verdicts": "final_verdicts",
-    "duplicates": "duplicates",
-    "images": "images",
-    "data": "dataset/data",
-    "bytes": "dataset/images",
+# View -> table of the run, and its columns for runs that have no such table, or no row of it.
+VIEWS: dict[str, tuple[str, pa.Schema]] = {
+    "documents": ("documents", schema.DOCUMENTS),
+    "signals": ("signals", SIGNALS),
+    "verdicts": ("verdicts", schema.VERDICTS),
+    "final_verdicts": ("final_verdicts", schema.VERDICTS),
+    "duplicates": ("duplicates", schema.DUPLICATES),
+    "images": ("images", schema.IMAGES),
+    "data": ("dataset/data", schema.DATASET),
+    "bytes": ("dataset/images", schema.IMAGE_BYTES),
 }
 
 
 class Query:
-    """A connection with one view a table that the run has."""
+    """A connection with one view a table."""
 
     def __init__(self, tables: RunTables) -> None:
         spill = tempfile.gettempdir()
         self.connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill})
-        self.views: set[str] = set()
-        for view, table in VIEWS.items():
+        for view, (table, columns) in VIEWS.items():
             paths = [path for _, files in sorted(tables.paths(table).items()) for path in files]
-            if paths:
-                self._add(view, paths)
+            self._add(view, paths, columns)
 
-    def _add(self, view: str, paths: list[str]) -> None:
+    def _add(self, view: str, paths: list[str], columns: pa.Schema) -> None:
         """DuckDB reads local files itself, in less memory; Arrow opens object stores for it."""
+        if not paths:
+            self.connection.register(view, columns.empty_table())
+            return
         filesystem, _ = storage.resolve(paths[0])
         names = [storage.resolve(path)[1] for path in paths]
         if isinstance(filesystem, fs.LocalFileSystem):
@@ -47,7 +50,6 @@ class Query:
         else:
             scan = ds.dataset(names, format="parquet", filesystem=filesystem)
             self.connection.register(view, scan)
-        self.views.add(view)
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a statement; values go in place of its question marks."""

@@ -19,7 +19,6 @@ from analysis.tables import RunTables
 
 TEMPLATES = resources.files("analysis") / "templates"
 SAMPLE_DOCUMENTS = 12
-STAGES = ("documents", "signals", "verdicts", "duplicates", "images", "final_verdicts", "dataset")
 
 
 def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
@@ -27,7 +26,7 @@ def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
     tables = RunTables(output)
     found = distributions(tables)
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    manifests = [tables.find(name) for name in STAGES]
+    manifests = [tables.find(name) for name in funnel.TABLES]
     return (
         environment()
         .get_template("report.html")

@@ -11,6 +11,8 @@ from pipeline.joining import join_texts
 from pipeline.settings.extract import ExtractSettings
 from pipeline.walk import FLAGS, PARENT, POSITION, TAG, Walk
 
+_ROOTS = frozenset(("html", "body"))
+
 
 def build_nodes(
     page: Walk,
@@ -28,32 +30,34 @@ def build_nodes(
     captions = _captions(page, elements)
     nodes: list[Node] = []
     done = 0
-    for place, (text, element, links, score) in enumerate(
-        zip(page.text, page.element, page.links, scores, strict=True)
-    ):
-        if place < done:
-            continue
-        path, tag, flags = path_of(element), name_of(element), flags_of[element]
+    for place, text in enumerate(page.text):
+        element, score = page.element[place], scores[place]
+        flags = flags_of[element]
         if text:
-            if place in joined:
-                group = joined[place]
-                text, done = group.text, group.end
-                links = sum(page.links[place:done])
-                score = _mean(scores[place:done], page.text[place:done])
-            share = min(1.0, links / len(text)) if links else 0.0
-            node = Node("text", len(nodes), path, tag, text, link_share=share, content_score=score)
+            links = page.links[place]
+            if joined:
+                if place < done:
+                    continue
+                if group := joined.get(place):
+                    text, done = group.text, group.end
+                    links = sum(page.links[place:done])
+                    score = _mean(scores[place:done], page.text[place:done])
+            node = Node("text", len(nodes), path_of(element), name_of(element), text)
+            if links:
+                node.link_share = min(1.0, links / len(text))
             if flags & CAPTION:
                 node.figure = elements.figure(element)
         elif place in images:
-            node = _image_node(images[place], page.images[place].path, path, tag, score)
-            node.index = len(nodes)
+            node = _image_node(images[place], page.images[place].path, path_of(element))
+            node.index, node.tag = len(nodes), name_of(element)
             if flags & FIGURE:
                 node.figure = elements.figure(element)
                 node.caption = captions.get(node.figure or 0)
         elif place in page.images:
             continue
         else:
-            node = Node("break", len(nodes), path, tag, content_score=score)
+            node = Node("break", len(nodes), path_of(element), name_of(element))
+        node.content_score = score
         if flags & HIDDEN:
             node.hidden = True
         nodes.append(node)
@@ -69,23 +73,20 @@ def _mean(scores: Sequence[float | None], texts: Sequence[str]) -> float | None:
     return sum(score * length for score, length in pairs) / total if total else None
 
 
-def _image_node(
-    found: tuple[str, Attributes], inline: str, path: str, tag: str, score: float | None
-) -> Node:
+def _image_node(found: tuple[str, Attributes], inline: str, path: str) -> Node:
     url, attributes = found
-    source = attributes.get("src") or url
+    get = attributes.get
+    source = get("src") or url
     return Node(
         "image",
         0,
         f"{path}/{inline}" if path and inline else path or inline,
-        tag,
         url=url,
-        src=source if source != url and not source.startswith("data:") else None,
-        alt=attributes.get("alt") or None,
-        title=attributes.get("title") or None,
-        width=pixels(attributes.get("width")),
-        height=pixels(attributes.get("height")),
-        content_score=score,
+        src=None if source == url or source.startswith("data:") else source,
+        alt=get("alt") or None,
+        title=get("title") or None,
+        width=pixels(get("width")),
+        height=pixels(get("height")),
     )
 
 
@@ -144,8 +145,7 @@ class _Elements:
     def path(self, element: int) -> str:
         """Path from body."""
         paths = self._paths
-        path = paths.get(element)
-        if path is not None:
+        if (path := paths.get(element)) is not None:
             return path
         chain = []
         while path is None:
@@ -155,7 +155,7 @@ class _Elements:
         for element in reversed(chain):
             name = self._names[element]
             own = f"{name}.{self._positions[element]}"
-            path = "" if name in ("body", "html") else f"{path}/{own}" if path else own
+            path = "" if name in _ROOTS else f"{path}/{own}" if path else own
             paths[element] = path
         return path
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import optout
+from pipeline.dom import tag_id
 from pipeline.url import join
 
+_SCRIPT, _META, _LINK, _TITLE = (tag_id(name) for name in ("script", "meta", "link", "title"))
 _IMAGE_PROPERTIES = frozenset(
     ("og:image", "og:image:url", "og:image:secure_url", "twitter:image", "twitter:image:src")
 )
@@ -37,22 +39,22 @@ def read_facts(elements: Iterable[Any], url: str, headers: Mapping[str, str] | N
     images: list[str] = []
     based = False
     for element in elements:
-        tag, attributes = element.tag, element.attributes
-        if tag == "meta":
+        tag, attributes = element.tag_id, element.attributes
+        if tag == _SCRIPT:
+            if attributes.get("type") == "application/ld+json":
+                images.extend(_json_ld_images(element.text()))
+        elif tag == _META:
             _read_meta(attributes, facts, images)
-        elif tag == "link":
-            rel = (attributes.get("rel") or "").lower().split()
-            if "license" in rel and attributes.get("href"):
+        elif tag == _LINK:
+            rel = attributes.get("rel")
+            if rel and "license" in rel.lower().split() and attributes.get("href"):
                 licenses.append(attributes["href"])
-        elif tag == "title" and facts.title is None:
-            facts.title = " ".join(element.text().split()) or None
-        elif tag == "base" and not based and attributes.get("href") is not None:
+        elif tag == _TITLE:
+            if facts.title is None:
+                facts.title = " ".join(element.text().split()) or None
+        elif not based and attributes.get("href") is not None:
             based = True
             facts.base_url = join(url, attributes["href"]) or url
-        elif tag == "script" and (attributes.get("type") or "").strip().lower() == (
-            "application/ld+json"
-        ):
-            images.extend(_json_ld_images(element.text()))
     base = facts.base_url or url
     facts.licenses = _resolved(licenses, base)
     facts.images = _resolved(images, base)

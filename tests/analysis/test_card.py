@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import statistics
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from analysis import card
+from analysis import card, report
 from pipeline.errors import InputError
 from tests.analysis.run_folder import make
 
@@ -145,3 +146,14 @@ def test_without_a_dataset_there_is_no_card(output: Path, tmp_path: Path) -> Non
     )
     with pytest.raises(InputError, match="no dataset here yet"):
         card.write(str(tmp_path))
+
+
+def test_a_run_that_ships_nothing_has_a_card_and_a_report(output: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(output, tmp_path / "run"))
+    made = json.loads((run / "dataset/manifest.json").read_text())
+    (run / "dataset/manifest.json").write_text(json.dumps({**made, "files": []}))
+    for table in ("images", "duplicates", "signals"):
+        (run / table / "manifest.json").unlink()
+    paths = card.write(str(run))
+    assert "| documents | 0 |" in Path(paths[0]).read_text()
+    assert "No document was shipped." in report.render(str(run))

@@ -22,7 +22,7 @@ from pipeline import config, manifest, storage
 from pipeline.manifest import Manifest, PartFile
 from pipeline.schema import DOCUMENTS, DUPLICATES, VERDICTS
 from pipeline.settings import Config
-from tests.shared import ROOT
+from tests.shared import DATA, ROOT, needs_shared
 from tests.web import Web, picture, serving
 
 pytestmark = pytest.mark.spark
@@ -208,6 +208,50 @@ def test_one_slow_host_is_not_asked_faster_by_more_tasks(
     times = sorted(seen.at for seen in web.seen)
     assert len(web.paths()) == 40
     assert (len(times) - 1) / (times[-1] - times[0]) <= 11  # 10, and what delays of logging add
+
+
+@needs_shared
+def test_images_in_the_archive_are_taken_from_there(spark: object, tmp_path: Path) -> None:
+    from jobs import extract
+
+    (path,) = sorted((DATA / "warc" / "real").glob("aut-example-blackbook*.warc.gz"))[:1]
+    chosen = configured(
+        tmp_path, [], f"input=['{path}']", "fetch.archives=yes", "spark.partitions=1"
+    )
+    Run(chosen).execute(extract.STAGE)
+    documents = rows(tmp_path, "documents")
+    archived = {row["url"] for row in documents if row["reason"] == "capture.not-html"}
+    shown = {
+        node["url"] for row in documents for node in row["nodes"] or () if node["kind"] == "image"
+    }
+    assert len(shown & archived) > 20
+    write_table(
+        tmp_path,
+        "verdicts",
+        VERDICTS,
+        [
+            [
+                {"doc_id": row["doc_id"], "kept": row["reason"] is None, "dropped": []}
+                for row in documents
+            ]
+        ],
+    )
+    write_table(tmp_path, "duplicates", DUPLICATES, [])
+    pages_only = configured(
+        tmp_path, [], f"input=['{path}']", "fetch.archives=yes", "fetch.limits.ports=[1]"
+    )
+    Run(pages_only).execute(job.STAGE)
+    images = {row["url"]: row for row in rows(tmp_path, "images")}
+    assert images.keys() == shown
+    for url in shown & archived:
+        assert images[url]["source"] == "archive"
+        assert images[url]["requests"] == 0
+    kept = [row for row in images.values() if row["reason"] is None]
+    assert len(kept) > 20
+    assert {row["sha256"] for row in kept} == {
+        row["sha256"] for row in rows(tmp_path, "image_bytes")
+    }
+    assert all(row["fetched_at"].startswith("20") for row in kept)
 
 
 def command(out: Path, web: Web) -> subprocess.Popen[bytes]:

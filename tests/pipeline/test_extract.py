@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import extract_page
+from pipeline import config, extract_page
 from pipeline.document import Document
 from pipeline.extract import default_settings
 from pipeline.settings.extract import ExtractSettings
@@ -208,3 +208,13 @@ def check(document: Document) -> None:
         assert 0 <= node.link_share <= 1
         assert node.content_score is not None
         assert 0 <= node.content_score <= 1
+
+
+def test_obelics_keeps_what_its_simplification_keeps() -> None:
+    html = (
+        "t<div class='post date'>d<p>x</p></div><ul><li>gone</ul><p>a</p><p>b</p>"
+        "<table><tr><td>gone</table><x-y>gone</x-y><pre>gone</pre><h2>c</h2>"
+    )
+    obelics = config.load("obelics", ["input=[x]"]).extract
+    document = extract_page(html, URL, settings=obelics)
+    assert [node.text for node in document.nodes] == ["t\n\nx\n\na\n\nb\n\nc"]
