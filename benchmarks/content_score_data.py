@@ -10,7 +10,7 @@ import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
 from benchmarks.gold import Page, common_tokens, pages, tokens
-from pipeline.content_features import Floats, features
+from pipeline.content_features import Blocks, describe
 from pipeline.dom import compile_plan
 from pipeline.extract import default_settings
 from pipeline.page_facts import read_facts
@@ -26,8 +26,7 @@ class Rows:
 
     page: Page
     texts: list[str]
-    features: Floats
-    lengths: npt.NDArray[np.float32]  # characters
+    blocks: Blocks
     labels: npt.NDArray[np.float64]  # share of the block that is in the main text
     weights: npt.NDArray[np.float64]
 
@@ -45,9 +44,8 @@ def rows(sources: Sequence[str]) -> Iterator[Rows]:
         if not walked.text:
             continue
         title = read_facts(walked.facts, page.url, None).title
-        lengths = np.fromiter(map(len, walked.text), np.float32, len(walked.text))
         labels, weights = _labels(walked.text, list(walked.images), page.text)
-        yield Rows(page, walked.text, features(walked, title), lengths, labels, weights)
+        yield Rows(page, walked.text, describe(walked, title), labels, weights)
 
 
 def _labels(

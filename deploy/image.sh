@@ -21,7 +21,7 @@ if ! store inspect --type image localhost/benben-base > /dev/null 2>&1; then
 fi
 
 # shellcheck disable=SC2086
-store bud --format docker --isolation chroot --layers --build-arg BASE=localhost/benben-base \
+store bud --format docker --isolation chroot --build-arg BASE=localhost/benben-base \
   --build-arg TOOLS_BASE=localhost/benben-base ${BUILDAH_ARGS:-} --tag localhost/benben .
 
 container=$(store from localhost/benben)

@@ -36,7 +36,8 @@ def calls(platform: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
     data = config.parse_yaml(FOLDER / f"{platform}.yaml")
     known = data.get("defaults", {}) | dict(values)
     known = {name: fill(value, known) for name, value in known.items()}
-    filled: list[dict[str, Any]] = fill(expand(data["calls"], data.get("stages", ())), known)
+    stages = known.get("stages", data.get("stages", ()))
+    filled: list[dict[str, Any]] = fill(expand(data["calls"], stages), known)
     answers = {name for call in filled for name in call.get("keep", {})}
     missing = sorted(set(_NAME.findall(json.dumps(filled))) - answers)
     if missing:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from filters.rule import read
 from filters.signal import CATALOGUE, SCOPES
 from pipeline.settings.signals import Bounds, Rule, RuleSettings
+
+CONFIGS = ("default", "obelics", "multilingual", "strict")
 
 
 def signals_markdown() -> str:
@@ -16,6 +19,15 @@ def signals_markdown() -> str:
                 f"| {scope} | `{one.name}` | {one.unit} | {one.meaning}{when} | {one.source} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def document() -> str:
+    """`docs/signals.md`: made by `python -m filters.catalogue > docs/signals.md`."""
+    parts = ["# Signals and rules\n\nMade by `python -m filters.catalogue > docs/signals.md`.\n"]
+    parts.append(f"\n## Signals\n\n{signals_markdown()}")
+    for name in CONFIGS:
+        parts.append(f"\n## Rules of `{name}`\n\n{rules_markdown(read(name))}")
+    return "".join(parts)
 
 
 def rules_markdown(rules: RuleSettings) -> str:
@@ -37,3 +49,7 @@ def _bounds(bounds: Bounds) -> str:
 
 def _when(rule: Rule) -> str:
     return "".join(f", where {name} has {_bounds(one)}" for name, one in rule.when.items())
+
+
+if __name__ == "__main__":
+    print(document(), end="")

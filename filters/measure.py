@@ -107,7 +107,8 @@ def _languages(pages: list[str], settings: SignalSettings) -> tuple[list[str], l
     """Language of each document's whole text, or of its first `language_chars` characters."""
     model = language.load(settings.language_model)
     found = language.identify([page[: settings.language_chars] for page in pages], model)
-    return [label for label, _ in found], [score for _, score in found]
+    names = settings.language_names
+    return [names.get(label, label) for label, _ in found], [score for _, score in found]
 
 
 def _paragraph_column(

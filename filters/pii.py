@@ -34,7 +34,7 @@ _CREDENTIAL = re.compile(
     r"|\bAIza[\w-]{35}(?![\w-])"  # Google
     r"|\bxox[abprs]-[0-9A-Za-z-]{10,}"  # Slack
     r"|\bsk-[0-9A-Za-z_-]{20,}"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # JSON web token
+    r"|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # JSON web token
     r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
     r"|(?i:\bpassword\s?[:=]\s?)[^\s,;]{6,}"
 )

@@ -82,7 +82,7 @@ def sources(config: Config) -> dict[str, str]:
 
 def _manifest(folder: str, table: str) -> manifest.Manifest:
     found = manifest.read(storage.join(folder, table))
-    if found is None or not found.files:
+    if found is None or not found.config["deduplicate"]["index"]:
         raise UserError(
             f"{folder}: has no index of its documents; run `benben cluster` there with "
             f"deduplicate.index=true, or take it out of deduplicate.against"

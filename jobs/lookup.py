@@ -37,8 +37,10 @@ def find(keys: DataFrame, runs: Sequence[dict[int, str]], schema: pa.Schema) -> 
     found = schema.append(AGE)
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
-        sent = pa.Table.from_batches(batches, pa.schema([("bucket", "int32"), ("key", "int64")]))
-        buckets, keys = sent["bucket"].to_numpy(), sent["key"].to_numpy()
+        sent = [(batch["bucket"].to_numpy(), batch["key"].to_numpy()) for batch in batches]
+        if not sent:
+            return
+        buckets, keys = (np.concatenate(column) for column in zip(*sent, strict=True))
         for bucket in np.unique(buckets):
             wanted = np.unique(keys[buckets == bucket])
             for age, files in enumerate(runs):

@@ -9,7 +9,7 @@ lie side by side in reading order.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +78,16 @@ _IS_HEADING = np.array([tag in _HEADINGS for tag in (*_TAGS, "other")], np.float
 _PAD = max(_SHIFTS)
 
 
-def features(page: Walk, title: str | None) -> Floats:
-    """One row a block, one column for each of FEATURES."""
+class Blocks(NamedTuple):
+    """What the score sees of a page's blocks."""
+
+    rows: Floats  # one a block, one column for each of FEATURES
+    kinds: Integers  # number of the block's kind of markup on this page
+    lengths: Integers  # characters
+
+
+def describe(page: Walk, title: str | None) -> Blocks:
+    """Features of a page's blocks; the page has at least one."""
     size = len(page.text)
     elements = _column(page.elements).reshape(-1, WIDTH).T
     element, parent, flags = _column(page.element), elements[PARENT], elements[FLAGS]
@@ -97,6 +105,8 @@ def features(page: Walk, title: str | None) -> Floats:
     near[-1] = _IS_HEADING[tag[element]]
     sums = _sums(counts, text)
     own, words = flags[element], flags[element] | flags[around]
+    kind = own * 31 + flags[around] * 17 + tag[element] * 7 + elements[DEPTH, element]
+    kinds = np.unique(kind, return_inverse=True)[1]  # the sum wraps around: a hash
     parts = (
         text.T,
         near[-2][:, None],
@@ -110,9 +120,7 @@ def features(page: Walk, title: str | None) -> Floats:
         _same(around).T,
         _same(element).T,
         _windows(size, sums).T,
-        _alike(
-            own, tag[element], flags[around], elements[DEPTH, element], counts[characters.LENGTHS]
-        ).T,
+        _alike(kinds, counts[characters.LENGTHS]).T,
         _page(size, sums),
     )
     start = 0
@@ -120,7 +128,7 @@ def features(page: Walk, title: str | None) -> Floats:
         end = start + part.shape[-1]
         out[:, start:end] = part
         start = end
-    return out
+    return Blocks(out, kinds, counts[characters.LENGTHS])
 
 
 def _bits(flags: Integers) -> npt.NDArray[np.uint8]:
@@ -219,18 +227,14 @@ def _windows(size: int, sums: Floats) -> Floats:
     return np.concatenate([np.log1p(chars / (high - low)), links / some, prose / some])
 
 
-def _alike(
-    own: Integers, tag: Integers, around: Integers, depth: Integers, chars: Integers
-) -> Floats:
+def _alike(kinds: Integers, chars: Integers) -> Floats:
     """How many blocks have the same tag, words and depth, and how much text lies in them."""
-    kind = own * 31 + around * 17 + tag * 7 + depth  # wraps around: a hash
-    _, group = np.unique(kind, return_inverse=True)
-    blocks = np.bincount(group)
-    total = np.bincount(group, chars)
-    out = np.empty((len(_ALIKE), len(own)), np.float32)
-    out[0] = np.log1p(blocks)[group]
-    out[1] = np.log1p(total / blocks)[group]
-    out[2] = (total / max(1, chars.sum()))[group]
+    blocks = np.bincount(kinds)
+    total = np.bincount(kinds, chars)
+    out = np.empty((len(_ALIKE), len(kinds)), np.float32)
+    out[0] = np.log1p(blocks)[kinds]
+    out[1] = np.log1p(total / blocks)[kinds]
+    out[2] = (total / max(1, chars.sum()))[kinds]
     return out
 
 

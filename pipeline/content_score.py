@@ -8,35 +8,39 @@ systems"), so a gallery of short texts and a long article are both cut where the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
+from importlib import resources
+from importlib.resources.abc import Traversable
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.content_features import FEATURES, Floats, features
+from pipeline.content_features import FEATURES, Blocks, Floats, Integers, describe
 from pipeline.walk import Walk
 
-WEIGHTS = Path(__file__).parent / "content_score.npz"
+WEIGHTS = resources.files("pipeline") / "content_score.npz"
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # a page's cut stays within
 
 
 class ContentModel:
     """A feed-forward network with rectified hidden layers; inputs need no scaling."""
 
-    def __init__(self, layers: list[tuple[Floats, Floats]], cut_factor: float) -> None:
+    def __init__(
+        self, layers: Sequence[tuple[Floats, Floats]], cut_factor: float, evenness: float
+    ) -> None:
         self.layers = layers
-        self.cut_factor = cut_factor
+        self.cut_factor = cut_factor  # of the page's best cut
+        self.evenness = evenness  # 0: each block for itself, 1: each kind of markup as a whole
 
     @classmethod
-    def load(cls, path: Path = WEIGHTS) -> ContentModel:
+    def load(cls, path: Traversable = WEIGHTS) -> ContentModel:
         """Read weights. Raises ValueError when they were made for other features."""
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if tuple(stored["features"].tolist()) != FEATURES:
                 raise ValueError(f"{path}: made for other features; train the content score again")
             count = int(stored["layers"])
             layers = [(stored[f"weights{n}"], stored[f"bias{n}"]) for n in range(count)]
-            return cls(layers, float(stored["cut_factor"]))
+            return cls(layers, float(stored["cut_factor"]), float(stored["evenness"]))
 
     def probabilities(self, rows: Floats) -> Floats:
         """Probability of each block to be main content, before the page's cut is known."""
@@ -45,17 +49,47 @@ class ContentModel:
             rows += bias
             np.maximum(rows, 0, out=rows)
         weights, bias = self.layers[-1]
-        odds: Floats = 1 / (1 + np.exp(-np.clip((rows @ weights + bias)[:, 0], -30, 30)))
+        odds: Floats = 1 / (1 + np.exp(-np.clip((rows @ weights + bias)[:, 0], -10, 10)))
         return odds
 
-    def scores(self, rows: Floats, lengths: npt.NDArray[np.float32]) -> Floats:
-        """Scores of a page's blocks; `lengths` are the texts' characters."""
-        odds = self.probabilities(rows)
-        cut = best_cut(odds, lengths) * self.cut_factor
-        return recentre(odds, min(max(cut, _CUT_FLOOR), _CUT_CEILING))
+    def scores(self, blocks: Blocks) -> Floats:
+        """Scores of a page's blocks."""
+        odds = even_out(self.probabilities(blocks.rows), blocks, self.evenness)
+        cut = best_cut(odds, blocks.lengths) * self.cut_factor
+        scores = recentre(odds, min(max(cut, _CUT_FLOOR), _CUT_CEILING))
+        return lift_images(scores, blocks.lengths)
 
 
-def best_cut(odds: Floats, lengths: npt.NDArray[np.float32]) -> float:
+def even_out(odds: Floats, blocks: Blocks, share: float) -> Floats:
+    """Draw blocks of one kind of markup together: the parts of a list's items stand or fall as one.
+
+    Log odds move by `share` towards their mean over the kind, weighted by the root of the lengths.
+    """
+    logits = np.log(odds / (1 - odds))
+    weights = np.sqrt(blocks.lengths + 1.0)
+    means = np.bincount(blocks.kinds, logits * weights) / np.bincount(blocks.kinds, weights)
+    evened: Floats = 1 / (1 + np.exp(-((1 - share) * logits + share * means[blocks.kinds])))
+    return evened
+
+
+def lift_images(scores: Floats, lengths: Integers) -> Floats:
+    """Raise blocks without text to what the nearest texts before and after them suggest.
+
+    The better of the two counts twice: an image that opens or ends the content has one of them.
+    """
+    texts = np.flatnonzero(lengths)
+    empty = np.flatnonzero(lengths == 0)
+    if not len(texts) or not len(empty):
+        return scores
+    after = np.searchsorted(texts, empty)
+    before = scores[texts[np.maximum(after - 1, 0)]]
+    behind = scores[texts[np.minimum(after, len(texts) - 1)]]
+    around = (before + behind + np.maximum(before, behind)) / 3
+    scores[empty] = np.maximum(scores[empty], around)
+    return scores
+
+
+def best_cut(odds: Floats, lengths: Integers) -> float:
     """Return the probability at which the selection's expected F1 by length is highest."""
     order = np.argsort(-odds, kind="stable")
     ranked, sizes = odds[order], lengths[order]
@@ -84,6 +118,5 @@ def score(page: Walk, title: str | None) -> list[float]:
     """Score every block of a page between 0 (boilerplate) and 1 (main content)."""
     if not page.text:
         return []
-    lengths = np.fromiter(map(len, page.text), np.float32, len(page.text))
-    scores: list[float] = model().scores(features(page, title), lengths).tolist()
+    scores: list[float] = model().scores(describe(page, title)).tolist()
     return scores

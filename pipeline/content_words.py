@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from importlib import resources
 
 import yaml
 
 _GROUPS: dict[str, list[str]] = yaml.safe_load(
-    (Path(__file__).parent / "content_words.yaml").read_text(encoding="utf-8")
+    (resources.files("pipeline") / "content_words.yaml").read_text(encoding="utf-8")
 )
 GROUPS = tuple(_GROUPS)
 FIRST_BIT = 16  # of an element's flags

@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import xxhash
+from yarl import URL
 
+from pipeline import downloaded
 from pipeline.archive_image import take_from_archive
 from pipeline.consent import SiteFile
 from pipeline.fetch import Sinks, fetch_images
@@ -57,6 +59,9 @@ def fetch_part(
                 if outcome is not None:
                     keep(outcome)
                     done.add(key(image.url, image.hops))
+        for outcome in _from_img2dataset(wanted, done, settings, studio):
+            keep(outcome)
+            done.add(key(outcome.url, outcome.hops))
         left = (
             Request(image.url, image.target, image.hops)
             for image in wanted
@@ -76,6 +81,21 @@ def _without_request(
     if settings.archives and image.warc is not None and image.warc in archives:
         return take_from_archive(image, archives[image.warc], settings, studio)
     return None
+
+
+def _from_img2dataset(
+    wanted: Iterable[WantedImage], done: set[int], settings: FetchSettings, studio: Studio
+) -> Iterator[Outcome]:
+    """Outcomes of images that img2dataset has fetched; opt-out lists bind these too."""
+    if not settings.img2dataset:
+        return
+    urls = {image.url for image in wanted if key(image.url, image.hops) not in done}
+    for url, data in downloaded.find(settings.img2dataset, urls):
+        outcome = Outcome(url, url, source="img2dataset")
+        outcome.reason = studio.lists.reason(URL(url))
+        if outcome.reason is None:
+            studio.develop(data, outcome)
+        yield outcome
 
 
 def _resume(folder: str, share: Range, attempt: int) -> tuple[set[int], list[SiteFile]]:

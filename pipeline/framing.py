@@ -60,7 +60,7 @@ def read_records(window: Window, start: int, end: int) -> Iterator[Record | Loss
     form = _form(window if start <= origin else Window(window.source, PROBE), origin)
     if form is None:
         if start <= origin and window.skip_padding(origin) < window.size:
-            yield Loss(origin, window.size - origin, "archive.unknown-format")
+            yield Loss(origin, window.size - origin, "unknown-format")
         return
     position = origin if start <= origin else _next(window, start, form)
     if form is GZIP_START:

@@ -58,7 +58,7 @@ class Outcome:
     final_url: str | None = None
     status: int | None = None
     content_type: str | None = None
-    source: str = "network"  # | archive | none: nothing was asked
+    source: str = "network"  # | archive | img2dataset | none: nothing was asked
     requests: int = 0  # HTTP requests made for this image
     fetched_at: str | None = None  # ISO 8601 UTC; an archive's capture time
     nsfw: float | None = None

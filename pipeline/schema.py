@@ -116,7 +116,7 @@ IMAGES = pa.schema(
         ("detail", pa.string()),
         ("status", pa.int32()),  # HTTP
         ("content_type", pa.string()),  # as declared
-        ("source", pa.string()),  # network | archive
+        ("source", pa.string()),  # network | archive | img2dataset | none
         ("requests", pa.int32()),  # made for this image
         ("fetched_at", pa.string()),  # ISO 8601 UTC
         ("sha256", pa.string()),  # of the bytes as they came; key of `image_bytes`

@@ -24,7 +24,7 @@ def write_shards(
     """
     files: list[PartFile] = []
     source = iter(pictures)
-    batch = _take(source)
+    batch = _take(source, limit)
     while batch:
         number = part + len(files) * step
         name = f"part-{number:05d}.parquet"
@@ -35,7 +35,7 @@ def write_shards(
                 columns = [pa.array(column, field.type) for column, field in _columns(batch)]
                 writer.write(pa.RecordBatch.from_arrays(columns, schema=IMAGE_BYTES))
                 written += sum(len(data) for *_, data in batch)
-                batch = _take(source)
+                batch = _take(source, limit)
         files.append(PartFile(part=number, name=name, rows=writer.rows, bytes=writer.bytes))
     return files
 
@@ -44,12 +44,12 @@ def _columns(batch: list[Stored]) -> Iterator[tuple[tuple[object, ...], pa.Field
     return zip(zip(*batch, strict=True), IMAGE_BYTES, strict=True)
 
 
-def _take(source: Iterator[Stored]) -> list[Stored]:
+def _take(source: Iterator[Stored], limit: int) -> list[Stored]:
     batch: list[Stored] = []
     size = 0
     for picture in source:
         batch.append(picture)
         size += len(picture[2])
-        if len(batch) == ROW_GROUP_IMAGES or size > BATCH_BYTES:
+        if len(batch) == ROW_GROUP_IMAGES or size >= min(BATCH_BYTES, limit):
             break
     return batch

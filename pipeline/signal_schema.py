@@ -34,10 +34,10 @@ PARAGRAPH_SIGNALS = pa.struct(
         ("duplicate_lines", pa.int32()),
         ("duplicate_line_chars", pa.int32()),
         ("symbols", pa.int32()),  # hashes and ellipses
-        ("emails", pa.int16()),
-        ("ips", pa.int16()),
-        ("phones", pa.int16()),
-        ("credentials", pa.int16()),
+        ("emails", pa.int32()),
+        ("ips", pa.int32()),
+        ("phones", pa.int32()),
+        ("credentials", pa.int32()),
         ("link_share", pa.float32()),
         ("content_score", pa.float32()),
         ("log_probability", pa.float32()),  # log10, of the language model
@@ -51,7 +51,7 @@ IMAGE_SIGNALS = pa.struct(
         ("index", pa.int32()),
         ("rendered_width", pa.int32()),  # as declared by the page
         ("rendered_height", pa.int32()),
-        ("url_words", pa.int16()),  # banned words in the URL
+        ("url_words", pa.int32()),  # banned words in the URL
         ("url_format", pa.string()),  # by the path's ending
         ("alt_words", pa.int32()),
         ("caption_words", pa.int32()),

@@ -166,17 +166,15 @@ def _characters(texts: list[str]) -> int:
 
 
 def walk(root: Any, plan: Plan, limits: Limits, breaks: frozenset[int] = frozenset()) -> Walk:
-    """Collect a page's blocks; `breaks` are memory ids of read-more links. Raises LimitError.
-
-    The iterators skip blank texts, most of a page's; a blank that parts two words is put back.
-    """
+    """Collect a page's blocks; `breaks` are memory ids of read-more links. Raises LimitError."""
     page = Walk(plan, limits, time.monotonic() + limits.seconds)
     kinds, unknown = plan.kinds.get, plan.unknown
     parts, linked, flush, enter = page.parts, page.linked, page.flush, page.enter
     elements, texts = page.elements, page.text
     stack: list[Level] = []
     element = position = open_links = 0
-    blanks = True  # whether blank texts are skipped: everywhere but in <pre>
+    # Blank texts, most of a page's, are skipped but in <pre>; one that parts two words is put back.
+    blanks = True
     siblings = root.iter(True, True)
     while True:
         for node in siblings:

@@ -32,7 +32,7 @@ def mix(x: Tensor) -> Tensor:
     return x ^ ((x >> 31) & 0x1FFFFFFFF)
 
 
-def bits(seed: int, index: Tensor) -> Tensor:
+def bits(seed: int | Tensor, index: Tensor) -> Tensor:
     """Return 64 random bits for each int64 index."""
     return mix(index * _GOLDEN + seed)
 
@@ -48,9 +48,11 @@ def normal(seed: int, index: Tensor) -> Tensor:
     return radius * torch.cos(2.0 * torch.pi * uniform(seed, 2 * index + 1))
 
 
-def round_stochastic(x: Tensor, seed: int, index: Tensor) -> Tensor:
-    """Round float32 to bfloat16 up or down with probability by distance (unbiased)."""
-    noise = (bits(seed, index) & 0xFFFF).int()
-    raw = x.float().contiguous().view(torch.int32) + noise
+def round_stochastic(x: Tensor, noise: Tensor) -> Tensor:
+    """Round float32 to bfloat16 up or down with probability by distance (unbiased).
+
+    `noise` is int64; its low 16 bits are used.
+    """
+    raw = x.contiguous().view(torch.int32) + (noise & 0xFFFF).int()
     rounded = (raw & -65536).view(torch.float32)
-    return torch.where(torch.isfinite(x), rounded, x.float()).bfloat16()
+    return torch.where(torch.isfinite(x), rounded, x).bfloat16()

@@ -6,6 +6,7 @@ python -m lmms_eval --model benben --model_args config=RUN.yaml --tasks vqav2_va
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 from lmms_eval.api.model import lmms
@@ -23,7 +24,7 @@ class Benben(lmms):
     def __init__(self, config: str, checkpoint: str | None = None, **_: Any) -> None:
         super().__init__()
         self.session = Session(load(config))
-        if self.session.resume(checkpoint) is None:
+        if self.session.resume(Path(checkpoint) if checkpoint else None) is None:
             raise ValueError(f"{config}: the run has no checkpoint")
         self.session.model.eval()
 

@@ -31,6 +31,8 @@ class Shard:
         flat = torch.arange(
             start, self.local.numel() if stop is None else stop, device=self.local.device
         )
+        if self.shape == tuple(self.local.shape):
+            return flat
         result = torch.zeros_like(flat)
         stride = 1
         for size, offset, whole in zip(

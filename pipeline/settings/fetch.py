@@ -96,6 +96,9 @@ class FetchSettings(Section):
         default=[], description="host:port pairs reachable although private, such as a demo server"
     )
     archives: bool = Field(description="take images from the input's archives where they hold them")
+    img2dataset: list[str] = Field(
+        default=[], description="folders of img2dataset's parquet shards to take images from"
+    )
     concurrency: int = Field(gt=0, description="requests at once in one task")
     hosts: int = Field(gt=0, description="hosts worked on at once in one task")
     decode_threads: int = Field(gt=0)

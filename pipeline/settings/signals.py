@@ -62,6 +62,9 @@ class SignalSettings(Section):
     language_model: str | None = Field(
         default=None, description="fastText .bin/.ftz; none: the wheel-shipped lid.176.ftz"
     )
+    language_names: dict[str, str] = Field(
+        default={}, description="the model's label -> language code, where they differ"
+    )
     language_chars: int | None = Field(
         default=None, gt=0, description="characters a page given to the language model; none: all"
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from filters.catalogue import rules_markdown, signals_markdown
+from filters.catalogue import document, rules_markdown, signals_markdown
 from filters.signal import CATALOGUE
 from tests.filters.pages import OBELICS
+from tests.shared import ROOT
 
 
 def test_every_signal_has_a_row_with_unit_meaning_and_source() -> None:
@@ -17,3 +18,9 @@ def test_rules_are_told_with_their_conditions() -> None:
     printed = rules_markdown(OBELICS.rules)
     assert "| text_node | `punctuation_ratio` | min 0.001, where tokens has min 12 |" in printed
     assert "one of jpeg, png, webp" in printed
+
+
+def test_the_docs_are_those_of_the_code() -> None:
+    assert (ROOT / "docs" / "signals.md").read_text() == document(), (
+        "make them anew: python -m filters.catalogue > docs/signals.md"
+    )

@@ -60,6 +60,12 @@ def test_supplementary_ideographs_are_words_of_their_own() -> None:
     assert found["paragraphs"][0]["words"] == 3
 
 
+def test_labels_of_another_form_are_renamed() -> None:
+    settings = SETTINGS.model_copy(update={"language_names": {"en": "eng_Latn"}})
+    found = measure(page(text("The owl slept in the old barn.")), settings=settings)
+    assert found.column("language").to_pylist() == ["eng_Latn"]
+
+
 def test_page_signals_of_c4_and_gopher() -> None:
     found = measure(
         page(text("Lorem ipsum dolor {sit}"), text("the owl and the barn that have to be")),

@@ -42,6 +42,11 @@ def test_what_only_looks_like_it_is_left_alone(kind: str, one: str) -> None:
     assert paragraphs(one)[0][kind] == 0
 
 
+def test_pages_made_to_be_slow_or_to_overflow_are_counted() -> None:
+    found = paragraphs("a@b.org " * 40_000, "eyJ-" * 40_000, "1." * 40_000, "::" * 20_000)
+    assert [one["emails"] for one in found] == [40_000, 0, 0, 0]
+
+
 def test_the_first_of_two_that_overlap_is_replaced() -> None:
     assert pii.redact("password: bob@example.com") == "<CREDENTIAL>"
 

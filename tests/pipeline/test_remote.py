@@ -12,6 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pipeline import remote
+from pipeline.servers import HttpServer
 from pipeline.settings.archives import ArchiveSettings, S3Settings
 from pipeline.source import open_source
 from pipeline.throttle import Throttle
@@ -186,7 +187,7 @@ def test_retry_after_and_backoff_are_obeyed(server: str, archive: Path, tmp_path
     settings = FAST.model_copy(update={"backoff_seconds": 1.0, "max_wait_seconds": 100.0})
     url = f"{server}/crawl/a.warc.gz"
     pace = Throttle(url, 5000, tmp_path, sleep=lambda _: None)
-    remote.RemoteFile(url, remote.HttpServer(url, settings), settings, pace, waits.append)
+    remote.RemoteFile(url, HttpServer(url, settings), settings, pace, waits.append)
     assert waits[:2] == [7, 100]
     assert 4 <= waits[2] <= 8
 

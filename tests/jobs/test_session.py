@@ -1,0 +1,18 @@
+import yaml
+
+from jobs import cli, session
+from pipeline import config
+
+STAGES = yaml.safe_load((config.CONFIGS / "cluster" / "stages.yaml").read_bytes())
+
+
+def test_every_stage_has_settings_and_no_other_name_has() -> None:
+    assert set(STAGES) == {"every", "run"} | set(cli.STAGES)
+
+
+def test_a_stage_adds_to_what_every_stage_has_in_sparks_own_form() -> None:
+    pure, asking = session.defaults("extract"), session.defaults("fetch")
+    assert (pure["spark.speculation"], asking["spark.speculation"]) == ("true", "false")
+    assert (pure["spark.task.maxFailures"], asking["spark.task.maxFailures"]) == ("4", "8")
+    assert all(isinstance(value, str) for value in pure.values())
+    assert session.defaults("no such stage") == session.defaults("every")
