@@ -93,7 +93,7 @@ class Tuner:
     def write(self, path: str) -> None:
         """Write a config that is based on the one given, with the rules as they stand."""
         rules = self.rules.model_dump(exclude_none=True, exclude_defaults=True)
-        data = {"base": self.source, "rules": rules}
+        data = {"base": str(self.source), "rules": rules}
         storage.write_bytes(path, yaml.safe_dump(data, sort_keys=False).encode())
 
     def _signals(self) -> Iterator[pa.RecordBatch]:

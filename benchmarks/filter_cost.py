@@ -19,7 +19,7 @@ from pipeline.extract import extract_page
 from pipeline.warc import Capture, read_captures
 
 DEFAULT = Path(__file__).parent.parent.parent / "shared" / "data" / "warc"
-BATCH, ROUNDS = 250, 5
+BATCH, ROUNDS = 250, 3
 
 
 def main(folder: str = str(DEFAULT), pattern: str = "TEST-MAIN-*.warc.gz") -> None:

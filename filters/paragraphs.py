@@ -81,10 +81,7 @@ def from_batch(documents: pa.RecordBatch, tables: Characters) -> Paragraphs:
     parents = pc.list_parent_indices(nodes).to_numpy(zero_copy_only=False)
     is_text = pc.fill_null(pc.equal(flat.field("kind"), "text"), False)
     where = np.flatnonzero(is_text.to_numpy(zero_copy_only=False))
-    texts = [
-        text if text and not text.isspace() else " "
-        for text in flat.field("text").take(pa.array(where)).to_pylist()
-    ]
+    texts = [_trim(text) for text in flat.field("text").take(pa.array(where)).to_pylist()]
     first_node = np.searchsorted(parents, np.arange(documents.num_rows))
     document = parents[where].astype(np.int64)
     return lay_out(texts, document, where - first_node[document], documents.num_rows, tables)
@@ -145,6 +142,9 @@ def _cut(classes: NDArray[np.uint16]) -> tuple[Integers, Integers]:
 
 def split(text: str) -> list[str]:
     """A node's paragraphs, exactly as they are measured."""
-    if not text or text.isspace():
-        return [" "]
-    return [paragraph for paragraph in BLANK_LINE.split(text) if paragraph]
+    return BLANK_LINE.split(_trim(text))
+
+
+def _trim(text: str | None) -> str:
+    """Without newlines at the ends, which would join the neighbour's; blank text is one space."""
+    return text.strip("\n") if text and not text.isspace() else " "

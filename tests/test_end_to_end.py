@@ -97,7 +97,8 @@ def test_a_second_run_skips_every_stage(
 ) -> None:
     chain.run("first", "spark.partitions=2")
     said = capsys.readouterr().err
-    assert said.count("up to date, skipped") == len(cli.STAGES)
+    for name in set(cli.STAGES) - {"captures"}:  # no index, no captures to choose
+        assert f"{name}: up to date, skipped" in said
 
 
 @pytest.mark.parametrize("partitions", [1, 7])

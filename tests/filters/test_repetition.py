@@ -81,7 +81,7 @@ def test_repetition_of_a_document_is_that_of_the_paragraphs_it_keeps(
 @settings(max_examples=15, deadline=None)
 @given(SENTENCES)
 def test_repetition_does_not_depend_on_what_else_is_in_the_batch(texts: list[str]) -> None:
-    alone = page(*(text(one) for one in texts))
+    alone = page(*(text(f"\n{one}\n") for one in texts))
     other = page(*(text(one) for one in reversed(texts)))
     together = measure(other, alone, other)
     for name in ("paragraphs", "repeats", "top_2gram_ratio", "duplicate_5gram_ratio"):

@@ -83,7 +83,8 @@ def expected(document: Document, dropped: list[dict[str, Any]]) -> list[Node]:
         if node.kind != "text":
             nodes += [] if (node.index, None) in reasons else [node]
             continue
-        blocks = [one for one in (node.text or "").split("\n\n") if one.strip("\n")] or [" "]
+        blocks = [one.strip("\n") for one in (node.text or "").split("\n\n")]
+        blocks = [one for one in blocks if one] or [" "]
         kept = [one for number, one in enumerate(blocks) if (node.index, number) not in reasons]
         if len(kept) == len(blocks):
             nodes.append(node)

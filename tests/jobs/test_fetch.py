@@ -215,7 +215,9 @@ def test_images_in_the_archive_are_taken_from_there(spark: object, tmp_path: Pat
     from jobs import extract
 
     (path,) = sorted((DATA / "warc" / "real").glob("aut-example-blackbook*.warc.gz"))[:1]
-    chosen = configured(tmp_path, [], f"input=['{path}']", "fetch.archives=yes")
+    chosen = configured(
+        tmp_path, [], f"input=['{path}']", "fetch.archives=yes", "spark.partitions=1"
+    )
     Run(chosen).execute(extract.STAGE)
     documents = rows(tmp_path, "documents")
     archived = {row["url"] for row in documents if row["reason"] == "capture.not-html"}

@@ -95,4 +95,4 @@ def test_a_folder_of_the_same_name_does_not_hide_a_shipped_config(
 ) -> None:
     (tmp_path / "sample").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert config.find("sample").endswith("configs/sample.yaml")
+    assert str(config.find("sample")).endswith("configs/sample.yaml")
