@@ -17,9 +17,9 @@ from benchmarks.content_score_data import Rows, rows
 from benchmarks.gold import HUMAN, token_f1
 from benchmarks.network import fit
 from pipeline.content_features import FEATURES
-from pipeline.content_score import WEIGHTS, ContentModel
+from pipeline.content_score import ContentModel
 
-PATH = Path(__file__).parents[1] / "pipeline" / WEIGHTS
+PATH = Path(__file__).parents[1] / "pipeline" / "content_score.npz"
 FOLDS = 5
 HIDDEN = (64, 32)
 CUT_FACTOR = 0.75  # these two: the best of a few by cross-validation

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
-from io import BytesIO
+from importlib.resources.abc import Traversable
 
 import numpy as np
 
 from pipeline.content_features import FEATURES, Blocks, Floats, Integers, describe
 from pipeline.walk import Walk
 
-WEIGHTS = "content_score.npz"  # in this package
+WEIGHTS = resources.files("pipeline") / "content_score.npz"
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # a page's cut stays within
 
 
@@ -33,11 +33,11 @@ class ContentModel:
         self.evenness = evenness  # 0: each block for itself, 1: each kind of markup as a whole
 
     @classmethod
-    def load(cls, data: bytes) -> ContentModel:
+    def load(cls, path: Traversable = WEIGHTS) -> ContentModel:
         """Read weights. Raises ValueError when they were made for other features."""
-        with np.load(BytesIO(data), allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if tuple(stored["features"].tolist()) != FEATURES:
-                raise ValueError("made for other features: train the content score again")
+                raise ValueError(f"{path}: made for other features; train the content score again")
             count = int(stored["layers"])
             layers = [(stored[f"weights{n}"], stored[f"bias{n}"]) for n in range(count)]
             return cls(layers, float(stored["cut_factor"]), float(stored["evenness"]))
@@ -111,7 +111,7 @@ def recentre(odds: Floats, cut: float) -> Floats:
 @lru_cache(maxsize=1)
 def model() -> ContentModel:
     """The shipped model."""
-    return ContentModel.load((resources.files("pipeline") / WEIGHTS).read_bytes())
+    return ContentModel.load()
 
 
 def score(page: Walk, title: str | None) -> list[float]:
