@@ -15,12 +15,13 @@ from typing import Any
 from analysis.query import Query
 from analysis.tables import RunTables
 from filters import replay
-from pipeline import archives, manifest
+from pipeline import manifest
+from pipeline.archive import archives
+from pipeline.archive.warc import read_capture_at
 from pipeline.errors import InputError, UserError
-from pipeline.extract import extract_page
 from pipeline.obelics import ImageFact, to_row
+from pipeline.page.extract import extract_page
 from pipeline.settings.extract import ExtractSettings
-from pipeline.warc import read_capture_at
 
 COMPARED = ("texts", "images", "image_sha256", "metadata")
 

@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.content_score_data import Rows, rows
 from benchmarks.gold import HUMAN, token_f1
 from benchmarks.network import fit
-from pipeline.content_features import FEATURES
-from pipeline.content_score import ContentModel
+from pipeline.page.content_features import FEATURES
+from pipeline.page.content_score import ContentModel
 
 PATH = Path(__file__).parents[1] / "pipeline" / "content_score.npz"
 FOLDS = 5

@@ -13,9 +13,9 @@ from filters import replay
 from filters.decide import decide_batch
 from filters.measure import measure_batch
 from pipeline import config, records, schema
-from pipeline.extract import extract_page
+from pipeline.archive.warc import Capture, read_captures
 from pipeline.obelics import to_row
-from pipeline.warc import Capture, read_captures
+from pipeline.page.extract import extract_page
 from sample.build import build
 from tests.analysis.run_folder import write_table
 
