@@ -10,9 +10,9 @@ from analysis.samples import Shown, shown
 from analysis.tables import RunTables
 from analysis.thumbnail import data_uri
 from filters.paragraphs import split
-from pipeline import archives
-from pipeline.charset import decode_html
-from pipeline.warc import read_capture_at
+from pipeline.archive import archives
+from pipeline.archive.charset import decode_html
+from pipeline.archive.warc import read_capture_at
 
 SOURCE_CHARS = 200_000
 

@@ -15,12 +15,13 @@ from typing import Any
 from analysis.query import Query
 from analysis.tables import RunTables
 from filters import replay
-from pipeline import archives
+from pipeline import manifest
+from pipeline.archive import archives
+from pipeline.archive.warc import read_capture_at
 from pipeline.errors import InputError, UserError
-from pipeline.extract import extract_page
 from pipeline.obelics import ImageFact, to_row
+from pipeline.page.extract import extract_page
 from pipeline.settings.extract import ExtractSettings
-from pipeline.warc import read_capture_at
 
 COMPARED = ("texts", "images", "image_sha256", "metadata")
 
@@ -102,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     checked = different = 0
     try:
-        for doc_id, what in verify(RunTables(given.run), given.input, given.sample):
+        tables = RunTables(given.run)
+        for doc_id, what in verify(tables, given.input, given.sample):
             checked += 1
             if what:
                 different += 1
@@ -111,6 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benben: {error}", file=sys.stderr)
         return 2
     print(f"{checked - different} of {checked} rows are equal")
+    made, now = tables.find("documents"), manifest.code_version()
+    if different and made and made.version != now:
+        print(f"benben: the run was made by {made.version}, this is {now}", file=sys.stderr)
     return 1 if different else 0
 
 

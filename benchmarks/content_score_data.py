@@ -10,11 +10,11 @@ import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
 from benchmarks.gold import Page, common_tokens, pages, tokens
-from pipeline.content_features import Blocks, describe
-from pipeline.dom import compile_plan
-from pipeline.extract import default_settings
-from pipeline.page_facts import read_facts
-from pipeline.walk import LimitError, walk
+from pipeline.page.content_features import Blocks, describe
+from pipeline.page.dom import compile_plan
+from pipeline.page.extract import default_settings
+from pipeline.page.page_facts import read_facts
+from pipeline.page.walk import LimitError, walk
 
 _IMAGE_WEIGHT = 0.1  # an image counts as a short text
 _BLOCK_WEIGHT = 0.02  # every block counts a little, however short

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import figure
-from pipeline import config, extract_page, minhash
+from pipeline import config, extract_page
+from pipeline.archive.warc import Capture, read_captures
+from pipeline.deduplication import minhash
+from pipeline.deduplication.shingles import shingle_hashes, token_hashes
 from pipeline.settings.deduplicate import FingerprintSettings
-from pipeline.shingles import shingle_hashes, token_hashes
-from pipeline.warc import Capture, read_captures
 
 SHARED = Path(os.environ.get("BENBEN_SHARED", Path(__file__).parents[2] / "shared"))
 LANGUAGES = ("en", "de", "zh", "es", "fr", "ru")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import figure
 from pipeline import config
-from pipeline.fingerprint import sketches
+from pipeline.deduplication.fingerprint import sketches
 
 PEER = ["datatrove[processing]==0.10.1", "spacy"]  # spacy: its English tokenizer
 ROUNDS, PEER_TEXTS = 3, 100

@@ -18,7 +18,7 @@ from benchmarks import figure
 from benchmarks.gold import Page, pages
 from pipeline import extract_page, url
 from pipeline.document import Node
-from pipeline.image_url import best_candidate
+from pipeline.page.image_url import best_candidate
 
 SOURCES = ("readability", "llm-webkit-bench")
 THRESHOLD = 0.5

@@ -18,10 +18,10 @@ from selectolax.lexbor import LexborHTMLParser
 from benchmarks import figure
 from benchmarks.gold import SHARED
 from pipeline import extract_page
-from pipeline.charset import decode_html
-from pipeline.warc import Capture, read_captures
+from pipeline.archive.charset import decode_html
+from pipeline.archive.warc import Capture, read_captures
 
-ARCHIVES = 3
+ARCHIVES = 2
 WARM_UP = 20  # pages: caches of class names as in a long run
 TRAFILATURA_EVERY = 20  # it takes as long as fifty parses
 

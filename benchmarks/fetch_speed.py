@@ -37,11 +37,11 @@ download(url_list=sys.argv[1], output_folder=sys.argv[2], processes_count=2, thr
 def ours(list_path: str, folder: str) -> None:
     """Fetch a list of URLs into the tables `images` and `image_bytes`."""
     from pipeline import config, storage
-    from pipeline.fetch_part import Share, fetch_part
-    from pipeline.journal import SLOTS, Range
+    from pipeline.images.fetch_part import Share, fetch_part
+    from pipeline.images.journal import SLOTS, Range
+    from pipeline.images.shards import write_shards
+    from pipeline.images.wanted import WantedImage
     from pipeline.schema import IMAGES
-    from pipeline.shards import write_shards
-    from pipeline.wanted import WantedImage
 
     urls = Path(list_path).read_text().split()
     host = f"['{urls[0].split('/')[2]}']"

@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.figure import report
 from filters.measure import measure_batch
 from pipeline import config, language, records
-from pipeline.extract import extract_page
-from pipeline.warc import Capture, read_captures
+from pipeline.archive.warc import Capture, read_captures
+from pipeline.page.extract import extract_page
 
 DEFAULT = Path(__file__).parent.parent.parent / "shared" / "data" / "warc"
 BATCH, ROUNDS = 250, 3

@@ -16,9 +16,9 @@ from benchmarks.filter_cost import DEFAULT
 from filters.decide import decide_batch
 from filters.measure import measure_batch
 from pipeline import config, records, storage
-from pipeline.extract import extract_page
+from pipeline.archive.warc import Capture, read_captures
+from pipeline.page.extract import extract_page
 from pipeline.signal_schema import SIGNALS
-from pipeline.warc import Capture, read_captures
 
 BATCH = 500
 

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.job import Run, part_name
-from pipeline import manifest, minhash, storage
-from pipeline.fingerprint import FINGERPRINTS, NODE_KEY
+from pipeline import manifest, storage
+from pipeline.deduplication import minhash
+from pipeline.deduplication.fingerprint import FINGERPRINTS, NODE_KEY
+from pipeline.deduplication.shingles import mix
 from pipeline.manifest import Count, Manifest, PartFile
 from pipeline.settings.deduplicate import FingerprintSettings
-from pipeline.shingles import mix
 
 PART_DOCUMENTS = 50_000
 GIANT, DUPLICATES, SIZES = 200_000, 0.1, (2, 50)

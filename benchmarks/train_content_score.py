@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from benchmarks.content_score_data import Rows, rows
 from benchmarks.gold import HUMAN, token_f1
 from benchmarks.network import fit
-from pipeline.content_features import FEATURES
-from pipeline.content_score import WEIGHTS, ContentModel
+from pipeline.page.content_features import FEATURES
+from pipeline.page.content_score import ContentModel
 
+PATH = Path(__file__).parents[1] / "pipeline" / "content_score.npz"
 FOLDS = 5
 HIDDEN = (64, 32)
 CUT_FACTOR = 0.75  # these two: the best of a few by cross-validation
@@ -65,7 +67,7 @@ def save(model: ContentModel) -> None:
     arrays = {f"weights{n}": weights for n, (weights, _) in enumerate(model.layers)}
     arrays |= {f"bias{n}": bias for n, (_, bias) in enumerate(model.layers)}
     np.savez_compressed(
-        WEIGHTS,
+        PATH,
         features=np.array(FEATURES),
         layers=np.array(len(model.layers)),
         cut_factor=np.array(model.cut_factor),
@@ -85,7 +87,7 @@ def main() -> None:
     print(f"token F1, cross-validated by domain: {np.mean(list(scores.values())):.4f}")
     if not arguments.check:
         save(train(pages))
-        print(f"wrote {WEIGHTS}")
+        print(f"wrote {PATH}")
 
 
 if __name__ == "__main__":

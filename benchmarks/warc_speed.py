@@ -18,8 +18,8 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 
 from benchmarks import figure
-from pipeline.charset import decode_html
-from pipeline.warc import Capture, read_captures
+from pipeline.archive.charset import decode_html
+from pipeline.archive.warc import Capture, read_captures
 
 ROUNDS = 5
 SHARED = Path(os.environ.get("BENBEN_SHARED", Path(__file__).parents[2] / "shared"))

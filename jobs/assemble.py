@@ -14,7 +14,7 @@ from jobs import cli, tables
 from jobs.job import Result, Run, Stage
 from pipeline import storage
 from pipeline.document import Document
-from pipeline.image_facts import ImageFacts
+from pipeline.images.image_facts import ImageFacts
 from pipeline.manifest import Count, PartFile
 from pipeline.obelics import general_metadata, to_row
 from pipeline.records import from_batch

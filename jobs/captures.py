@@ -10,7 +10,7 @@ import pyarrow as pa
 from jobs import cli, tables
 from jobs.job import Result, Run, Stage
 from pipeline import storage
-from pipeline.captures import CAPTURES, INDEX
+from pipeline.archive.captures import CAPTURES, INDEX
 from pipeline.errors import InputError
 from pipeline.manifest import Count
 from pipeline.settings import Config

@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 from jobs import cli, earlier, graph, lookup, tables
 from jobs.earlier import INDEX_COMPONENTS, INDEX_KEYS, INDEX_RECORDS, OLD, Earlier, node_key
 from jobs.job import Result, Run, Stage
-from pipeline import candidates, storage
-from pipeline.clusters import CLUSTERS, EXACT, Judge, Traits
+from pipeline import storage
+from pipeline.deduplication import candidates
+from pipeline.deduplication.clusters import CLUSTERS, EXACT, Judge, Traits
 from pipeline.manifest import Count, PartFile
 from pipeline.settings.deduplicate import DeduplicateSettings
 

@@ -14,10 +14,11 @@ from pyspark.sql import functions as F
 
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage, write_part
-from pipeline import candidates, repeats, storage
-from pipeline.clusters import CLUSTERS, Judge, keep_rank
+from pipeline import storage
+from pipeline.deduplication import candidates, repeats
+from pipeline.deduplication.clusters import CLUSTERS, Judge, keep_rank
+from pipeline.deduplication.repeats import COUNTED, REPEATED, Repeated, Rule
 from pipeline.manifest import Count, Counts, PartFile
-from pipeline.repeats import COUNTED, REPEATED, Repeated, Rule
 from pipeline.schema import DUPLICATES
 from pipeline.settings.deduplicate import DeduplicateSettings
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs import lookup
 from pipeline import manifest, storage
-from pipeline.candidates import RECORDS
+from pipeline.deduplication.candidates import RECORDS
 from pipeline.errors import UserError
 from pipeline.settings import Config
 

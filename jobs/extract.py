@@ -10,16 +10,17 @@ import pyarrow as pa
 
 from jobs import careful, cli
 from jobs.job import Result, Run, Stage, write_part
-from pipeline import archives, captures, manifest, records, storage
-from pipeline.archives import Split
+from pipeline import manifest, records, storage
+from pipeline.archive import archives, captures
+from pipeline.archive.archives import Split
+from pipeline.archive.warc import Capture, Loss, read_captures
 from pipeline.document import Document
 from pipeline.errors import InputError
-from pipeline.extract import extract_page
 from pipeline.manifest import Count, Counts
+from pipeline.page.extract import extract_page
 from pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from pipeline.settings import Config
 from pipeline.settings.extract import ExtractSettings
-from pipeline.warc import Capture, Loss, read_captures
 
 BATCH_DOCUMENTS = 100
 PATIENCE = 6  # times a page's own time limit, before its process is ended from outside

@@ -19,15 +19,16 @@ import pyarrow.compute as pc
 
 from jobs import cli, tables
 from jobs.job import Result, Run, Stage, write_part
-from pipeline import archives, storage
-from pipeline.fetch_part import Share, fetch_part
-from pipeline.journal import VERSION, Range, slot_of, task_of
+from pipeline import storage
+from pipeline.archive import archives
+from pipeline.images.fetch_part import Share, fetch_part
+from pipeline.images.journal import VERSION, Range, slot_of, task_of
+from pipeline.images.outcome import owner
+from pipeline.images.shards import write_shards
+from pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
 from pipeline.manifest import Count, PartFile
-from pipeline.outcome import owner
 from pipeline.schema import IMAGES
 from pipeline.settings.fetch import FetchSettings
-from pipeline.shards import write_shards
-from pipeline.wanted import MENTIONS, WANTED, WantedFile, mentions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.job import Part, Result, Run, Stage, write_part
-from pipeline import decontaminate, fingerprint, storage
+from pipeline import storage
+from pipeline.deduplication import decontaminate, fingerprint
 from pipeline.manifest import ConservationError, Count
 from pipeline.settings.deduplicate import FingerprintSettings
 

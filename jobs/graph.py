@@ -20,8 +20,9 @@ from pyspark.sql import functions as F
 
 from jobs.progress import say
 from jobs.tables import spark_schema
-from pipeline import fingerprint, storage
-from pipeline.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
+from pipeline import storage
+from pipeline.deduplication import fingerprint
+from pipeline.deduplication.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from filters.decide import decide_batch
 from jobs import cli, tables
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
-from pipeline.duplicates import Duplicates
-from pipeline.image_facts import ImageFacts, image_urls, url_key, uses_of
+from pipeline.deduplication.duplicates import Duplicates
+from pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
 from pipeline.manifest import Counts, PartFile, add_counts
 from pipeline.schema import IMAGE_USES, VERDICTS
 

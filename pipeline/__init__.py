@@ -4,6 +4,6 @@ The door for callers outside is `extract_page`: one page's bytes to an ordered l
 """
 
 from pipeline.document import Document, Node
-from pipeline.extract import extract_page
+from pipeline.page.extract import extract_page
 
 __all__ = ["Document", "Node", "extract_page"]

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import url
+from pipeline.archive.warc import Capture
 from pipeline.document import Document, Node, document_id
 from pipeline.schema import DOCUMENTS, NODE
-from pipeline.warc import Capture
 
 _NODE_VALUES = [(field, attrgetter(field.name)) for field in NODE]
 

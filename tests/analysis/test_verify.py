@@ -13,9 +13,9 @@ from filters import replay
 from filters.decide import decide_batch
 from filters.measure import measure_batch
 from pipeline import config, records, schema
-from pipeline.extract import extract_page
+from pipeline.archive.warc import Capture, read_captures
 from pipeline.obelics import to_row
-from pipeline.warc import Capture, read_captures
+from pipeline.page.extract import extract_page
 from sample.build import build
 from tests.analysis.run_folder import write_table
 
@@ -79,7 +79,8 @@ def test_a_changed_text_is_found(
     rows[0]["texts"][0] += "!"
     pq.write_table(pa.Table.from_pylist(rows, schema.DATASET), path)
     assert verify.main([str(run), "--input", str(crawl)]) == 1
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "the run was made by 1, this is " in err
     assert f"{rows[0]['doc_id']}  differs in texts" in out
     assert "9 of 10 rows are equal" in out
 

@@ -13,9 +13,9 @@ from filters import ledger, replay
 from filters.decide import decide_batch
 from filters.measure import measure_batch
 from pipeline import config, records
+from pipeline.archive.warc import Capture, read_captures
 from pipeline.document import Document, Node
-from pipeline.extract import extract_page
-from pipeline.warc import Capture, read_captures
+from pipeline.page.extract import extract_page
 from tests.filters.pages import SETTINGS, batch, image, page, rules, text
 from tests.shared import DATA, needs_shared
 

@@ -13,10 +13,10 @@ from pyspark.sql import SparkSession
 from jobs import captures, extract
 from jobs.job import Run
 from pipeline import config, storage
+from pipeline.archive.warc import Capture, read_captures
 from pipeline.errors import InputError
 from pipeline.settings.archives import IndexSettings
-from pipeline.warc import Capture, read_captures
-from tests.pipeline.archive_makers import members, pages
+from tests.pipeline.archive.archive_makers import members, pages
 
 NAME = "crawl-data/x/warc/a.warc.gz"
 LANGUAGES = ["deu", "eng,deu", "eng", None]

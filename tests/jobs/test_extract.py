@@ -7,11 +7,11 @@ import pytest
 
 from jobs import careful, extract
 from pipeline import config, storage
-from pipeline.archives import Archive, deal
+from pipeline.archive.archives import Archive, deal
+from pipeline.archive.warc import Capture
 from pipeline.document import Document
 from pipeline.settings.extract import ExtractSettings
-from pipeline.warc import Capture
-from tests.pipeline.archive_makers import members, warc_record
+from tests.pipeline.archive.archive_makers import members, warc_record
 
 PAGE = b"<html><body><p>Some words of a page that is long enough to be kept.</p></body></html>"
 NAMES = ["a", "kills", "b", "raises", "c"]

@@ -7,8 +7,8 @@ import pytest
 from filters.decide import decide_batch
 from filters.measure import measure_batch
 from pipeline import config, records
-from pipeline.extract import extract_page
-from pipeline.warc import Capture, read_captures
+from pipeline.archive.warc import Capture, read_captures
+from pipeline.page.extract import extract_page
 from sample.build import build
 from sample.odd import odd_pages
 

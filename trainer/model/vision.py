@@ -34,7 +34,9 @@ class Tower(nn.Module):
             if config.family == "siglip":
                 sizes["vision_use_head"] = False
             hf_config: Any = getattr(transformers, f"{kind}VisionConfig")(**sizes)
-            self.model = model_class._from_config(hf_config, attn_implementation="sdpa")
+            # `initialise` fills every weight, so theirs would be done twice
+            bare = type(model_class.__name__, (model_class,), {"init_weights": lambda self: None})
+            self.model = bare._from_config(hf_config, attn_implementation="sdpa")
         self.hidden = int(self.model.config.hidden_size)
         self.image_size = int(self.model.config.image_size)
         self.side = self.image_size // int(self.model.config.patch_size)

@@ -1,0 +1,1 @@
+"""Archives to captures: what to read, from where, record by record, decoded."""

@@ -1,0 +1,90 @@
+"""Single captures to read, such as rows of Common Crawl's columnar index, near ones together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline import storage
+from pipeline.archive.source import DEFAULT, Bytes, Source, open_source
+from pipeline.archive.warc import MAX_BYTES, Capture, Loss, read_captures_of
+from pipeline.settings.archives import ArchiveSettings
+
+# The columns of the index that say which pages there are and where.
+# https://commoncrawl.org/columnar-index
+INDEX = pa.schema(
+    [
+        ("url", pa.string()),
+        ("url_host_name", pa.string()),
+        ("fetch_status", pa.int32()),
+        ("content_mime_detected", pa.string()),
+        ("content_languages", pa.string()),
+        ("warc_filename", pa.string()),
+        ("warc_record_offset", pa.int64()),
+        ("warc_record_length", pa.int64()),
+        ("crawl", pa.string()),
+        ("subset", pa.string()),
+    ]
+)
+
+# Pages that were chosen, and where they lie.
+CAPTURES = pa.schema(
+    [("archive", pa.string()), ("offset", pa.int64()), ("length", pa.int64()), ("url", pa.string())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of an archive that one request fetches, and the records wanted of it."""
+
+    archive: str
+    start: int
+    end: int
+    records: tuple[tuple[int, int], ...]  # offset, length
+
+
+def read_table(path: str) -> Iterator[tuple[str, int, int]]:
+    """Archive, offset and length of the rows of one file of CAPTURES."""
+    for batch in storage.iter_parquet(path, CAPTURES.names[:3], 10_000):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def coalesce(places: Iterable[tuple[str, int, int]], gap: int, most: int) -> Iterator[Range]:
+    """Join records of an archive at most `gap` bytes apart into ranges of at most `most` bytes.
+
+    `places` are archive, offset and length in any order; a place named twice counts once. A
+    record longer than `most` is a range by itself.
+    """
+    held: list[tuple[int, int]] = []
+    archive, end = "", 0
+    for name, offset, length in sorted(set(places)):
+        near = name == archive and offset - end <= gap and offset + length - held[0][0] <= most
+        if held and not near:
+            yield Range(archive, held[0][0], end, tuple(held))
+            held, end = [], 0
+        held.append((offset, length))
+        archive, end = name, max(end, offset + length)
+    if held:
+        yield Range(archive, held[0][0], end, tuple(held))
+
+
+def read_ranges(
+    ranges: Iterable[Range], max_bytes: int = MAX_BYTES, access: ArchiveSettings = DEFAULT
+) -> Iterator[Capture | Loss]:
+    """Yield one capture, or one loss, for every record wanted.
+
+    Archives stand under `access.prefix` unless they are URLs or absolute paths. Raises OSError.
+    """
+    source: Source | None = None
+    for piece in ranges:
+        url = storage.under(access.prefix, piece.archive)
+        if source is None or source.name != url:
+            source = open_source(url, access)
+        data = source.read_at(piece.start, piece.end - piece.start)
+        for offset, length in piece.records:
+            inside = offset - piece.start
+            record = Bytes(data[inside : inside + length], url, offset)
+            found = next(read_captures_of(record, offset, offset + length, max_bytes), None)
+            yield found or Loss(offset, length, "record.no-capture")

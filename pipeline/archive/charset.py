@@ -1,0 +1,145 @@
+"""Which encoding a page is in, and its text.
+
+The order is that of the WHATWG Encoding Standard (labels, BOM) and of the HTML Standard, 13.2.3
+(transport, meta prescan, then detection). Beyond the standards, a declaration that the bytes
+contradict is passed over, as servers and authors of old pages disagree often: text that is
+well-formed UTF-8 is UTF-8 whatever is said of it, which is also the quickest thing to find out.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from resiliparse.parse.encoding import detect_encoding
+from webencodings import LABELS
+
+from pipeline.archive.http_message import media_type
+
+PRESCAN = 1024  # bytes, HTML Standard 13.2.3.2
+LATE_PRESCAN = 32 << 10  # browsers do find metas that come later, below scripts and comments
+DETECT = 64 << 10  # bytes shown to the detector
+MOST_REPLACED = 0.1  # of the characters beyond ASCII; more, and the declaration is a lie
+LATIN_LETTERS = 0.35  # of all letters beyond ASCII: more than any language in Latin script has
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_BE, "utf-16be"),
+    (codecs.BOM_UTF16_LE, "utf-16le"),
+)
+_META = re.compile(
+    rb"<meta[\s/][^>]{0,512}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([^\"'\s;>/]{1,40})", re.IGNORECASE
+)
+_XML = re.compile(rb"\s{0,99}<\?xml[^>]{1,99}?encoding\s*=\s*[\"']([\w.:-]{1,40})", re.IGNORECASE)
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_LETTER = re.compile(rb"[A-Za-z]")
+
+# The Python codec with the standard's table, where it is not the one of the same name.
+_CODECS = {
+    "big5": "big5hkscs",
+    "euc-kr": "cp949",
+    "gbk": "gb18030",
+    "iso-2022-jp": "iso2022_jp_ext",
+    "iso-8859-8-i": "iso-8859-8",
+    "macintosh": "mac_roman",
+    "shift_jis": "cp932",
+    "windows-874": "cp874",
+    "x-mac-cyrillic": "mac_cyrillic",
+    "x-user-defined": "latin-1",
+}
+_NOT_ASCII = ("iso-2022-jp", "utf-16be", "utf-16le")  # bytes below 128 mean other things
+# What the detector calls encodings that have no such label.
+_GUESSES = {"cp949": "euc-kr", "iso2022_jp": "iso-2022-jp", "mac_cyrillic": "x-mac-cyrillic"}
+# Tried when the codec fails: the standard's EUC-JP has the rows NEC and IBM added.
+_WIDER = {"euc-jp": "euc_jis_2004"}
+
+
+def whatwg_label(label: str) -> str | None:
+    """Map a label, such as "latin1", to the encoding's name in lower case; None when unknown.
+
+    Labels of the "replacement" encoding (such as hz-gb-2312), which browsers refuse to decode,
+    count as unknown.
+    """
+    name = LABELS.get(label.strip("\t\n\f\r ").lower())
+    return name if name != "replacement" else None
+
+
+def decode_html(payload: bytes, content_type: str | None) -> tuple[str, str]:
+    """Decode a page; never fails. Returns its text and the WHATWG name of its encoding.
+
+    `content_type` is the HTTP header's value.
+    """
+    for bom, name in _BOMS:
+        if payload.startswith(bom):
+            return payload[len(bom) :].decode(name, "replace"), name
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text.isascii():
+        return text, "utf-8"
+    header = media_type(content_type)[1]
+    declared = (whatwg_label(header) if header else None) or _declared_in(payload)
+    if declared is not None:
+        if text and declared not in _NOT_ASCII:
+            return text, declared
+        believed = _believe(payload, declared)
+        if believed is not None:
+            return believed, declared
+    return _detect(payload, text, declared)
+
+
+def _declared_in(payload: bytes) -> str | None:
+    """The encoding a meta element or an XML declaration names."""
+    for found in _META.finditer(payload, 0, LATE_PRESCAN):
+        before = payload[: found.start()]
+        if before.rfind(b"<!--") > before.rfind(b"-->"):
+            continue
+        name = whatwg_label(found[1].decode("latin-1"))
+        if name is not None:  # a page whose meta could be read is not in UTF-16
+            return "utf-8" if name.startswith("utf-16") else name
+    xml = _XML.match(payload)
+    return whatwg_label(xml[1].decode("latin-1")) if xml else None
+
+
+def _believe(payload: bytes, name: str) -> str | None:
+    """The text if the bytes bear the declaration out, else None."""
+    if name.startswith("utf-16"):
+        return payload.decode(name, "replace") if b"\0" in payload[:PRESCAN] else None
+    if name == "windows-1252" and not _may_be_latin(payload):
+        return None
+    text = _decode(payload, name)
+    return text if _mostly_fits(text) else None
+
+
+def _mostly_fits(text: str) -> bool:
+    replaced = text.count("\ufffd")
+    return replaced == 0 or replaced <= MOST_REPLACED * len(_NON_ASCII.findall(text))
+
+
+def _may_be_latin(payload: bytes) -> bool:
+    """Tell whether letters beyond ASCII are as few as in languages of Latin script."""
+    head = re.sub(rb"<[^>]{0,2048}>", b" ", payload[:DETECT])
+    beyond = len(head) - len(head.translate(None, bytes(range(0xC0, 0x100))))
+    return beyond <= LATIN_LETTERS * (beyond + len(_LETTER.findall(head)))
+
+
+def _detect(payload: bytes, ascii_text: str, declared: str | None) -> tuple[str, str]:
+    """Guess from the bytes; a declaration that did not fit is the last resort."""
+    if ascii_text and "\x1b" not in ascii_text and "\0" not in ascii_text[:PRESCAN]:
+        return ascii_text, "windows-1252"
+    guess = detect_encoding(payload, DETECT, False) or ""
+    name = whatwg_label(_GUESSES.get(guess, guess.replace("_", "-")))
+    if name is None or name == declared:
+        name = declared or "windows-1252"
+    return _decode(payload, name), name
+
+
+def _decode(payload: bytes, name: str) -> str:
+    wider = _WIDER.get(name)
+    if wider is not None:
+        try:
+            return payload.decode(name)
+        except UnicodeDecodeError:
+            return payload.decode(wider, "replace")
+    return payload.decode(_CODECS.get(name, name), "replace")

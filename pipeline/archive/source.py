@@ -1,0 +1,160 @@
+"""Bytes of an archive by position, and reading forward through them by chunks."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from typing import Protocol
+
+from pipeline import storage
+from pipeline.settings.archives import ArchiveSettings
+
+REMOTE = ("http://", "https://", "s3://", "s3a://", "s3n://")
+DEFAULT = ArchiveSettings()
+PADDING = b"\0\r\n"
+HELD_CHUNKS = 3
+
+
+class Source(Protocol):
+    """A file of known size that is read by ranges."""
+
+    name: str
+    start: int  # position of its first byte: 0 but for a range read alone
+    size: int  # position behind its last byte
+    chunk: int  # bytes worth reading at once
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`, fewer than `length` only at the end. Raises OSError."""
+
+
+class StoredFile:
+    """A local file or an object of a store `pipeline.storage` knows."""
+
+    start, chunk = 0, 1 << 20
+
+    def __init__(self, url: str) -> None:
+        self.name = url
+        self._stream = storage.open_input(url)
+        self.size = int(self._stream.size())
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`."""
+        return bytes(self._stream.read_at(max(0, min(length, self.size - offset)), offset))
+
+
+class Bytes:
+    """Bytes at hand; positions are those of the file they come from, which begin at `start`."""
+
+    def __init__(self, data: bytes, name: str = "", start: int = 0) -> None:
+        self.name, self.data, self.start = name, data, start
+        self.size = start + len(data)
+        self.chunk = max(1, len(data))
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`."""
+        inside = offset - self.start
+        return (
+            self.data if inside == 0 and length >= len(self.data) else self.data[inside:][:length]
+        )
+
+
+class Spool:
+    """Bytes too many for memory, kept in a temporary file that goes away by itself."""
+
+    start, chunk = 0, 1 << 20
+
+    def __init__(self, name: str = "") -> None:
+        self.name, self.size = name, 0
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the object
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        self._file.seek(self.size)
+        self.size += self._file.write(data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`."""
+        self._file.seek(offset)
+        return self._file.read(length)
+
+
+def open_source(url: str, settings: ArchiveSettings = DEFAULT) -> Source:
+    """Open an archive for range reads. Raises OSError."""
+    if url.startswith(REMOTE):
+        from pipeline.archive.remote import (
+            open_remote,  # brings boto3: a second that local runs spare
+        )
+
+        return open_remote(url, settings)
+    return StoredFile(url)
+
+
+class Window:
+    """Reads a source forward by chunks; the last few stay in memory, so looking back is cheap."""
+
+    __slots__ = ("_chunk", "_data", "_held", "_start", "size", "source")
+
+    def __init__(self, source: Source, chunk: int | None = None) -> None:
+        self.source, self.size, self._chunk = source, source.size, chunk or source.chunk
+        self._data, self._start = b"", 0
+        self._held: dict[int, bytes] = {}
+
+    def at(self, offset: int) -> memoryview:
+        """The bytes at hand from `offset` on: at least one, or none at the end."""
+        inside = offset - self._start
+        if not 0 <= inside < len(self._data):
+            self._load(offset)
+            inside = offset - self._start
+        return memoryview(self._data)[inside:]
+
+    def _load(self, offset: int) -> None:
+        if offset >= self.size:
+            self._data, self._start = b"", offset
+            return
+        self._start = offset - (offset - self.source.start) % self._chunk
+        data = self._held.pop(self._start, None)
+        self._data = self.source.read_at(self._start, self._chunk) if data is None else data
+        self._held[self._start] = self._data
+        if len(self._held) > HELD_CHUNKS:
+            del self._held[next(iter(self._held))]
+
+    def take(self, offset: int, length: int) -> bytes:
+        """The `length` bytes from `offset`, fewer only at the end."""
+        part = self.at(offset)[:length]
+        if len(part) == length or not part:
+            return bytes(part)
+        parts, got = [bytes(part)], len(part)
+        while got < length and (part := self.at(offset + got)[: length - got]):
+            parts.append(bytes(part))
+            got += len(part)
+        return b"".join(parts)
+
+    def skip_padding(self, offset: int) -> int:
+        """First position from `offset` on that is no zero byte and no line end."""
+        first = self.at(offset)[:1]
+        if first and first[0] not in PADDING:
+            return offset
+        while data := self.at(offset)[:4096]:
+            rest = bytes(data).lstrip(PADDING)
+            offset += len(data) - len(rest)
+            if rest:
+                break
+        return offset
+
+    def find(
+        self, offset: int, pattern: re.Pattern[bytes], test: Callable[[int], bool], stop: int
+    ) -> int:
+        """First position in [offset, stop) where `pattern` (of at most 64 bytes) and `test` agree.
+
+        Returns `stop` when there is none.
+        """
+        while offset < stop:
+            data = self.take(offset, self._chunk + 64)
+            for found in pattern.finditer(data, 0):
+                if offset + found.start() >= stop:
+                    return stop
+                if found.start() < self._chunk and test(offset + found.start()):
+                    return offset + found.start()
+            offset += self._chunk
+        return stop

@@ -1,0 +1,147 @@
+"""Captures of an archive, in order, whatever state the archive is in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeline.archive.framing import Loss, Record, read_records
+from pipeline.archive.http_message import Message, is_html, may_be_html, media_type, parse_response
+from pipeline.archive.payload import PayloadError, decode_body
+from pipeline.archive.record_head import Head
+from pipeline.archive.source import DEFAULT, Bytes, Source, Window, open_source
+from pipeline.settings.archives import ArchiveSettings
+
+__all__ = ["Capture", "Loss", "read_capture_at", "read_captures", "read_captures_of"]
+
+MAX_BYTES = 32 << 20
+HTTP_HEAD = 512 << 10  # bytes a response's head may have
+SHORT_HEAD = 8 << 10  # bytes that hold nearly every head
+_DIGEST = re.compile(r"sha1:[A-Z2-7]{32}")
+
+
+@dataclass(slots=True)
+class Capture:
+    """One fetched page: where it lies, what was asked, what came."""
+
+    warc: str  # file name without folders
+    offset: int
+    length: int  # compressed bytes of the record
+    url: str
+    captured_at: str  # ISO 8601 UTC; empty when the archive gives no date
+    status: int | None
+    headers: Mapping[str, str]  # names in any case
+    mime: str | None
+    payload: bytes  # HTTP body without transfer and content encodings; empty with a reason
+    payload_digest: str  # "sha1:BASE32" of the body as archived
+    reason: str | None  # why there is no HTML; None when there is
+
+
+def read_captures(
+    url: str,
+    start: int = 0,
+    end: int | None = None,
+    max_bytes: int = MAX_BYTES,
+    access: ArchiveSettings = DEFAULT,
+) -> Iterator[Capture | Loss]:
+    """Yield the captures whose first byte lies in [start, end), and the stretches lost.
+
+    Every byte position belongs to one stretch, so an archive divided between tasks gives each
+    capture once. Bodies over `max_bytes` come as a reason. Raises OSError when the archive can't
+    be opened or read.
+    """
+    source = open_source(url, access)
+    yield from read_captures_of(source, start, source.size if end is None else end, max_bytes)
+
+
+def read_capture_at(
+    url: str,
+    offset: int,
+    length: int,
+    max_bytes: int = MAX_BYTES,
+    access: ArchiveSettings = DEFAULT,
+) -> Capture:
+    """Read the one capture at a byte range. Raises OSError, ValueError when there is none."""
+    data = open_source(url, access).read_at(offset, length)
+    for found in read_captures_of(Bytes(data, url, offset), offset, offset + length, max_bytes):
+        if isinstance(found, Capture):
+            return found
+        raise ValueError(f"{url} at {offset}: {found.reason}")
+    raise ValueError(f"{url} at {offset}: no capture in these {length} bytes")
+
+
+def read_captures_of(
+    source: Source, start: int, end: int, max_bytes: int
+) -> Iterator[Capture | Loss]:
+    """Captures and losses of a stretch of an open archive."""
+    name = source.name.rsplit("/", 1)[-1]
+    for record in read_records(Window(source), start, end):
+        if isinstance(record, Loss):
+            yield record
+        elif record.head.kind in ("response", "revisit"):
+            yield _capture(record, name, max_bytes)
+
+
+def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
+    head = record.head
+    fits = head.length <= max_bytes + HTTP_HEAD
+    message = parse_response(record.window.take(record.at, min(head.length, SHORT_HEAD)))
+    if not message.whole:
+        message = parse_response(record.window.take(record.at, min(head.length, HTTP_HEAD)))
+    body_at = min(message.body_at, head.length)
+    mime, _ = media_type(message.headers.get("content-type"))
+    reason, payload = _refusal(head, message, mime), b""
+    if reason is None and not fits:
+        reason = "payload.too-large"
+    if reason is None:
+        try:
+            body = record.window.take(record.at + body_at, head.length - body_at)
+            payload = decode_body(body, message.headers, max_bytes)
+        except PayloadError as error:
+            reason = error.reason
+        else:
+            if not is_html(mime, payload):
+                reason, payload = "not-html", b""
+    return Capture(
+        warc=warc,
+        offset=record.offset,
+        length=record.length,
+        url=head.url,
+        captured_at=head.date,
+        status=message.status,
+        headers=message.headers,
+        mime=mime,
+        payload=payload,
+        payload_digest=_digest(record, body_at),
+        reason=reason,
+    )
+
+
+def _refusal(head: Head, message: Message, mime: str | None) -> str | None:
+    """Why the body is not worth decoding; None when it may be a page."""
+    if head.kind == "revisit":
+        return "revisit"
+    if head.segmented:
+        return "segmented"
+    if not head.url.lower().startswith(("http://", "https://")):
+        return "url"
+    if message.status is None and message.body_at == 0:
+        return "not-http"
+    if message.status != 200:
+        return "http-status"
+    return None if may_be_html(mime) else "not-html"
+
+
+def _digest(record: Record, body_at: int) -> str:
+    """The record's own payload digest, else one computed over the body as archived."""
+    if _DIGEST.fullmatch(record.head.digest):
+        return record.head.digest
+    digest = hashlib.sha1(usedforsecurity=False)
+    position, end = record.at + body_at, record.at + record.head.length
+    while position < end and (data := record.window.at(position)[: end - position]):
+        digest.update(data)
+        position += len(data)
+    return f"sha1:{base64.b32encode(digest.digest()).decode()}"

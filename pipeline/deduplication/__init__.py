@@ -1,0 +1,1 @@
+"""Documents that repeat others: shingles, sketches, clusters, repeated lines and images."""

@@ -1,0 +1,153 @@
+"""Which documents of a cluster stay: visited in keep order, a duplicate of a kept one goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.deduplication import minhash
+
+# Documents that repeat a better one; aligned by part, only they have a row.
+CLUSTERS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("reason", pa.string()),  # duplicate.url | duplicate.payload | duplicate.text | ...minhash
+        ("kept_id", pa.string()),  # the document kept in its place
+        ("similarity", pa.float32()),  # estimated Jaccard of the texts; null: one has no text
+    ]
+)
+EXACT = {
+    "url_key": "duplicate.url",
+    "payload_key": "duplicate.payload",
+    "text_key": "duplicate.text",
+}
+U32 = 2**32 - 1
+
+
+def keep_rank(criteria: Sequence[str], images: int, words: int, node: bytes) -> bytes:
+    """Bytes that sort a cluster's documents, best first: the criteria in order, then doc_id."""
+    second = int.from_bytes(node[:4], "big")
+    values = {
+        "images": U32 - images,
+        "words": U32 - words,
+        "newest": U32 - second,
+        "oldest": second,
+    }
+    return b"".join(values[name].to_bytes(4, "big") for name in criteria) + node[4:]
+
+
+@dataclass
+class Traits:
+    """What two documents are compared by: exact keys, null as a mask, and compact signatures."""
+
+    keys: dict[str, npt.NDArray[np.int64]]
+    has: dict[str, npt.NDArray[np.bool_]]
+    signature: npt.NDArray[np.uint8]  # [documents, slots]; zeros where there is none
+    signed: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, batch: pa.RecordBatch, exact: Sequence[str], slots: int, suffix: str = ""
+    ) -> Traits:
+        """Read the exact keys and the signature, columns as in FINGERPRINTS plus a suffix."""
+        columns = {name: batch[name + suffix] for name in exact}
+        signature = batch["signature" + suffix]
+        blank = bytes(slots)
+        joined = b"".join(row or blank for row in signature.to_pylist())
+        return cls(
+            {name: column.fill_null(0).to_numpy() for name, column in columns.items()},
+            {name: column.is_valid().to_numpy(False) for name, column in columns.items()},
+            np.frombuffer(joined, np.uint8).reshape(len(batch), slots),
+            signature.is_valid().to_numpy(False),
+        )
+
+    def take(self, places: npt.NDArray[np.int64] | slice) -> Traits:
+        """Choose rows."""
+        return Traits(
+            {name: values[places] for name, values in self.keys.items()},
+            {name: values[places] for name, values in self.has.items()},
+            self.signature[places],
+            self.signed[places],
+        )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What makes two documents duplicates."""
+
+    exact: Sequence[str]  # names of the keys that suffice alone, in the order they are named
+    threshold: float | None  # least similarity of their texts; none: texts are not compared
+    max_leaders: int  # kept documents of one group that others are compared with: bounds the work
+    near: str = "duplicate.minhash"
+
+    def compare(
+        self, one: Traits, other: Traits
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+        """Tell row by row why two documents are duplicates, and how similar their texts are.
+
+        Returns the place of the reason in `reasons`, -1 for none; and the estimated Jaccard
+        similarity, NaN where a text is missing. `one` may be a single row.
+        """
+        similar = minhash.similarity(one.signature, other.signature)
+        similar[~(one.signed & other.signed)] = np.nan
+        reason = np.full(len(similar), -1, np.int8)
+        if self.threshold is not None:
+            reason[similar >= self.threshold] = len(self.exact)
+        for place in reversed(range(len(self.exact))):
+            name = self.exact[place]
+            same = (one.keys[name] == other.keys[name]) & one.has[name] & other.has[name]
+            reason[same] = place
+        return reason, similar
+
+    @property
+    def reasons(self) -> list[str]:
+        """Reasons by place."""
+        return [*(EXACT[name] for name in self.exact), self.near]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A document that goes: its row, why, the node kept in its place, how similar they are."""
+
+    row: int
+    reason: str
+    kept: bytes
+    similarity: float | None
+
+
+@dataclass
+class Cluster:
+    """The documents of one group, fed in keep order."""
+
+    judge: Judge
+    leaders: list[tuple[bytes, Traits]] = field(default_factory=list)
+
+    def add(self, nodes: Sequence[bytes], traits: Traits, first_row: int = 0) -> list[Dropped]:
+        """Decide on the next documents; returns those that go.
+
+        Each is compared with the kept ones in keep order and goes to the first it duplicates; so
+        a dropped document is always a duplicate of the one it names, not of a duplicate of it.
+        """
+        dropped: list[Dropped] = []
+        reason_names = self.judge.reasons
+        rest = np.arange(len(nodes))
+        number = 0
+        while len(rest):
+            if number == self.judge.max_leaders:
+                break
+            if number == len(self.leaders):
+                self.leaders.append((nodes[rest[0]], traits.take(rest[:1])))
+                rest = rest[1:]
+            name, leader = self.leaders[number]
+            number += 1
+            reasons, similar = self.judge.compare(leader, traits.take(rest))
+            for row in np.flatnonzero(reasons >= 0):
+                value = None if np.isnan(similar[row]) else float(similar[row])
+                why = reason_names[reasons[row]]
+                dropped.append(Dropped(first_row + int(rest[row]), why, name, value))
+            rest = rest[reasons < 0]
+        return dropped

@@ -1,0 +1,54 @@
+"""Images whose response lies in the input's archives: taken from there, not asked for."""
+
+from __future__ import annotations
+
+from yarl import URL
+
+from pipeline.archive.framing import Record, read_records
+from pipeline.archive.http_message import media_type, parse_response
+from pipeline.archive.payload import PayloadError, decode_body
+from pipeline.archive.source import Bytes, Window, open_source
+from pipeline.archive.warc import HTTP_HEAD
+from pipeline.images.consent import header_reason
+from pipeline.images.outcome import Outcome
+from pipeline.images.studio import Studio
+from pipeline.images.wanted import WantedImage
+from pipeline.settings.fetch import FetchSettings
+
+
+def take_from_archive(
+    image: WantedImage, path: str, settings: FetchSettings, studio: Studio
+) -> Outcome | None:
+    """The outcome of an archived response; None when the archive does not hold it after all."""
+    offset, length = image.warc_offset or 0, image.warc_length or 0
+    try:
+        data = open_source(path).read_at(offset, length)
+    except OSError:
+        return None
+    for record in read_records(Window(Bytes(data, path, offset)), offset, offset + length):
+        if isinstance(record, Record) and record.head.url == image.url:
+            return _from_record(record, image, settings, studio)
+    return None
+
+
+def _from_record(
+    record: Record, image: WantedImage, settings: FetchSettings, studio: Studio
+) -> Outcome | None:
+    limit = settings.limits.bytes
+    block = record.window.take(record.at, min(record.head.length, limit + HTTP_HEAD))
+    message = parse_response(block)
+    if message.status != 200:
+        return None
+    try:
+        body = decode_body(block[message.body_at :], message.headers, limit)
+    except PayloadError:
+        return None
+    outcome = Outcome(image.url, image.target, image.hops, source="archive")
+    outcome.status, outcome.fetched_at = message.status, record.head.date
+    outcome.content_type, _ = media_type(message.headers.get("content-type"))
+    outcome.reason = studio.lists.reason(URL(image.url)) or header_reason(
+        message.headers, settings.consent, settings.product
+    )
+    if outcome.reason is None:
+        studio.develop(body, outcome)
+    return outcome

@@ -1,0 +1,120 @@
+"""One page to an ordered list of text and image nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
+
+from pipeline import config
+from pipeline.archive.charset import decode_html
+from pipeline.document import Document
+from pipeline.page import content_score
+from pipeline.page.dom import compile_plan
+from pipeline.page.image_url import ImageAddresses
+from pipeline.page.nodes import build_nodes
+from pipeline.page.page_facts import read_facts
+from pipeline.page.walk import LimitError, walk
+from pipeline.settings.extract import ExtractSettings
+
+_OPTIONS = int(LexborDocumentOptions.WO_EVENTS)
+
+
+class Extractor:
+    """Extraction by one set of settings, compiled once for many pages."""
+
+    def __init__(self, settings: ExtractSettings) -> None:
+        self.settings = settings
+        self._plan = compile_plan(settings)
+        self._addresses = ImageAddresses(settings.images)
+        self._break_selector = ", ".join(f".{name}" for name in settings.tokens.article_break)
+
+    def extract(self, html: str, url: str, headers: Mapping[str, str] | None = None) -> Document:
+        """Turn decoded HTML into nodes; see `extract_page`."""
+        document = Document(url=url)
+        limits = self.settings.limits
+        if len(html) > limits.page_bytes:
+            document.reason = "extract.page_bytes"
+            return document
+        tree = LexborHTMLParser(html, options=_OPTIONS)
+        root = tree.root
+        if root is None:
+            return document
+        try:
+            page = walk(root, self._plan, limits, self._breaks(tree))
+        except LimitError as limit:
+            document.reason = f"extract.{limit}"
+            return document
+        facts = read_facts(page.facts, url, headers)
+        document.title, document.base_url = facts.title, facts.base_url
+        document.lang = root.attributes.get("lang") or root.attributes.get("xml:lang") or facts.lang
+        document.opt_outs = tuple(facts.opt_outs)
+        document.licenses = tuple(facts.licenses)
+        document.page_images = tuple(facts.images)
+        base = facts.base_url or url
+        if self.settings.content_score:
+            scores: list[float] | list[None] = content_score.score(page, facts.title)
+        else:
+            scores = [None] * len(page.text)
+        document.nodes = build_nodes(page, self._plan, self.settings, self._addresses, base, scores)
+        return document
+
+    def _breaks(self, tree: Any) -> frozenset[int]:
+        """Memory ids of the read-more elements."""
+        if not self._break_selector:
+            return frozenset()
+        return frozenset(node.mem_id for node in tree.css(self._break_selector))
+
+
+@lru_cache(maxsize=1)
+def default_settings() -> ExtractSettings:
+    """Settings of `configs/default.yaml`."""
+    section = config.parse_yaml(config.find("default")).get("extract")
+    return config.validate(ExtractSettings, section or {}, "configs/default.yaml: extract")
+
+
+_extractors: dict[int, Extractor] = {}
+
+
+def extractor(settings: ExtractSettings | None = None) -> Extractor:
+    """Return the compiled form of settings; compiled once for an object."""
+    settings = settings or default_settings()
+    known = _extractors.get(id(settings))
+    if known is None or known.settings is not settings:
+        if len(_extractors) >= 16:
+            _extractors.clear()
+        known = _extractors[id(settings)] = Extractor(settings)
+    return known
+
+
+def extract_page(
+    payload: bytes | str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    settings: ExtractSettings | None = None,
+) -> Document:
+    """Turn one page into nodes.
+
+    `payload` is decoded HTML, or bytes decoded by `headers` and the page's own declarations. A
+    page over a limit gives a document without nodes and a reason. Never raises for what a page
+    holds.
+    """
+    engine = extractor(settings)
+    if isinstance(payload, str):
+        return engine.extract(payload, url, headers)
+    if len(payload) > engine.settings.limits.page_bytes:
+        return Document(url=url, reason="extract.page_bytes")
+    html, charset = decode_html(payload, _content_type(headers or {}))
+    document = engine.extract(html, url, headers)
+    document.charset = charset
+    return document
+
+
+def _content_type(headers: Mapping[str, str]) -> str | None:
+    """The Content-Type, whatever the case its name is written in."""
+    for name, value in headers.items():
+        if name.lower() == "content-type":
+            return value
+    return None

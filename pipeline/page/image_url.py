@@ -1,0 +1,124 @@
+"""Which address an <img> shows: srcset, picture sources, lazy-loading attributes, src."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.page.dom import tag_id
+from pipeline.settings.extract import ImageSettings
+from pipeline.url import join
+
+Attributes = Mapping[str, str | None]
+
+_PICTURE = tag_id("picture")
+_SPACES = " \t\n\f\r"
+_URL = re.compile(r"[^ \t\n\f\r]+")
+_DESCRIPTOR = re.compile(r"(\d+|\d*\.\d+)([wx])")
+_SCHEME = re.compile(
+    r"(?!https?:)[a-z][a-z0-9+.-]*:", re.I
+)  # data:, blob:, about:, javascript: ...
+_BACKGROUND = re.compile(r"""background(?:-image)?\s*:[^;]*?url\(\s*['"]?([^'")]+)""", re.I)
+_SIZE = re.compile(r"\s*(\d{1,5})(?:\.\d+)?\s*(?:px)?\s*$")
+
+
+def best_candidate(srcset: str) -> str | None:
+    """Return the largest candidate of a srcset (WHATWG HTML, "parse a srcset attribute").
+
+    Width descriptors compare with one another, and so do densities; a candidate without a
+    descriptor is 1x. Of equal candidates the first counts.
+    """
+    best, best_size = None, -1.0
+    for url, size in _candidates(srcset):
+        if size > best_size and not _SCHEME.match(url):
+            best, best_size = url, size
+    return best
+
+
+def _candidates(srcset: str) -> Iterable[tuple[str, float]]:
+    position, end = 0, len(srcset)
+    while position < end:
+        while position < end and srcset[position] in _SPACES + ",":
+            position += 1
+        found = _URL.match(srcset, position)
+        if not found:
+            return
+        url, position = found[0], found.end()
+        descriptors = ""
+        if url.endswith(","):
+            url = url.rstrip(",")
+        else:
+            start = position
+            position = _descriptor_end(srcset, position)
+            descriptors = srcset[start:position]
+        yield url, _size(descriptors)
+
+
+def _descriptor_end(srcset: str, position: int) -> int:
+    """Position of the comma after the descriptors; commas in parentheses do not count."""
+    depth = 0
+    for place in range(position, len(srcset)):
+        character = srcset[place]
+        if character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+        elif character == "," and depth <= 0:
+            return place
+    return len(srcset)
+
+
+def _size(descriptors: str) -> float:
+    for word in descriptors.split():
+        found = _DESCRIPTOR.fullmatch(word)
+        if found:
+            return float(found[1])
+    return 1.0
+
+
+class ImageAddresses:
+    """Finds images' addresses by one set of settings."""
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self.settings = settings
+        self._lists = {name: rank for rank, name in enumerate(settings.srcset_attributes)}
+        self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
+
+    def resolve(self, node: Any, attributes: Attributes, base: str) -> str | None:
+        """Return an image's absolute http(s) address: the best the page offers, or None.
+
+        Candidate lists come first, those of the <source> elements of a <picture> before the
+        image's own; then single addresses; then the inline style's background.
+        """
+        around = node.parent
+        if around.tag_id == _PICTURE:
+            for source in around.iter():
+                if source.tag == "source" and (url := self._from_lists(source.attributes, base)):
+                    return url
+        if url := self._from_lists(attributes, base):
+            return url
+        ranks = [rank for name in attributes if (rank := self._singles.get(name)) is not None]
+        for rank in sorted(ranks) if len(ranks) > 1 else ranks:
+            value = (attributes[self.settings.attributes[rank]] or "").strip(_SPACES)
+            if value and not _SCHEME.match(value) and (url := join(base, value)):
+                return url
+        style = attributes.get("style")
+        found = _BACKGROUND.search(style) if style and self.settings.background else None
+        if found and not _SCHEME.match(found[1]):
+            return join(base, found[1].strip(_SPACES))
+        return None
+
+    def _from_lists(self, attributes: Attributes, base: str) -> str | None:
+        ranks = [rank for name in attributes if (rank := self._lists.get(name)) is not None]
+        for rank in sorted(ranks):
+            candidate = best_candidate(attributes[self.settings.srcset_attributes[rank]] or "")
+            if candidate and (url := join(base, candidate)):
+                return url
+        return None
+
+
+def pixels(value: str | None) -> int | None:
+    """Read a declared width or height in CSS pixels; None for percentages and words."""
+    found = _SIZE.match(value) if value else None
+    return int(found[1]) if found else None

@@ -1,0 +1,86 @@
+"""Images inside the archives are taken from there: no request is made for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import records
+from pipeline.archive.warc import Capture, read_captures
+from pipeline.document import Document
+from pipeline.images.archive_image import take_from_archive
+from pipeline.images.fetch_part import Share, fetch_part
+from pipeline.images.journal import SLOTS, Range
+from pipeline.images.opt_out_lists import OptOutLists
+from pipeline.images.studio import Studio
+from pipeline.images.wanted import WantedImage, mentions
+from pipeline.page.extract import extract_page
+from pipeline.schema import VERDICTS
+from tests.shared import DATA, needs_shared
+from tests.web import settings
+
+ALL = Range(0, SLOTS)
+
+
+def write_part(archive: Path, folder: Path) -> dict[str, str]:
+    """One part of `documents` and `verdicts`, as extraction and rules that keep all make them."""
+    captures = [found for found in read_captures(str(archive)) if isinstance(found, Capture)]
+    documents = [
+        Document(found.url, reason=f"capture.{found.reason}")
+        if found.reason
+        else extract_page(found.payload, found.url, found.headers)
+        for found in captures
+    ]
+    table = pa.Table.from_batches([records.to_batch(captures, documents)])
+    verdicts = [
+        {"doc_id": row["doc_id"], "kept": row["reason"] is None, "dropped": []}
+        for row in table.select(["doc_id", "reason"]).to_pylist()
+    ]
+    pq.write_table(table, folder / "documents.parquet")
+    pq.write_table(pa.Table.from_pylist(verdicts, VERDICTS), folder / "verdicts.parquet")
+    return {name: str(folder / f"{name}.parquet") for name in ("documents", "verdicts")}
+
+
+@needs_shared
+def test_images_of_a_real_archive_come_from_it(tmp_path: Path) -> None:
+    (archive, *_) = sorted((DATA / "warc" / "real").glob("aut-example-blackbook*.warc.gz"))
+    chosen = settings("limits.ports=[1]", "consent.robots=no", "consent.tdm=no")  # no network
+    rows = [
+        row
+        for batch in mentions(write_part(archive, tmp_path), chosen)
+        for row in batch.to_pylist()
+    ]
+    places = {row["url"]: row for row in rows if row["warc"] is not None}
+    shown = {row["url"] for row in rows if row["wanted"]}
+    inside = shown & places.keys()
+    assert len(inside) > 20
+    wanted = [
+        WantedImage.of(url)._replace(
+            **{name: places[url][name] for name in ("warc", "warc_offset", "warc_length")}
+        )
+        if url in inside
+        else WantedImage.of(url)
+        for url in sorted(shown)
+    ]
+    fetch_part(wanted, str(tmp_path / "journal"), ALL, chosen, {archive.name: str(archive)})
+    share = Share(str(tmp_path / "journal"), ALL, [(url, 0) for url in shown])
+    found = {row["url"]: row for row in share.images().to_pylist()}
+    for url in inside:
+        assert (found[url]["source"], found[url]["requests"]) == ("archive", 0)
+        assert found[url]["fetched_at"].startswith("20")
+    kept = {row["sha256"] for row in found.values() if row["reason"] is None}
+    assert len(kept) > 20
+    assert {name for name, *_ in share.pictures(kept)} == kept
+
+
+@needs_shared
+def test_place_that_holds_something_else_is_no_outcome() -> None:
+    (archive, *_) = sorted((DATA / "warc" / "real").glob("aut-example-blackbook*.warc.gz"))
+    chosen = settings()
+    studio = Studio(chosen, OptOutLists(chosen.consent))
+    image = WantedImage.of("http://a.test/x.png")._replace(
+        warc=archive.name, warc_offset=0, warc_length=500
+    )
+    assert take_from_archive(image, str(archive), chosen, studio) is None

@@ -1,0 +1,56 @@
+"""Images that img2dataset fetched come from its shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.images.downloaded import find
+from pipeline.images.fetch_part import Share, fetch_part
+from pipeline.images.journal import SLOTS, Range
+from pipeline.images.wanted import WantedImage
+from tests.web import picture, serving, settings
+
+ALL = Range(0, SLOTS)
+
+
+def write_shard(path: Path, images: dict[str, bytes | None]) -> None:
+    """A shard as img2dataset writes them: failed rows have no bytes."""
+    path.parent.mkdir(exist_ok=True)
+    columns = {
+        "url": list(images),
+        "status": ["success" if body else "failed_to_download" for body in images.values()],
+        "jpg": pa.array(images.values(), pa.binary()),
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=2)
+
+
+def test_only_what_it_lacks_is_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "img2dataset"
+    with serving({"/robots.txt": 404, "/missing": picture(), "/failed": picture()}) as web:
+        urls = [web.url(f"/{name}") for name in ("had", "failed", "missing")]
+        write_shard(folder / "0.parquet", {urls[0]: picture(seed=3), "http://x.test/": picture()})
+        write_shard(folder / "1.parquet", {urls[1]: None})
+        chosen = settings(f"img2dataset=['{folder}']", allow=(f"127.0.0.1:{web.port}",))
+        wanted = [WantedImage.of(url) for url in urls]
+        fetch_part(wanted, str(tmp_path / "journal"), ALL, chosen, {})
+        assert sorted(web.paths()) == ["/failed", "/missing"]
+    images = Share(str(tmp_path / "journal"), ALL, [(url, 0) for url in urls]).images().to_pylist()
+    found = {row["url"]: (row["reason"], row["source"]) for row in images}
+    assert found == {
+        urls[0]: (None, "img2dataset"),
+        urls[1]: (None, "network"),
+        urls[2]: (None, "network"),
+    }
+
+
+def test_folder_that_is_none_of_its_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        list(find([str(tmp_path / "gone")], {"u"}))
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "0.parquet")
+    with pytest.raises(InputError, match="not a shard of img2dataset"):
+        list(find([str(tmp_path)], {"u"}))

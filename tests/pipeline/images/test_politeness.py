@@ -1,0 +1,168 @@
+"""A host is asked at its rate, waits are obeyed, a failing host is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from pipeline.images.address import Refused
+from pipeline.images.politeness import Host, retry_after_seconds
+from tests.web import settings
+
+
+class Clock:
+    """Time that passes only by sleeping; waiting tasks wake in order."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now + seconds
+        await asyncio.sleep(0)
+        self.now = max(self.now, until)
+
+
+def polite(*overrides: str) -> tuple[Host, Clock]:
+    clock = Clock()
+    keys = [f"politeness.{override}" for override in overrides]
+    host = Host(settings(*keys).politeness, clock=clock, sleep=clock.sleep)
+    return host, clock
+
+
+def starts(
+    host: Host, clock: Clock, number: int, after: Callable[[], None] | None = None
+) -> list[float]:
+    """Times at which requests start when `number` are wanted at once."""
+    found: list[float] = []
+
+    async def one() -> None:
+        async with host.turn():
+            found.append(clock.now)
+            if after is not None:
+                after()
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(one() for _ in range(number)))
+
+    asyncio.run(all_of_them())
+    return found
+
+
+def test_requests_start_no_faster_than_the_rate() -> None:
+    host, clock = polite("requests_per_second=4")
+    times = starts(host, clock, 20)
+    assert times == pytest.approx([step * 0.25 for step in range(20)])
+
+
+def test_crawl_delay_slows_the_rate_and_a_shorter_one_does_not_speed_it_up() -> None:
+    host, clock = polite("requests_per_second=4")
+    host.slow_down(2)
+    host.slow_down(0.1)
+    assert starts(host, clock, 3) == pytest.approx([0, 2, 4])
+
+
+def test_host_that_asks_for_too_long_a_delay_is_left() -> None:
+    host, clock = polite("max_crawl_delay=30")
+    with pytest.raises(Refused, match=r"host\.crawl_delay"):
+        host.slow_down(31)
+    with pytest.raises(Refused, match=r"host\.given_up"):
+        starts(host, clock, 1)
+
+
+def test_retry_after_holds_all_requests() -> None:
+    host, clock = polite("requests_per_second=1000", "connections=1")
+    times = starts(host, clock, 1, lambda: host.failed("http.429", 7.0))
+    assert times + starts(host, clock, 1) == pytest.approx([0, 7])
+
+
+def test_retry_after_beyond_patience_gives_the_host_up() -> None:
+    host, clock = polite("max_wait_seconds=60")
+    host.failed("http.503", 3600.0)
+    with pytest.raises(Refused, match="Retry-After 3600"):
+        starts(host, clock, 1)
+
+
+def test_backoff_doubles_with_jitter_up_to_its_bound() -> None:
+    host, clock = polite(
+        "backoff_seconds=1",
+        "max_wait_seconds=10",
+        "breaker_failures=100",
+        "requests_per_second=1000",
+        "connections=1",
+    )
+    waits = []
+    for _ in range(7):
+        host.failed("http.500")
+        before = clock.now
+        (start,) = starts(host, clock, 1)
+        waits.append(start - before)
+    for wait, whole in zip(waits, (1, 2, 4, 8, 10, 10, 10), strict=True):
+        assert whole / 2 <= wait <= whole + 0.01
+    host.succeeded()
+    host.failed("http.500")
+    before = clock.now
+    assert starts(host, clock, 1)[0] - before <= 1.01
+
+
+def test_breaker_opens_lets_one_probe_through_and_closes() -> None:
+    host, clock = polite(
+        "breaker_failures=3", "breaker_seconds=50", "connections=4", "requests_per_second=1000"
+    )
+    for _ in range(3):
+        host.failed("http.timeout")
+    probing = 0
+    most = 0
+
+    async def one() -> None:
+        nonlocal probing, most
+        async with host.turn():
+            assert clock.now >= 50
+            probing += 1
+            most = max(most, probing)
+            await asyncio.sleep(0.001)
+            probing -= 1
+
+    async def four(act: Callable[[], Awaitable[None]]) -> None:
+        await asyncio.gather(*(act() for _ in range(4)))
+
+    asyncio.run(four(one))
+    assert most == 1
+    host.succeeded()
+    asyncio.run(four(one))
+    assert most == 4
+
+
+def test_host_that_never_recovers_is_given_up() -> None:
+    host, clock = polite(
+        "breaker_failures=2", "breaker_seconds=5", "breaker_openings=2", "backoff_seconds=0.1"
+    )
+    asked = 0
+    while host.given_up is None:
+        starts(host, clock, 1, lambda: host.failed("http.timeout"))
+        asked += 1
+    assert host.given_up == "http.timeout"
+    assert asked == 6  # two failures an opening, given up when it would open a third time
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Mon, 23 Nov 2026 12:00:30 GMT", 30),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_forms(value: str | None, seconds: float | None) -> None:
+    now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+    assert retry_after_seconds(value, now) == seconds

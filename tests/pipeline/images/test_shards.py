@@ -1,0 +1,23 @@
+"""Shards of image bytes are bounded and numbered apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import storage
+from pipeline.images.shards import write_shards
+
+
+def test_shards_end_at_their_limit_and_hold_everything(tmp_path: Path) -> None:
+    pictures = [(f"{n:064x}", "png", bytes([n]) * 1000) for n in range(25)]
+    files = write_shards(iter(pictures), str(tmp_path), 2, 5, 4000)
+    assert [file.part for file in files] == [2, 7, 12, 17, 22, 27, 32]
+    assert [file.rows for file in files] == [4, 4, 4, 4, 4, 4, 1]
+    rows = [
+        row for file in files for row in storage.read_parquet(f"{tmp_path}/{file.name}").to_pylist()
+    ]
+    assert [(row["sha256"], row["format"], row["bytes"]) for row in rows] == pictures
+
+
+def test_nothing_makes_no_file(tmp_path: Path) -> None:
+    assert write_shards([], str(tmp_path), 0, 1, 100) == []
