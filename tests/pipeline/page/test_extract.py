@@ -218,3 +218,9 @@ def test_obelics_keeps_what_its_simplification_keeps() -> None:
     obelics = config.load("obelics", ["input=[x]"]).extract
     document = extract_page(html, URL, settings=obelics)
     assert [node.text for node in document.nodes] == ["t\n\nx\n\na\n\nb\n\nc"]
+
+
+def test_ruby_readings_do_not_part_the_text_they_annotate() -> None:
+    assert texts("<p><ruby>虐待<rp>(</rp><rt>ぎゃくたい</rt><rp>)</rp></ruby>をなくす</p>") == [
+        "虐待をなくす"
+    ]
