@@ -60,7 +60,8 @@ def coalesce(places: Iterable[tuple[str, int, int]], gap: int, most: int) -> Ite
     held: list[tuple[int, int]] = []
     archive, end = "", 0
     for name, offset, length in sorted(set(places)):
-        near = name == archive and offset - end <= gap and offset + length - held[0][0] <= most
+        last = max(end, offset + length)
+        near = held and name == archive and offset - end <= gap and last - held[0][0] <= most
         if held and not near:
             yield Range(archive, held[0][0], end, tuple(held))
             held, end = [], 0

@@ -21,7 +21,6 @@ SHORT = 2048  # bytes that hold nearly every head
 WARC_START = re.compile(rb"WARC/[01]\.\d{1,3}[ \t]{0,8}\r?\n[\w-]{1,30}[ \t]{0,2}:")
 ARC_START = re.compile(rb"(?:https?://|ftp://|dns:|filedesc://)", re.IGNORECASE)
 
-_WARC_VERSION = re.compile(rb"WARC/[01]\.\d+[ \t]*\r?\n")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|\+00:?00)?")
 _ARC_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d*")
 
@@ -49,7 +48,7 @@ def parse_head(window: Window, offset: int, longest: int = HEAD_BYTES) -> Head |
 
 
 def _parse_warc(window: Window, offset: int, data: bytes, longest: int) -> Head | None:
-    if not _WARC_VERSION.match(data):
+    if not WARC_START.match(data):  # as damage is read over: a split finds the same records
         return None
     size = head_size(data)
     if not size:

@@ -92,6 +92,14 @@ def test_flipped_bytes_cost_one_gzip_record(case: tuple[int, bytes], cut: float)
     assert losses(parts) == losses(whole)
 
 
+def test_a_spoilt_field_name_is_a_loss_wherever_the_archive_is_cut() -> None:
+    records = pages(NUMBER)
+    data = b"".join([*records[:-1], records[-1].replace(b"WARC-Type", b"WARC,Type")])
+    assert urls(read(data)) == URLS[:-1]
+    for cut in range(len(data) - len(records[-1]), len(data)):
+        assert urls(read(data, 0, cut)) + urls(read(data, cut)) == URLS[:-1]
+
+
 @settings(max_examples=300)
 @given(spoilt(pages(NUMBER)), st.floats(0, 1))
 def test_flipped_bytes_cost_one_plain_record(case: tuple[int, bytes], cut: float) -> None:
