@@ -91,7 +91,7 @@ class _Nodes:
 
     def nsfw(self) -> Mask | None:
         """Images that the NSFW rule dropped; None when no image was classified."""
-        if self.facts is None or not self.facts.has("nsfw"):
+        if self.facts is None or not self.facts.has("nsfw") or np.isnan(self.facts("nsfw")).all():
             return None
         return self.ledger.images.went_for("image_node.nsfw.max")
 

@@ -114,6 +114,12 @@ IMAGE_NODE = (
     Signal("format", "name", "format of the fetched bytes", OBELICS, "format",
            after_fetch=True, names=True),
     Signal("num_bytes", "bytes", "size of the fetched image", OWN, "num_bytes", after_fetch=True),
+    Signal("blur", "variance", "of the Laplacian of grey levels; low: blurred", OWN, "blur",
+           after_fetch=True),
+    Signal("entropy", "bits", "of the histogram of grey levels, 0 to 8", OWN, "entropy",
+           after_fetch=True),
+    Signal("flatness", "ratio", "share of the commonest grey level", OWN, "flatness",
+           after_fetch=True),
     Signal("nsfw", "probability", "score of the NSFW classifier", OBELICS, "nsfw",
            after_fetch=True),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from jobs.progress import say
 from pipeline import config
 from pipeline.errors import UserError
 from pipeline.manifest import ConservationError, code_version
+from pipeline.settings import Config
 
 # In the order of a run. One file in jobs/ each.
 STAGES = {
@@ -34,20 +35,24 @@ STAGES = {
 
 # Commands that take their own arguments and need no Spark.
 TOOLS = {
-    "explore": ("analysis.explorer", "look into a finished run in a browser"),
-    "trace": ("analysis.provenance", "where a document or image comes from, and every verdict"),
-    "verify": ("analysis.verify", "make shipped rows again from their archives and compare"),
+    "explore": ("analysis.explorer.main", "look into a finished run in a browser"),
+    "explain": ("jobs.tools.explain", "the story of one page, node by node"),
+    "trace": ("analysis.provenance.main", "where a document or image comes from, every verdict"),
+    "verify": ("analysis.verify.main", "make shipped rows again from their archives and compare"),
+    "compare": ("jobs.tools.compare", "what each of two configs keeps that the other drops"),
+    "audit": ("jobs.tools.audit", "a sample of what each rule dropped, as JSON lines"),
+    "models": ("jobs.tools.models", "the model files a config names, and where to get each"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 failed, 2 a mistake to mend."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0] in TOOLS:
-        module, _ = TOOLS[given[0]]
-        return int(importlib.import_module(module).main(given[1:]))
-    options = parser().parse_args(given)
     try:
+        if given and given[0] in TOOLS:
+            module, _, name = TOOLS[given[0]][0].rpartition(".")
+            return int(getattr(importlib.import_module(module), name)(given[1:]))
+        options = parser().parse_args(given)
         return int(options.act(options))
     except UserError as error:
         print(f"benben: {error}", file=sys.stderr)
@@ -59,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("benben: stopped; run the same command again to go on", file=sys.stderr)
         return 130
     except Exception as error:
-        return explain_failure(error, options.debug)
+        return explain_failure(error, "--debug" in given)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -94,11 +99,19 @@ def load_stage(name: str) -> Stage:
     return importlib.import_module(f"jobs.{name}").STAGE  # type: ignore[no-any-return]
 
 
+def configured(options: argparse.Namespace) -> Config:
+    """The config, with its rules and model files checked before any work. Raises UserError."""
+    from filters import models, rule
+
+    settings = config.load(options.config, options.overrides)
+    rule.check(settings.rules)
+    models.require(settings.signals)
+    return settings
+
+
 def run_one(options: argparse.Namespace) -> int:
     """Run one stage."""
-    Run(config.load(options.config, options.overrides), options.stage).execute(
-        load_stage(options.stage), options.force
-    )
+    Run(configured(options), options.stage).execute(load_stage(options.stage), options.force)
     return 0
 
 
@@ -106,7 +119,7 @@ def run_all(options: argparse.Namespace) -> int:
     """Run every stage in order, then print the funnel and where things are."""
     from analysis import funnel
 
-    settings = config.load(options.config, options.overrides)
+    settings = configured(options)
     started = time.monotonic()
     run = Run(settings)
     stages = {name: load_stage(name) for name in STAGES}

@@ -147,6 +147,10 @@ IMAGE_USES = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("num_bytes", pa.int64()),
+        ("blur", pa.float64()),
+        ("entropy", pa.float64()),
+        ("flatness", pa.float64()),
+        ("nsfw", pa.float64()),
     ]
 )
 

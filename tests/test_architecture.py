@@ -29,7 +29,7 @@ FILE_LINES, FUNCTION_LINES = 250, 60
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 SHARED_JOB_MODULES = {
     *("careful", "cli", "earlier", "failure", "graph", "job", "lookup", "metrics", "progress"),
-    *("result", "session", "tables", "watchdog", "waves"),
+    *("result", "session", "tables", "tools", "watchdog", "waves"),
 }
 
 

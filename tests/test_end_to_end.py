@@ -116,3 +116,17 @@ def test_an_opted_out_page_is_not_asked_for_its_images(first: Path) -> None:
     found = manifest.read(str(first / "images"))
     assert found is not None
     assert found.counts["images"].rejected.get("consent.page", 0) > 0
+
+
+def test_tools_tell_of_the_run(first: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = rows(first)[0]
+    assert cli.main(["explain", str(first), str(row["doc_id"])]) == 0
+    assert str(row["doc_id"]) in capsys.readouterr().out
+    assert cli.main(["compare", str(first), "default", "strict"]) == 0
+    assert "both keep" in capsys.readouterr().out
+    assert cli.main(["audit", str(first), "--per-reason", "2"]) == 0
+    samples = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    reasons = [sample["reason"] for sample in samples]
+    assert "duplicate.url" in reasons
+    assert max(reasons.count(reason) for reason in reasons) <= 2
+    assert cli.main(["explain", str(first), "nobody"]) == 2

@@ -70,3 +70,20 @@ def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     shown = capsys.readouterr().out
     assert all(name in shown for name in cli.STAGES)
+
+
+def test_a_rule_on_an_unknown_signal_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = failing(capsys, "run", config_of(tmp_path, rules={"document": {"wrods": {"min": 1}}}))
+    assert "wrods" in message
+    assert not storage.exists(str(tmp_path / "run"))
+
+
+def test_models_are_listed_and_a_missing_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["models", config_of(tmp_path)]) == 0
+    assert "language" in capsys.readouterr().out
+    missing = f"signals.language_model={tmp_path}/none.bin"
+    assert "none.bin" in failing(capsys, "measure", config_of(tmp_path), missing)
