@@ -41,5 +41,5 @@ def test_offload_keeps_device_memory_flat_in_depth() -> None:
             found[offload, layers] = (need.device - own, need.host)
     assert found[True, 16][0] <= 1.05 * found[True, 4][0]
     assert found[True, 16][1] == 4 * found[True, 4][1] == 16 * 16384 * 64 * 4
-    states = 12 * 16384 * 64 * 4
-    assert found[False, 16][0] - found[False, 4][0] >= 0.95 * states
+    state = 16384 * 64 * 4  # of a layer's boundary; 12 more of them, the peaks' own sizes differ
+    assert found[False, 16][0] - found[False, 4][0] >= 11 * state
