@@ -14,6 +14,7 @@ from jobs import cli, tables
 from jobs.job import Result, Run, Stage
 from pipeline import storage
 from pipeline.document import Document
+from pipeline.images import stored
 from pipeline.images.image_facts import ImageFacts
 from pipeline.manifest import Count, PartFile
 from pipeline.obelics import general_metadata, to_row
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BATCH_DOCUMENTS = 1_000
-BATCH_IMAGES = 64
 PLACED_ROWS = DATASET.append(pa.field("part", pa.int32()))
 WANTED = pa.schema([("sha256", pa.string())])
 HELD = pa.schema([("part", pa.int32()), ("sha256", pa.string())])
@@ -103,7 +103,7 @@ def shipped(
 def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
     """Copy the bytes of every image that a shipped document shows."""
     folder = run.target("dataset")
-    stored = run.paths("image_bytes")
+    held_at, table = run.paths("image_bytes"), run.table("image_bytes")
 
     def read_wanted(_: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path, ["image_sha256"]):
@@ -118,12 +118,11 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
 
     def copy(part: int, mine: tables.Batches) -> tables.Batches:
         names = pa.concat_arrays([batch["sha256"] for batch in mine])
-        for batch in storage.iter_parquet(stored[part], None, BATCH_IMAGES):
-            yield batch.filter(pc.is_in(batch["sha256"], value_set=names))
+        yield from stored.read(held_at[part], table, names)
 
     shards = [(file.part, storage.join(folder, file.name)) for file in files]
     wanted = tables.frame(run, shards, read_wanted, WANTED).distinct()
-    held = tables.frame(run, sorted(stored.items()), read_held, HELD)
+    held = tables.frame(run, sorted(held_at.items()), read_held, HELD)
     return tables.write_by_part(
         held.join(wanted, "sha256"),
         folder,

@@ -154,8 +154,18 @@ IMAGE_USES = pa.schema(
     ]
 )
 
-# The bytes, once per sha256; `images` refers to them.
+# The bytes, once per sha256; `images` refers to them. The table `image_bytes` holds either these
+# rows or, where bytes lie in tar shards beside it, IMAGE_PLACES.
 IMAGE_BYTES = pa.schema([("sha256", pa.string()), ("format", pa.string()), ("bytes", pa.binary())])
+IMAGE_PLACES = pa.schema(
+    [
+        ("sha256", pa.string()),
+        ("format", pa.string()),
+        ("shard", pa.string()),  # a tar file: its path below the table's folder
+        ("offset", pa.int64()),  # of the first byte in the shard
+        ("num_bytes", pa.int64()),
+    ]
+)
 
 # OBELICS's four columns, and plain ones beside them.
 DATASET = pa.schema(

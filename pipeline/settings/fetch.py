@@ -115,6 +115,12 @@ class FetchSettings(Section):
     reencode: ReencodeSettings | None = None
     nsfw: ImageModelSettings | None = None
     embedding: ImageModelSettings | None = None
+    remember: int = Field(
+        ge=0, description="contents a task remembers: equal bytes are not decoded again"
+    )
+    store: Literal["webdataset", "parquet"] = Field(
+        description="webdataset: tar shards, written as images come; parquet: a copy as rows"
+    )
     shard_bytes: int = Field(gt=0, description="size at which a new shard of image bytes begins")
 
     @field_validator("user_agent")

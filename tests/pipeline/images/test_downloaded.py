@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.images.archive_image import Shelf
 from pipeline.images.downloaded import find
 from pipeline.images.fetch_part import Share, fetch_part
 from pipeline.images.journal import SLOTS, Range
 from pipeline.images.wanted import WantedImage
+from tests.pipeline.images.stores import store
 from tests.web import picture, serving, settings
 
 ALL = Range(0, SLOTS)
@@ -37,9 +39,9 @@ def test_only_what_it_lacks_is_asked_for(tmp_path: Path) -> None:
         write_shard(folder / "1.parquet", {urls[1]: None})
         chosen = settings(f"img2dataset=['{folder}']", allow=(f"127.0.0.1:{web.port}",))
         wanted = [WantedImage.of(url) for url in urls]
-        fetch_part(wanted, str(tmp_path / "journal"), ALL, chosen, {})
+        fetch_part(wanted, store(tmp_path), ALL, chosen, Shelf({}))
         assert sorted(web.paths()) == ["/failed", "/missing"]
-    images = Share(str(tmp_path / "journal"), ALL, [(url, 0) for url in urls]).images().to_pylist()
+    images = Share(store(tmp_path), ALL, [(url, 0) for url in urls]).images().to_pylist()
     found = {row["url"]: (row["reason"], row["source"]) for row in images}
     assert found == {
         urls[0]: (None, "img2dataset"),
