@@ -96,7 +96,7 @@ _ARCHIVES = """
     select distinct documents.warc from documents join data using (doc_id) order by 1 limit 20
 """
 _PERIOD = """
-    select min(captured_at), max(captured_at) from documents join data using (doc_id)
+    select min(captured_at), max(captured_at) from data
 """
 
 

@@ -28,6 +28,7 @@ STAGES = {
     "deduplicate": "repeated lines, repeated images and image sets besides",
     "fetch": "images of kept documents, politely",
     "redecide": "verdicts again, now that images are known",
+    "split": "which hosts are held out of train, clear of near pages elsewhere",
     "assemble": "the dataset in OBELICS's schema",
     "report": "one HTML page about the run",
 }

@@ -52,7 +52,7 @@ def write_by_part(
     rows: DataFrame,
     folder: str,
     schema: pa.Schema,
-    order: str | None = None,
+    order: Sequence[str] = (),
     name: Callable[[int], str] = part_name,
     transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
 ) -> list[PartFile]:
@@ -77,7 +77,7 @@ def write_by_part(
                 }
             )
 
-    ordered = rows.repartition("part").sortWithinPartitions("part", order or schema.names[0])
+    ordered = rows.repartition("part").sortWithinPartitions("part", *(order or schema.names[:1]))
     reports = ordered.mapInArrow(work, REPORT).collect()
     return [PartFile(**report.asDict()) for report in reports]
 

@@ -167,6 +167,15 @@ IMAGE_PLACES = pa.schema(
     ]
 )
 
+# The held-out hosts that have documents, and why some are not held out after all.
+SPLITS = pa.schema(
+    [
+        ("host_key", pa.int64()),
+        ("by_hash", pa.string()),  # validation | test
+        ("split", pa.string()),  # or train: its pages are near pages of another split
+    ]
+)
+
 # OBELICS's four columns, and plain ones beside them.
 DATASET = pa.schema(
     [
@@ -177,8 +186,17 @@ DATASET = pa.schema(
         ("doc_id", pa.string()),
         ("lang", pa.string()),
         ("host", pa.string()),
+        ("dump", pa.string()),  # such as CC-MAIN-2024-22; null: the archive's path names none
+        ("captured_at", pa.string()),  # ISO 8601 UTC
         ("num_images", pa.int32()),
+        ("num_texts", pa.int32()),
         ("num_words", pa.int32()),
+        ("num_chars", pa.int32()),
+        ("num_tokens", pa.int32()),  # estimate, by bytes of UTF-8
+        ("language_score", pa.float32()),
+        ("perplexity", pa.float32()),  # null: no model
+        ("quality", pa.float32()),  # null: no model
+        ("nsfw", pa.float32()),  # highest of the images; null: no model
         ("image_sha256", pa.list_(pa.string())),  # same length as images, null in text slots
     ]
 )
