@@ -193,6 +193,7 @@ DATASET = pa.schema(
         ("num_words", pa.int32()),
         ("num_chars", pa.int32()),
         ("num_tokens", pa.int32()),  # estimate, by bytes of UTF-8
+        ("num_redacted", pa.int32()),  # places where a marker stands for personal data
         ("language_score", pa.float32()),
         ("perplexity", pa.float32()),  # null: no model
         ("quality", pa.float32()),  # null: no model
