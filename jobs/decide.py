@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -24,15 +25,17 @@ def decide(run: Run) -> Result:
 
     def work(part: Part) -> Result:
         counts: Counts = {}
+        unjudged: Counter[str] = Counter()
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch in storage.iter_parquet(part.paths["signals"], None, BATCH_DOCUMENTS):
                 verdicts = decide_batch(batch, rules)
                 add_counts(counts, ledger.count(batch, verdicts))
+                unjudged.update(ledger.unjudged(verdicts))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
-        return Result({"verdicts": [file]}, counts)
+        return Result({"verdicts": [file]}, counts, ledger.metrics(unjudged))
 
     return run.map(run.parts("signals"), work)
 

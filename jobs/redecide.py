@@ -7,6 +7,7 @@ the stage that dropped it, or the nodes it lost on the way to the dataset.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -35,6 +36,7 @@ def redecide(run: Run) -> Result:
 
     def work(part: Part) -> Result:
         counts: Counts = {}
+        unjudged: Counter[str] = Counter()
         facts = ImageFacts.read(known.get(part.number)) if fetched else None
         duplicates = Duplicates.read(part.paths.get("duplicates"))
 
@@ -49,11 +51,14 @@ def redecide(run: Run) -> Result:
                 again = decide_batch(signals, rules, images, before)
                 verdicts = duplicates.overrule(again)
                 entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
-                add_counts(counts, ledger.count(signals.filter(entered), verdicts.filter(entered)))
+                seen, judged = signals.filter(entered), verdicts.filter(entered)
+                gone = [column.filter(entered) for column in before]
+                add_counts(counts, ledger.count(seen, judged, gone))
+                unjudged.update(ledger.unjudged(judged))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
-        return Result({"final_verdicts": [file]}, counts)
+        return Result({"final_verdicts": [file]}, counts, ledger.metrics(unjudged))
 
     parts = run.parts("documents", "signals", "verdicts", "duplicates")
     result = run.map(parts, work)
