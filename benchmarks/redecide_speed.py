@@ -15,6 +15,7 @@ from benchmarks.figure import report
 from benchmarks.filter_cost import DEFAULT
 from filters.decide import decide_batch
 from filters.measure import measure_batch
+from filters.needed import columns
 from pipeline import config, records, storage
 from pipeline.archive.warc import Capture, read_captures
 from pipeline.page.extract import extract_page
@@ -42,7 +43,7 @@ def main(folder: str = str(DEFAULT), pattern: str = "TEST-MAIN-*.warc.gz") -> No
                     pages += len(part)
         full = time.process_time() - start
         start = time.process_time()
-        read = storage.iter_parquet(path, None, 5_000)
+        read = storage.iter_parquet(path, columns(settings.rules), 5_000)
         batches = [decide_batch(signals, settings.rules) for signals in read]
         again = time.process_time() - start
     assert [row for batch in batches for row in batch.to_pylist()] == first

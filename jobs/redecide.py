@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from filters import ledger
 from filters.decide import decide_batch
+from filters.needed import columns
 from jobs import cli, tables
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
@@ -31,6 +32,7 @@ def redecide(run: Run) -> Result:
     """Bring what is known of each image to the parts that show it, then judge part by part."""
     uses = place_images(run)
     rules, target = run.config.rules, run.target("final_verdicts")
+    wanted = columns(rules)
     known = {file.part: storage.join(run.target("image_uses"), file.name) for file in uses}
     fetched = run.config.fetch.enabled
 
@@ -43,7 +45,7 @@ def redecide(run: Run) -> Result:
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
                 [part.paths[name] for name in ("documents", "signals", "verdicts")],
-                [["doc_id", "nodes"], None, ["kept", "dropped"]],
+                [["doc_id", "nodes"], wanted, ["kept", "dropped"]],
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
