@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 DEALT = WANTED.append(pa.field("part", pa.int32()))
 PLACED = IMAGE_PLACES.append(pa.field("part", pa.int32()))
 KEPT = pa.schema([("sha256", pa.string())])
-PACE = {"attempt", "concurrency", "decode_threads", "hosts", "politeness", "remember",
-        "shard_bytes", "store", "tasks"}  # fmt: skip
+PACE = {"attempt", "backend", "concurrency", "decode_threads", "hosts", "img2dataset",
+        "politeness", "remember", "shard_bytes", "store", "tasks"}  # fmt: skip
 
 
 def fetch(run: Run) -> Result:

@@ -96,6 +96,9 @@ class FetchSettings(Section):
         default=[], description="host:port pairs reachable although private, such as a demo server"
     )
     archives: bool = Field(description="take images from the input's archives where they hold them")
+    backend: Literal["own", "img2dataset"] = Field(
+        description="img2dataset: we ask for consent and leave the images to it"
+    )
     img2dataset: list[str] = Field(
         default=[], description="folders of img2dataset's parquet shards to take images from"
     )

@@ -50,6 +50,31 @@ def test_only_what_it_lacks_is_asked_for(tmp_path: Path) -> None:
     }
 
 
+def test_as_backend_it_is_given_what_is_allowed_and_we_ask_for_no_image(tmp_path: Path) -> None:
+    folder = tmp_path / "img2dataset"
+    robots = b"User-agent: *\nDisallow: /private\n"
+    with serving({"/robots.txt": robots, "*": picture()}) as web:
+        urls = [web.url(f"/{name}") for name in ("open", "gone", "private")]
+        allow = (f"127.0.0.1:{web.port}",)
+        wanted = [WantedImage.of(url) for url in urls]
+        keys = [(url, 0) for url in urls]
+
+        def reasons(*overrides: str) -> dict[str, str | None]:
+            chosen = settings("backend=img2dataset", *overrides, allow=allow)
+            fetch_part(wanted, store(tmp_path), ALL, chosen, Shelf({}))
+            rows = Share(store(tmp_path), ALL, keys).images().to_pylist()
+            return {row["url"].rsplit("/", 1)[1]: row["reason"] for row in rows}
+
+        missing = "img2dataset.missing"
+        private = {"private": "consent.robots"}
+        assert reasons() == {"open": missing, "gone": missing, **private}
+        write_shard(folder / "0.parquet", {urls[0]: picture(), urls[1]: None, urls[2]: picture()})
+        found = reasons("attempt=2", f"img2dataset=['{folder}']")
+        assert found == {"open": None, "gone": missing, **private}
+        assert web.paths() == []
+        assert web.count("/robots.txt") == 1
+
+
 def test_folder_that_is_none_of_its_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         list(find([str(tmp_path / "gone")], {"u"}))
