@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from filters import wordlists
+from filters import ledger, wordlists
 from filters.decide import decide_batch
 from tests.filters.pages import OBELICS, SETTINGS, measure, page, rules, text
 from tests.shared import DATA, needs_shared
@@ -16,7 +16,7 @@ ROOTS = """
     ak ar as bm bn ca en es eu fon fr gu hi id ig ki kn lg ln ml mr ne nso ny or pa pt rn rw sn st
     sw ta te tn ts tum tw ur vi wo xh yo zh zu
 """.split()  # noqa: SIM905
-WITHOUT_STOP_WORDS = {"as", "ki", "or", "tum"}  # no package and no Declaration has them
+WITHOUT_STOP_WORDS = {"ki", "tum"}  # no package and no Declaration has them
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,27 @@ def test_plain_paragraphs_of_real_chinese_and_japanese_pages_survive() -> None:
     assert sum(map(len, lines)) > 1000
     explicit = ("成人", "性爱", "乳交", "他妈", "妈的", "娘的", "狗屁", "激情")
     assert [one for one in lost if not any(word in one for word in explicit)] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "function_words", "content_words"),
+    [
+        ("as", "আৰু এই পৰা বাবে অথবা", "ফাইল ফোল্ডাৰ বাৰ্তা তালিকা"),
+        ("or", "ଏବଂ ଏହି ପାଇଁ କିମ୍ବା ସହିତ", "ଫାଇଲ ଫୋଲଡର ସନ୍ଦେଶ ତ୍ରୁଟି"),
+    ],
+)
+def test_words_of_messages_are_function_words(
+    language: str, function_words: str, content_words: str
+) -> None:
+    listed = wordlists.listed_words("stop", language, SETTINGS)
+    assert set(function_words.split()) <= set(listed)
+    assert not set(content_words.split()) & set(listed)
+
+
+def test_a_language_without_a_list_is_counted_and_not_judged() -> None:
+    settings = SETTINGS.model_copy(update={"language_names": {"en": "tum"}})
+    signals = measure(page(text("The owl slept in the old barn all night.")), settings=settings)
+    verdicts = decide_batch(signals, rules(text_node={"stopword_ratio": {"min": 0.9}}))
+    assert verdicts.to_pylist()[0]["dropped"] == []
+    counted = ledger.metrics(ledger.unjudged(verdicts))
+    assert counted == {"unjudged.text_node.stopword_ratio.unmeasured": 1.0}
