@@ -34,13 +34,14 @@ class RunTables:
     def paths(self, table: str) -> dict[int, list[str]]:
         """Part number -> files of a table; empty when there is no such table.
 
-        The dataset holds two kinds of rows: `dataset/data` and `dataset/images`.
+        The dataset holds two kinds of rows: `dataset/data`, of which `dataset/data/SPLIT` is a
+        part, and `dataset/images`.
         """
         name, _, kind = table.partition("/")
         found = self.find(name)
         paths: dict[int, list[str]] = {}
         for file in found.files if found else []:
-            if file.name.startswith(f"{kind}/") or not kind:
+            if file.name.startswith((f"{kind}/", f"{kind}-")) or not kind:
                 paths.setdefault(file.part, []).append(storage.join(self.folder(name), file.name))
         return paths
 

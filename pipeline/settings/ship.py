@@ -33,6 +33,10 @@ class AssembleSettings(Section):
 
 
 class ReportSettings(Section):
-    """Section `report`."""
+    """Section `report`: the report, and the dataset's card."""
 
     sample_documents: int = Field(ge=0)
+    title: str = Field(min_length=1, description="name of the dataset on its card")
+    url: str | None = Field(
+        default=None, description="where the dataset is published, for machines"
+    )
