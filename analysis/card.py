@@ -40,7 +40,7 @@ def texts_of(tables: RunTables, title: str, url: str | None) -> dict[str, str]:
     """Name of a file of the card -> its text."""
     facts = gather(tables)
     return {
-        "README.md": render(facts, funnel.read(tables.output), title),
+        "README.md": render(facts, funnel.rows_of(map(tables.find, funnel.TABLES)), title),
         "croissant.json": json.dumps(croissant.describe(facts, title, url), indent=2) + "\n",
     }
 

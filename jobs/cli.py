@@ -40,6 +40,7 @@ TOOLS = {
     "explain": ("jobs.tools.explain", "the story of one page, node by node"),
     "trace": ("analysis.provenance.main", "where a document or image comes from, every verdict"),
     "verify": ("analysis.verify.main", "make shipped rows again from their archives and compare"),
+    "takedown": ("jobs.takedown.main", "remove documents and images for good, and keep them out"),
     "compare": ("jobs.tools.compare", "what each of two configs keeps that the other drops"),
     "audit": ("jobs.tools.audit", "a sample of what each rule dropped, as JSON lines"),
     "models": ("jobs.tools.models", "the model files a config names, and where to get each"),

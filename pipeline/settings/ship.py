@@ -40,3 +40,11 @@ class ReportSettings(Section):
     url: str | None = Field(
         default=None, description="where the dataset is published, for machines"
     )
+
+
+class TakedownSettings(Section):
+    """Section `takedown`: what must not come back."""
+
+    tombstones: list[str] = Field(
+        default=[], description="lists that `benben takedown` leaves: RUN/takedown/tombstones.jsonl"
+    )
