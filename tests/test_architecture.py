@@ -29,7 +29,8 @@ FILE_LINES, FUNCTION_LINES = 250, 60
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 SHARED_JOB_MODULES = {
     *("careful", "cli", "earlier", "failure", "graph", "job", "lookup", "metrics", "placement"),
-    *("progress", "result", "session", "tables", "tools", "watchdog", "waves"),
+    *("progress", "result", "session", "tables", "tools", "usage", "watchdog"),
+    "waves",
 }
 
 
