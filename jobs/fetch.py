@@ -18,29 +18,28 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import cli, tables
+from jobs import cli, image_store, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import storage
 from pipeline.archive import archives
-from pipeline.images import stored, tar_shards
 from pipeline.images.archive_image import Shelf
-from pipeline.images.fetch_part import fetch_part, places
+from pipeline.images.fetch_part import fetch_part
 from pipeline.images.journal import VERSION, slot_of, task_of
 from pipeline.images.outcome import owner
 from pipeline.images.recorder import Store
 from pipeline.images.rounds import Rounds
-from pipeline.images.shards import write_shards
 from pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
-from pipeline.manifest import Count, PartFile
-from pipeline.schema import IMAGE_PLACES, IMAGES
+from pipeline.manifest import Count
+from pipeline.schema import IMAGES
+from pipeline.settings import Config
 from pipeline.settings.fetch import FetchSettings
+from pipeline.takedown import tombstones, withhold
+from pipeline.takedown.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 DEALT = WANTED.append(pa.field("part", pa.int32()))
-PLACED = IMAGE_PLACES.append(pa.field("part", pa.int32()))
-KEPT = pa.schema([("sha256", pa.string())])
 PACE = {"attempt", "backend", "concurrency", "decode_threads", "hosts", "img2dataset",
         "politeness", "remember", "shard_bytes", "store", "tasks"}  # fmt: skip
 
@@ -67,7 +66,9 @@ def fetch(run: Run) -> Result:
         requests = moved(run, rounds, hops)
     result = write_images(run, rounds)
     result.counts.setdefault("images", Count()).entered = entered
-    result.files["image_bytes"] = write_bytes(run, rounds, result.files.get("images", []))
+    result.files["image_bytes"] = image_store.write_bytes(
+        run, rounds, result.files.get("images", [])
+    )
     return result
 
 
@@ -116,7 +117,7 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
 
 def ask(run: Run, rounds: Rounds, hops: int) -> int:
     """Fetch the last round's requests, one task a part; returns how many were redirected away."""
-    settings = run.config.fetch
+    settings = forewarned(run.config)
     found = archives.find(run.config.input, run.config.archives) if settings.archives else []
     paths = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
     shelf = Shelf(paths, run.config.archives)
@@ -129,6 +130,15 @@ def ask(run: Run, rounds: Rounds, hops: int) -> int:
 
     label = f"fetch: round {len(rounds.files)}"
     return int(run.map(sorted(rounds.files[-1].items()), work, label).metrics["moved"])
+
+
+def forewarned(config: Config) -> FetchSettings:
+    """The settings with the tombstones as one more opt-out list, so that nothing is stored."""
+    consent = config.fetch.consent
+    lists = [*consent.tombstones, *config.takedown.tombstones]
+    return config.fetch.model_copy(
+        update={"consent": consent.model_copy(update={"tombstones": lists})}
+    )
 
 
 def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
@@ -144,9 +154,12 @@ def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
 def write_images(run: Run, rounds: Rounds) -> Result:
     """Write `images`: a row a distinct URL, in the part that brought it to its end."""
     target = run.target("images")
+    lists = run.config.takedown.tombstones
 
     def work(part: int) -> Result:
         rows = rounds.share(part).images()
+        known = Tombstones.load(lists)
+        rows = withhold.images(rows, known) if known else rows
         count = Count(kept=rows["reason"].null_count)
         for entry in pc.value_counts(rows["reason"].drop_null()).to_pylist():
             count.reject(entry["values"], entry["counts"])
@@ -160,75 +173,13 @@ def write_images(run: Run, rounds: Rounds) -> Result:
     return run.map(rounds.parts, work, "fetch: images")
 
 
-def write_bytes(run: Run, rounds: Rounds, images: list[PartFile]) -> list[PartFile]:
-    """Write `image_bytes`: each distinct image in the first part that stored it."""
-    target, settings = run.target("image_bytes"), run.config.fetch
-    table = run.table("image_bytes")
-    mend_shards(run, rounds)
-    if settings.store == "webdataset":
-        return tables.write_by_part(placed(run, rounds, images), target, IMAGE_PLACES)
-
-    def work(task: tuple[int, str]) -> Result:
-        part, path = task
-        rows = stored.read(path, table)
-        files = write_shards(rows, target, part, rounds.tasks, settings.shard_bytes)
-        return Result({"image_bytes": files})
-
-    folder = storage.join(rounds.work, "places")
-    storage.delete_folder(folder)
-    files = tables.write_by_part(placed(run, rounds, images), folder, IMAGE_PLACES)
-    tasks = [(file.part, storage.join(folder, file.name)) for file in files]
-    return run.map(tasks, work, "fetch: image bytes").files.get("image_bytes", [])
-
-
-def mend_shards(run: Run, rounds: Rounds) -> None:
-    """End the tar files that killed tasks left open; nobody writes to any of them now."""
-
-    def work(path: str) -> Result:
-        tar_shards.mend(path)
-        return Result()
-
-    run.map(storage.list_files(rounds.store.shards), work, "fetch: shards")
-
-
-def placed(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
-    """Rows PLACED: a place of the bytes of each distinct kept image. Raises where one has none."""
-    from pyspark.sql import functions as F
-
-    below = rounds.store.shards.rsplit("/", 1)[-1]
-
-    def read_kept(_: int, path: str) -> tables.Batches:
-        for batch in storage.iter_parquet(path, ["sha256", "reason"]):
-            names = pc.unique(batch["sha256"].filter(pc.is_null(batch["reason"])))
-            yield pa.RecordBatch.from_arrays([names], schema=KEPT)
-
-    def read_places(part: int, _: str) -> tables.Batches:
-        for batch in places(rounds.store, rounds.range(part)):
-            shard = pc.binary_join_element_wise(below, batch["shard"], "/")
-            batch = batch.set_column(batch.schema.get_field_index("shard"), "shard", shard)
-            yield batch.append_column("part", pa.array([part] * batch.num_rows, pa.int32()))
-
-    def check(batches: Iterable[pa.RecordBatch]) -> tables.Batches:
-        for batch in batches:
-            if batch["shard"].null_count:
-                raise RuntimeError(f"{rounds.store.shards}: a kept image has no bytes here")
-            yield batch
-
-    paths = [(file.part, storage.join(run.target("images"), file.name)) for file in images]
-    kept = tables.frame(run, paths, read_kept, KEPT).distinct()
-    every = [(part, "") for part in range(rounds.tasks)]
-    held = tables.frame(run, every, read_places, PLACED).groupBy("sha256")
-    first = held.agg(F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("one"))
-    rows = kept.join(first, "sha256", "left").select("sha256", "one.*").select(*PLACED.names)
-    return rows.mapInArrow(check, tables.spark_schema(PLACED))
-
-
 STAGE = Stage(
     name="fetch",
     reads=("documents", "verdicts", "duplicates"),
     writes=("images", "image_bytes"),
     sections=("fetch",),
     run=fetch,
+    sources=lambda config: tombstones.identities(config.takedown.tombstones),
 )
 
 if __name__ == "__main__":

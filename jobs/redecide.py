@@ -23,6 +23,7 @@ from pipeline.deduplication.duplicates import Duplicates
 from pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
 from pipeline.manifest import Counts, PartFile, add_counts
 from pipeline.schema import IMAGE_USES, VERDICTS
+from pipeline.takedown import withhold
 
 BATCH_DOCUMENTS = 1_000
 WANTED = pa.schema([("part", pa.int32()), ("key", pa.binary())])
@@ -45,13 +46,14 @@ def redecide(run: Run) -> Result:
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
                 [part.paths[name] for name in ("documents", "signals", "verdicts")],
-                [["doc_id", "nodes"], wanted, ["kept", "dropped"]],
+                [["doc_id", "nodes"], wanted, ["kept", "reasons", "dropped"]],
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
                 before = (decided["dropped"], duplicates.dropped(documents))
                 again = decide_batch(signals, rules, images, before)
                 verdicts = duplicates.overrule(again)
+                verdicts = withhold.overrule(verdicts, withhold.taken(decided))
                 entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
                 seen, judged = signals.filter(entered), verdicts.filter(entered)
                 gone = [column.filter(entered) for column in before]
