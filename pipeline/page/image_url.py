@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from pipeline.page.notes import Attributes
 from pipeline.settings.extract import ImageSettings
@@ -76,6 +77,7 @@ def _descriptor_end(srcset: str, position: int) -> int:
     return len(srcset)
 
 
+@lru_cache(maxsize=4096)
 def _size(descriptors: str) -> float:
     for word in descriptors.split():
         found = _DESCRIPTOR.fullmatch(word)
@@ -105,9 +107,8 @@ class ImageAddresses:
                 return url
         if url := self._from_lists(attributes, base):
             return url
-        ranks = [rank for name in attributes if (rank := self._singles.get(name)) is not None]
-        for rank in sorted(ranks) if len(ranks) > 1 else ranks:
-            value = attributes[self.settings.attributes[rank]].strip(_SPACES)
+        for name in sorted(self._singles.keys() & attributes, key=self._singles.__getitem__):
+            value = attributes[name].strip(_SPACES)
             if value and not _SCHEME.match(value) and (url := join(base, value)):
                 return url
         style = attributes.get("style")
@@ -117,11 +118,8 @@ class ImageAddresses:
         return None
 
     def _from_lists(self, attributes: Attributes, base: str) -> str | None:
-        if self._lists.keys().isdisjoint(attributes):
-            return None
-        ranks = [rank for name in attributes if (rank := self._lists.get(name)) is not None]
-        for rank in sorted(ranks):
-            candidate = best_candidate(attributes[self.settings.srcset_attributes[rank]])
+        for name in sorted(self._lists.keys() & attributes, key=self._lists.__getitem__):
+            candidate = best_candidate(attributes[name])
             if candidate and (url := join(base, candidate)):
                 return url
         return None
@@ -129,5 +127,9 @@ class ImageAddresses:
 
 def pixels(value: str | None) -> int | None:
     """Read a declared width or height in CSS pixels; None for percentages and words."""
-    found = _SIZE.match(value) if value else None
+    if not value:
+        return None
+    if len(value) <= 5 and value.isdecimal():
+        return int(value)
+    found = _SIZE.match(value)
     return int(found[1]) if found else None

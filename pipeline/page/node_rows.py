@@ -32,7 +32,7 @@ from pipeline.page.dom import (
     tag_id,
 )
 from pipeline.page.joining import APART, JOINS
-from pipeline.page.memory import compiled
+from pipeline.page.memory import borrowed, compiled
 from pipeline.page.notes import write_step
 
 _FIGURE, _BODY, _HTML = tag_id("figure"), tag_id("body"), tag_id("html")
@@ -79,14 +79,15 @@ def write_texts(
 ) -> tuple[Strings, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Texts of the nodes, their shares of characters in links, and their scores."""
     size = len(chosen.first)
+    blocks, text, joins = borrowed(blocks), borrowed(text), borrowed(joins)
     data = np.empty(len(text) + len(blocks) * len(_SEPARATORS), np.uint8)
     ends = np.empty(size, np.int32)
     share, score = np.zeros(size, np.float32), np.empty(size, np.float32)
-    written = 0
+    out, written = borrowed(data), 0
     for node in range(size):
         first, end = chosen.first[node], chosen.end[node]
         if blocks[first, KIND] == A_TEXT:
-            written = _join(data, written, text, blocks, joins, first, end)
+            written = _join(out, written, text, blocks, joins, first, end)
             share[node] = _link_share(blocks, joins, first, end)
         ends[node] = written
         score[node] = _mean(scores, blocks, first, end)
@@ -104,20 +105,22 @@ def write_paths(
 ) -> Strings:
     """Paths of the nodes."""
     tables = borrow_tables(own_tables)
+    elements, blocks, notes = borrowed(elements), borrowed(blocks), borrowed(notes)
     size = len(chosen.first)
     data = np.empty(_path_bytes(elements, blocks, images), np.uint8)
     ends = np.empty(size, np.int32)
-    chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
+    own_chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
+    out, chain = borrowed(data), borrowed(own_chain)
     end = 0
     for node in range(size):
         begin, image = end, chosen.image[node]
-        end = _write_path(data, end, elements, blocks[chosen.first[node], ELEMENT], tables, chain)
+        end = _write_path(out, end, elements, blocks[chosen.first[node], ELEMENT], tables, chain)
         if image >= 0:
             start, stop = images[image, PATH_START], images[image, PATH_STOP]
             if stop > start and end > begin:
-                data[end] = _SLASH
+                out[end] = _SLASH
                 end += 1
-            end = _copy(data, end, notes, start, stop)
+            end = _copy(out, end, notes, start, stop)
         ends[node] = end
     return Strings(ends, data[:end])
 
