@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs import graph, tables
 from jobs.job import Result, Run, Stage, write_part
+from jobs.tables import Meeting
 from pipeline import storage
 from pipeline.deduplication import candidates, repeats
 from pipeline.deduplication.clusters import CLUSTERS, Judge, keep_rank
@@ -73,23 +74,26 @@ def find_repeated(run: Run, tasks: list[Task], chosen: list[Rule], folder: str) 
         batches = [batch for batch, _ in survivors(text, repeats.COLUMNS)]
         yield from repeats.count(batches, part, chosen).to_batches()
 
-    counted = tables.frame(run, tasks, read, COUNTED)
+    meeting = Meeting.of(run, "fingerprints")
+    counted = meeting.gather(tables.frame(run, tasks, read, COUNTED))
     total = F.sum("count").over(Window.partitionBy("key"))
     repeated = counted.withColumn("total", total).where("total >= bound")
-    return tables.write_by_part(repeated.select("part", *REPEATED.names), folder, REPEATED)
+    chosen_columns = repeated.select("part", *REPEATED.names)
+    return tables.write_by_part(chosen_columns, folder, REPEATED, meeting=meeting)
 
 
 def find_image_sets(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
     """Write the documents that repeat another's set of images."""
     settings = run.config.deduplicate
-    rows = tables.frame(run, tasks, _read_sets(settings), SETS)
+    meeting = Meeting.of(run, "fingerprints")
+    rows = meeting.gather(tables.frame(run, tasks, _read_sets(settings), SETS))
     size = F.count(F.lit(1)).over(Window.partitionBy("group"))
     members = rows.withColumn("size", size).where("size > 1").drop("size")
     judge = Judge(
         (), settings.image_sets.min_similarity, settings.max_leaders, "duplicate.image_set"
     )
-    decisions = graph.decide(members, judge, run.config.fingerprint.slots)
-    return tables.write_by_part(decisions, folder, CLUSTERS)
+    decisions = graph.decide(members, judge, run.config.fingerprint.slots, meeting)
+    return tables.write_by_part(decisions, folder, CLUSTERS, meeting=meeting)
 
 
 def _read_sets(settings: DeduplicateSettings) -> Callable[[int, str], Batches]:
