@@ -3,8 +3,9 @@
 Fingerprints come from a generator: a tenth of the documents in clusters of 2 to 50, one cluster of
 200,000. Each size runs in a process of its own; processor time of all its processes counts (the
 machine may be shared), wall time is in the details. Two tasks and the driver share one Java
-process: no task can take more than that process and the largest Python worker together. `python -m benchmarks.dedup_scale 100000 ...`
-takes other sizes; the first is the baseline, the last the value.
+process: no task can take more than that process and the largest Python worker together.
+`python -m benchmarks.dedup_scale 100000 ...` takes other sizes; the first is the baseline, the
+last the value.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def decide(members: DataFrame, judge: Judge, slots: int, meeting: Meeting = SHUF
         for batch in batches:
             traits, nodes = Traits.of(batch, judge.exact, slots), batch["node"].to_pylist()
             dropped: list[Dropped] = []
-            for start, stop, group in _runs(batch["group"].to_pylist()):
+            for start, stop, group in runs(batch["group"].to_pylist()):
                 if group != current:
                     current, cluster = group, Cluster(judge)
                 dropped += cluster.add(nodes[start:stop], traits.take(slice(start, stop)), start)
@@ -186,7 +186,7 @@ def decide(members: DataFrame, judge: Judge, slots: int, meeting: Meeting = SHUF
     return ordered.mapInArrow(work, spark_schema(DECISIONS))
 
 
-def _runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
+def runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
     """Runs of equal values: start, stop, value."""
     start = 0
     for place in range(1, len(groups) + 1):
