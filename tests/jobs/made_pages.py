@@ -68,6 +68,13 @@ def write_table(folder: Path, name: str, schema: pa.Schema, parts: list[list[Any
 
 def run_over(folder: Path, pages: list[Any], parts: int, *overrides: str) -> dict[str, Any]:
     """Deduplicate pages; returns dropped document -> row."""
+    run = clustered(folder, pages, parts, *overrides)
+    run.execute(deduplicate.STAGE)
+    return rows(run, "duplicates")
+
+
+def clustered(folder: Path, pages: list[Any], parts: int, *overrides: str) -> Run:
+    """Write tables of pages and find their clusters."""
     slices = [pages[number::parts] for number in range(parts)]
     verdicts = [
         [{"doc_id": row["doc_id"], "kept": True, "dropped": []} for row in s] for s in slices
@@ -77,9 +84,9 @@ def run_over(folder: Path, pages: list[Any], parts: int, *overrides: str) -> dic
     write_table(folder, "signals", QUALITY, [[{"quality": None} for _ in s] for s in slices])
     options = [f"output={folder}", "input=[x]", "deduplicate.index=false", *overrides]
     run = Run(config.load("default", options))
-    for stage in (fingerprint.STAGE, cluster.STAGE, deduplicate.STAGE):
-        run.execute(stage)
-    return rows(run, "duplicates")
+    run.execute(fingerprint.STAGE)
+    run.execute(cluster.STAGE)
+    return run
 
 
 def rows(run: Run, table: str) -> dict[str, Any]:

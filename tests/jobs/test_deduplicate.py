@@ -12,7 +12,7 @@ from jobs import deduplicate, revisions
 from jobs.job import Run
 from pipeline import config
 from pipeline.errors import UserError
-from tests.jobs.made_pages import edited, page, rows, run_over, text
+from tests.jobs.made_pages import clustered, edited, page, rows, run_over, text
 
 pytestmark = pytest.mark.spark
 
@@ -124,23 +124,20 @@ def test_three_slices_one_after_the_other_equal_the_full_run(spark: Any, tmp_pat
     for month, chosen in enumerate(slices, 1):  # a dump's captures are later than the last one's
         for row in chosen:
             row["captured_at"] = f"2024-{month:02d}-03T00:00:00Z"
-    full = run_over(tmp_path / "full", pages, 2, "deduplicate.index=true")
+    full = clustered(tmp_path / "full", pages, 2)
     dropped: dict[str, Any] = {}
     revised = 0
     for number, chosen in enumerate(slices):
         folder = tmp_path / str(number)
         against = f"deduplicate.against={[str(tmp_path / str(n)) for n in range(number)]}"
-        run_over(folder, chosen, 2, "deduplicate.index=true", against)
-        run = Run(config.load("default", [f"output={folder}", "input=[x]"]))
+        run = clustered(folder, chosen, 2, "deduplicate.index=true", against)
         dropped |= rows(run, "clusters")
         changed = rows(run, "revisions")
         revised += len(changed)
         dropped |= changed
     assert revised > 0
     stay = {name: row for name, row in dropped.items() if row["reason"]}
-    run = Run(config.load("default", [f"output={tmp_path / 'full'}", "input=[x]"]))
-    assert stay == rows(run, "clusters")
-    assert full
+    assert stay == rows(full, "clusters")
     again: dict[str, Any] = {}
     for number in range(3):  # the earlier runs take what the later ones say of them
         later = [str(tmp_path / str(n)) for n in range(number + 1, 3)]
@@ -150,8 +147,7 @@ def test_three_slices_one_after_the_other_equal_the_full_run(spark: Any, tmp_pat
         run = Run(config.load("default", options))
         run.execute(deduplicate.STAGE)
         again |= rows(run, "duplicates")
-    clustered = {name: row for name, row in again.items() if name in stay}
-    assert {name: row["kept_id"] for name, row in clustered.items()} == {
+    assert {name: again[name]["kept_id"] for name in stay} == {
         name: row["kept_id"] for name, row in stay.items()
     }
     others = {row["reason"] for name, row in again.items() if name not in stay}
