@@ -8,7 +8,16 @@ from dataclasses import asdict, dataclass
 from pipeline import manifest, storage
 
 # First table of every stage that decides, in the order of a run.
-TABLES = ("documents", "signals", "verdicts", "duplicates", "images", "final_verdicts", "dataset")
+TABLES = (
+    "documents",
+    "signals",
+    "verdicts",
+    "duplicates",
+    "images",
+    "picture_duplicates",
+    "final_verdicts",
+    "dataset",
+)
 FILE = "funnel.json"
 
 

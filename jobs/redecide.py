@@ -22,6 +22,7 @@ from pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
 from pipeline.manifest import Counts, PartFile, add_counts
 from pipeline.schema import IMAGE_USES, VERDICTS
 
+DROPPING = ("duplicates", "picture_duplicates")
 BATCH_DOCUMENTS = 1_000
 WANTED = pa.schema([("part", pa.int32()), ("key", pa.binary())])
 
@@ -36,7 +37,7 @@ def redecide(run: Run) -> Result:
     def work(part: Part) -> Result:
         counts: Counts = {}
         facts = ImageFacts.read(known.get(part.number)) if fetched else None
-        duplicates = Duplicates.read(part.paths.get("duplicates"))
+        known_duplicates = [Duplicates.read(part.paths.get(name)) for name in DROPPING]
 
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
@@ -45,17 +46,20 @@ def redecide(run: Run) -> Result:
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
-                before = (decided["dropped"], duplicates.dropped(documents))
-                again = decide_batch(signals, rules, images, before)
-                verdicts = duplicates.overrule(again)
-                entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
+                dropped = [duplicates.dropped(documents) for duplicates in known_duplicates]
+                verdicts = decide_batch(signals, rules, images, (decided["dropped"], *dropped))
+                entered = np.asarray(decided["kept"])
+                for duplicates in known_duplicates:
+                    verdicts = duplicates.overrule(verdicts)
+                    entered = entered & ~duplicates.gone(documents)
+                entered = pa.array(entered)
                 add_counts(counts, ledger.count(signals.filter(entered), verdicts.filter(entered)))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
         return Result({"final_verdicts": [file]}, counts)
 
-    parts = run.parts("documents", "signals", "verdicts", "duplicates")
+    parts = run.parts("documents", "signals", "verdicts", *DROPPING)
     result = run.map(parts, work)
     result.files["image_uses"] = uses
     return result
@@ -90,11 +94,11 @@ def place_images(run: Run) -> list[PartFile]:
 
 STAGE = Stage(
     name="redecide",
-    reads=("documents", "signals", "verdicts", "duplicates", "images"),
+    reads=("documents", "signals", "verdicts", *DROPPING, "images"),
     writes=("final_verdicts", "image_uses"),
     sections=("rules", "fetch"),
     run=redecide,
-    follows="duplicates",
+    follows="picture_duplicates",
 )
 
 if __name__ == "__main__":
