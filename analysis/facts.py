@@ -20,6 +20,7 @@ NUMBERS = {
     "words": "select coalesce(sum(num_words), 0) from data",
     "median words a document": "select median(num_words) from data",
     "median images a document": "select median(num_images) from data",
+    "places with personal data replaced": "select coalesce(sum(num_redacted), 0) from data",
     "hosts": "select count(distinct host) from data",
     "languages": "select count(distinct lang) from data",
     "distinct images with bytes": "select count(*) from bytes",
@@ -96,7 +97,7 @@ _ARCHIVES = """
     select distinct documents.warc from documents join data using (doc_id) order by 1 limit 20
 """
 _PERIOD = """
-    select min(captured_at), max(captured_at) from documents join data using (doc_id)
+    select min(captured_at), max(captured_at) from data
 """
 
 

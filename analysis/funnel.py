@@ -9,13 +9,8 @@ from pipeline import manifest, storage
 
 # First table of every stage that decides, in the order of a run.
 TABLES = (
-    "documents",
-    "signals",
-    "verdicts",
-    "duplicates",
-    "images",
-    "picture_duplicates",
-    "final_verdicts",
+    *("documents", "signals", "verdicts", "duplicates", "images", "picture_duplicates"),
+    *("final_verdicts", "splits"),
     "dataset",
 )
 FILE = "funnel.json"

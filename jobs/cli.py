@@ -29,6 +29,7 @@ STAGES = {
     "fetch": "images of kept documents, politely",
     "pictures": "images and image sets repeated by bytes or look, once they are fetched",
     "redecide": "verdicts again, now that images are known",
+    "split": "which hosts are held out of train, clear of near pages elsewhere",
     "assemble": "the dataset in OBELICS's schema",
     "report": "one HTML page about the run",
 }

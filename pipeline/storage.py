@@ -204,18 +204,17 @@ def iter_aligned(
     if len({file.metadata.num_rows for file in files}) > 1:
         raise ValueError(f"parts are not aligned: {urls} differ in their number of rows")
     readers = [
-        _even_batches(file, names, batch_rows) for file, names in zip(files, columns, strict=True)
+        even_batches(file.iter_batches(batch_size=batch_rows, columns=names), batch_rows)
+        for file, names in zip(files, columns, strict=True)
     ]
     yield from zip(*readers, strict=True)
 
 
-def _even_batches(
-    file: pq.ParquetFile, columns: list[str] | None, batch_rows: int
-) -> Iterable[pa.RecordBatch]:
-    """Batches of exactly `batch_rows` rows but for the last, whatever the row groups."""
+def even_batches(batches: Iterable[pa.RecordBatch], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Cut batches of any sizes anew: exactly `batch_rows` rows each but for the last."""
     pending: list[pa.RecordBatch] = []
     waiting = 0
-    for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
+    for batch in batches:
         pending.append(batch)
         waiting += batch.num_rows
         while waiting >= batch_rows:
