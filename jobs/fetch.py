@@ -33,7 +33,10 @@ from pipeline.images.shards import write_shards
 from pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
 from pipeline.manifest import Count, PartFile
 from pipeline.schema import IMAGE_PLACES, IMAGES
+from pipeline.settings import Config
 from pipeline.settings.fetch import FetchSettings
+from pipeline.takedown import tombstones, withhold
+from pipeline.takedown.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -116,7 +119,7 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
 
 def ask(run: Run, rounds: Rounds, hops: int) -> int:
     """Fetch the last round's requests, one task a part; returns how many were redirected away."""
-    settings = run.config.fetch
+    settings = forewarned(run.config)
     found = archives.find(run.config.input, run.config.archives) if settings.archives else []
     paths = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
     shelf = Shelf(paths, run.config.archives)
@@ -129,6 +132,14 @@ def ask(run: Run, rounds: Rounds, hops: int) -> int:
 
     label = f"fetch: round {len(rounds.files)}"
     return int(run.map(sorted(rounds.files[-1].items()), work, label).metrics["moved"])
+
+
+def forewarned(config: Config) -> FetchSettings:
+    """The settings with the tombstones as one more opt-out list, so that nothing is stored."""
+    consent = config.fetch.consent
+    lists = [*consent.tombstones, *config.takedown.tombstones]
+    warned = consent.model_copy(update={"tombstones": lists})
+    return config.fetch.model_copy(update={"consent": warned})
 
 
 def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
@@ -144,9 +155,12 @@ def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
 def write_images(run: Run, rounds: Rounds) -> Result:
     """Write `images`: a row a distinct URL, in the part that brought it to its end."""
     target = run.target("images")
+    lists = run.config.takedown.tombstones
 
     def work(part: int) -> Result:
         rows = rounds.share(part).images()
+        known = Tombstones.load(lists)
+        rows = withhold.images(rows, known) if known else rows
         count = Count(kept=rows["reason"].null_count)
         for entry in pc.value_counts(rows["reason"].drop_null()).to_pylist():
             count.reject(entry["values"], entry["counts"])
@@ -229,6 +243,7 @@ STAGE = Stage(
     writes=("images", "image_bytes"),
     sections=("fetch",),
     run=fetch,
+    sources=lambda config: tombstones.identities(config.takedown.tombstones),
 )
 
 if __name__ == "__main__":

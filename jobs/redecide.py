@@ -23,6 +23,7 @@ from pipeline.deduplication.duplicates import Duplicates
 from pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
 from pipeline.manifest import Counts, PartFile, add_counts
 from pipeline.schema import IMAGE_USES, VERDICTS
+from pipeline.takedown import withhold
 
 DROPPING = ("duplicates", "picture_duplicates")
 BATCH_DOCUMENTS = 1_000
@@ -46,7 +47,7 @@ def redecide(run: Run) -> Result:
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
                 [part.paths[name] for name in ("documents", "signals", "verdicts")],
-                [["doc_id", "nodes"], wanted, ["kept", "dropped"]],
+                [["doc_id", "nodes"], wanted, ["kept", "reasons", "dropped"]],
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
@@ -57,6 +58,7 @@ def redecide(run: Run) -> Result:
                 for duplicates in known_duplicates:
                     verdicts = duplicates.overrule(verdicts)
                     judged_now = judged_now & ~duplicates.gone(documents)
+                verdicts = withhold.overrule(verdicts, withhold.taken(decided))
                 entered = pa.array(judged_now)
                 seen, judged = signals.filter(entered), verdicts.filter(entered)
                 gone = [column.filter(entered) for column in before]

@@ -179,10 +179,10 @@ def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
     return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None)
 
 
-def parquet_columns(url: str) -> list[str]:
-    """Names of the columns of one parquet file."""
+def footer(url: str) -> pq.FileMetaData:
+    """What a parquet file says of itself: rows, row groups, columns."""
     with open_input(url) as stream:
-        return list(pq.read_schema(stream).names)
+        return pq.read_metadata(stream)
 
 
 def iter_parquet(

@@ -63,6 +63,9 @@ class ConsentSettings(Section):
     sha256: list[str] = Field(default=[], description="opt-out lists: files of SHA-256 in hex")
     phash: list[str] = Field(default=[], description="opt-out lists: perceptual hashes in hex")
     phash_distance: int = Field(default=0, ge=0, le=16, description="bits that may differ")
+    tombstones: list[str] = Field(
+        default=[], description="lists of tombstones; takedown.tombstones come here"
+    )
 
 
 class ReencodeSettings(Section):

@@ -38,6 +38,18 @@ class AssembleSettings(Section):
 
 
 class ReportSettings(Section):
-    """Section `report`."""
+    """Section `report`: the report, and the dataset's card."""
 
     sample_documents: int = Field(ge=0)
+    title: str = Field(min_length=1, description="name of the dataset on its card")
+    url: str | None = Field(
+        default=None, description="where the dataset is published, for machines"
+    )
+
+
+class TakedownSettings(Section):
+    """Section `takedown`: what must not come back."""
+
+    tombstones: list[str] = Field(
+        default=[], description="lists that `benben takedown` leaves: RUN/takedown/tombstones.jsonl"
+    )
