@@ -73,7 +73,7 @@ def trace(tables: RunTables, doc_id: str, inputs: Sequence[str] = ()) -> Trace |
     return Trace(
         document=document,
         verdict=verdict,
-        duplicate=tables.lookup("duplicates", "doc_id", [doc_id]).get(doc_id),
+        duplicate=tables.duplicates([doc_id]).get(doc_id),
         nodes=_nodes(nodes, verdict, facts, pictures),
         shipped=shown(row, pictures) if row else None,
         source=_source(document, inputs),

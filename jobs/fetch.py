@@ -136,9 +136,8 @@ def forewarned(config: Config) -> FetchSettings:
     """The settings with the tombstones as one more opt-out list, so that nothing is stored."""
     consent = config.fetch.consent
     lists = [*consent.tombstones, *config.takedown.tombstones]
-    return config.fetch.model_copy(
-        update={"consent": consent.model_copy(update={"tombstones": lists})}
-    )
+    warned = consent.model_copy(update={"tombstones": lists})
+    return config.fetch.model_copy(update={"consent": warned})
 
 
 def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:

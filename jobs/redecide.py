@@ -25,6 +25,7 @@ from pipeline.manifest import Counts, PartFile, add_counts
 from pipeline.schema import IMAGE_USES, VERDICTS
 from pipeline.takedown import withhold
 
+DROPPING = ("duplicates", "picture_duplicates")
 BATCH_DOCUMENTS = 1_000
 WANTED = pa.schema([("part", pa.int32()), ("key", pa.binary())])
 
@@ -41,7 +42,7 @@ def redecide(run: Run) -> Result:
         counts: Counts = {}
         unjudged: Counter[str] = Counter()
         facts = ImageFacts.read(known.get(part.number)) if fetched else None
-        duplicates = Duplicates.read(part.paths.get("duplicates"))
+        known_duplicates = [Duplicates.read(part.paths.get(name)) for name in DROPPING]
 
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
@@ -50,11 +51,15 @@ def redecide(run: Run) -> Result:
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
-                before = (decided["dropped"], duplicates.dropped(documents))
-                again = decide_batch(signals, rules, images, before)
-                verdicts = duplicates.overrule(again)
+                dropped = [duplicates.dropped(documents) for duplicates in known_duplicates]
+                before = (decided["dropped"], *dropped)
+                verdicts = decide_batch(signals, rules, images, before)
+                judged_now = np.asarray(decided["kept"])
+                for duplicates in known_duplicates:
+                    verdicts = duplicates.overrule(verdicts)
+                    judged_now = judged_now & ~duplicates.gone(documents)
                 verdicts = withhold.overrule(verdicts, withhold.taken(decided))
-                entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
+                entered = pa.array(judged_now)
                 seen, judged = signals.filter(entered), verdicts.filter(entered)
                 gone = [column.filter(entered) for column in before]
                 add_counts(counts, ledger.count(seen, judged, gone))
@@ -64,7 +69,7 @@ def redecide(run: Run) -> Result:
         file = write_part(target, part.number, VERDICTS, batches())
         return Result({"final_verdicts": [file]}, counts, ledger.metrics(unjudged))
 
-    parts = run.parts("documents", "signals", "verdicts", "duplicates")
+    parts = run.parts("documents", "signals", "verdicts", *DROPPING)
     result = run.map(parts, work)
     result.files["image_uses"] = uses
     return result
@@ -99,11 +104,11 @@ def place_images(run: Run) -> list[PartFile]:
 
 STAGE = Stage(
     name="redecide",
-    reads=("documents", "signals", "verdicts", "duplicates", "images"),
+    reads=("documents", "signals", "verdicts", *DROPPING, "images"),
     writes=("final_verdicts", "image_uses"),
     sections=("rules", "fetch"),
     run=redecide,
-    follows="duplicates",
+    follows="picture_duplicates",
 )
 
 if __name__ == "__main__":

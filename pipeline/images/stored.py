@@ -22,7 +22,7 @@ def read(path: str, folder: str, wanted: pa.Array | None = None) -> Iterator[pa.
 
     `folder` is the table's.
     """
-    if "shard" not in storage.footer(path).schema.names:
+    if "shard" not in storage.footer(path).schema.to_arrow_schema().names:
         for batch in storage.iter_parquet(path, None, BATCH_IMAGES):
             yield batch if wanted is None else batch.filter(pc.is_in(batch["sha256"], wanted))
         return
