@@ -22,19 +22,27 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6,
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
-def write(output: str, title: str = TITLE) -> list[str]:
-    """Write README.md and croissant.json into the dataset's folder; returns their paths."""
+def write(output: str, title: str = TITLE, url: str | None = None) -> list[str]:
+    """Write README.md and croissant.json into the dataset's folder; returns their paths.
+
+    `url`: where the dataset is published.
+    """
     tables = RunTables(output)
-    facts = gather(tables)
-    texts = {
-        "README.md": render(facts, funnel.read(output), title),
-        "croissant.json": json.dumps(croissant.describe(facts, title), indent=2) + "\n",
-    }
+    texts = texts_of(tables, title, url)
     paths = []
     for name, text in texts.items():
         paths.append(storage.join(tables.folder("dataset"), name))
         storage.write_bytes(paths[-1], text.encode("utf-8"))
     return paths
+
+
+def texts_of(tables: RunTables, title: str, url: str | None) -> dict[str, str]:
+    """Name of a file of the card -> its text."""
+    facts = gather(tables)
+    return {
+        "README.md": render(facts, funnel.rows_of(map(tables.find, funnel.TABLES)), title),
+        "croissant.json": json.dumps(croissant.describe(facts, title, url), indent=2) + "\n",
+    }
 
 
 def render(facts: Facts, rows: list[Row], title: str) -> str:

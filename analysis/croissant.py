@@ -9,7 +9,6 @@ from typing import Any
 
 from analysis.facts import Facts
 
-PROJECT = "https://github.com/benben-data/benben"
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -58,8 +57,17 @@ FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
         "doc_id": ("sc:Text", False, "Name of the capture, made of its content and place"),
         "lang": ("sc:Text", False, "Language of the text, ISO 639"),
         "host": ("sc:Text", False, "Host of the page"),
+        "dump": ("sc:Text", False, "Release of the crawl the page was captured in"),
+        "captured_at": ("sc:Text", False, "When the page was captured, ISO 8601 UTC"),
         "num_images": ("sc:Integer", False, "Images"),
-        "num_words": ("sc:Integer", False, "Words"),
+        "num_texts": ("sc:Integer", False, "Positions with a text of the page"),
+        "num_words": ("sc:Integer", False, "Words between blanks"),
+        "num_chars": ("sc:Integer", False, "Characters of the texts"),
+        "num_tokens": ("sc:Integer", False, "Estimate of a language model's tokens, by bytes"),
+        "language_score": ("sc:Float", False, "How sure the language is, 0 to 1"),
+        "perplexity": ("sc:Float", False, "Of the texts, by a language model"),
+        "quality": ("sc:Float", False, "Of the page, by a classifier, 0 to 1"),
+        "nsfw": ("sc:Float", False, "Highest score for adult content of its images, 0 to 1"),
         "image_sha256": ("sc:Text", True, "Key of the image's bytes in `images`"),
     },
     "images": {
@@ -70,8 +78,8 @@ FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
 }
 
 
-def describe(facts: Facts, title: str) -> dict[str, Any]:
-    """The JSON-LD object."""
+def describe(facts: Facts, title: str, url: str | None = None) -> dict[str, Any]:
+    """The JSON-LD object; `url`: where the dataset is published."""
     kinds = sorted({split.config for split in facts.splits})
     return {
         "@context": CONTEXT,
@@ -84,7 +92,7 @@ def describe(facts: Facts, title: str) -> dict[str, Any]:
         ),
         "version": facts.version.partition("+")[0],
         "license": "https://spdx.org/licenses/LicenseRef-rights-of-the-pages-owners",
-        "url": PROJECT,
+        **({"url": url} if url else {}),
         "citeAs": f"{title}, made by Benben {facts.version}, configuration {facts.config_hash}",
         "inLanguage": sorted(facts.languages),
         "temporalCoverage": "/".join(facts.period),

@@ -18,8 +18,10 @@ NUMBERS = {
     "documents": "select count(*) from data",
     "image slots": "select coalesce(sum(num_images), 0) from data",
     "words": "select coalesce(sum(num_words), 0) from data",
+    "tokens of text, estimated": "select coalesce(sum(num_tokens), 0) from data",
     "median words a document": "select median(num_words) from data",
     "median images a document": "select median(num_images) from data",
+    "places with personal data replaced": "select coalesce(sum(num_redacted), 0) from data",
     "hosts": "select count(distinct host) from data",
     "languages": "select count(distinct lang) from data",
     "distinct images with bytes": "select count(*) from bytes",
@@ -92,11 +94,18 @@ _SIZES = """
     (select any_value(width) as width, any_value(height) as height from images
      where sha256 in (select unnest(image_sha256) from data) group by sha256)
 """
+_SHARED = """
+    with held as (from validation union all from test)
+    select count(*) from (
+        select s from (select unnest(image_sha256) as s from held) where s is not null
+        intersect select unnest(image_sha256) from train
+    )
+"""
 _ARCHIVES = """
     select distinct documents.warc from documents join data using (doc_id) order by 1 limit 20
 """
 _PERIOD = """
-    select min(captured_at), max(captured_at) from documents join data using (doc_id)
+    select min(captured_at), max(captured_at) from data
 """
 
 
@@ -150,6 +159,11 @@ def _gaps(query: Query) -> list[str]:
     )
     if held < slots:
         gaps.append(f"{slots - held:,} of {slots:,} image slots have a URL but no stored bytes.")
+    shared = query.value(_SHARED)
+    if shared:
+        gaps.append(
+            f"{shared:,} images of the held-out splits are shown by documents of train too."
+        )
     if not query.value("select count(nsfw) from images"):
         gaps.append("No image was scored for adult content.")
     paragraphs = "select unnest(paragraphs) as p from signals"

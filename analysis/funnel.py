@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from pipeline import manifest, storage
+from pipeline.manifest import Manifest
 
 # First table of every stage that decides, in the order of a run.
 TABLES = (
-    "documents",
-    "signals",
-    "verdicts",
-    "duplicates",
-    "images",
-    "picture_duplicates",
-    "final_verdicts",
+    *("documents", "signals", "verdicts", "duplicates", "images", "picture_duplicates"),
+    *("final_verdicts", "splits"),
     "dataset",
 )
 FILE = "funnel.json"
@@ -34,11 +31,13 @@ class Row:
 
 def read(output: str) -> list[Row]:
     """Collect the funnel of a run's folder from its manifests, in stage order."""
+    return rows_of(manifest.read(storage.join(output, table)) for table in TABLES)
+
+
+def rows_of(tables: Iterable[Manifest | None]) -> list[Row]:
+    """The funnel that manifests tell, in their order; None: no such table."""
     rows = []
-    for table in TABLES:
-        found = manifest.read(storage.join(output, table))
-        if found is None:
-            continue
+    for found in filter(None, tables):
         for unit, count in found.counts.items():
             reasons = dict(sorted(count.rejected.items(), key=lambda item: (-item[1], item[0])))
             rows.append(Row(found.stage, unit, count.entered, count.kept, reasons))

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 from pyarrow import fs
 
 from analysis.tables import RunTables
-from pipeline import schema, storage
+from pipeline import schema, splits, storage
 from pipeline.signal_schema import SIGNALS
 
 MEMORY = "2GB"  # of one connection; larger joins and sorts go to temporary files
@@ -24,6 +24,7 @@ VIEWS: dict[str, tuple[str, pa.Schema]] = {
     "duplicates": ("duplicates", schema.DUPLICATES),
     "images": ("images", schema.IMAGES),
     "data": ("dataset/data", schema.DATASET),
+    **{name: (f"dataset/data/{name}", schema.DATASET) for name in splits.NAMES},
     "bytes": ("dataset/images", schema.IMAGE_BYTES),
 }
 

@@ -17,30 +17,38 @@ from pipeline.manifest import Manifest
 class RunTables:
     """The committed tables below a run's folder."""
 
-    def __init__(self, output: str) -> None:
-        """Raises InputError when the folder holds no documents."""
-        self.output = output
+    def __init__(self, output: str, staged: tuple[str, Manifest] | None = None) -> None:
+        """`staged`: folder and manifest of a dataset that is to replace the committed one.
+
+        Raises InputError when the folder holds no documents.
+        """
+        self.output, self._staged = output, staged
         if self.find("documents") is None:
             raise InputError(f"{output}: no run here (no documents/{manifest.NAME}); run it first")
 
     def folder(self, table: str) -> str:
         """Folder of a table."""
+        if self._staged and table == "dataset":
+            return self._staged[0]
         return storage.join(self.output, table)
 
     def find(self, table: str) -> Manifest | None:
         """A table's manifest, or None when the run did not get that far."""
+        if self._staged and table == "dataset":
+            return self._staged[1]
         return manifest.read(self.folder(table))
 
     def paths(self, table: str) -> dict[int, list[str]]:
         """Part number -> files of a table; empty when there is no such table.
 
-        The dataset holds two kinds of rows: `dataset/data` and `dataset/images`.
+        The dataset holds two kinds of rows: `dataset/data`, of which `dataset/data/SPLIT` is a
+        part, and `dataset/images`.
         """
         name, _, kind = table.partition("/")
         found = self.find(name)
         paths: dict[int, list[str]] = {}
         for file in found.files if found else []:
-            if file.name.startswith(f"{kind}/") or not kind:
+            if file.name.startswith((f"{kind}/", f"{kind}-")) or not kind:
                 paths.setdefault(file.part, []).append(storage.join(self.folder(name), file.name))
         return paths
 

@@ -13,6 +13,7 @@ from filters.paragraphs import split
 from pipeline.archive import archives
 from pipeline.archive.charset import decode_html
 from pipeline.archive.warc import read_capture_at
+from pipeline.images import stored
 
 SOURCE_CHARS = 200_000
 
@@ -82,10 +83,12 @@ def trace(tables: RunTables, doc_id: str, inputs: Sequence[str] = ()) -> Trace |
 def stored_pictures(tables: RunTables, digests: Sequence[Any]) -> dict[str, str | None]:
     """Thumbnails of images whose bytes the run has, by sha256."""
     wanted = sorted({digest for digest in digests if digest})
-    stored = tables.lookup("dataset/images", "sha256", wanted)
-    missing = [digest for digest in wanted if digest not in stored]
-    stored |= tables.lookup("image_bytes", "sha256", missing) if missing else {}
-    return {digest: data_uri(row["bytes"]) for digest, row in stored.items()}  # type: ignore[arg-type]
+    shipped: Any = tables.lookup("dataset/images", "sha256", wanted)
+    pictures = {digest: data_uri(row["bytes"]) for digest, row in shipped.items()}
+    missing = [digest for digest in wanted if digest not in pictures]
+    others = tables.lookup("image_bytes", "sha256", missing) if missing else {}
+    folder = tables.folder("image_bytes")
+    return pictures | {one: data_uri(stored.body(row, folder)) for one, row in others.items()}
 
 
 def _nodes(

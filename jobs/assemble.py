@@ -1,19 +1,26 @@
-"""The dataset: kept documents in OBELICS's schema, sorted by id, and the images they show."""
+"""The dataset: kept documents in OBELICS's schema, by split, and the images they show.
+
+Shards are ranges of ids, so each is a fair sample of its split; rows of a shard are sorted by
+language and host, so that readers which filter by these skip row groups.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters import replay
+from filters import pii, replay, scores
 from jobs import cli, tables
 from jobs.job import Result, Run, Stage
-from pipeline import storage
+from jobs.placement import Placement
+from pipeline import crawl, storage
 from pipeline.document import Document
+from pipeline.images import stored
 from pipeline.images.image_facts import ImageFacts
 from pipeline.manifest import Count, PartFile
 from pipeline.obelics import general_metadata, to_row
@@ -24,70 +31,85 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BATCH_DOCUMENTS = 1_000
-BATCH_IMAGES = 64
 PLACED_ROWS = DATASET.append(pa.field("part", pa.int32()))
 WANTED = pa.schema([("sha256", pa.string())])
 HELD = pa.schema([("part", pa.int32()), ("sha256", pa.string())])
+COPIED = ("doc_id", "host", "captured_at")  # from `documents`
 
 
 def assemble(run: Run) -> Result:
     """Write `dataset/data` (documents) and `dataset/images` (bytes, once per sha256)."""
-    kept = run.manifest("final_verdicts").counts["documents"].kept
-    shards = max(1, -(-kept // run.config.assemble.rows_per_shard))
+    settings = run.config.assemble
+    placed = Placement(run)
     rows = tables.write_by_part(
-        shipped_rows(run, shards),
+        shipped_rows(run, placed),
         run.target("dataset"),
         DATASET,
-        order="doc_id",
-        name=lambda shard: f"data/train-{shard:05d}-of-{shards:05d}.parquet",
+        order=("lang", "host", "doc_id"),
+        name=placed.layout.names.__getitem__,
+        transform=lambda part, mine: storage.even_batches(mine, settings.row_group_rows),
     )
     return count(run, rows, ship_images(run, rows))
 
 
-def shipped_rows(run: Run, shards: int) -> DataFrame:
-    """Rows of the dataset with the shard each belongs to, by the leading digits of its id."""
-    parts = run.parts("documents", "final_verdicts", "image_uses")
+def shipped_rows(run: Run, placed: Placement) -> DataFrame:
+    """Rows of the dataset with the shard each belongs to."""
+    tables_read = ("documents", "final_verdicts", "signals")
+    parts = run.parts(*tables_read, "image_uses")
     paths = {part.number: dict(part.paths) for part in parts}
 
     def read(part: int, _: str) -> tables.Batches:
         facts = ImageFacts.read(paths[part].get("image_uses"))
-        for documents, verdicts in storage.iter_aligned(
-            [paths[part][name] for name in ("documents", "final_verdicts")],
-            [None, ["kept", "lang", "dropped"]],
+        for documents, verdicts, signals in storage.iter_aligned(
+            [paths[part][name] for name in tables_read],
+            [None, ["kept", "lang", "dropped"], scores.COLUMNS],
             BATCH_DOCUMENTS,
         ):
             chosen = verdicts["kept"]
-            yield dataset_rows(documents.filter(chosen), verdicts.filter(chosen), facts, shards)
+            scored = scores.scores(signals.filter(chosen), verdicts["dropped"].filter(chosen))
+            yield dataset_rows(
+                documents.filter(chosen), verdicts.filter(chosen), scored, facts, placed
+            )
 
     tasks = [(part.number, "") for part in parts]
     return tables.frame(run, tasks, read, PLACED_ROWS)
 
 
 def dataset_rows(
-    documents: pa.RecordBatch, verdicts: pa.RecordBatch, facts: ImageFacts, shards: int
+    documents: pa.RecordBatch,
+    verdicts: pa.RecordBatch,
+    scored: Mapping[str, pa.Array],
+    facts: ImageFacts,
+    placed: Placement,
 ) -> pa.RecordBatch:
     """Lay kept documents out as rows of the dataset."""
     columns: dict[str, list[object]] = {name: [] for name in PLACED_ROWS.names}
-    origins = documents.select(["doc_id", "host", "warc", "warc_offset", "warc_length"]).to_pylist()
-    losses = verdicts.select(["lang", "dropped"]).to_pylist()
-    for document, origin, loss in zip(from_batch(documents), origins, losses, strict=True):
-        row = shipped(document, loss["dropped"], facts)
-        where = (origin["warc"], origin["warc_offset"], origin["warc_length"])
+    origins = documents.select(["warc", "warc_offset", "warc_length", *COPIED]).to_pylist()
+    for document, origin, dropped in zip(
+        from_batch(documents), origins, verdicts["dropped"].to_pylist(), strict=True
+    ):
+        row = shipped(document, dropped, facts, placed)
+        archive = placed.archives.get(origin["warc"], origin["warc"])
+        where = (archive, origin["warc_offset"], origin["warc_length"])
+        row |= {name: origin[name] for name in COPIED}
+        row["general_metadata"] = general_metadata(document.url, *where)
+        row["dump"] = crawl.dump(archive)
+        row["part"] = placed.layout.part(placed.splits.of(origin["host"]), origin["doc_id"])
         for name, value in row.items():
             columns[name].append(value)
-        columns["general_metadata"].append(general_metadata(document.url, *where))
-        columns["doc_id"].append(origin["doc_id"])
-        columns["lang"].append(loss["lang"])
-        columns["host"].append(origin["host"])
-        columns["part"].append(int(origin["doc_id"][:8], 16) * shards >> 32)
-    return pa.RecordBatch.from_pydict(columns, schema=PLACED_ROWS)
+    return pa.RecordBatch.from_pydict(
+        {**columns, "lang": verdicts["lang"], **scored}, schema=PLACED_ROWS
+    )
 
 
 def shipped(
-    document: Document, dropped: list[dict[str, object]], facts: ImageFacts
+    document: Document,
+    dropped: list[dict[str, object]],
+    facts: ImageFacts,
+    placed: Placement,
 ) -> dict[str, object]:
-    """The parallel lists of one document, replayed from its ledger."""
-    nodes = replay.apply(document, dropped)
+    """The parallel lists of one document, replayed from its ledger, and their counts."""
+    nodes, redacted = pii.redact_nodes(replay.apply(document, dropped), placed.redact)
     known = facts.fetched(node.url for node in nodes if node.url)
     row = to_row(nodes, document.url, known)
     return {
@@ -96,14 +118,19 @@ def shipped(
         "metadata": json.dumps(row.metadata, ensure_ascii=False),
         "image_sha256": row.sha256,
         "num_images": row.num_images,
+        "num_texts": len(row.own_texts),
         "num_words": row.num_words,
+        "num_chars": row.num_chars,
+        "num_tokens": row.num_tokens(placed.bytes_per_token),
+        "num_redacted": redacted,
+        "nsfw": max((fact.nsfw for fact in known.values() if fact.nsfw is not None), default=None),
     }
 
 
 def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
     """Copy the bytes of every image that a shipped document shows."""
     folder = run.target("dataset")
-    stored = run.paths("image_bytes")
+    held_at, table = run.paths("image_bytes"), run.table("image_bytes")
 
     def read_wanted(_: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path, ["image_sha256"]):
@@ -118,12 +145,11 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
 
     def copy(part: int, mine: tables.Batches) -> tables.Batches:
         names = pa.concat_arrays([batch["sha256"] for batch in mine])
-        for batch in storage.iter_parquet(stored[part], None, BATCH_IMAGES):
-            yield batch.filter(pc.is_in(batch["sha256"], value_set=names))
+        yield from stored.read(held_at[part], table, names)
 
     shards = [(file.part, storage.join(folder, file.name)) for file in files]
     wanted = tables.frame(run, shards, read_wanted, WANTED).distinct()
-    held = tables.frame(run, sorted(stored.items()), read_held, HELD)
+    held = tables.frame(run, sorted(held_at.items()), read_held, HELD)
     return tables.write_by_part(
         held.join(wanted, "sha256"),
         folder,
@@ -138,11 +164,12 @@ def count(run: Run, rows: list[PartFile], images: list[PartFile]) -> Result:
     folder = run.target("dataset")
 
     def work(path: str) -> Result:
-        shown = Count()
-        for batch in storage.iter_parquet(path, ["num_images"]):
+        shown, redacted = Count(), 0
+        for batch in storage.iter_parquet(path, ["num_images", "num_redacted"]):
             shown.entered += pc.sum(batch["num_images"]).as_py() or 0
+            redacted += pc.sum(batch["num_redacted"]).as_py() or 0
         shown.kept = shown.entered
-        return Result(counts={"images": shown})
+        return Result(counts={"images": shown}, metrics={"redacted": float(redacted)})
 
     result = run.map([storage.join(folder, file.name) for file in rows], work, "assemble: count")
     entered = run.manifest("final_verdicts").counts["documents"].kept
@@ -154,7 +181,7 @@ def count(run: Run, rows: list[PartFile], images: list[PartFile]) -> Result:
 
 STAGE = Stage(
     name="assemble",
-    reads=("documents", "final_verdicts", "image_uses", "image_bytes"),
+    reads=("documents", "signals", "final_verdicts", "image_uses", "image_bytes", "splits"),
     writes=("dataset",),
     sections=("assemble",),
     run=assemble,

@@ -56,7 +56,7 @@ def read_index(run: Run, index: IndexSettings) -> DataFrame:
 
     def read(_: int, path: str) -> tables.Batches:
         stated = dict(name.split("=", 1) for name in path.split("/") if "=" in name)
-        present = set(storage.parquet_columns(path))
+        present = set(storage.footer(path).schema.to_arrow_schema().names)
         names = [name for name in INDEX.names if name in present]
         for batch in storage.iter_parquet(path, names, 100_000):
             columns = [

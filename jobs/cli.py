@@ -29,6 +29,7 @@ STAGES = {
     "fetch": "images of kept documents, politely",
     "pictures": "images and image sets repeated by bytes or look, once they are fetched",
     "redecide": "verdicts again, now that images are known",
+    "split": "which hosts are held out of train, clear of near pages elsewhere",
     "assemble": "the dataset in OBELICS's schema",
     "report": "one HTML page about the run",
 }
@@ -40,6 +41,9 @@ TOOLS = {
     "explain": ("jobs.tools.explain", "the story of one page, node by node"),
     "trace": ("analysis.provenance.main", "where a document or image comes from, every verdict"),
     "verify": ("analysis.verify.main", "make shipped rows again from their archives and compare"),
+    "takedown": ("jobs.takedown.main", "remove documents and images for good, and keep them out"),
+    "export": ("jobs.export.main", "the dataset as WebDataset tar files"),
+    "estimate": ("jobs.estimate.main", "core-hours, time and price of a run, from a sample"),
     "compare": ("jobs.tools.compare", "what each of two configs keeps that the other drops"),
     "audit": ("jobs.tools.audit", "a sample of what each rule dropped, as JSON lines"),
     "models": ("jobs.tools.models", "the model files a config names, and where to get each"),
@@ -129,6 +133,8 @@ def run_all(options: argparse.Namespace) -> int:
         say(f"[{number}/{len(wanted)}] {STAGES[name]}")
         run.execute(stages[name], options.force)
     print(funnel.as_text(funnel.read(settings.output)))
+    estimate = importlib.import_module("jobs.estimate")
+    print("\n".join(["", *estimate.compared(settings.output)]))
     print(f"\nseconds  {time.monotonic() - started:.1f}")
     print(f"dataset  {run.table('dataset')}")
     print(f"report   {run.table('report')}/report.html")

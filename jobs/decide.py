@@ -3,38 +3,67 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
 
 from filters import ledger
 from filters.decide import decide_batch
+from filters.needed import columns
 from jobs import cli
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
 from pipeline.manifest import Counts, add_counts
 from pipeline.schema import VERDICTS
+from pipeline.settings.signals import RuleSettings
+from pipeline.takedown import tombstones, withhold
+from pipeline.takedown.tombstones import Tombstones, read
 
+Judged = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 BATCH_DOCUMENTS = 5_000
+BATCH_PAGES = 500  # with their text
 
 
 def decide(run: Run) -> Result:
-    """Judge each part of `signals`; reads no text."""
+    """Judge each part of `signals`; reads text only where tombstones are to be looked for."""
     rules, target = run.config.rules, run.target("verdicts")
+    lists = run.config.takedown.tombstones
 
     def work(part: Part) -> Result:
         counts: Counts = {}
+        unjudged: Counter[str] = Counter()
+        judged = with_tombstones(part, rules, lists) if lists else by_rules(part, rules)
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for batch in storage.iter_parquet(part.paths["signals"], None, BATCH_DOCUMENTS):
-                verdicts = decide_batch(batch, rules)
+            for batch, verdicts in judged:
                 add_counts(counts, ledger.count(batch, verdicts))
+                unjudged.update(ledger.unjudged(verdicts))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
-        return Result({"verdicts": [file]}, counts)
+        return Result({"verdicts": [file]}, counts, ledger.metrics(unjudged))
 
-    return run.map(run.parts("signals"), work)
+    return run.map(run.parts("signals", *(["documents"] if lists else [])), work)
+
+
+def by_rules(part: Part, rules: RuleSettings) -> Judged:
+    """Signals of a part and their verdicts."""
+    for batch in storage.iter_parquet(part.paths["signals"], columns(rules), BATCH_DOCUMENTS):
+        yield batch, decide_batch(batch, rules)
+
+
+def with_tombstones(part: Part, rules: RuleSettings, lists: list[str]) -> Judged:
+    """The same, where what was taken down goes before any rule is asked."""
+    known = Tombstones(read(lists))
+    for signals, documents in storage.iter_aligned(
+        [part.paths["signals"], part.paths["documents"]],
+        [columns(rules), withhold.COLUMNS],
+        BATCH_PAGES,
+    ):
+        images = withhold.image_nodes(documents, known)
+        verdicts = decide_batch(signals, rules, removed=[images])
+        yield signals, withhold.overrule(verdicts, withhold.documents(documents, known))
 
 
 STAGE = Stage(
@@ -43,6 +72,7 @@ STAGE = Stage(
     writes=("verdicts",),
     sections=("rules",),
     run=decide,
+    sources=lambda config: tombstones.identities(config.takedown.tombstones),
     follows="signals",
 )
 

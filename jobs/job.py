@@ -113,6 +113,11 @@ class Run:
         cut = waves.cut(tasks, settings.wave_tasks, storage.join(self._waves, f"{self._maps}"))
         return waves.Waves(self.spark.sparkContext, settings, label, self._log).run(cut, work)
 
+    @property
+    def task_seconds(self) -> list[float]:
+        """Processor time of each task of the stage that was last done."""
+        return self._log.task_seconds
+
     def execute(self, stage: Stage, force: bool = False) -> Manifest:
         """Run a stage unless its tables are there already; commit what it wrote."""
         self.stage = stage.name

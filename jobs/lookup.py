@@ -29,7 +29,7 @@ AGE = pa.field("age", pa.int32())  # place of the run a row comes from, in the o
 
 def write(rows: DataFrame, folder: str, schema: pa.Schema) -> list[PartFile]:
     """Write a frame with a column `key`, one sorted file a bucket."""
-    return tables.write_by_part(rows.withColumn("part", _bucket()), folder, schema, order="key")
+    return tables.write_by_part(rows.withColumn("part", _bucket()), folder, schema, order=["key"])
 
 
 def find(keys: DataFrame, runs: Sequence[dict[int, str]], schema: pa.Schema) -> DataFrame:

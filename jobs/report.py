@@ -13,9 +13,10 @@ from pipeline.manifest import PartFile
 
 def write_report(run: Run) -> Result:
     """Write `report/report.html`, the dataset's README.md and croissant.json, `funnel.json`."""
-    page = report.render(run.config.output, run.config.report.sample_documents).encode()
+    settings = run.config.report
+    page = report.render(run.config.output, settings.sample_documents).encode()
     storage.write_bytes(storage.join(run.target("report"), "report.html"), page)
-    card.write(run.config.output)
+    card.write(run.config.output, settings.title, settings.url)
     counts = funnel.as_json(funnel.read(run.config.output)).encode()
     storage.write_bytes(storage.join(run.config.output, funnel.FILE), counts)
     return Result({"report": [PartFile(part=0, name="report.html", rows=0, bytes=len(page))]})

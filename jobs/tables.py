@@ -85,7 +85,7 @@ def write_by_part(
     rows: DataFrame,
     folder: str,
     schema: pa.Schema,
-    order: str | None = None,
+    order: Sequence[str] = (),
     name: Callable[[int], str] = part_name,
     transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
     meeting: Meeting = SHUFFLED,
@@ -111,7 +111,7 @@ def write_by_part(
                 }
             )
 
-    ordered = meeting.by(rows, "part").sortWithinPartitions("part", order or schema.names[0])
+    ordered = meeting.by(rows, "part").sortWithinPartitions("part", *(order or schema.names[:1]))
     reports = ordered.mapInArrow(work, REPORT).collect()
     return [PartFile(**report.asDict()) for report in reports]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from datetime import timedelta
 from functools import lru_cache
@@ -13,6 +14,7 @@ ATTEMPTS = 10  # of a request to a store; at one failure in ten, one in 10^10 fa
 CONNECT_SECONDS, REQUEST_SECONDS = 10, 60
 RETRY_LIMIT = timedelta(minutes=5)
 LOCAL = fs.LocalFileSystem()
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 def resolve(url: str) -> tuple[fs.FileSystem, str]:
@@ -39,6 +41,33 @@ def resolve(url: str) -> tuple[fs.FileSystem, str]:
 def is_local(filesystem: fs.FileSystem) -> bool:
     """Tell whether files are renamed, not uploaded, into place."""
     return isinstance(filesystem, fs.LocalFileSystem)
+
+
+def exchange(one: str, other: str) -> None:
+    """Let two local folders change places in one step, where the system can; else in three.
+
+    In three steps there is a moment without `other`; a kill in it leaves `other` as `other.old`.
+    """
+    one, other = (resolve(folder)[1] for folder in (one, other))
+    if not _renamed_at_once(one, other):
+        os.rename(other, f"{other}.old")
+        os.rename(one, other)
+        os.rename(f"{other}.old", one)
+
+
+def _renamed_at_once(one: str, other: str) -> bool:
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    paths = (os.fsencode(one), os.fsencode(other))
+    return bool(call(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE) == 0)
+
+
+def restore(folder: str) -> None:
+    """Give a local folder its name back when an exchange was killed in its second step."""
+    filesystem, path = resolve(folder)
+    if is_local(filesystem) and not os.path.exists(path) and os.path.exists(f"{path}.old"):
+        os.rename(f"{path}.old", path)
 
 
 @lru_cache(maxsize=64)

@@ -26,6 +26,7 @@ class ImageFact:
     width: int
     height: int
     format: str
+    nsfw: float | None = None  # 0..1
 
 
 @dataclass(slots=True)
@@ -43,9 +44,24 @@ class Row:
         return sum(url is not None for url in self.images)
 
     @property
+    def own_texts(self) -> list[str]:
+        """Texts of the page: the text slots, break markers left out."""
+        return [text for text in self.texts if text is not None and text != BREAK_TEXT]
+
+    @property
     def num_words(self) -> int:
-        """Words between blanks in the text slots, break markers left out."""
-        return sum(len(text.split()) for text in self.texts if text and text != BREAK_TEXT)
+        """Words between blanks."""
+        return sum(len(text.split()) for text in self.own_texts)
+
+    @property
+    def num_chars(self) -> int:
+        """Characters of the texts."""
+        return sum(map(len, self.own_texts))
+
+    def num_tokens(self, bytes_per_token: float) -> int:
+        """Estimate of a language model's tokens: bytes of UTF-8 hold across scripts."""
+        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in self.own_texts)
+        return round(size / bytes_per_token)
 
 
 def to_row(nodes: Iterable[Node], page_url: str, facts: Mapping[str, ImageFact]) -> Row:

@@ -154,8 +154,27 @@ IMAGE_USES = pa.schema(
     ]
 )
 
-# The bytes, once per sha256; `images` refers to them.
+# The bytes, once per sha256; `images` refers to them. The table `image_bytes` holds either these
+# rows or, where bytes lie in tar shards beside it, IMAGE_PLACES.
 IMAGE_BYTES = pa.schema([("sha256", pa.string()), ("format", pa.string()), ("bytes", pa.binary())])
+IMAGE_PLACES = pa.schema(
+    [
+        ("sha256", pa.string()),
+        ("format", pa.string()),
+        ("shard", pa.string()),  # a tar file: its path below the table's folder
+        ("offset", pa.int64()),  # of the first byte in the shard
+        ("num_bytes", pa.int64()),
+    ]
+)
+
+# The held-out hosts that have documents, and why some are not held out after all.
+SPLITS = pa.schema(
+    [
+        ("host_key", pa.int64()),
+        ("by_hash", pa.string()),  # validation | test
+        ("split", pa.string()),  # or train: its pages are near pages of another split
+    ]
+)
 
 # OBELICS's four columns, and plain ones beside them.
 DATASET = pa.schema(
@@ -167,8 +186,18 @@ DATASET = pa.schema(
         ("doc_id", pa.string()),
         ("lang", pa.string()),
         ("host", pa.string()),
+        ("dump", pa.string()),  # such as CC-MAIN-2024-22; null: the archive's path names none
+        ("captured_at", pa.string()),  # ISO 8601 UTC
         ("num_images", pa.int32()),
+        ("num_texts", pa.int32()),
         ("num_words", pa.int32()),
+        ("num_chars", pa.int32()),
+        ("num_tokens", pa.int32()),  # estimate, by bytes of UTF-8
+        ("num_redacted", pa.int32()),  # places where a marker stands for personal data
+        ("language_score", pa.float32()),
+        ("perplexity", pa.float32()),  # null: no model
+        ("quality", pa.float32()),  # null: no model
+        ("nsfw", pa.float32()),  # highest of the images; null: no model
         ("image_sha256", pa.list_(pa.string())),  # same length as images, null in text slots
     ]
 )

@@ -179,10 +179,10 @@ def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
     return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None)
 
 
-def parquet_columns(url: str) -> list[str]:
-    """Names of the columns of one parquet file."""
+def footer(url: str) -> pq.FileMetaData:
+    """What a parquet file says of itself: rows, row groups, columns."""
     with open_input(url) as stream:
-        return list(pq.read_schema(stream).names)
+        return pq.read_metadata(stream)
 
 
 def iter_parquet(
@@ -204,18 +204,17 @@ def iter_aligned(
     if len({file.metadata.num_rows for file in files}) > 1:
         raise ValueError(f"parts are not aligned: {urls} differ in their number of rows")
     readers = [
-        _even_batches(file, names, batch_rows) for file, names in zip(files, columns, strict=True)
+        even_batches(file.iter_batches(batch_size=batch_rows, columns=names), batch_rows)
+        for file, names in zip(files, columns, strict=True)
     ]
     yield from zip(*readers, strict=True)
 
 
-def _even_batches(
-    file: pq.ParquetFile, columns: list[str] | None, batch_rows: int
-) -> Iterable[pa.RecordBatch]:
-    """Batches of exactly `batch_rows` rows but for the last, whatever the row groups."""
+def even_batches(batches: Iterable[pa.RecordBatch], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Cut batches of any sizes anew: exactly `batch_rows` rows each but for the last."""
     pending: list[pa.RecordBatch] = []
     waiting = 0
-    for batch in file.iter_batches(batch_size=batch_rows, columns=columns):
+    for batch in batches:
         pending.append(batch)
         waiting += batch.num_rows
         while waiting >= batch_rows:

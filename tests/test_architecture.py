@@ -29,17 +29,8 @@ FILE_LINES, FUNCTION_LINES = 250, 60
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 SHARED_JOB_MODULES = {
     *("careful", "cli", "earlier", "failure", "graph", "job", "lookup", "looks", "metrics"),
-    *(
-        "progress",
-        "repeated",
-        "result",
-        "revisions",
-        "session",
-        "tables",
-        "tools",
-        "watchdog",
-        "waves",
-    ),
+    *("placement", "progress", "repeated", "result", "revisions", "session", "tables", "tools"),
+    *("usage", "watchdog", "waves"),
 }
 
 

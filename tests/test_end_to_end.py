@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -38,9 +40,14 @@ class Chain:
         return output
 
 
-def rows(output: Path) -> list[dict[str, object]]:
+def rows(output: Path) -> list[dict[str, Any]]:
     files = sorted((output / "dataset" / "data").glob("*.parquet"))
     return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def funnel_of(output: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((output / "funnel.json").read_text())
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +65,7 @@ def first(chain: Chain) -> Path:
 
 
 def test_every_capture_is_accounted_for(first: Path) -> None:
-    funnel = json.loads((first / "funnel.json").read_text())
+    funnel = funnel_of(first)
     assert {row["stage"] for row in funnel} >= {"extract", "decide", "fetch", "assemble"}
     for row in funnel:
         assert row["entered"] == row["kept"] + sum(row["rejected"].values()), row
@@ -116,6 +123,32 @@ def test_an_opted_out_page_is_not_asked_for_its_images(first: Path) -> None:
     found = manifest.read(str(first / "images"))
     assert found is not None
     assert found.counts["images"].rejected.get("consent.page", 0) > 0
+
+
+def test_what_was_taken_down_does_not_come_back(chain: Chain, first: Path) -> None:
+    before = rows(first)
+    taken = Path(shutil.copytree(first, chain.folder / "taken"))
+    page, image = before[0], next(name for name in before[-1]["image_sha256"] if name)
+    url = json.loads(page["general_metadata"])["url"]
+    asked = ["--url", url, "--sha256", image, "--text", "LIGHTHOUSE"]
+    assert cli.main(["takedown", str(taken), *asked, "--apply"]) == 0
+    left = rows(taken)
+    later = chain.run("later", f"takedown.tombstones=[{taken}/takedown/tombstones.jsonl]")
+    assert {row["doc_id"] for row in left} <= {row["doc_id"] for row in rows(later)}
+    for run in (taken, later):
+        shipped = json.dumps(rows(run))
+        assert url not in shipped
+        assert image not in shipped
+        assert "lighthouse" not in shipped.casefold()
+        for table in ("dataset/images", "image_bytes", "images"):
+            for path in (run / table).rglob("*.parquet"):
+                names = pq.read_table(path, columns=["sha256"], partitioning=None)["sha256"]
+                assert image not in names.to_pylist()
+    rejected = {
+        row["stage"]: row["rejected"] for row in funnel_of(later) if row["unit"] == "documents"
+    }
+    assert rejected["decide"]["takedown.url"] >= 1
+    assert rejected["decide"]["takedown.text"] >= 1
 
 
 def test_tools_tell_of_the_run(first: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,7 @@
-"""Opt-out lists: domains, URLs, SHA-256 and perceptual hashes, from text or parquet files."""
+"""Opt-out lists: domains, URLs, SHA-256 and perceptual hashes, from text or parquet files.
+
+Tombstones, which say what was taken down from an earlier dataset, are one more such list.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from yarl import URL
 from pipeline import storage
 from pipeline.errors import InputError
 from pipeline.settings.fetch import ConsentSettings
+from pipeline.takedown import tombstones
+from pipeline.takedown.tombstones import Tombstones
 
 
 class OptOutLists:
@@ -22,6 +27,7 @@ class OptOutLists:
         hashes = [int(entry, 16) for entry in _hex_entries(settings.phash, 16)]
         self._phash = np.array(hashes, np.uint64)
         self._distance = settings.phash_distance
+        self._taken = Tombstones(tombstones.read(settings.tombstones))
 
     def reason(self, url: URL) -> str | None:
         """Why an image must not be requested; None when no list names it."""
@@ -32,7 +38,8 @@ class OptOutLists:
             return "consent.list_domain"
         if self._urls and str(url.with_fragment(None)) in self._urls:
             return "consent.list_url"
-        return None
+        kind = self._taken.address(str(url))
+        return f"{tombstones.REASON}{kind}" if kind else None
 
     def content_reason(self, sha256: str, phash: str | None) -> str | None:
         """Why an image must not be kept, by its content; None when no list names it."""
@@ -42,7 +49,8 @@ class OptOutLists:
             apart = np.bitwise_count(self._phash ^ np.uint64(int(phash, 16)))
             if int(apart.min()) <= self._distance:
                 return "consent.list_phash"
-        return None
+        kind = self._taken.content(sha256, phash)
+        return f"{tombstones.REASON}{kind}" if kind else None
 
 
 def _canonical(entry: str) -> str:

@@ -9,7 +9,7 @@ from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettin
 from pipeline.settings.extract import ExtractSettings
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.section import Section
-from pipeline.settings.ship import AssembleSettings, ReportSettings
+from pipeline.settings.ship import AssembleSettings, ReportSettings, TakedownSettings
 from pipeline.settings.signals import RuleSettings, SignalSettings
 from pipeline.settings.spark import SparkSettings
 
@@ -36,6 +36,7 @@ class Config(Section):
     pictures: PictureSettings
     assemble: AssembleSettings
     report: ReportSettings
+    takedown: TakedownSettings = TakedownSettings()
     spark: SparkSettings = SparkSettings()
 
     @field_validator("input")

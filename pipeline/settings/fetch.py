@@ -63,6 +63,9 @@ class ConsentSettings(Section):
     sha256: list[str] = Field(default=[], description="opt-out lists: files of SHA-256 in hex")
     phash: list[str] = Field(default=[], description="opt-out lists: perceptual hashes in hex")
     phash_distance: int = Field(default=0, ge=0, le=16, description="bits that may differ")
+    tombstones: list[str] = Field(
+        default=[], description="lists of tombstones; takedown.tombstones come here"
+    )
 
 
 class ReencodeSettings(Section):
@@ -96,6 +99,9 @@ class FetchSettings(Section):
         default=[], description="host:port pairs reachable although private, such as a demo server"
     )
     archives: bool = Field(description="take images from the input's archives where they hold them")
+    backend: Literal["own", "img2dataset"] = Field(
+        description="img2dataset: we ask for consent and leave the images to it"
+    )
     img2dataset: list[str] = Field(
         default=[], description="folders of img2dataset's parquet shards to take images from"
     )
@@ -115,6 +121,12 @@ class FetchSettings(Section):
     reencode: ReencodeSettings | None = None
     nsfw: ImageModelSettings | None = None
     embedding: ImageModelSettings | None = None
+    remember: int = Field(
+        ge=0, description="contents a task remembers: equal bytes are not decoded again"
+    )
+    store: Literal["webdataset", "parquet"] = Field(
+        description="webdataset: tar shards, written as images come; parquet: a copy as rows"
+    )
     shard_bytes: int = Field(gt=0, description="size at which a new shard of image bytes begins")
 
     @field_validator("user_agent")

@@ -26,6 +26,7 @@ TEXT = (
     "Nobody knows who made it, but everybody who comes here says something about it."
 )
 DOCUMENTS = 8
+HELD_OUT = "site1.example"
 RULES = {"text_node": {"words": {"min": 4, "max": 1000}}, "document": {"images": {"min": 1}}}
 
 
@@ -89,7 +90,8 @@ def make(folder: Path) -> str:
         output, "final_verdicts", "redecide", judged, {"documents": Count(entered=8, kept=8)}
     )
     shipped = {
-        "data/train": _batch(rows, schema.DATASET),
+        "data/train": _batch([row for row in rows if row["host"] != HELD_OUT], schema.DATASET),
+        "data/test": _batch([row for row in rows if row["host"] == HELD_OUT], schema.DATASET),
         "images/images": _batch(stored, schema.IMAGE_BYTES),
     }
     write_table(output, "dataset", "assemble", shipped, {"documents": Count(entered=8, kept=8)})
@@ -202,8 +204,12 @@ def _row(document: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, An
         "doc_id": document["doc_id"],
         "lang": "en",
         "host": document["host"],
+        "captured_at": document["captured_at"],
         "num_images": row.num_images,
+        "num_texts": len(row.own_texts),
         "num_words": row.num_words,
+        "num_chars": row.num_chars,
+        "num_tokens": row.num_tokens(4),
         "image_sha256": row.sha256,
     }
 
@@ -224,10 +230,11 @@ def write_table(
     folder, files = storage.join(output, table), []
     for prefix, batch in kinds.items():
         half = batch.num_rows // 2
-        for part, piece in enumerate((batch.slice(0, half), batch.slice(half))):
-            name = f"{prefix}-{part:05d}-of-00002.parquet"
+        for number, piece in enumerate((batch.slice(0, half), batch.slice(half))):
+            name = f"{prefix}-{number:05d}-of-00002.parquet"
             with storage.ParquetWriter(storage.join(folder, name), batch.schema) as writer:
                 writer.write(piece)
+            part = number if prefix != "data/test" else number + 2
             files.append(PartFile(part=part, name=name, rows=writer.rows, bytes=writer.bytes))
     made = Manifest(
         table=table,

@@ -58,8 +58,12 @@ def test_every_number_of_contents_is_what_the_parquet_says(output: Path, text: s
         "documents": len(data),
         "image slots": sum(url is not None for row in data for url in row["images"]),
         "words": sum(len(text.split()) for row in data for text in row["texts"] if text),
+        "tokens of text, estimated": sum(
+            round(sum(len(text.encode()) for text in row["texts"] if text) / 4) for row in data
+        ),
         "median words a document": statistics.median(row["num_words"] for row in data),
         "median images a document": statistics.median(row["num_images"] for row in data),
+        "places with personal data replaced": sum(row["num_redacted"] or 0 for row in data),
         "hosts": len({row["host"] for row in data}),
         "languages": len({row["lang"] for row in data}),
         "distinct images with bytes": len({row["sha256"] for row in stored}),
@@ -88,8 +92,11 @@ def test_every_count_by_name_is_what_the_parquet_says(output: Path, text: str) -
 
 
 def test_splits_are_the_files(output: Path, text: str) -> None:
-    for kind, split in (("data", "train"), ("images", "train")):
-        files = sorted((output / "dataset" / kind).glob("*.parquet"))
+    for kind, split, pattern in (
+        *(("data", name, f"{name}-*.parquet") for name in ("train", "test")),
+        ("images", "train", "*.parquet"),
+    ):
+        files = sorted((output / "dataset" / kind).glob(pattern))
         number = sum(pq.read_metadata(path).num_rows for path in files)
         size = sum(path.stat().st_size for path in files)
         assert f"| `{kind}` | {split} | {number:,} | {size:,} | {len(files)} |" in text
@@ -110,7 +117,7 @@ def test_metadata_opens_both_configs_with_datasets(output: Path, text: str, tmp_
     assert [entry["config_name"] for entry in header["configs"]] == ["data", "images"]
     folder, cache = str(output / "dataset"), str(tmp_path)
     data = datasets.load_dataset(folder, "data", split="train", cache_dir=cache)
-    assert data.to_list() == rows(output / "dataset/data")
+    assert data.to_list() == rows(output / "dataset/data", "train-*.parquet")
     assert datasets.load_dataset(folder, split="train", cache_dir=cache).num_rows == len(data)
     stream = datasets.load_dataset(folder, "images", split="train", streaming=True)
     assert list(stream) == rows(output / "dataset/images")
@@ -157,3 +164,18 @@ def test_a_run_that_ships_nothing_has_a_card_and_a_report(output: Path, tmp_path
     paths = card.write(str(run))
     assert "| documents | 0 |" in Path(paths[0]).read_text()
     assert "No document was shipped." in report.render(str(run))
+
+
+def test_images_on_both_sides_of_a_split_are_told(output: Path, text: str, tmp_path: Path) -> None:
+    assert "of the held-out splits are shown by documents of train" not in text
+    run = Path(shutil.copytree(output, tmp_path / "run"))
+    train, test = (
+        sorted((run / "dataset/data").glob(f"{name}-*"))[0] for name in ("train", "test")
+    )
+    shared = pq.read_table(train, partitioning=None)["image_sha256"][0]
+    table = pq.read_table(test, partitioning=None)
+    place = table.schema.get_field_index("image_sha256")
+    digests = pa.array([shared.as_py()] * len(table), table.schema.field(place).type)
+    pq.write_table(table.set_column(place, table.schema.field(place), digests), test)
+    said = Path(card.write(str(run))[0]).read_text()
+    assert "2 images of the held-out splits are shown by documents of train too" in said

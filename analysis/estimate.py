@@ -1,0 +1,204 @@
+"""What a run will take, from runs on two samples of its input, with the error of that.
+
+A stage's cost is a line through the two samples: what it costs anyway, and what a unit of its
+input adds. The error is of the larger sample's tasks, which are samples themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FILE = "estimate.json"  # in a run's folder
+# Student's t of a two-sided 90% interval by degrees of freedom; 1.645 beyond.
+T90 = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13, 5: 2.02, 6: 1.94, 7: 1.89, 8: 1.86, 9: 1.83, 10: 1.81,
+       15: 1.75, 20: 1.72, 30: 1.70}  # fmt: skip
+AFTER_DUPLICATES = ("deduplicate", "fetch", "redecide", "split", "assemble", "report")
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One stage on one sample."""
+
+    stage: str
+    python: float  # processor seconds of the workers
+    fixed: float  # processor seconds of the driver and the JVM
+    tasks: tuple[float, ...]  # processor seconds of each task of the stage's own
+    bytes: Mapping[str, int]  # written, by table
+    kept: int | None  # documents
+    requests: int = 0  # HTTP, for images
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number and its 90% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Range:
+        """Scaled."""
+        return Range(self.value * factor, self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is expected of a whole run."""
+
+    sample_share: float
+    captures: Range
+    documents: Range  # of the dataset
+    core_seconds: Range
+    task_seconds: Range  # of stages' own tasks: what the run's metrics count
+    bytes_read: float
+    bytes_written: Range
+    requests: Range
+    stages: dict[str, float]  # stage -> core seconds
+
+
+def spread(values: Sequence[float]) -> float:
+    """Half a 90% interval of the mean of equal samples, as a share of it."""
+    number = len(values)
+    mean = sum(values) / number if number else 0
+    if number < 2 or not mean:
+        return 1.0
+    variance = sum((value - mean) ** 2 for value in values) / (number - 1)
+    freedom = max((one for one in T90 if one <= number - 1), default=1)
+    return T90[freedom] * math.sqrt(variance / number) / mean
+
+
+def distinct(sampled: int, left: int, whole: float) -> float:
+    """Documents left of `whole` once duplicates are gone, when `left` of `sampled` are.
+
+    As of equally frequent classes: a sample of n out of D classes has D (1 - (1 - 1/D)^n) of them.
+    """
+    if left >= sampled:
+        return whole
+
+    def expected(classes: float, number: float) -> float:
+        return -classes * math.expm1(number * math.log1p(-1 / classes))
+
+    low, high = float(max(left, 2)), 1e15
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if expected(middle, sampled) < left else (low, middle)
+    return min(expected(low, whole), whole)
+
+
+def estimate(
+    small: Sequence[Sampled],
+    large: Sequence[Sampled],
+    captures: tuple[int, int],
+    sizes: tuple[int, int],
+    total: int,
+) -> Estimate:
+    """Scale up to `total` bytes.
+
+    `captures` and `sizes` (bytes) are those of the samples, the small and the large.
+    """
+    scale = total / sizes[1]
+    error = spread([value for one in large if one.stage == "extract" for value in one.tasks])
+    entering, kept = _kept(large, "fingerprint"), _kept(large, "cluster")
+    after = distinct(entering, kept, entering * scale) / kept if kept else scale
+    before = {one.stage: one for one in small}
+    stages, tasks, written, fixed = {}, 0.0, 0.0, 0.0
+    for one in large:
+        factor = after if one.stage in AFTER_DUPLICATES else scale
+        other = before[one.stage]
+        slope = max(0.0, (one.python - other.python) / (sizes[1] - sizes[0])) * sizes[1]
+        base = max(0.0, one.python - slope)
+        stages[one.stage] = slope * factor + base + other.fixed
+        fixed += base + other.fixed
+        tasks += sum(one.tasks) * factor
+        written += sum(one.bytes.values()) * factor
+    seconds = sum(stages.values())
+    requests = sum(one.requests for one in large) * after
+    return Estimate(
+        sample_share=1 / scale,
+        captures=_range(captures[1] * scale, 1 / math.sqrt(max(captures[1], 1)) * 1.645),
+        documents=_range(_kept(large, "assemble") * after, error),
+        core_seconds=Range(seconds, fixed + (seconds - fixed) * (1 - min(error, 1)),
+                           fixed + (seconds - fixed) * (1 + error)),
+        task_seconds=_range(tasks, error),
+        bytes_read=float(total),
+        bytes_written=_range(written, error),
+        requests=_range(requests, error),
+        stages=stages,
+    )  # fmt: skip
+
+
+def _kept(stages: Sequence[Sampled], name: str) -> int:
+    return next((one.kept or 0 for one in stages if one.stage == name), 0)
+
+
+def _range(value: float, error: float) -> Range:
+    return Range(value, value * (1 - min(error, 1)), value * (1 + error))
+
+
+def price(found: Estimate, prices: Mapping[str, Any], machines: int) -> dict[str, Any]:
+    """Wall hours on so many machines, and dollars, by the table of prices."""
+    machine = prices["machines"][prices["machine"]]
+    cores = machines * machine["cores"]
+    hours = found.core_seconds.times(1 / 3600 / cores / prices["busy"])
+    rate = machines * machine["hour"] * (1 + prices["platform_share"])
+    gets, puts = found.bytes_read / (8 << 20), found.bytes_written.value / (256 << 20)
+    asked = gets * prices["request_get"] + puts * prices["request_put"]
+    storage = found.bytes_written.times(prices["gigabyte_month"] / 1e9)
+    return {
+        "machine": f"{machines} x {prices['machine']}, {cores} cores",
+        "wall_hours": hours,
+        "machines": hours.times(rate),
+        "requests": asked,
+        "storage_month": storage,
+        "store_requests": gets + puts,
+    }
+
+
+def as_text(found: Estimate, priced: Mapping[str, Any]) -> str:
+    """Lay an estimate out, each number with its 90% interval."""
+    lines = [f"sample           {found.sample_share:.3%} of {found.bytes_read / 1e9:,.2f} GB"]
+    for name, value, unit in (
+        ("captures", found.captures, ""),
+        ("documents", found.documents, " in the dataset"),
+        ("core-hours", found.core_seconds.times(1 / 3600), ""),
+        ("wall time", priced["wall_hours"], f" h on {priced['machine']}"),
+        ("bytes written", found.bytes_written.times(1e-9), " GB, all tables"),
+        ("image requests", found.requests, ""),
+        ("machines", priced["machines"], " USD"),
+        ("storage", priced["storage_month"], " USD a month"),
+    ):
+        ends = f"({_number(value.low)} to {_number(value.high)})"
+        lines.append(f"{name:<16} {_number(value.value)}{unit}  {ends}")
+    lines.append(f"bytes read       {_number(found.bytes_read / 1e9)} GB")
+    lines.append(f"store requests   {_number(priced['store_requests'])}, "
+                 f"{_number(priced['requests'])} USD")  # fmt: skip
+    lines += [
+        f"  {name:<14} {seconds / 3600:,.4g} core-hours" for name, seconds in found.stages.items()
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def as_json(found: Estimate) -> bytes:
+    """What a run is compared with at its end."""
+    return json.dumps(asdict(found), indent=1).encode()
+
+
+def compare(said: Mapping[str, Any], happened: Mapping[str, float]) -> list[str]:
+    """Lines of what was estimated beside what happened, for the names both have."""
+    lines = [f"{'':<16} {'estimated':>14} {'happened':>14} {'ratio':>7}"]
+    for name, value in happened.items():
+        entry = said.get(name)
+        expected = entry["value"] if isinstance(entry, dict) else entry
+        if expected:
+            ratio = expected / value if value else math.inf
+            numbers = f"{_number(expected):>14} {_number(value):>14} {ratio:>7.2f}"
+            lines.append(f"{name:<16} {numbers}")
+    return lines

@@ -1,0 +1,165 @@
+"""What a run will take, before it is made: `benben estimate CONFIG --sample 0.1%`.
+
+Runs the config on a random sample of the archives, on this machine, and scales what that took by
+stage. The numbers go to OUTPUT/estimate.json; `benben run` compares them at its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from analysis import estimate as figures
+from analysis.estimate import Estimate, Sampled
+from jobs import cli, usage
+from jobs.job import Run
+from jobs.progress import say
+from pipeline import archive_sample, config, manifest, storage
+from pipeline.archive import archives
+from pipeline.errors import UserError
+from pipeline.settings import Config
+
+START = "start"  # what a run takes before its first stage
+SMALLER = 4  # the smaller sample is this part of the larger
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="benben estimate", description=__doc__)
+    parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--crawl", help="archives in place of the config's input, such as a list")
+    parser.add_argument("--sample", default="0.1%", help="share of the archives' bytes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--machines", type=int, default=1, help="of the cluster")
+    parser.add_argument("--prices", help="YAML file; none: configs/prices.yaml")
+    given = parser.parse_args(arguments)
+    settings = config.load(given.config, given.overrides)
+    if given.crawl:
+        settings = settings.model_copy(update={"input": [given.crawl], "index": None})
+    if settings.index is not None:
+        raise UserError("estimate: pages chosen from an index cannot be sampled; name --crawl")
+    source = config.find(given.prices or "prices")
+    found = estimate(settings, share(given.sample), given.seed)
+    priced = figures.price(found, config.parse_yaml(source), given.machines)
+    print(figures.as_text(found, priced))
+    storage.write_bytes(storage.join(settings.output, figures.FILE), figures.as_json(found))
+    return 0
+
+
+def share(text: str) -> float:
+    """A share as a number or with a percent sign. Raises UserError."""
+    try:
+        value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 1:
+        raise UserError(f"--sample: expected a share such as 0.1% or 0.001; got {text!r}")
+    return value
+
+
+def estimate(settings: Config, part: float, seed: int) -> Estimate:
+    """Run the config on two samples and scale up."""
+    found = archives.find(settings.input, settings.archives)
+    total = sum(archive.size for archive in found)
+    chosen = archive_sample.windows(found, part, seed)
+    limit, access = settings.extract.limits.page_bytes, settings.archives
+    with tempfile.TemporaryDirectory(prefix="benben-estimate-") as folder:
+        taken = []
+        for name, windows in (("small", chosen[: -(-len(chosen) // SMALLER)]), ("large", chosen)):
+            path = os.path.join(folder, f"{name}.warc.gz")
+            taken.append(archive_sample.take(windows, path, access, limit))
+            say(f"estimate: {name} sample of {taken[-1].captures:,} captures")
+        if not taken[0].captures:
+            raise UserError("estimate: the sample has no captures; take a larger --sample")
+        ran = [_run(settings, one.path, folder, number) for number, one in
+               enumerate((taken[0], taken[0], taken[1]))]  # fmt: skip
+    cold, warm, large = ran
+    small = [_with_fixed(one, first.fixed) for one, first in zip(warm, cold, strict=True)]
+    captures, sizes = ((one.captures for one in taken), (one.bytes for one in taken))
+    return figures.estimate(small, large, tuple(captures), tuple(sizes), total)  # type: ignore[arg-type]
+
+
+def _with_fixed(one: Sampled, fixed: float) -> Sampled:
+    """What the first run took besides its tasks: a real run is a first one too."""
+    return Sampled(one.stage, one.python, fixed, one.tasks, one.bytes, one.kept, one.requests)
+
+
+def _run(settings: Config, path: str, folder: str, number: int) -> list[Sampled]:
+    """Run all stages on one sample, into a folder of its own."""
+    output = os.path.join(folder, f"run-{number}")
+    spark = settings.spark.model_copy(update={"partitions": 8})
+    run = Run(settings.model_copy(update={"input": [path], "output": output, "spark": spark}))
+    begun = 0.0 if number else usage.processor_seconds(os.getpid())
+    ran = [Sampled(START, 0.0, begun, (), {}, None)]
+    for name in cli.STAGES:
+        stage = cli.load_stage(name)
+        if stage.wanted(run.config):
+            before = _seconds()
+            made = run.execute(stage)
+            after = _seconds()
+            tables = (manifest.read(run.table(table)) for table in stage.writes)
+            written = {one.table: sum(file.bytes for file in one.files) for one in tables if one}
+            documents = made.counts.get("documents")
+            ran.append(
+                Sampled(
+                    name,
+                    after[0] - before[0],
+                    after[1] - before[1],
+                    tuple(run.task_seconds),
+                    written,
+                    documents.kept if documents else None,
+                    int(made.metrics.get("requests", 0)),
+                )
+            )
+    return ran
+
+
+def _seconds() -> tuple[float, float]:
+    """Processor seconds of Spark's Python workers, and of all else below this process."""
+    workers = usage.processor_seconds(os.getpid(), usage.is_worker)
+    return workers, usage.processor_seconds(os.getpid()) - workers
+
+
+def happened(output: str, stages: Iterable[str]) -> dict[str, float]:
+    """What a finished run took, by the names of an estimate."""
+    tables = [manifest.read(storage.join(output, name)) for name in storage_tables(stages)]
+    made = [one for one in tables if one]
+    by_stage = {one.stage: one for one in made if one.counts}
+    values = {
+        "captures": by_stage["extract"].counts["documents"].entered,
+        "documents": by_stage["assemble"].counts["documents"].kept,
+        "bytes_written": sum(file.bytes for one in made for file in one.files),
+        "requests": sum(one.metrics.get("requests", 0) for one in made),
+        "task_seconds": _task_seconds(output),
+    }
+    return {name: float(value) for name, value in values.items()}
+
+
+def storage_tables(stages: Iterable[str]) -> list[str]:
+    """Tables that stages write."""
+    return [table for name in stages for table in cli.load_stage(name).writes]
+
+
+def _task_seconds(output: str) -> float:
+    """Processor seconds of all stages' own tasks, by the last metrics file of each stage."""
+    last: dict[str, dict[str, Any]] = {}
+    for path in storage.list_files(storage.join(output, "metrics")):
+        line = storage.read_bytes(path).decode().splitlines()[-1]
+        event = json.loads(line)
+        if event["event"] == "committed":
+            last[event["stage"]] = event
+    return sum(float(event["task_cpu_seconds"]) for event in last.values())
+
+
+def compared(output: str) -> list[str]:
+    """Lines of the estimate beside what happened; none when nothing was estimated."""
+    path = storage.join(output, figures.FILE)
+    if not storage.exists(path):
+        return []
+    said = json.loads(storage.read_bytes(path))
+    return figures.compare(said, happened(output, cli.STAGES))

@@ -1,0 +1,68 @@
+"""A random sample of archives: stretches of them, copied record by record to one small archive."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline import storage
+from pipeline.archive.archives import Archive, Split
+from pipeline.archive.source import DEFAULT, open_source
+from pipeline.archive.warc import Capture, read_captures
+from pipeline.settings.archives import ArchiveSettings
+
+WINDOW = 256 << 10  # bytes of a stretch: many short ones differ less from the whole than few long
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a sample holds."""
+
+    path: str
+    captures: int
+    bytes: int  # of their records in the archives, as stored
+    requests: int  # stretches read
+
+
+def windows(found: Sequence[Archive], share: float, seed: int) -> list[Split]:
+    """Stretches of `share` of all bytes, one at a random place in each of equal strata.
+
+    In random order, so that the first of them are a smaller sample of the same kind.
+    """
+    total = sum(archive.size for archive in found)
+    chance = random.Random(seed)
+    number = max(8, round(total * share / WINDOW))
+    length = max(1, round(total * share / number))
+    starts = [int((stratum + chance.random()) * total / number) for stratum in range(number)]
+    chosen: list[Split] = []
+    base, archives = 0, iter(found)
+    archive = next(archives)
+    for start in starts:
+        while start >= base + archive.size:
+            base += archive.size
+            archive = next(archives)
+        place = start - base
+        chosen.append(Split(archive.url, place, place + length))
+    chance.shuffle(chosen)
+    return chosen
+
+
+def take(
+    chosen: Sequence[Split],
+    path: str,
+    access: ArchiveSettings = DEFAULT,
+    page_bytes: int = 32 << 20,
+) -> Taken:
+    """Copy the records that begin in the stretches to one archive. Raises OSError."""
+    captures = size = 0
+    with storage.new_file(path) as out:
+        for window in chosen:
+            source = open_source(window.url, access)
+            end = min(window.end, source.size)
+            for one in read_captures(window.url, window.start, end, page_bytes, access):
+                if isinstance(one, Capture):
+                    out.write(source.read_at(one.offset, one.length))
+                    captures += 1
+                    size += one.length
+    return Taken(path, captures, size, len(chosen))

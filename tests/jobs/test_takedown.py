@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from yarl import URL
+
+from analysis import card
+from jobs import cli
+from pipeline import config, manifest
+from pipeline.images.opt_out_lists import OptOutLists
+from pipeline.takedown import chain
+from tests import readers
+from tests.analysis.run_folder import HELD_OUT, make
+from tests.jobs import killed_takedown
+
+Rows = list[dict[str, Any]]
+POINTS = 10  # at least, at which a takedown is killed
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = make(tmp_path_factory.mktemp("run"))
+    card.write(output)
+    return Path(output)
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+def rows(run: Path, kind: str = "data") -> Rows:
+    return [
+        row
+        for path in sorted((run / "dataset" / kind).glob("*.parquet"))
+        for row in pq.read_table(path, partitioning=None).to_pylist()
+    ]
+
+
+def said(run: Path) -> str:
+    """All that any file of the run says, but for the takedown's own records."""
+    texts = []
+    for path in sorted(run.rglob("*")):
+        if path.is_file() and path.relative_to(run).parts[0] != "takedown":
+            if path.suffix == ".parquet":
+                table = pq.read_table(path, partitioning=None).to_pylist()
+                texts.append(
+                    json.dumps(table, default=lambda value: hashlib.sha256(value).hexdigest())
+                )
+            else:
+                texts.append(path.read_text("utf-8"))
+    return "\n".join(texts)
+
+
+def files(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (run / "dataset").rglob("*.parquet")}
+
+
+def take_down(run: Path, *what: str) -> None:
+    assert cli.main(["takedown", str(run), *what, "--apply"]) == 0
+
+
+def test_without_apply_nothing_changes(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = said(run)
+    assert cli.main(["takedown", str(run), "--host", HELD_OUT]) == 0
+    out = capsys.readouterr().out
+    assert "3  takedown.host" in out
+    assert "nothing was changed" in out
+    assert said(run) == before
+    assert not (run / "takedown").exists()
+
+
+def test_a_host_goes_from_every_file(run: Path) -> None:
+    before, old = rows(run), files(run)
+    take_down(run, "--host", HELD_OUT)
+    assert rows(run) == [row for row in before if row["host"] != HELD_OUT]
+    assert HELD_OUT not in said(run)
+    shown = {name for row in rows(run) for name in row["image_sha256"] if name}
+    assert {row["sha256"] for row in rows(run, "images")} == shown
+    new = files(run)
+    kept = [name for name in old if name in new]
+    assert [name for name in kept if name.startswith("train-")]
+    assert all(new[name] == old[name] for name in kept)
+    readers.check_obelics(run / "dataset")
+
+
+def test_an_image_goes_and_its_documents_stay(run: Path) -> None:
+    before = rows(run)
+    digest = next(name for name in before[2]["image_sha256"] if name)
+    address = before[2]["images"][before[2]["image_sha256"].index(digest)]
+    take_down(run, "--sha256", digest)
+    after = rows(run)
+    assert [row["doc_id"] for row in after] == [row["doc_id"] for row in before]
+    assert [row["num_images"] for row in after] == [2, 2, 1, *[2] * 5]
+    assert [row for row in after if row["num_images"] == 2] == [
+        row for row in before if row["doc_id"] != before[2]["doc_id"]
+    ]
+    everything = said(run)
+    assert digest not in everything
+    assert address not in json.dumps(after)
+    readers.check_obelics(run / "dataset")
+
+
+def test_a_phrase_goes_in_any_case_and_spacing(run: Path) -> None:
+    before = rows(run)
+    take_down(run, "--text", "THIS  is Page 3.")
+    assert len(rows(run)) == len(before) - 1
+    assert "This is page 3." not in said(run)
+    take_down(run, "--regex", r"example/[45]\?")
+    assert len(rows(run)) == len(before) - 3
+
+
+def test_an_image_by_its_url_or_how_it_looks(run: Path) -> None:
+    table = pq.read_table(sorted((run / "images").glob("*.parquet"))[0], partitioning=None)
+    one, two = table.to_pylist()[:2]
+    rest = table.set_column(table.schema.get_field_index("phash"), "phash",
+                            [["0123456789abcdef"] + [None] * (len(table) - 1)])  # fmt: skip
+    pq.write_table(rest.cast(table.schema), sorted((run / "images").glob("*.parquet"))[0])
+    take_down(run, "--phash", "0123456789abcdee", "--distance", "1", "--url", two["url"])
+    everything = said(run)
+    assert one["sha256"] not in everything
+    assert two["url"] not in everything
+    assert len(rows(run)) == 7  # a document that lost both its images went with them
+
+
+def test_a_document_by_its_id_leaves_its_address_and_bytes_as_tombstones(run: Path) -> None:
+    doc_id = rows(run)[0]["doc_id"]
+    url = json.loads(rows(run)[0]["general_metadata"])["url"]
+    take_down(run, "--document", doc_id)
+    assert doc_id not in {row["doc_id"] for row in rows(run)}
+    lines = (run / "takedown/tombstones.jsonl").read_text().splitlines()
+    kinds = {json.loads(line)["kind"]: json.loads(line)["value"] for line in lines}
+    assert kinds == {"document": doc_id, "url": url}
+
+
+def test_card_croissant_manifest_and_counts_follow(run: Path) -> None:
+    take_down(run, "--host", HELD_OUT)
+    text = (run / "dataset/README.md").read_text()
+    assert "| documents | 5 |" in text
+    assert "takedown.host" in text
+    found = manifest.read(str(run / "dataset"))
+    assert found is not None
+    assert sum(file.rows for file in found.files if file.name.startswith("data/")) == 5
+    for path in run.glob("*/manifest.json"):
+        counts = manifest.read(str(path.parent)).counts  # type: ignore[union-attr]
+        for unit, count in counts.items():
+            count.check(f"{path} {unit}")
+    assert found.counts["documents"].rejected == {"takedown.host": 3}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(["--sha256", "xyz"], ["--regex", "("], ["--text", " "], ["--list", "none.jsonl"], []),
+    ],
+)
+def test_a_mistake_is_one_clear_line(
+    run: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["takedown", str(run), *wrong]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_log_is_a_chain(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    take_down(run, "--host", HELD_OUT, "--note", "asked by mail")
+    take_down(run, "--text", "page 0.")
+    take_down(run, "--text", "page 0.")
+    assert cli.main(["takedown", str(run), "--check"]) == 0
+    assert "3 takedowns" in capsys.readouterr().out
+    path = run / "takedown/log.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    for spoilt in (
+        [lines[0].replace("mail", "post"), *lines[1:]],
+        [lines[1], lines[2]],
+        [lines[0], lines[2]],
+        [lines[1], lines[0], lines[2]],
+        ["{}\n", *lines],
+    ):
+        path.write_text("".join(spoilt))
+        assert cli.main(["takedown", str(run), "--check"]) == 2
+    path.write_text("".join(lines))
+    assert [entry["number"] for entry in chain.read(str(path))] == [1, 2, 3]
+
+
+def test_tombstones_bind_the_next_download(run: Path) -> None:
+    take_down(run, "--host", HELD_OUT, "--sha256", "ab" * 32)
+    path = run / "takedown/tombstones.jsonl"
+    settings = config.load("default", ["input=[x]", f"fetch.consent.tombstones=[{path}]"])
+    lists = OptOutLists(settings.fetch.consent)
+    assert lists.reason(URL(f"http://img.{HELD_OUT}/x.png")) == "takedown.host"
+    assert lists.reason(URL("http://other.example/x.png")) is None
+    assert lists.content_reason("ab" * 32, None) == "takedown.sha256"
+
+
+def check_whole(run: Path, before: Rows, after: Rows) -> None:
+    """What any reader finds is the dataset as it was or as it will be."""
+    assert rows(run) in (before, after)
+    found = manifest.read(str(run / "dataset"))
+    assert found is not None
+    for file in found.files:
+        assert pq.read_metadata(run / "dataset" / file.name).num_rows == file.rows
+    readers.check_obelics(run / "dataset")
+
+
+def test_killed_at_any_point_it_is_readable_and_can_be_finished(made: Path, tmp_path: Path) -> None:
+    asked = ["--host", HELD_OUT, "--text", "this is page 3."]
+    done = Path(shutil.copytree(made, tmp_path / "done"))
+    before = rows(done)
+    take_down(done, *asked)
+    after = rows(done)
+    for point in itertools.count():
+        run = Path(shutil.copytree(made, tmp_path / f"at-{point}"))
+        code = killed_takedown.run([str(run), *asked, "--apply"], 2 * point)
+        check_whole(run, before, after)
+        if code != killed_takedown.KILLED:
+            break
+        take_down(run, *asked)
+        assert rows(run) == after
+        assert HELD_OUT not in said(run)
+        assert said(run) == said(done)
+        assert chain.read(str(run / "takedown/log.jsonl"))
+        assert not list(run.rglob("*.next")) + list(run.rglob("*.tmp"))
+        assert not (run / "takedown/pending.json").exists()
+        shutil.rmtree(run)
+    assert code == 0
+    assert point >= POINTS

@@ -1,0 +1,139 @@
+"""What every dataset of ours must pass: OBELICS's schema, and the same rows in every reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import yaml
+from pyspark.sql import SparkSession
+
+Rows = dict[str, dict[str, Any]]  # by key
+KEYS = {"data": "doc_id", "images": "sha256"}
+OBELICS = {  # column -> type, as the release has them
+    "images": pa.list_(pa.string()),
+    "texts": pa.list_(pa.string()),
+    "metadata": pa.string(),
+    "general_metadata": pa.string(),
+}
+GENERAL = {"url": str, "warc_filename": str, "warc_record_offset": int, "warc_record_length": int}
+ALWAYS = {"document_url": str, "unformatted_src": str, "src": str}  # of an image
+OPTIONAL = dict.fromkeys(("formatted_filename", "alt_text", "caption", "format"), str) | (
+    dict.fromkeys(("rendered_width", "rendered_height", "original_width", "original_height"), int)
+)
+
+
+def files(dataset: Path, config: str = "data") -> list[Path]:
+    """Files of a config, sorted."""
+    return sorted((dataset / config).glob("*.parquet"))
+
+
+def check_obelics(dataset: Path) -> int:
+    """Check types, lengths, positions and JSON of every row; returns the number of rows."""
+    number = 0
+    for path in files(dataset):
+        schema = pq.read_schema(path)
+        assert schema.names[:4] == list(OBELICS)
+        assert {name: schema.field(name).type for name in OBELICS} == OBELICS
+        for row in pq.read_table(path, partitioning=None).to_pylist():
+            check_row(row)
+            number += 1
+    return number
+
+
+def check_row(row: dict[str, Any]) -> None:
+    """One row, position by position."""
+    entries, general = json.loads(row["metadata"]), json.loads(row["general_metadata"])
+    assert {name: type(value) for name, value in general.items()} == GENERAL
+    assert len(row["texts"]) == len(row["images"]) == len(entries) == len(row["image_sha256"]) > 0
+    for text, image, entry, digest in zip(
+        row["texts"], row["images"], entries, row["image_sha256"], strict=True
+    ):
+        assert (text is None) != (image is None)
+        assert (entry is None) == (image is None)
+        assert digest is None or image is not None
+        assert text is None or text.strip()
+        if image is not None:
+            assert image.startswith(("http://", "https://"))
+            types = {name: type(value) for name, value in entry.items()}
+            assert types.items() >= ALWAYS.items()
+            assert types.items() <= (ALWAYS | OPTIONAL).items()
+            assert (entry["src"], entry["document_url"]) == (image, general["url"])
+    assert row["num_images"] == sum(image is not None for image in row["images"])
+
+
+def check_readers(dataset: Path, spark: SparkSession, cache: Path) -> dict[str, dict[str, int]]:
+    """Check that all readers give the same rows; returns their number by config and split."""
+    header = yaml.safe_load((dataset / "README.md").read_text("utf-8").split("---")[1])
+    found: dict[str, dict[str, int]] = {}
+    for config in header["configs"]:
+        name, splits = config["config_name"], [entry["split"] for entry in config["data_files"]]
+        expected = [row for path in files(dataset, name) for row in pq.read_table(path).to_pylist()]
+        rows = _keyed(name, expected)
+        assert len(rows) == len(expected)
+        for reader in (_datasets, _streaming):
+            parts = {split: reader(dataset, name, split, cache) for split in splits}
+            assert [row for part in parts.values() for row in part] == _by_split(
+                dataset, name, splits
+            )
+            found[name] = {split: len(part) for split, part in parts.items()}
+        folder = str(dataset / name)
+        assert _keyed(name, ds.dataset(folder).to_table().to_pylist()) == rows
+        assert _keyed(name, _duckdb(f"{folder}/*.parquet")) == rows
+        assert _keyed(name, _pandas(folder)) == rows
+        assert _keyed(name, _spark(spark, folder)) == rows
+    return found
+
+
+def _keyed(config: str, rows: list[dict[str, Any]]) -> Rows:
+    return {row[KEYS[config]]: row for row in rows}
+
+
+def _by_split(dataset: Path, config: str, splits: list[str]) -> list[dict[str, Any]]:
+    prefixes = {"data": [f"{split}-" for split in splits], "images": ["images-"]}[config]
+    paths = [p for prefix in prefixes for p in files(dataset, config) if p.name.startswith(prefix)]
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+def _datasets(dataset: Path, config: str, split: str, cache: Path) -> list[dict[str, Any]]:
+    loaded = datasets.load_dataset(str(dataset), config, split=split, cache_dir=str(cache))
+    return list(loaded)
+
+
+def _streaming(dataset: Path, config: str, split: str, cache: Path) -> list[dict[str, Any]]:
+    return list(datasets.load_dataset(str(dataset), config, split=split, streaming=True))
+
+
+def _duckdb(pattern: str) -> list[dict[str, Any]]:
+    with duckdb.connect() as connection:
+        return connection.read_parquet(pattern).to_arrow_table().to_pylist()
+
+
+def _pandas(folder: str) -> list[dict[str, Any]]:
+    frame = pd.read_parquet(folder, dtype_backend="pyarrow")
+    return [dict(_plain(row)) for row in frame.to_dict("records")]
+
+
+def _plain(row: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        listed = value.tolist() if hasattr(value, "tolist") else value
+        yield str(name), None if listed is pd.NA else listed
+
+
+def _spark(spark: SparkSession, folder: str) -> list[dict[str, Any]]:
+    rows = (row.asDict() for row in spark.read.parquet(folder).collect())
+    return [
+        {
+            name: bytes(value) if isinstance(value, bytearray) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
