@@ -12,12 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from analysis import originals
+from analysis.originals import Originals
 from analysis.query import Query
 from analysis.tables import RunTables
 from filters import replay
 from pipeline import manifest
-from pipeline.archive import archives
-from pipeline.archive.warc import read_capture_at
+from pipeline.archive.warc import Capture
 from pipeline.errors import InputError, UserError
 from pipeline.obelics import ImageFact, to_row
 from pipeline.page.extract import extract_page
@@ -26,7 +27,7 @@ from pipeline.settings.extract import ExtractSettings
 COMPARED = ("texts", "images", "image_sha256", "metadata")
 
 
-def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tuple[str, str]]:
+def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tuple[str, str]]:
     """Yield (document id, what differs) of a sample of shipped rows; "" for equal ones.
 
     The sample is the rows whose ids' hashes are smallest: the same in every call. Raises
@@ -36,7 +37,6 @@ def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tu
     if tables.find("dataset") is None or made is None:
         raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
     settings = ExtractSettings.model_validate(made.config["extract"])
-    found = {one.url.rsplit("/", 1)[-1]: one.url for one in archives.find(inputs)}
     chosen = Query(tables).rows(f"select doc_id from data order by md5(doc_id) limit {int(sample)}")
     ids = [doc_id for (doc_id,) in chosen]
     shipped: Any = tables.lookup("dataset/data", "doc_id", ids)
@@ -46,25 +46,27 @@ def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tu
     facts = _facts(tables, shipped.values())
     for doc_id in ids:
         document = documents[doc_id]
-        name = document["warc"].rsplit("/", 1)[-1]
-        if name not in found:
+        place = archives.find(document["warc"])
+        if place is None:
+            name = document["warc"]
             raise InputError(f"{name}: this archive is not among the inputs; add it with --input")
-        again = _make(found[name], document, verdicts[doc_id], settings, facts)
+        try:
+            capture = archives.read(place, document["warc_offset"], document["warc_length"])
+        except (OSError, ValueError) as error:
+            yield doc_id, f"cannot be read again: {error}"
+            continue
+        again = _make(capture, document, verdicts[doc_id], settings, facts)
         yield doc_id, again if isinstance(again, str) else _differs(again, shipped[doc_id])
 
 
 def _make(
-    archive: str,
+    capture: Capture,
     document: Mapping[str, Any],
     verdict: Mapping[str, Any],
     settings: ExtractSettings,
     facts: Mapping[str, ImageFact],
 ) -> dict[str, Any] | str:
     """The row made anew, or why it cannot be."""
-    try:
-        capture = read_capture_at(archive, document["warc_offset"], document["warc_length"])
-    except (OSError, ValueError) as error:
-        return f"cannot be read again: {error}"
     if capture.payload_digest != document["payload_digest"]:
         return f"digest is {capture.payload_digest}, was {document['payload_digest']}"
     page = extract_page(capture.payload, capture.url, capture.headers, settings)
@@ -98,13 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all rows are equal, 1 when some differ."""
     parser = argparse.ArgumentParser(prog="benben verify", description=__doc__)
     parser.add_argument("run", help="folder of a run")
-    parser.add_argument("--input", action="append", required=True, help="archives, or their folder")
+    originals.add_arguments(parser, required=True)
     parser.add_argument("--sample", type=int, default=200, help="rows to make again")
     given = parser.parse_args(arguments)
     checked = different = 0
     try:
         tables = RunTables(given.run)
-        for doc_id, what in verify(tables, given.input, given.sample):
+        for doc_id, what in verify(tables, originals.from_arguments(given), given.sample):
             checked += 1
             if what:
                 different += 1
