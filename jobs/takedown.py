@@ -208,11 +208,13 @@ def _tell_again(output: str) -> None:
     """Report and funnel without what is gone."""
     made = manifest.read(storage.join(output, "report"))
     if made:
-        page = report.render(output, made.config["report"]["sample_documents"]).encode()
+        settings = made.config["report"]
+        names = ("topics", "corpus_documents", "phrase_words", "against")
+        corpus = report.Corpus(*(settings[name] for name in names))
+        page = report.render(output, settings["sample_documents"], corpus).encode()
         storage.write_bytes(storage.join(output, "report", "report.html"), page)
-        storage.write_bytes(
-            storage.join(output, funnel.FILE), funnel.as_json(funnel.read(output)).encode()
-        )
+        counts = funnel.as_json(funnel.read(output)).encode()
+        storage.write_bytes(storage.join(output, funnel.FILE), counts)
 
 
 def _entry(found: Pending, made: Manifest) -> dict[str, Any]:
