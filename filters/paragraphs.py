@@ -81,7 +81,10 @@ def from_batch(documents: pa.RecordBatch, tables: Characters) -> Paragraphs:
     parents = pc.list_parent_indices(nodes).to_numpy(zero_copy_only=False)
     is_text = pc.fill_null(pc.equal(flat.field("kind"), "text"), False)
     where = np.flatnonzero(is_text.to_numpy(zero_copy_only=False))
-    texts = [_trim(text) for text in flat.field("text").take(pa.array(where)).to_pylist()]
+    texts = [
+        text if text and text[0] != "\n" != text[-1] and not text.isspace() else _trim(text)
+        for text in flat.field("text").take(pa.array(where)).to_pylist()
+    ]
     first_node = np.searchsorted(parents, np.arange(documents.num_rows))
     document = parents[where].astype(np.int64)
     return lay_out(texts, document, where - first_node[document], documents.num_rows, tables)
