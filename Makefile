@@ -44,7 +44,7 @@ lint: setup  ## Format, lint and types
 
 lock:  ## Pin every dependency again (needs uv)
 	uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
-	  --extra spark --extra models --extra nsfw --extra notebooks --extra cluster --extra test \
+	  --extra spark --extra models --extra nsfw --extra topics --extra notebooks --extra cluster --extra test \
 	  pyproject.toml -o requirements.lock
 
 zip:  ## dist/benben.zip, for spark-submit --py-files

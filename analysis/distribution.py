@@ -18,6 +18,7 @@ from filters.columns import Nested, evaluate, paragraph_count
 from filters.signal import CATALOGUE, Scope, Signal
 from filters.sums import Sums
 from pipeline import storage
+from pipeline.url import domain
 
 BATCH_DOCUMENTS = 2_000
 NESTED: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
@@ -29,6 +30,11 @@ IMAGE_FACTS = (
 ROW_FACTS = (
     ("num_words", "count", "words of a shipped document"),
     ("num_images", "count", "images of a shipped document"),
+    ("num_tokens", "count", "tokens of a shipped document's text, estimated"),
+    ("language_score", "share", "how sure the language of a shipped document is"),
+    ("perplexity", "ratio", "of a shipped document's text, by a language model"),
+    ("quality", "share", "of a shipped document, by a classifier"),
+    ("nsfw", "share", "highest score for adult content of a shipped document's images"),
 )
 
 
@@ -115,8 +121,9 @@ def _facts(
         for histogram in histograms:
             column = batch.column(histogram.name).drop_null()
             histogram.add(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
-    if any(histogram.number for histogram in histograms):
-        found.groups[group] = histograms
+    known = [histogram for histogram in histograms if histogram.number]
+    if known:
+        found.groups[group] = known
 
 
 def _names(tables: RunTables, found: Distributions) -> None:
@@ -133,3 +140,7 @@ def _names(tables: RunTables, found: Distributions) -> None:
                 counter[entry["values"]] += entry["counts"]
         if counter:
             found.names[title] = counter
+    if "hosts shipped" in found.names:
+        domains = found.names["domains shipped"] = Counter()
+        for host, number in found.names["hosts shipped"].items():
+            domains[domain(host)] += number

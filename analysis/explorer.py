@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from analysis import search
+from analysis import originals, search
 from analysis.search import Search
 from analysis.views import Explorer
 from pipeline import storage
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benben explore", description=__doc__)
     parser.add_argument("run", help="folder of a run")
     parser.add_argument("--against", help="folder of another run, to see the drift from it")
-    parser.add_argument("--input", action="append", default=[], help="archives, for pages' source")
+    originals.add_arguments(parser)
     parser.add_argument("--port", type=int, default=8800, help="0 takes a free port")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--remote-images", action="store_true", help="show images from the web")
@@ -100,7 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         explorer = Explorer(
-            given.run, given.against, given.input, given.remote_images, given.static is not None
+            given.run,
+            given.against,
+            originals.from_arguments(given),
+            given.remote_images,
+            given.static is not None,
         )
         if given.static:
             number = write_static(explorer, given.static, given.documents)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,16 +16,36 @@ from markupsafe import Markup
 
 from analysis import funnel, plot, samples
 from analysis.distribution import distributions
+from analysis.drift import compare
+from analysis.phrases import phrases
+from analysis.query import Query
 from analysis.tables import RunTables
+from analysis.topics import topics
 
 TEMPLATES = resources.files("analysis") / "templates"
 SAMPLE_DOCUMENTS = 12
+SHIFTS = 30  # signals told of, the most shifted first
 
 
-def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
+@dataclass(frozen=True)
+class Corpus:
+    """What the report looks for in the texts, and the run it is compared with."""
+
+    topics: int = 0
+    documents: int = 2_000  # read for topics and phrases
+    phrase_words: int = 8
+    against: str | None = None
+
+
+PLAIN = Corpus()
+
+
+def render(output: str, documents: int = SAMPLE_DOCUMENTS, corpus: Corpus = PLAIN) -> str:
     """Make the report of a run's folder. Raises InputError when there is no run."""
     tables = RunTables(output)
-    found = distributions(tables)
+    other = RunTables(corpus.against) if corpus.against else None
+    found, query = distributions(tables), Query(tables)
+    reference = Query(other) if other else None
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     manifests = [tables.find(name) for name in funnel.TABLES]
     return (
@@ -37,6 +58,12 @@ def render(output: str, documents: int = SAMPLE_DOCUMENTS) -> str:
             stages=[stage for stage in manifests if stage],
             funnel=funnel.read(output),
             distributions=found,
+            topics=topics(query, corpus.topics, corpus.documents, reference)
+            if corpus.topics
+            else None,
+            phrases=phrases(query, corpus.phrase_words, corpus.documents),
+            against=corpus.against,
+            shifts=compare(distributions(other), found)[:SHIFTS] if other else [],
             plot=plot,
             shipped=samples.shipped(tables, documents),
             rejected=samples.rejected_documents(tables),

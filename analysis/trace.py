@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.originals import Originals
 from analysis.samples import Shown, shown
 from analysis.tables import RunTables
 from analysis.thumbnail import data_uri
 from filters.paragraphs import split
-from pipeline.archive import archives
 from pipeline.archive.charset import decode_html
-from pipeline.archive.warc import read_capture_at
 from pipeline.images import stored
 
 SOURCE_CHARS = 200_000
+NOWHERE = Originals()
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Trace:
     source: str | None  # HTML as archived; None when the archive is not at hand
 
 
-def trace(tables: RunTables, doc_id: str, inputs: Sequence[str] = ()) -> Trace | None:
-    """Gather a document by id; `inputs` say where its archive may lie. None: no such document."""
+def trace(tables: RunTables, doc_id: str, originals: Originals = NOWHERE) -> Trace | None:
+    """Gather a document by id; its source where its archive is at hand. None: no such document."""
     document = tables.lookup("documents", "doc_id", [doc_id]).get(doc_id)
     verdict = tables.lookup(tables.verdicts, "doc_id", [doc_id]).get(doc_id)
     if document is None or verdict is None:
@@ -76,7 +76,7 @@ def trace(tables: RunTables, doc_id: str, inputs: Sequence[str] = ()) -> Trace |
         duplicate=tables.duplicates([doc_id]).get(doc_id),
         nodes=_nodes(nodes, verdict, facts, pictures),
         shipped=shown(row, pictures) if row else None,
-        source=_source(document, inputs),
+        source=_source(document, originals),
     )
 
 
@@ -140,11 +140,11 @@ def _fetched(fact: Mapping[str, Any]) -> str:
     return f"{fact['format']} {fact['width']}x{fact['height']}, {fact['num_bytes']:,} bytes"
 
 
-def _source(document: Mapping[str, Any], inputs: Sequence[str]) -> str | None:
+def _source(document: Mapping[str, Any], originals: Originals) -> str | None:
     """The page's HTML, read again from its place in the archive."""
-    for archive in archives.find(inputs) if inputs else []:
-        if archive.url.rsplit("/", 1)[-1] == document["warc"].rsplit("/", 1)[-1]:
-            capture = read_capture_at(archive.url, document["warc_offset"], document["warc_length"])
-            text, _ = decode_html(capture.payload, capture.mime)
-            return text[:SOURCE_CHARS]
-    return None
+    place = originals.find(document["warc"] or "")
+    if place is None:
+        return None
+    capture = originals.read(place, document["warc_offset"], document["warc_length"])
+    text, _ = decode_html(capture.payload, capture.mime)
+    return text[:SOURCE_CHARS]

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from analysis import originals
+from analysis.originals import Originals
 from analysis.query import Query
 from analysis.tables import RunTables
 from filters import pii, replay
 from pipeline import manifest
-from pipeline.archive import archives
-from pipeline.archive.warc import read_capture_at
+from pipeline.archive.warc import Capture
 from pipeline.document import Document
 from pipeline.errors import InputError, UserError
 from pipeline.obelics import ImageFact, Row, to_row
@@ -25,7 +26,7 @@ from pipeline.page.extract import extract_page
 from pipeline.settings.extract import ExtractSettings
 
 
-def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tuple[str, str]]:
+def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tuple[str, str]]:
     """Yield (document id, what differs) of a sample of shipped rows; "" for equal ones.
 
     The sample is the rows whose ids' hashes are smallest: the same in every call. Raises
@@ -37,7 +38,6 @@ def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tu
         raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
     settings = ExtractSettings.model_validate(made.config["extract"])
     redact = dataset.config.get("assemble", {}).get("redact", [])
-    found = {one.url.rsplit("/", 1)[-1]: one.url for one in archives.find(inputs)}
     chosen = Query(tables).rows(f"select doc_id from data order by md5(doc_id) limit {int(sample)}")
     ids = [doc_id for (doc_id,) in chosen]
     shipped: Any = tables.lookup("dataset/data", "doc_id", ids)
@@ -47,10 +47,16 @@ def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tu
     facts = _facts(tables, shipped.values())
     for doc_id in ids:
         document = documents[doc_id]
-        name = document["warc"].rsplit("/", 1)[-1]
-        if name not in found:
+        place = archives.find(document["warc"])
+        if place is None:
+            name = document["warc"]
             raise InputError(f"{name}: this archive is not among the inputs; add it with --input")
-        page = _read(found[name], document, settings)
+        try:
+            capture = archives.read(place, document["warc_offset"], document["warc_length"])
+        except (OSError, ValueError) as error:
+            yield doc_id, f"cannot be read again: {error}"
+            continue
+        page = _read(capture, document, settings)
         if isinstance(page, str):
             yield doc_id, page
             continue
@@ -59,12 +65,10 @@ def verify(tables: RunTables, inputs: Sequence[str], sample: int) -> Iterator[tu
         yield doc_id, _differs(row, shipped[doc_id])
 
 
-def _read(archive: str, document: Mapping[str, Any], settings: ExtractSettings) -> Document | str:
+def _read(
+    capture: Capture, document: Mapping[str, Any], settings: ExtractSettings
+) -> Document | str:
     """The page extracted anew, or why it cannot be."""
-    try:
-        capture = read_capture_at(archive, document["warc_offset"], document["warc_length"])
-    except (OSError, ValueError) as error:
-        return f"cannot be read again: {error}"
     if capture.payload_digest != document["payload_digest"]:
         return f"digest is {capture.payload_digest}, was {document['payload_digest']}"
     return extract_page(capture.payload, capture.url, capture.headers, settings)
@@ -97,13 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all rows are equal, 1 when some differ."""
     parser = argparse.ArgumentParser(prog="benben verify", description=__doc__)
     parser.add_argument("run", help="folder of a run")
-    parser.add_argument("--input", action="append", required=True, help="archives, or their folder")
+    originals.add_arguments(parser, required=True)
     parser.add_argument("--sample", type=int, default=200, help="rows to make again")
     given = parser.parse_args(arguments)
     checked = different = 0
     try:
         tables = RunTables(given.run)
-        for doc_id, what in verify(tables, given.input, given.sample):
+        for doc_id, what in verify(tables, originals.from_arguments(given), given.sample):
             checked += 1
             if what:
                 different += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
@@ -18,12 +18,13 @@ from markupsafe import Markup
 from analysis import funnel, plot, search
 from analysis.distribution import Distributions, distributions
 from analysis.drift import compare
+from analysis.originals import Originals
 from analysis.query import Query
 from analysis.report import TEMPLATES, environment
 from analysis.search import Search
 from analysis.tables import RunTables
 from analysis.thumbnail import data_uri
-from analysis.trace import trace
+from analysis.trace import NOWHERE, trace
 
 WALL = 60  # pictures a page
 WALL_SIDE = 160  # pixels
@@ -32,7 +33,7 @@ WALL_SIDE = 160  # pixels
 class Explorer:
     """Pages about one run, and another to compare it with.
 
-    `inputs` say where the archives lie, for the pages' source; `remote` lets the browser ask the
+    `originals` are the archives, for the pages' source; `remote` lets the browser ask the
     web for images whose bytes are not stored.
     """
 
@@ -40,13 +41,13 @@ class Explorer:
         self,
         output: str,
         against: str | None = None,
-        inputs: Sequence[str] = (),
+        originals: Originals = NOWHERE,
         remote: bool = False,
         static: bool = False,
     ) -> None:
         self.tables = RunTables(output)
         self.other = RunTables(against) if against else None
-        self.inputs, self.remote, self.static = inputs, remote, static
+        self.originals, self.remote, self.static = originals, remote, static
         self._lock = Lock()  # DuckDB connections are not for several threads at once
 
     @cached_property
@@ -111,7 +112,7 @@ class Explorer:
 
     def document(self, doc_id: str) -> str | None:
         """One document: as shipped, and every node with its fate."""
-        found = trace(self.tables, doc_id, self.inputs)
+        found = trace(self.tables, doc_id, self.originals)
         return self._render("document.html", trace=found, remote=self.remote) if found else None
 
     def wall(self, after: str) -> str:

@@ -5,21 +5,43 @@ from __future__ import annotations
 import sys
 
 from analysis import card, funnel, report
+from analysis.report import Corpus
 from jobs import cli
 from jobs.job import Result, Run, Stage
-from pipeline import storage
+from pipeline import manifest, storage
+from pipeline.errors import UserError
 from pipeline.manifest import PartFile
+from pipeline.settings import Config
+from pipeline.settings.ship import ReportSettings
 
 
 def write_report(run: Run) -> Result:
     """Write `report/report.html`, the dataset's README.md and croissant.json, `funnel.json`."""
     settings = run.config.report
-    page = report.render(run.config.output, settings.sample_documents).encode()
+    page = page_of(run.config.output, settings)
     storage.write_bytes(storage.join(run.target("report"), "report.html"), page)
     card.write(run.config.output, settings.title, settings.url)
     counts = funnel.as_json(funnel.read(run.config.output)).encode()
     storage.write_bytes(storage.join(run.config.output, funnel.FILE), counts)
     return Result({"report": [PartFile(part=0, name="report.html", rows=0, bytes=len(page))]})
+
+
+def page_of(output: str, settings: ReportSettings) -> bytes:
+    """The report under the settings."""
+    corpus = Corpus(
+        settings.topics, settings.corpus_documents, settings.phrase_words, settings.against
+    )
+    return report.render(output, settings.sample_documents, corpus).encode("utf-8", "replace")
+
+
+def reference(config: Config) -> dict[str, str]:
+    """Identity of the dataset that this one is compared with. Raises UserError."""
+    if config.report.against is None:
+        return {}
+    found = manifest.read(storage.join(config.report.against, "dataset"))
+    if found is None:
+        raise UserError(f"report.against: {config.report.against}: no dataset there")
+    return {"against": found.id}
 
 
 STAGE = Stage(
@@ -28,6 +50,7 @@ STAGE = Stage(
     writes=("report",),
     sections=("report",),
     run=write_report,
+    sources=reference,
     product=True,
 )
 

@@ -20,6 +20,7 @@ from analysis.tables import RunTables
 from jobs.progress import say
 from pipeline import filesystem, manifest, storage
 from pipeline.errors import InputError, UserError
+from pipeline.images import tar_shards
 from pipeline.manifest import Manifest
 from pipeline.takedown import chain, erase, pending, stage, tombstones, withhold
 from pipeline.takedown.pending import FOLDER, Pending
@@ -157,7 +158,10 @@ def finish(output: str, found: Pending) -> None:
     for one in erase.erasures(found):
         for name in erase.erase(output, one, found.number):
             say(f"takedown: {one.table}/{name} made anew")
-    storage.delete_folder(storage.join(output, "images", "work"))  # holds the bytes once more
+    for path in storage.list_files(storage.join(output, "image_bytes")):
+        if path.endswith(tar_shards.ENDING):
+            tar_shards.erase(path, set(found.images))
+    storage.delete_folder(storage.join(output, "images", "work"))  # says what was fetched
     made = _dataset(output)
     if f"takedown/{found.number}" not in made.inputs:
         staged = stage.stage(output, found)
@@ -204,11 +208,13 @@ def _tell_again(output: str) -> None:
     """Report and funnel without what is gone."""
     made = manifest.read(storage.join(output, "report"))
     if made:
-        page = report.render(output, made.config["report"]["sample_documents"]).encode()
+        settings = made.config["report"]
+        names = ("topics", "corpus_documents", "phrase_words", "against")
+        corpus = report.Corpus(*(settings[name] for name in names))
+        page = report.render(output, settings["sample_documents"], corpus).encode()
         storage.write_bytes(storage.join(output, "report", "report.html"), page)
-        storage.write_bytes(
-            storage.join(output, funnel.FILE), funnel.as_json(funnel.read(output)).encode()
-        )
+        counts = funnel.as_json(funnel.read(output)).encode()
+        storage.write_bytes(storage.join(output, funnel.FILE), counts)
 
 
 def _entry(found: Pending, made: Manifest) -> dict[str, Any]:

@@ -80,9 +80,8 @@ def make_server(root: Path, port: int = 0, quiet: bool = True) -> Server:
 
 
 @contextmanager
-def serving(root: Path, port: int = 0) -> Iterator[int]:
-    """Serve in the background while the block runs; gives the port."""
-    server = make_server(root, port)
+def running(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Let a server answer in the background while the block runs; gives its port."""
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -91,6 +90,13 @@ def serving(root: Path, port: int = 0) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving(root: Path, port: int = 0) -> Iterator[int]:
+    """Serve a built sample in the background while the block runs; gives the port."""
+    with running(make_server(root, port)) as bound:
+        yield bound
 
 
 def main() -> None:

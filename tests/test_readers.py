@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from analysis import card
 from jobs import cli
+from sample.serve import running
 from tests import readers
 from tests.analysis.run_folder import make
 from tests.shared import DATA, needs_shared
@@ -51,8 +51,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.mark.spark
 def test_a_real_site_passes_every_reader(spark: SparkSession, tmp_path: Path) -> None:
     handler = partial(Quiet, directory=str(DATA / "site" / "www"))
-    with ThreadingHTTPServer(("127.0.0.1", PORT), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with running(ThreadingHTTPServer(("127.0.0.1", PORT), handler)):
         host = f'["127.0.0.1:{PORT}"]'
         arguments = [
             *("run", "unfiltered", f"output={tmp_path}/run"),
@@ -60,7 +59,6 @@ def test_a_real_site_passes_every_reader(spark: SparkSession, tmp_path: Path) ->
             *(f"fetch.allow_hosts={host}", f"fetch.politeness.unlimited_hosts={host}"),
         ]
         assert cli.main(arguments) == 0
-        server.shutdown()
     dataset = tmp_path / "run" / "dataset"
     number = readers.check_obelics(dataset)
     found = readers.check_readers(dataset, spark, tmp_path / "cache")

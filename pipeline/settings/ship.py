@@ -41,6 +41,10 @@ class ReportSettings(Section):
     """Section `report`: the report, and the dataset's card."""
 
     sample_documents: int = Field(ge=0)
+    topics: int = Field(ge=0, description="topics of the model over the texts; 0: none")
+    corpus_documents: int = Field(gt=0, description="documents read for topics and phrases")
+    phrase_words: int = Field(gt=1, description="words of a phrase that documents repeat")
+    against: str | None = Field(default=None, description="folder of a run to compare with")
     title: str = Field(min_length=1, description="name of the dataset on its card")
     url: str | None = Field(
         default=None, description="where the dataset is published, for machines"

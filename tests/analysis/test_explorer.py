@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,6 +12,7 @@ from analysis.query import Query
 from analysis.search import Search, find
 from analysis.tables import RunTables
 from analysis.views import Explorer
+from sample.serve import running
 from tests.analysis.run_folder import make
 from tests.browser import Tab, drive, needs_chromium
 
@@ -27,19 +25,6 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def query(output: str) -> Query:
     return Query(RunTables(output))
-
-
-@contextmanager
-def serving(made: Explorer) -> Iterator[int]:
-    server = explorer.make_server(made)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def urls(query: Query, **asked: str) -> list[str]:
@@ -112,7 +97,7 @@ def test_drift_from_itself_is_zero_and_from_another_is_not(output: str, tmp_path
 
 
 def test_server_answers_only_requests_for_its_own_name(output: str) -> None:
-    with serving(Explorer(output)) as port:
+    with running(explorer.make_server(Explorer(output))) as port:
         for host, status in ((f"127.0.0.1:{port}", 200), (f"evil.example:{port}", 403)):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             connection.request("GET", "/", headers={"Host": host})
@@ -162,5 +147,5 @@ def test_chromium_searches_opens_a_document_and_runs_nothing_of_it(
         assert not [url for url in tab.requests if not url.startswith(("data:", base))]
         assert tab.dialogs == 0
 
-    with serving(Explorer(output)) as port:
+    with running(explorer.make_server(Explorer(output))) as port:
         drive(tmp_path / "profile", lambda tab: visit(tab, f"http://127.0.0.1:{port}"))

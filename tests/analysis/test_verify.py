@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from moto.server import ThreadedMotoServer
 
 from analysis import verify
 from filters import pii, replay
@@ -142,3 +144,31 @@ def test_redacted_rows_are_redacted_again(
     assert "bob" not in str(rows[0]["texts"])
     assert verify.main([str(made), "--input", str(crawl)]) == 0
     assert capsys.readouterr().out == "1 of 1 rows are equal\n"
+
+
+def test_a_config_says_where_the_archives_lie_and_how_they_are_reached(
+    run: Path,
+    crawl: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="crawl")
+    urls = []
+    for path in sorted(crawl.rglob("*.warc.gz")):
+        client.put_object(Bucket="crawl", Key=path.name, Body=path.read_bytes())
+        urls.append(f"s3://crawl/{path.name}")
+    asked = tmp_path / "mine.yaml"
+    access = {"attempts": 1, "s3": {"endpoint": endpoint, "region": "us-east-1"}}
+    asked.write_text(json.dumps({"base": "default", "input": urls, "archives": access}))
+    try:
+        assert verify.main([str(run), "--config", str(asked)]) == 0
+    finally:
+        server.stop()
+    assert "10 of 10 rows are equal" in capsys.readouterr().out
