@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from filters.characters import mix
 from filters.paragraphs import Integers, Paragraphs
+from filters.repetition import not_single
 from filters.words import Words
 
 TOP_SIZES = (2, 3, 4)
@@ -24,6 +25,7 @@ def signals(text: Paragraphs, words: Words) -> dict[str, NDArray[np.float64]]:
     total = np.bincount(document, words.ends - words.starts, text.documents)
     place = np.arange(len(words.hashes))
     hashes = mix(words.hashes)
+    salt = mix(np.arange(text.documents, dtype=np.uint64))
     measured = {}
     for size in range(2, DUPLICATE_SIZES[-1] + 1):
         ahead = place + size - 1
@@ -32,8 +34,10 @@ def signals(text: Paragraphs, words: Words) -> dict[str, NDArray[np.float64]]:
         inside = words.paragraph[place] == words.paragraph[ahead]
         place, ahead = place[inside], ahead[inside]
         hashes = mix(hashes[inside] + words.hashes[ahead])
-        keys = hashes ^ mix(document[place].astype(np.uint64))
-        order, starts, counts = _groups(keys)
+        keys = hashes ^ salt[document[place]]
+        maybe = not_single(keys)
+        place, hashes = place[maybe], hashes[maybe]
+        order, starts, counts = _groups(keys[maybe])
         if size in TOP_SIZES:
             chars = _gram_chars(words, place[order[starts]], size)
             top = _top(document[place[order[starts]]], counts, chars, text.documents)
@@ -72,9 +76,10 @@ def _covered(
     words: Words, place: Integers, size: int, document: Integers, documents: int
 ) -> NDArray[np.float64]:
     """Characters of words inside any repeated n-gram, each counted once."""
-    edges = np.zeros(len(words.hashes) + 1, np.int32)
-    np.add.at(edges, place, 1)
-    np.add.at(edges, place + size, -1)
+    if not len(place):
+        return np.zeros(documents)
+    length = len(words.hashes) + 1
+    edges = np.bincount(place, minlength=length) - np.bincount(place + size, minlength=length)
     inside = np.cumsum(edges[:-1]) > 0
     chars = (words.ends - words.starts)[inside]
     return np.bincount(document[inside], chars, documents).astype(np.float64)

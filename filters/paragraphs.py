@@ -47,9 +47,9 @@ class Paragraphs:
 
     def between(self, mask: NDArray[np.bool_], starts: Integers, ends: Integers) -> Integers:
         """Number of characters under a mask, for each stretch."""
-        running = np.zeros(len(mask) + 1, np.int64)
-        np.cumsum(mask, out=running[1:])
-        return running[ends] - running[starts]
+        running = np.zeros(len(mask) + 1, np.int32)
+        np.cumsum(mask, dtype=np.int32, out=running[1:])
+        return (running[ends] - running[starts]).astype(np.int64)
 
     def window_hashes(self, starts: Integers, ends: Integers) -> NDArray[np.uint64]:
         """64-bit polynomial hashes of the lower-case characters of each stretch."""

@@ -20,7 +20,7 @@ from filters.words import Words
 from pipeline import signal_schema
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
-_BUCKET_BITS = 22  # at most: 32 MB of counts
+_BUCKET_BITS = 22  # of a table of counts, at most: 32 MB
 
 
 @dataclass(slots=True)
@@ -31,19 +31,32 @@ class Grams:
     paragraph: Integers  # row of the paragraph
 
 
+def not_single(keys: NDArray[np.uint64]) -> Integers:
+    """Rows whose key may occur again: all that do, and few others.
+
+    Tables of counts by some bits of the keys, small enough for the cache, spare most of them a
+    sort: the first by the highest bits, the second by those below.
+    """
+    bits = min(len(keys).bit_length(), _BUCKET_BITS)
+    maybe = _crowded((keys >> np.uint64(64 - bits)).view(np.int64), bits)
+    below = min(len(maybe).bit_length() + 1, _BUCKET_BITS)
+    bucket = (keys[maybe] << np.uint64(bits)) >> np.uint64(64 - below)
+    return maybe[_crowded(bucket.view(np.int64), below)]
+
+
+def _crowded(bucket: Integers, bits: int) -> Integers:
+    return np.flatnonzero((np.bincount(bucket, minlength=1 << bits) > 1)[bucket])
+
+
 def repeated(
     document: Integers, hashes: NDArray[np.uint64], paragraph: Integers, first: Integers
 ) -> Grams:
     """Keep the occurrences of n-grams that occur again in the same document.
 
-    `first` is the row of each document's first paragraph. Singles are thrown out by a table of
-    counts before anything is sorted.
+    `first` is the row of each document's first paragraph.
     """
-    spread = hashes ^ mix(document.astype(np.uint64))
-    bits = min(len(hashes).bit_length() + 2, _BUCKET_BITS)
-    bucket = (spread >> np.uint64(64 - bits)).astype(np.int64)
-    often = np.bincount(bucket, minlength=1 << bits) > 1
-    maybe = np.flatnonzero(often[bucket])
+    salt = mix(np.arange(len(first), dtype=np.uint64))
+    maybe = not_single(hashes ^ salt[document])
     owner, rows = document[maybe], paragraph[maybe]
     place = np.minimum(rows - first[owner], 0xFFFF).astype(np.uint64)
     key = (owner.astype(np.uint64) << np.uint64(52)) | (

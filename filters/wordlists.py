@@ -78,6 +78,61 @@ def load(kind: str, language: str, settings: SignalSettings) -> Listed | None:
     return _known[key]
 
 
+class Table:
+    """Single words of all lists of a language: one look-up tells every list a word is on.
+
+    Open addressing with linear probing, at most one slot in eight taken.
+    """
+
+    def __init__(self, lists: dict[str, Listed]) -> None:
+        single = [(kind, lists[kind].by_length.get(1)) for kind in KINDS if kind in lists]
+        parts = [(kind, hashes) for kind, hashes in single if hashes is not None]
+        hashes = np.concatenate([np.zeros(0, np.uint64), *(one for _, one in parts)])
+        bits = [np.full(len(one), 1 << KINDS.index(kind), np.uint8) for kind, one in parts]
+        keys, place = np.unique(hashes, return_inverse=True)
+        flags = np.zeros(len(keys), np.uint8)
+        np.bitwise_or.at(flags, place, np.concatenate([np.zeros(0, np.uint8), *bits]))
+        size = max(8 * len(keys), 2).bit_length()
+        self._shift, self._mask = np.uint64(64 - size), (1 << size) - 1
+        self._keys, self._flags = np.zeros(1 << size, np.uint64), np.zeros(1 << size, np.uint8)
+        slot = (keys >> self._shift).astype(np.int64)
+        while len(keys):
+            free = np.flatnonzero(self._keys[slot] == 0)
+            _, first = np.unique(slot[free], return_index=True)
+            placed = free[first]
+            self._keys[slot[placed]], self._flags[slot[placed]] = keys[placed], flags[placed]
+            left = np.ones(len(keys), np.bool_)
+            left[placed] = False
+            keys, flags, slot = keys[left], flags[left], (slot[left] + 1) & self._mask
+
+    def look_up(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        """For each word a bit for each of KINDS: it is on that list."""
+        slot = (hashes >> self._shift).astype(np.int64)
+        there = self._keys[slot]
+        found = np.where(there == hashes, self._flags[slot], 0).astype(np.uint8)
+        rest = np.flatnonzero((there != hashes) & (there != 0))
+        slot = slot[rest]
+        while len(rest):
+            slot = (slot + 1) & self._mask
+            there = self._keys[slot]
+            hit = there == hashes[rest]
+            found[rest[hit]] = self._flags[slot[hit]]
+            further = ~hit & (there != 0)
+            rest, slot = rest[further], slot[further]
+        return found
+
+
+_tables: dict[tuple[int, ...], Table] = {}
+
+
+def table(lists: dict[str, Listed]) -> Table:
+    """The table of some lists, made once a process."""
+    key = tuple(id(lists.get(kind)) for kind in KINDS)  # `load` keeps lists for good
+    if key not in _tables:
+        _tables[key] = Table(lists)
+    return _tables[key]
+
+
 def hash_list(listed: list[str], tables: characters.Characters, single: bool = True) -> Listed:
     """Hash words as texts' words are hashed, by the number of our words they are.
 
@@ -114,24 +169,24 @@ def counts(
     for row, language in enumerate(known):
         mine = np.flatnonzero(of_word == row)
         rows = of_paragraph == row
-        for kind in KINDS:
-            listed = load(kind, language, settings)
-            if listed is not None:
-                hits = mine[_covered(text, found, mine, listed)]
-                total = np.bincount(found.paragraph[hits], minlength=len(text))
-                counted[kind][rows] = total[rows]
+        lists = {
+            kind: listed for kind in KINDS if (listed := load(kind, language, settings)) is not None
+        }
+        flags = table(lists).look_up(found.hashes[mine])
+        for kind, listed in lists.items():
+            covered = (flags & (1 << KINDS.index(kind))) != 0
+            hits = mine[covered | _in_longer(text, found, mine, listed)]
+            total = np.bincount(found.paragraph[hits], minlength=len(text))
+            counted[kind][rows] = total[rows]
     return counted
 
 
-def _covered(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -> NDArray[np.bool_]:
-    """True for the words (rows of `found`) that lie in a listed word."""
+def _in_longer(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -> NDArray[np.bool_]:
+    """True for the words (rows of `found`) that lie in a listed word that is several of ours."""
     covered = np.zeros(len(mine), np.bool_)
     for length, hashes in listed.by_length.items():
-        if length == 1:
-            covered |= _contains(hashes, found.hashes[mine])
+        if not 1 < length <= len(mine):
             continue
-        if len(mine) < length:
-            break
         begin, end = mine[: 1 - length], mine[length - 1 :]
         together = found.ends[end] - found.starts[begin] <= 2 * length  # marks lengthen a word
         place = np.flatnonzero(together)
