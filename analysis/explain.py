@@ -45,10 +45,14 @@ def as_text(story: Trace, colour: bool = True) -> str:
     return "\n".join(lines)
 
 
-def as_html(story: Trace) -> str:
-    """A page of its own, without scripts or requests: all of the document's text is escaped."""
+def as_html(story: Trace, only: int | None = None) -> str:
+    """A page of its own, without scripts or requests: all of the document's text is escaped.
+
+    `only`: the index of the one node to show.
+    """
     heading = [f"<p><b>{html.escape(line)}</b></p>" for line in _heading(story)]
-    body = [_node_html(node, piece) for node, piece in _pieces(story)]
+    pieces = [pair for pair in _pieces(story) if only is None or pair[0].index == only]
+    body = [_node_html(node, piece) for node, piece in pieces]
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html><html><head><meta charset="utf-8"><title>explain</title>'

@@ -21,6 +21,7 @@ NUMBERS = {
     "tokens of text, estimated": "select coalesce(sum(num_tokens), 0) from data",
     "median words a document": "select median(num_words) from data",
     "median images a document": "select median(num_images) from data",
+    "places with personal data replaced": "select coalesce(sum(num_redacted), 0) from data",
     "hosts": "select count(distinct host) from data",
     "languages": "select count(distinct lang) from data",
     "distinct images with bytes": "select count(*) from bytes",

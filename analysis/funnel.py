@@ -11,7 +11,8 @@ from pipeline.manifest import Manifest
 
 # First table of every stage that decides, in the order of a run.
 TABLES = (
-    *("documents", "signals", "verdicts", "duplicates", "images", "final_verdicts", "splits"),
+    *("documents", "signals", "verdicts", "duplicates", "images", "picture_duplicates"),
+    *("final_verdicts", "splits"),
     "dataset",
 )
 FILE = "funnel.json"

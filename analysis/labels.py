@@ -21,6 +21,7 @@ from pipeline.settings.signals import Bounds, Rule
 RESAMPLES = 2_000
 LEVEL = 0.95
 Mask = NDArray[np.bool_]
+End = Literal["min", "max", "below"]  # of a rule's bounds
 Key = tuple[str, int]  # document id, node index (-1: the document)
 
 
@@ -153,19 +154,19 @@ def propose(
     return Proposal(bound, float(precisions[best]), float(recalls[best]), float(f1[best]))
 
 
-def with_bound(rule: Rule, end: Literal["min", "max"], bound: float) -> Rule:
+def with_bound(rule: Rule, end: End, bound: float) -> Rule:
     """A rule with another bound, which stops at the bound of the other end."""
     if end == "min" and rule.max is not None:
         bound = min(bound, rule.max)
-    if end == "max" and rule.min is not None:
+    if end != "min" and rule.min is not None:
         bound = max(bound, rule.min)
     changed = {**rule.model_dump(exclude_none=True), end: round(bound, 6)}
     return Rule.model_validate(changed)
 
 
-def bounds_of(rule: Bounds) -> dict[str, float]:
+def bounds_of(rule: Bounds) -> dict[End, float]:
     """The numeric bounds a rule has."""
-    ends = {"min": rule.min, "max": rule.max, "below": rule.below}
+    ends: dict[End, float | None] = {"min": rule.min, "max": rule.max, "below": rule.below}
     return {end: bound for end, bound in ends.items() if bound is not None}
 
 

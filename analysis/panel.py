@@ -21,7 +21,6 @@ def sliders(tuner: Tuner) -> widgets.Widget:
         for name, rule in getattr(tuner.rules, tuner.scope).items()
         if name in tuner.sheet.values
         for end, bound in bounds_of(rule).items()
-        if end in ("min", "max")
     ]
     return widgets.VBox([*rows, answer])
 
@@ -39,15 +38,29 @@ def counts(found: WhatIf) -> str:
     return f"{summary}<table>{head}{body}</table>"
 
 
+def overlaps(tuner: Tuner) -> widgets.HTML:
+    """How many rows each pair of rules drops together, and how their verdicts correlate (phi)."""
+    found = tuner.ask()
+    names = [name for name, number in found.dropped.items() if number]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    body = "".join(
+        f"<tr><th>{html.escape(left)}</th>"
+        + "".join(f"<td>{_pair(found, left, right)}</td>" for right in names)
+        + "</tr>"
+        for left in names
+    )
+    return widgets.HTML(f"<table><tr><th></th>{head}</tr>{body}</table>")
+
+
 def margin(tuner: Tuner, signal: str, number: int = 2) -> widgets.Widget:
-    """Documents nearest a signal's bounds, each with buttons to label it."""
+    """Documents or nodes nearest a signal's bounds, each with buttons to label it."""
     boxes = []
-    for doc_id, page in tuner.margin(signal, number).items():
+    for (doc_id, index), page in tuner.margin(signal, number).items():
         shown = (
             f'<iframe sandbox="" style="width:100%;height:320px;border:1px solid #ccc" '
             f'srcdoc="{html.escape(page)}"></iframe>'
         )
-        boxes.append(widgets.VBox([widgets.HTML(shown), _buttons(tuner, doc_id)]))
+        boxes.append(widgets.VBox([widgets.HTML(shown), _buttons(tuner, doc_id, index)]))
     return widgets.VBox(boxes)
 
 
@@ -84,13 +97,14 @@ def _slider(tuner: Tuner, name: str, end: Any, bound: float, answer: widgets.HTM
     return slider
 
 
-def _buttons(tuner: Tuner, doc_id: str) -> widgets.Widget:
-    note = widgets.Label(doc_id)
+def _buttons(tuner: Tuner, doc_id: str, index: int) -> widgets.Widget:
+    name = doc_id if index < 0 else f"{doc_id} node {index}"
+    note = widgets.Label(name)
 
     def press(keep: bool) -> Any:
         def act(_: Any) -> None:
-            tuner.label(doc_id, keep)
-            note.value = f"{doc_id}: {'keep' if keep else 'drop'}"
+            tuner.label(doc_id, keep, index)
+            note.value = f"{name}: {'keep' if keep else 'drop'}"
 
         return act
 
@@ -98,6 +112,13 @@ def _buttons(tuner: Tuner, doc_id: str) -> widgets.Widget:
     for button, keep in zip(buttons, (True, False), strict=True):
         button.on_click(press(keep))
     return widgets.HBox([*buttons, note])
+
+
+def _pair(found: WhatIf, left: str, right: str) -> str:
+    if left == right:
+        return f"<b>{found.dropped[left]:,}</b>"
+    key = (left, right) if (left, right) in found.overlap else (right, left)
+    return f"{found.overlap[key]:,} <small>{found.correlation[key]:.2f}</small>"
 
 
 def _most_like(found: WhatIf, name: str) -> str:

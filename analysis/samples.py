@@ -94,7 +94,7 @@ def rejected_documents(tables: RunTables) -> list[Rejected]:
     ids = [doc_id for row in chosen for doc_id in row[0]]
     verdicts: Any = tables.lookup(tables.verdicts, "doc_id", ids)
     documents: Any = tables.lookup("documents", "doc_id", ids)
-    duplicates: Any = tables.lookup("duplicates", "doc_id", ids)
+    duplicates: Any = tables.duplicates(ids)
     return [_rejected(documents[one], verdicts[one], duplicates.get(one)) for one in ids]
 
 

@@ -69,6 +69,15 @@ class RunTables:
             for path in files:
                 yield from storage.iter_parquet(path, columns)
 
+    def duplicates(self, ids: Sequence[str]) -> dict[str, dict[str, object]]:
+        """Rows of documents that deduplication dropped, before or after images were fetched."""
+        return {
+            name: row
+            for table in ("duplicates", "picture_duplicates")
+            for name, row in self.lookup(table, "doc_id", ids).items()
+            if row["reason"]
+        }
+
     def lookup(
         self, table: str, key: str, values: Sequence[str], columns: list[str] | None = None
     ) -> dict[str, dict[str, object]]:

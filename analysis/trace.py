@@ -12,6 +12,7 @@ from analysis.tables import RunTables
 from analysis.thumbnail import data_uri
 from filters.paragraphs import split
 from pipeline.archive.charset import decode_html
+from pipeline.images import stored
 
 SOURCE_CHARS = 200_000
 NOWHERE = Originals()
@@ -72,7 +73,7 @@ def trace(tables: RunTables, doc_id: str, originals: Originals = NOWHERE) -> Tra
     return Trace(
         document=document,
         verdict=verdict,
-        duplicate=tables.lookup("duplicates", "doc_id", [doc_id]).get(doc_id),
+        duplicate=tables.duplicates([doc_id]).get(doc_id),
         nodes=_nodes(nodes, verdict, facts, pictures),
         shipped=shown(row, pictures) if row else None,
         source=_source(document, originals),
@@ -82,10 +83,12 @@ def trace(tables: RunTables, doc_id: str, originals: Originals = NOWHERE) -> Tra
 def stored_pictures(tables: RunTables, digests: Sequence[Any]) -> dict[str, str | None]:
     """Thumbnails of images whose bytes the run has, by sha256."""
     wanted = sorted({digest for digest in digests if digest})
-    stored = tables.lookup("dataset/images", "sha256", wanted)
-    missing = [digest for digest in wanted if digest not in stored]
-    stored |= tables.lookup("image_bytes", "sha256", missing) if missing else {}
-    return {digest: data_uri(row["bytes"]) for digest, row in stored.items()}  # type: ignore[arg-type]
+    shipped: Any = tables.lookup("dataset/images", "sha256", wanted)
+    pictures = {digest: data_uri(row["bytes"]) for digest, row in shipped.items()}
+    missing = [digest for digest in wanted if digest not in pictures]
+    others = tables.lookup("image_bytes", "sha256", missing) if missing else {}
+    folder = tables.folder("image_bytes")
+    return pictures | {one: data_uri(stored.body(row, folder)) for one, row in others.items()}
 
 
 def _nodes(

@@ -1,6 +1,6 @@
 """Tuning as the notebook does it: a run's signals, thresholds that move, documents at the margin.
 
-tuner = Tuner("runs/mine", "default")
+tuner = Tuner("runs/mine", "default")  # or with scope="text_node": its paragraphs
 tuner.ask()                          # kept, dropped, marginal, overlap: no text is read
 tuner.move("words", "min", 80)       # the same with another threshold
 tuner.margin("words", 5)             # documents nearest the bound, as HTML with images
@@ -19,10 +19,11 @@ import pyarrow as pa
 import yaml
 
 from analysis import explain, labels
-from analysis.labels import Proposal, Scores
+from analysis.labels import End, Proposal, Scores
 from analysis.sheet import Questions, Sheet, WhatIf, load
 from analysis.tables import RunTables
 from analysis.trace import trace
+from filters.needed import columns
 from filters.rule import read
 from filters.signal import Scope
 from pipeline import config, storage
@@ -46,29 +47,35 @@ class Tuner:
         """What the rules, as they stand, do."""
         return self._questions.ask(getattr(self.rules, self.scope))
 
-    def move(self, signal: str, end: Literal["min", "max"], bound: float) -> WhatIf:
+    def move(self, signal: str, end: End, bound: float) -> WhatIf:
         """Set a bound and ask again. Raises KeyError for a signal without a rule."""
         rules = dict(getattr(self.rules, self.scope))
         rules[signal] = labels.with_bound(rules[signal], end, bound)
         self.rules = self.rules.model_copy(update={self.scope: rules})
         return self.ask()
 
-    def nearest(self, signal: str, number: int) -> list[str]:
-        """Ids of documents with a value nearest the signal's bounds, on either side of each."""
+    def nearest(self, signal: str, number: int) -> list[labels.Key]:
+        """Rows with a value nearest the signal's bounds, on either side of each bound."""
         rule, values = getattr(self.rules, self.scope)[signal], self.sheet.values[signal]
-        chosen: list[str] = []
+        chosen: list[labels.Key] = []
         for bound in labels.bounds_of(rule).values():
             distance = np.abs(values - bound)
             for side in (values < bound, values >= bound):
                 rows = np.flatnonzero(side & ~np.isnan(values))
-                best = rows[np.argsort(distance[rows], kind="stable")[:number]]
-                chosen += [self.sheet.ids[one] for one in self.sheet.document[best]]
+                for row in rows[np.argsort(distance[rows], kind="stable")[:number]].tolist():
+                    chosen.append((self.sheet.ids[self.sheet.document[row]],
+                                   int(self.sheet.index[row])))  # fmt: skip
         return list(dict.fromkeys(chosen))
 
-    def margin(self, signal: str, number: int = 3) -> dict[str, str]:
-        """Documents at the margin: id -> the page's story as HTML, with the images the run has."""
-        found = {doc_id: trace(self.tables, doc_id) for doc_id in self.nearest(signal, number)}
-        return {doc_id: explain.as_html(one) for doc_id, one in found.items() if one}
+    def margin(self, signal: str, number: int = 3) -> dict[labels.Key, str]:
+        """Rows at the margin as HTML, with the images the run has: the page's story, or a node."""
+        pages: dict[labels.Key, str] = {}
+        for doc_id, index in self.nearest(signal, number):
+            found = trace(self.tables, doc_id)
+            if found is not None:
+                only = None if self.scope == "document" else index
+                pages[doc_id, index] = explain.as_html(found, only)
+        return pages
 
     def label(self, doc_id: str, keep: bool, index: int = -1) -> None:
         """Label a document (or one of its nodes) and save all labels beside the run."""
@@ -97,4 +104,4 @@ class Tuner:
         storage.write_bytes(path, yaml.safe_dump(data, sort_keys=False).encode())
 
     def _signals(self) -> Iterator[pa.RecordBatch]:
-        return self.tables.batches("signals")
+        return self.tables.batches("signals", columns(self.rules))

@@ -1,7 +1,7 @@
 """Make shipped rows again from their archives: `benben verify RUN --input ARCHIVES`.
 
 Reads each row's byte range, checks the digest, extracts the page with the run's settings, applies
-the stored verdicts, and compares with what was shipped.
+the stored verdicts and the run's redaction, and compares with what was shipped.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from analysis import originals
 from analysis.originals import Originals
 from analysis.query import Query
 from analysis.tables import RunTables
-from filters import replay
+from filters import pii, replay
 from pipeline import manifest
-from pipeline.archive.warc import Capture
+from pipeline.document import Document
 from pipeline.errors import InputError, UserError
-from pipeline.obelics import ImageFact, to_row
+from pipeline.obelics import ImageFact, Row, to_row
 from pipeline.page.extract import extract_page
 from pipeline.settings.extract import ExtractSettings
-
-COMPARED = ("texts", "images", "image_sha256", "metadata")
 
 
 def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tuple[str, str]]:
@@ -34,9 +32,11 @@ def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tupl
     InputError when the run has no dataset or an archive is not among the inputs.
     """
     made = tables.find("documents")
-    if tables.find("dataset") is None or made is None:
+    dataset = tables.find("dataset")
+    if dataset is None or made is None:
         raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
     settings = ExtractSettings.model_validate(made.config["extract"])
+    redact = dataset.config.get("assemble", {}).get("redact", [])
     chosen = Query(tables).rows(f"select doc_id from data order by md5(doc_id) limit {int(sample)}")
     ids = [doc_id for (doc_id,) in chosen]
     shipped: Any = tables.lookup("dataset/data", "doc_id", ids)
@@ -50,38 +50,37 @@ def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tupl
         if place is None:
             name = document["warc"]
             raise InputError(f"{name}: this archive is not among the inputs; add it with --input")
-        try:
-            capture = archives.read(place, document["warc_offset"], document["warc_length"])
-        except (OSError, ValueError) as error:
-            yield doc_id, f"cannot be read again: {error}"
+        page = _read(archives, place, document, settings)
+        if isinstance(page, str):
+            yield doc_id, page
             continue
-        again = _make(capture, document, verdicts[doc_id], settings, facts)
-        yield doc_id, again if isinstance(again, str) else _differs(again, shipped[doc_id])
+        nodes = replay.apply(page, verdicts[doc_id]["dropped"] or [])
+        row = to_row(pii.redact_nodes(nodes, redact)[0], page.url, facts)
+        yield doc_id, _differs(row, shipped[doc_id])
 
 
-def _make(
-    capture: Capture,
-    document: Mapping[str, Any],
-    verdict: Mapping[str, Any],
-    settings: ExtractSettings,
-    facts: Mapping[str, ImageFact],
-) -> dict[str, Any] | str:
-    """The row made anew, or why it cannot be."""
+def _read(
+    archives: Originals, place: str, document: Mapping[str, Any], settings: ExtractSettings
+) -> Document | str:
+    """The page extracted anew, or why it cannot be."""
+    try:
+        capture = archives.read(place, document["warc_offset"], document["warc_length"])
+    except (OSError, ValueError) as error:
+        return f"cannot be read again: {error}"
     if capture.payload_digest != document["payload_digest"]:
         return f"digest is {capture.payload_digest}, was {document['payload_digest']}"
-    page = extract_page(capture.payload, capture.url, capture.headers, settings)
-    row = to_row(replay.apply(page, verdict["dropped"] or []), capture.url, facts)
-    return {
-        "texts": row.texts,
-        "images": row.images,
-        "image_sha256": row.sha256,
-        "metadata": row.metadata,
+    return extract_page(capture.payload, capture.url, capture.headers, settings)
+
+
+def _differs(again: Row, shipped: Mapping[str, Any]) -> str:
+    made = {
+        "texts": again.texts,
+        "images": again.images,
+        "image_sha256": again.sha256,
+        "metadata": again.metadata,
     }
-
-
-def _differs(again: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:
     stored = {**shipped, "metadata": json.loads(shipped["metadata"])}
-    names = [name for name in COMPARED if again[name] != stored[name]]
+    names = [name for name, value in made.items() if value != stored[name]]
     return f"differs in {', '.join(names)}" if names else ""
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
 from benchmarks.gold import Page, common_tokens, pages, tokens
+from pipeline.page.columns import IMAGE_BLOCK
 from pipeline.page.content_features import Blocks, describe
 from pipeline.page.dom import compile_plan
 from pipeline.page.extract import default_settings
@@ -17,6 +19,8 @@ from pipeline.page.page_facts import read_facts
 from pipeline.page.walk import LimitError, walk
 
 _IMAGE_WEIGHT = 0.1  # an image counts as a short text
+_SNIPPET_WEIGHT = 3.0
+_PART = 15  # characters of a block that a snippet runs across
 _BLOCK_WEIGHT = 0.02  # every block counts a little, however short
 
 
@@ -41,11 +45,33 @@ def rows(sources: Sequence[str]) -> Iterator[Rows]:
             walked = walk(tree.root, plan, settings.limits)
         except LimitError:
             continue
-        if not walked.text:
+        if not len(walked.blocks):
             continue
-        title = read_facts(walked.facts, page.url, None).title
-        labels, weights = _labels(walked.text, list(walked.images), page.text)
-        yield Rows(page, walked.text, describe(walked, title), labels, weights)
+        title = read_facts(walked.facts_by(plan.attribute_names), page.url, None).title
+        if page.text:
+            images = walked.images[:, IMAGE_BLOCK].tolist()
+            labels, weights = _labels(walked.texts, images, page.text)
+        else:
+            labels, weights = _snippet_labels(walked.texts, page.gold)
+        yield Rows(page, walked.texts, describe(walked, title), labels, weights)
+
+
+def _snippet_labels(
+    texts: list[str], gold: dict[str, Any]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Labels of the blocks that hold a text the main text must or must not have.
+
+    Other blocks weigh nothing: nobody said what they are.
+    """
+    labels, weights = np.zeros(len(texts)), np.zeros(len(texts))
+    plain = [" ".join(text.split()) for text in texts]
+    for key, label in (("without", 0.0), ("with", 1.0)):
+        for snippet in gold.get(key) or []:
+            wanted = " ".join(snippet.split())
+            for place, text in enumerate(plain):
+                if wanted in text or (len(text) >= _PART and text in wanted):
+                    labels[place], weights[place] = label, _SNIPPET_WEIGHT
+    return labels, weights
 
 
 def _labels(

@@ -2,8 +2,10 @@
 
 Fingerprints come from a generator: a tenth of the documents in clusters of 2 to 50, one cluster of
 200,000. Each size runs in a process of its own; processor time of all its processes counts (the
-machine may be shared), wall time is in the details. `python -m benchmarks.dedup_scale 100000 ...`
-takes other sizes; the first is the baseline, the last the value.
+machine may be shared), wall time is in the details. Two tasks and the driver share one Java
+process: no task can take more than that process and the largest Python worker together.
+`python -m benchmarks.dedup_scale 100000 ...` takes other sizes; the first is the baseline, the
+last the value.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from jobs.job import Run
 from pipeline import config
 
 SIZES = (1_000_000, 2_000_000, 5_000_000)
-OPTIONS = {"spark.driver.memory": "5g", "spark.sql.shuffle.partitions": "64"}
+OPTIONS = {"spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "64"}
 
 
 def main(arguments: list[str]) -> None:
@@ -65,6 +67,7 @@ def one(documents: int) -> dict[str, float]:
         "dropped": dropped,
         "rounds": found.metrics["component_rounds"],
         "largest_worker_bytes": memory.largest,
+        "java_bytes": memory.java,
     }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from benchmarks import figure
 from benchmarks.content_score_data import rows
-from benchmarks.gold import HUMAN, SHARED, SNIPPETS, Page, pages, token_f1
+from benchmarks.gold import HUMAN, LABELLED, SHARED, SNIPPETS, Page, pages, token_f1
 from benchmarks.train_content_score import cross_validate
 from pipeline import extract_page
 
@@ -63,13 +63,13 @@ def breakdown(found: Sequence[tuple[Page, dict[str, float]]]) -> dict[str, Any]:
     }
 
 
-def snippet_accuracy() -> dict[str, float]:
+def snippet_accuracy(ours: Mapping[str, str]) -> dict[str, float]:
     """Share of `with` snippets found and `without` snippets left out, of ours and trafilatura's."""
     right: dict[str, int] = defaultdict(int)
     total = 0
     for page in pages(SNIPPETS[:1]):
         texts = {
-            "ours": extract_page(page.html, page.url).main_text(),
+            "ours": ours.get(page.name, ""),
             "trafilatura": trafilatura.extract(page.html) or "",
         }
         for key, wanted in (("with", True), ("without", False)):
@@ -95,16 +95,18 @@ def main() -> int:
         print(f"extract_quality: no gold data under {SHARED}/data (set BENBEN_SHARED)")
         return 2
     gold = [page for page in pages(HUMAN) if page.text]
-    ours = {} if shipped else cross_validate(list(rows(HUMAN)))
-    found = []
-    for page in gold:
-        if shipped:
-            ours[page.name] = token_f1(extract_page(page.html, page.url).main_text(), page.text)
-        found.append((page, {"ours": ours.get(page.name, 0.0), **others(page)}))
+    if shipped:
+        ours = {p.name: extract_page(p.html, p.url).main_text() for p in pages(LABELLED)}
+    else:
+        ours = cross_validate(list(rows(LABELLED)))
+    found = [
+        (page, {"ours": token_f1(ours.get(page.name, ""), page.text), **others(page)})
+        for page in gold
+    ]
     means = {tool: float(np.mean([s[tool] for _, s in found])) for tool in found[0][1]}
     margins = [scores["ours"] - scores["trafilatura"] for _, scores in found]
     details = breakdown(found)
-    snippets = snippet_accuracy()
+    snippets = snippet_accuracy(ours)
     figure.report(
         "extract_quality",
         means["ours"],

@@ -20,6 +20,7 @@ SHARED = Path(os.environ.get("BENBEN_SHARED", Path(__file__).parent.parent.paren
 HUMAN = ("wcxb-dev", "scrapinghub-aeb", "magic-html-article", "magic-html-forum")
 OTHERS = ("newspaper", "readability", "llm-webkit-bench")
 SNIPPETS = ("trafilatura-eval", "trafilatura-cache")
+LABELLED = (*HUMAN, SNIPPETS[0])  # what the content score is trained on
 # A token is a run of letters and digits, or one character of a script without spaces.
 _TOKEN = re.compile(
     "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\\W_]+", re.UNICODE

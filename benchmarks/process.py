@@ -11,10 +11,11 @@ from jobs.usage import processor_seconds as processor_seconds
 
 
 class Memory:
-    """Watches the largest resident memory of any Python worker below this process, in bytes."""
+    """Watches the largest resident memory below this process, in bytes: of a worker, of Java."""
 
     def __init__(self) -> None:
-        self.largest = 0
+        self.largest = 0  # of any Python worker
+        self.java = 0  # the driver's and all local tasks' together
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -35,5 +36,8 @@ class Memory:
                 except OSError:
                     continue
                 peak = next((line for line in lines if line.startswith("VmHWM")), "VmHWM: 0 kB")
-                if "java" not in command:
-                    self.largest = max(self.largest, int(peak.split()[1]) * 1024)
+                used = int(peak.split()[1]) * 1024
+                if "java" in command.split("\0")[0]:
+                    self.java = max(self.java, used)
+                else:
+                    self.largest = max(self.largest, used)

@@ -103,10 +103,13 @@ def table(own: np.ndarray, columns: Chunk) -> pa.Table:
     return pa.table({name: found[name] for name in FINGERPRINTS.names}, FINGERPRINTS)
 
 
-def write(run: Run, documents: int, part: Callable[[int], pa.Table]) -> None:
-    """Write the table `fingerprints` of a run, and the tables that stages look at beside it."""
+def write(run: Run, documents: int, part: Callable[[int], pa.Table], first: int = 0) -> None:
+    """Write the table `fingerprints` of a run, and the tables that stages look at beside it.
+
+    `first`: number of the first part, of those that hold the documents.
+    """
     files = []
-    for number in range(-(-documents // PART_DOCUMENTS)):
+    for number in range(first, first + -(-documents // PART_DOCUMENTS)):
         name = part_name(number)
         path = storage.join(run.table("fingerprints"), name)
         with storage.ParquetWriter(path, FINGERPRINTS) as writer:

@@ -27,7 +27,8 @@ from filters import (
 )
 from filters.paragraphs import Paragraphs
 from pipeline import language, signal_schema
-from pipeline.settings.signals import SignalSettings
+from pipeline.opt_out import binding
+from pipeline.settings.signals import OptOutSettings, SignalSettings
 
 Columns = dict[str, NDArray[Any]]
 CHUNK = 32  # documents laid out at once: few enough that their arrays stay in the cache
@@ -78,6 +79,7 @@ def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBa
             "images": image.signals(documents, settings),
             "repeats": repetition.to_arrow(profiles, documents.num_rows),
             **_node_kinds(documents),
+            "opt_outs": _opt_outs(documents, settings.opt_outs),
             **gopher.signals(laid_out, found),
             **c4.signals(laid_out, found, tables),
             **quality.score(laid_out, found, pages, settings.quality),
@@ -135,6 +137,13 @@ def _paragraph_column(
             arrays.append(pa.array(column, from_pandas=True).cast(field.type))
     entries = pa.StructArray.from_arrays(arrays, fields=list(signal_schema.PARAGRAPH_SIGNALS))
     return pa.ListArray.from_arrays(first.astype(np.int32), entries)
+
+
+def _opt_outs(documents: pa.RecordBatch, settings: OptOutSettings) -> NDArray[np.int64]:
+    """Number of each page's opt-outs that bind us."""
+    words, agents, tdm = settings.directives, settings.agents, settings.tdm
+    rows = documents.column("opt_outs").to_pylist()
+    return np.array([sum(1 for _ in binding(facts or (), words, agents, tdm)) for facts in rows])
 
 
 def _node_kinds(documents: pa.RecordBatch) -> Columns:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from filters.characters import DIGIT
 from filters.paragraphs import Integers, Paragraphs
+from pipeline.document import Node
 
 KINDS = ("emails", "ips", "phones", "credentials")
 MARKERS = {"emails": "<EMAIL>", "ips": "<IP>", "phones": "<PHONE>", "credentials": "<CREDENTIAL>"}
@@ -52,7 +54,9 @@ _SECRET_MARKS = (
     "eyJ",
     "PRIVATE KEY",
     "assword",
+    "ASSWORD",
 )
+_DIGIT = re.compile(r"\d")
 _PATTERNS = {"emails": _EMAIL, "ips": _IP, "phones": _PHONE, "credentials": _CREDENTIAL}
 
 
@@ -68,15 +72,46 @@ def find(text: str, kind: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
-def redact(text: str, kinds: Iterable[str] = KINDS) -> str:
-    """Replace what is found by a marker of its kind; of two that overlap, by the first."""
-    spans = sorted((start, -end, kind) for kind in kinds for start, end in find(text, kind))
-    parts, place = [], 0
+def redact(text: str, kinds: Iterable[str] = KINDS) -> tuple[str, int]:
+    """Replace what is found by a marker of its kind; of two that overlap, the first.
+
+    Returns the text, and how many places were replaced.
+    """
+    likely = [kind for kind in kinds if _may_hold(text, kind)]
+    spans = sorted((start, -end, kind) for kind in likely for start, end in find(text, kind))
+    parts, place, number = [], 0, 0
     for start, minus_end, kind in spans:
         if start >= place:
             parts += [text[place:start], MARKERS[kind]]
             place = -minus_end
-    return "".join([*parts, text[place:]])
+            number += 1
+    return "".join([*parts, text[place:]]), number
+
+
+def redact_nodes(nodes: Iterable[Node], kinds: Sequence[str]) -> tuple[list[Node], int]:
+    """Nodes as they ship: text, alternative text and caption redacted; URLs stay.
+
+    Returns the nodes, and how many places were replaced in all of them.
+    """
+    redacted, total = [], 0
+    for node in nodes:
+        changed: dict[str, str] = {}
+        for name in ("text", "alt", "caption"):
+            plain, number = redact(getattr(node, name) or "", kinds)
+            if number:
+                changed[name] = plain
+                total += number
+        redacted.append(replace(node, **changed) if changed else node)  # type: ignore[arg-type]
+    return redacted, total
+
+
+def _may_hold(text: str, kind: str) -> bool:
+    """A cheap look that spares most texts the regular expressions."""
+    if kind == "emails":
+        return "@" in text
+    if kind == "credentials":
+        return any(mark in text for mark in _SECRET_MARKS)
+    return _DIGIT.search(text) is not None or (kind == "ips" and ":" in text)
 
 
 def _is_public(text: str) -> bool:

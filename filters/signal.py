@@ -127,6 +127,7 @@ IMAGE_NODE = (
 DOCUMENT = (
     *TEXT,
     Signal("images", "count", "images kept", OBELICS, "images", trend="falls"),
+    _number("opt_outs", "reservations of the page that bind us: robots directives, TDM", OWN),
     _number("image_nodes", "images of the page before any is dropped", OWN),
     _number("text_nodes", "text nodes kept", OWN),
     Signal("words_per_image", "ratio", "words for each image", "OmniCorpus (Li et al. 2024)",

@@ -14,7 +14,7 @@ from filters.repetition import CHARACTERS, WORDS, sum_of_most
 from filters.rule import Floats, Mask
 
 SEPARATOR = 2  # a blank line joins paragraphs: OBELICS's document text counts its two newlines
-_REPEATS = {"repeated_chars": CHARACTERS, "repeated_words": WORDS}
+REPEATS = {"repeated_chars": CHARACTERS, "repeated_words": WORDS}
 
 
 class Sums:
@@ -50,8 +50,8 @@ class Sums:
     def _count(self, name: str) -> Any:
         if name in self._special:
             return self._special[name]()
-        if name in _REPEATS:
-            return self._repeated(_REPEATS[name])
+        if name in REPEATS:
+            return self._repeated(REPEATS[name])
         if name in self._signals.schema.names:
             return to_numpy(self._signals.column(name))
         total = self._sum(paragraph_count(self._paragraphs, name))

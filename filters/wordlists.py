@@ -4,6 +4,11 @@ Stop words: stopwordsiso, else `lists/stop.txt`. Flagged words: `lists/flagged.t
 wordfreq. A language without a list gives NaN, so that its rules are recorded as not applicable.
 In scripts without spaces a listed word is several words here (its characters), and all words of a
 text that it covers count.
+
+A flagged word of a single character counts in no script without spaces: there a character is part
+of many words (of 性, "sex", also "quality" and "-ness"), and nothing marks where one begins. Nor
+does an entry that begins or ends with a digit, which words here do not: of 13点, an insult in
+Shanghai and one o'clock everywhere else, only 点, "point", would be left.
 """
 
 from __future__ import annotations
@@ -68,12 +73,17 @@ def load(kind: str, language: str, settings: SignalSettings) -> Listed | None:
     key = (kind, language, *marks, settings.common_words, spam)
     if key not in _known:
         listed = listed_words(kind, language, settings)
-        _known[key] = hash_list(listed, characters.tables(*marks)) if listed else None
+        tables = characters.tables(*marks)
+        _known[key] = hash_list(listed, tables, kind != "flagged") if listed else None
     return _known[key]
 
 
-def hash_list(listed: list[str], tables: characters.Characters) -> Listed:
-    """Hash words as texts' words are hashed, by the number of our words they are."""
+def hash_list(listed: list[str], tables: characters.Characters, single: bool = True) -> Listed:
+    """Hash words as texts' words are hashed, by the number of our words they are.
+
+    `single`: single characters of scripts without spaces count too.
+    """
+    listed = [word for word in listed if not (word[0].isdecimal() or word[-1].isdecimal())]
     rows = np.arange(len(listed))
     text = paragraphs.lay_out(listed, rows, rows * 0, len(listed), tables)
     found = words.find(text)
@@ -83,6 +93,8 @@ def hash_list(listed: list[str], tables: characters.Characters) -> Listed:
         chosen = np.flatnonzero(found.counts == length)
         starts, ends = found.starts[first[chosen]], found.ends[first[chosen] + length - 1]
         joined = text.between((text.classes & characters.SPACE) != 0, starts, ends) == 0
+        if length == 1 and not single:
+            joined &= (text.classes[starts] & characters.CONTINUOUS) == 0
         hashes = text.window_hashes(starts[joined], ends[joined])
         if len(hashes):
             by_length[length] = np.unique(hashes)

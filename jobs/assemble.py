@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters import replay, scores
+from filters import pii, replay, scores
 from jobs import cli, tables
 from jobs.job import Result, Run, Stage
 from jobs.placement import Placement
 from pipeline import crawl, storage
 from pipeline.document import Document
+from pipeline.images import stored
 from pipeline.images.image_facts import ImageFacts
 from pipeline.manifest import Count, PartFile
 from pipeline.obelics import general_metadata, to_row
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BATCH_DOCUMENTS = 1_000
-BATCH_IMAGES = 64
 PLACED_ROWS = DATASET.append(pa.field("part", pa.int32()))
 WANTED = pa.schema([("sha256", pa.string())])
 HELD = pa.schema([("part", pa.int32()), ("sha256", pa.string())])
@@ -88,7 +88,7 @@ def dataset_rows(
     for document, origin, dropped in zip(
         from_batch(documents), origins, verdicts["dropped"].to_pylist(), strict=True
     ):
-        row = shipped(document, dropped, facts, placed.bytes_per_token)
+        row = shipped(document, dropped, facts, placed)
         archive = placed.archives.get(origin["warc"], origin["warc"])
         where = (archive, origin["warc_offset"], origin["warc_length"])
         row |= {name: origin[name] for name in COPIED}
@@ -106,10 +106,10 @@ def shipped(
     document: Document,
     dropped: list[dict[str, object]],
     facts: ImageFacts,
-    bytes_per_token: float,
+    placed: Placement,
 ) -> dict[str, object]:
     """The parallel lists of one document, replayed from its ledger, and their counts."""
-    nodes = replay.apply(document, dropped)
+    nodes, redacted = pii.redact_nodes(replay.apply(document, dropped), placed.redact)
     known = facts.fetched(node.url for node in nodes if node.url)
     row = to_row(nodes, document.url, known)
     return {
@@ -121,7 +121,8 @@ def shipped(
         "num_texts": len(row.own_texts),
         "num_words": row.num_words,
         "num_chars": row.num_chars,
-        "num_tokens": row.num_tokens(bytes_per_token),
+        "num_tokens": row.num_tokens(placed.bytes_per_token),
+        "num_redacted": redacted,
         "nsfw": max((fact.nsfw for fact in known.values() if fact.nsfw is not None), default=None),
     }
 
@@ -129,7 +130,7 @@ def shipped(
 def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
     """Copy the bytes of every image that a shipped document shows."""
     folder = run.target("dataset")
-    stored = run.paths("image_bytes")
+    held_at, table = run.paths("image_bytes"), run.table("image_bytes")
 
     def read_wanted(_: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path, ["image_sha256"]):
@@ -144,12 +145,11 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
 
     def copy(part: int, mine: tables.Batches) -> tables.Batches:
         names = pa.concat_arrays([batch["sha256"] for batch in mine])
-        for batch in storage.iter_parquet(stored[part], None, BATCH_IMAGES):
-            yield batch.filter(pc.is_in(batch["sha256"], value_set=names))
+        yield from stored.read(held_at[part], table, names)
 
     shards = [(file.part, storage.join(folder, file.name)) for file in files]
     wanted = tables.frame(run, shards, read_wanted, WANTED).distinct()
-    held = tables.frame(run, sorted(stored.items()), read_held, HELD)
+    held = tables.frame(run, sorted(held_at.items()), read_held, HELD)
     return tables.write_by_part(
         held.join(wanted, "sha256"),
         folder,
@@ -164,11 +164,12 @@ def count(run: Run, rows: list[PartFile], images: list[PartFile]) -> Result:
     folder = run.target("dataset")
 
     def work(path: str) -> Result:
-        shown = Count()
-        for batch in storage.iter_parquet(path, ["num_images"]):
+        shown, redacted = Count(), 0
+        for batch in storage.iter_parquet(path, ["num_images", "num_redacted"]):
             shown.entered += pc.sum(batch["num_images"]).as_py() or 0
+            redacted += pc.sum(batch["num_redacted"]).as_py() or 0
         shown.kept = shown.entered
-        return Result(counts={"images": shown})
+        return Result(counts={"images": shown}, metrics={"redacted": float(redacted)})
 
     result = run.map([storage.join(folder, file.name) for file in rows], work, "assemble: count")
     entered = run.manifest("final_verdicts").counts["documents"].kept

@@ -27,6 +27,7 @@ STAGES = {
     "cluster": "documents that repeat a better one: URL, bytes, text, MinHash",
     "deduplicate": "repeated lines, repeated images and image sets besides",
     "fetch": "images of kept documents, politely",
+    "pictures": "images and image sets repeated by bytes or look, once they are fetched",
     "redecide": "verdicts again, now that images are known",
     "split": "which hosts are held out of train, clear of near pages elsewhere",
     "assemble": "the dataset in OBELICS's schema",

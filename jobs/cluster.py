@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from jobs import cli, earlier, graph, lookup, tables
 from jobs.earlier import INDEX_COMPONENTS, INDEX_KEYS, INDEX_RECORDS, OLD, Earlier, node_key
 from jobs.job import Result, Run, Stage
+from jobs.tables import Meeting
 from pipeline import storage
 from pipeline.deduplication import candidates
 from pipeline.deduplication.clusters import CLUSTERS, EXACT, Judge, Traits
@@ -33,13 +34,14 @@ def run(run: Run) -> Result:
     settings, slots = run.config.deduplicate, run.config.fingerprint.slots
     target, judge = run.target("clusters"), judge_of(settings)
     tasks = sorted(run.paths("fingerprints").items())
-    keyed, records = frames(run, tasks, judge)
+    meeting = Meeting() if settings.against else Meeting.of(run, "fingerprints")
+    keyed, records = (meeting.gather(rows) for rows in frames(run, tasks, judge))
     known = Earlier(run.config) if settings.against else None
     linked, everything = keyed, records
     if known:
         old = known.keys(keyed)
         linked, everything = keyed.unionByName(old), records.union(known.records(old))
-    edges = verify(graph.stars(linked), everything, judge, slots)
+    edges = verify(graph.stars(linked), meeting.beside(everything), judge, slots)
     before = None
     if known:
         edges = graph.checkpoint(run.spark, edges, storage.join(target, "edges")).rows
@@ -47,11 +49,12 @@ def run(run: Run) -> Result:
         before = known.members(ends)
         everything = records.union(known.records(before.select("node").union(ends)))
         edges = edges.union(before.where("node != label").select("node", "label"))
-    labels, rounds = graph.components(run.spark, edges, storage.join(target, "components"))
-    everyone = labels.union(labels.select(F.col("label").alias("node"), "label").distinct())
-    members = everyone.join(everything, "node")
-    decisions = graph.decide(members.withColumnRenamed("label", "group"), judge, slots)
-    files = tables.write_by_part(decisions, target, CLUSTERS)
+    place = storage.join(target, "components")
+    labels, rounds = graph.components(run.spark, edges, place, meeting)
+    members = graph.members(labels).join(meeting.beside(everything), "node")
+    groups = members.withColumnRenamed("label", "group")
+    decisions = graph.decide(groups, judge, slots, meeting)
+    files = tables.write_by_part(decisions, target, CLUSTERS, meeting=meeting)
     result = count(run, [file for file in files if file.part != OLD])
     result.metrics["component_rounds"] = rounds
     if settings.index:

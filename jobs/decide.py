@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
 
 from filters import ledger
 from filters.decide import decide_batch
+from filters.needed import columns
 from jobs import cli
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
@@ -30,22 +32,24 @@ def decide(run: Run) -> Result:
 
     def work(part: Part) -> Result:
         counts: Counts = {}
+        unjudged: Counter[str] = Counter()
         judged = with_tombstones(part, rules, lists) if lists else by_rules(part, rules)
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch, verdicts in judged:
                 add_counts(counts, ledger.count(batch, verdicts))
+                unjudged.update(ledger.unjudged(verdicts))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
-        return Result({"verdicts": [file]}, counts)
+        return Result({"verdicts": [file]}, counts, ledger.metrics(unjudged))
 
     return run.map(run.parts("signals", *(["documents"] if lists else [])), work)
 
 
 def by_rules(part: Part, rules: RuleSettings) -> Judged:
     """Signals of a part and their verdicts."""
-    for batch in storage.iter_parquet(part.paths["signals"], None, BATCH_DOCUMENTS):
+    for batch in storage.iter_parquet(part.paths["signals"], columns(rules), BATCH_DOCUMENTS):
         yield batch, decide_batch(batch, rules)
 
 
@@ -53,7 +57,9 @@ def with_tombstones(part: Part, rules: RuleSettings, lists: list[str]) -> Judged
     """The same, where what was taken down goes before any rule is asked."""
     known = Tombstones(read(lists))
     for signals, documents in storage.iter_aligned(
-        [part.paths["signals"], part.paths["documents"]], [None, withhold.COLUMNS], BATCH_PAGES
+        [part.paths["signals"], part.paths["documents"]],
+        [columns(rules), withhold.COLUMNS],
+        BATCH_PAGES,
     ):
         images = withhold.image_nodes(documents, known)
         verdicts = decide_batch(signals, rules, removed=[images])

@@ -17,12 +17,13 @@ from pipeline.archive.warc import Capture, Loss, read_captures
 from pipeline.document import Document
 from pipeline.errors import InputError
 from pipeline.manifest import Count, Counts
+from pipeline.node_columns import from_nodes
 from pipeline.page.extract import extract_page
 from pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from pipeline.settings import Config
 from pipeline.settings.extract import ExtractSettings
 
-BATCH_DOCUMENTS = 100
+BATCH_DOCUMENTS, BATCH_BYTES = 100, 64 << 20  # what a task holds: rows, and bytes of pages
 PATIENCE = 6  # times a page's own time limit, before its process is ended from outside
 Found = Iterator[Capture | Loss]
 Task = tuple[int, Callable[[Config], Found]]
@@ -76,6 +77,7 @@ def batches(captures_found: Found, read: careful.Read, counts: Counts) -> Iterat
     """Rows of the captures, counted."""
     held: list[Capture] = []
     documents: list[Document] = []
+    size = 0
     for found in captures_found:
         counts["documents"].entered += 1
         if isinstance(found, Loss):
@@ -83,12 +85,13 @@ def batches(captures_found: Found, read: careful.Read, counts: Counts) -> Iterat
             continue
         document = read(found)
         count(document, counts)
+        size += len(found.payload)
         found.payload = b""  # a batch holds documents, not pages
         held.append(found)
         documents.append(document)
-        if len(held) == BATCH_DOCUMENTS:
+        if len(held) == BATCH_DOCUMENTS or size >= BATCH_BYTES:
             yield records.to_batch(held, documents)
-            held, documents = [], []
+            held, documents, size = [], [], 0
     if held:
         yield records.to_batch(held, documents)
 
@@ -130,10 +133,11 @@ def count(document: Document, counts: Counts) -> None:
         counts["documents"].reject(document.reason)
         return
     counts["documents"].kept += 1
-    for node in document.nodes:
-        unit = counts["images" if node.kind == "image" else "nodes"]
-        unit.entered += 1
-        unit.kept += 1
+    nodes = from_nodes(document.nodes)
+    images = len(nodes.images)
+    for unit, number in (("images", images), ("nodes", len(nodes) - images)):
+        counts[unit].entered += number
+        counts[unit].kept += number
 
 
 def sources(config: Config) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Images of kept documents: every distinct URL once, each host owned by one task at a time.
 
-What is fetched goes to a journal beside the tables as it comes; a killed job goes on from there,
-and `fetch.attempt=2` asks again for what failed in a way that may have passed. The journal can be
-deleted once the tables stand.
+What is fetched goes to a journal and to tar shards beside the tables as it comes; a killed job goes
+on from there, and `fetch.attempt=2` asks again for what failed in a way that may have passed. The
+tables are made from the journal: `image_bytes` says where in the shards each picture lies, or
+(`fetch.store=parquet`) holds a copy of the bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,17 @@ from jobs import cli, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import storage
 from pipeline.archive import archives
-from pipeline.images.fetch_part import Share, fetch_part
-from pipeline.images.journal import VERSION, Range, slot_of, task_of
+from pipeline.images import stored, tar_shards
+from pipeline.images.archive_image import Shelf
+from pipeline.images.fetch_part import fetch_part, places
+from pipeline.images.journal import VERSION, slot_of, task_of
 from pipeline.images.outcome import owner
+from pipeline.images.recorder import Store
+from pipeline.images.rounds import Rounds
 from pipeline.images.shards import write_shards
 from pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
 from pipeline.manifest import Count, PartFile
-from pipeline.schema import IMAGES
+from pipeline.schema import IMAGE_PLACES, IMAGES
 from pipeline.settings import Config
 from pipeline.settings.fetch import FetchSettings
 from pipeline.takedown import tombstones, withhold
@@ -37,36 +42,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 DEALT = WANTED.append(pa.field("part", pa.int32()))
-HELD = pa.schema([("sha256", pa.string()), ("part", pa.int32())])
-PACE = {"attempt", "concurrency", "decode_threads", "hosts", "politeness", "shard_bytes", "tasks"}
-
-
-@dataclass(frozen=True)
-class Rounds:
-    """Where the requests of all rounds and their outcomes lie."""
-
-    work: str
-    journal: str
-    tasks: int
-    files: list[dict[int, str]] = field(default_factory=list)  # a round: part -> requests
-
-    @property
-    def parts(self) -> list[int]:
-        """Parts with requests in any round."""
-        return sorted({part for files in self.files for part in files})
-
-    def range(self, part: int) -> Range:
-        """The slots of one part."""
-        return Range.of(part, self.tasks)
-
-    def share(self, part: int) -> Share:
-        """What the journal says about the requests of one part."""
-        return self.asked(part, *(files[part] for files in self.files if part in files))
-
-    def asked(self, part: int, *paths: str) -> Share:
-        """What the journal says about the requests in some files of one part."""
-        wanted = ((image.url, image.hops) for path in paths for image in WantedFile(path))
-        return Share(self.journal, self.range(part), wanted)
+PLACED = IMAGE_PLACES.append(pa.field("part", pa.int32()))
+KEPT = pa.schema([("sha256", pa.string())])
+PACE = {"attempt", "backend", "concurrency", "decode_threads", "hosts", "img2dataset",
+        "politeness", "remember", "shard_bytes", "store", "tasks"}  # fmt: skip
 
 
 def fetch(run: Run) -> Result:
@@ -74,7 +53,9 @@ def fetch(run: Run) -> Result:
     settings = run.config.fetch
     work = storage.join(run.table("images"), "work")
     tasks = settings.tasks or run.spark.sparkContext.defaultParallelism
-    rounds = Rounds(work, storage.join(work, f"journal-{journal_id(settings)}"), tasks)
+    name = journal_id(settings)
+    shards = storage.join(run.table("image_bytes"), f"shards-{name}")
+    rounds = Rounds(work, Store(storage.join(work, f"journal-{name}"), shards), tasks)
     requests, entered = wanted_images(run), 0
     for hops in range(settings.limits.redirects + 1):
         folder = storage.join(work, f"round-{hops}")
@@ -140,11 +121,12 @@ def ask(run: Run, rounds: Rounds, hops: int) -> int:
     """Fetch the last round's requests, one task a part; returns how many were redirected away."""
     settings = forewarned(run.config)
     found = archives.find(run.config.input, run.config.archives) if settings.archives else []
-    places = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
+    paths = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
+    shelf = Shelf(paths, run.config.archives)
 
     def work(task: tuple[int, str]) -> Result:
         part, path = task
-        fetch_part(WantedFile(path), rounds.journal, rounds.range(part), settings, places)
+        fetch_part(WantedFile(path), rounds.store, rounds.range(part), settings, shelf)
         gone = sum(1 for _ in rounds.asked(part, path).moved(hops))
         return Result(metrics={"moved": gone})
 
@@ -156,9 +138,8 @@ def forewarned(config: Config) -> FetchSettings:
     """The settings with the tombstones as one more opt-out list, so that nothing is stored."""
     consent = config.fetch.consent
     lists = [*consent.tombstones, *config.takedown.tombstones]
-    return config.fetch.model_copy(
-        update={"consent": consent.model_copy(update={"tombstones": lists})}
-    )
+    warned = consent.model_copy(update={"tombstones": lists})
+    return config.fetch.model_copy(update={"consent": warned})
 
 
 def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
@@ -194,30 +175,66 @@ def write_images(run: Run, rounds: Rounds) -> Result:
 
 
 def write_bytes(run: Run, rounds: Rounds, images: list[PartFile]) -> list[PartFile]:
-    """Write `image_bytes`: each distinct image in the first part that fetched it."""
-    target, limit = run.target("image_bytes"), run.config.fetch.shard_bytes
-    folder = storage.join(rounds.work, "held")
-    storage.delete_folder(folder)
-
-    def read(part: int, path: str) -> tables.Batches:
-        for batch in storage.iter_parquet(path, ["sha256", "reason"]):
-            names = batch["sha256"].filter(pc.is_null(batch["reason"]))
-            yield pa.RecordBatch.from_arrays(
-                [names, pa.array([part] * len(names), pa.int32())], schema=HELD
-            )
+    """Write `image_bytes`: each distinct image in the first part that stored it."""
+    target, settings = run.target("image_bytes"), run.config.fetch
+    table = run.table("image_bytes")
+    mend_shards(run, rounds)
+    if settings.store == "webdataset":
+        return tables.write_by_part(placed(run, rounds, images), target, IMAGE_PLACES)
 
     def work(task: tuple[int, str]) -> Result:
         part, path = task
-        owned = set(storage.read_parquet(path, ["sha256"])["sha256"].to_pylist())
-        pictures = rounds.share(part).pictures(owned)
-        return Result({"image_bytes": write_shards(pictures, target, part, rounds.tasks, limit)})
+        rows = stored.read(path, table)
+        files = write_shards(rows, target, part, rounds.tasks, settings.shard_bytes)
+        return Result({"image_bytes": files})
+
+    folder = storage.join(rounds.work, "places")
+    storage.delete_folder(folder)
+    files = tables.write_by_part(placed(run, rounds, images), folder, IMAGE_PLACES)
+    tasks = [(file.part, storage.join(folder, file.name)) for file in files]
+    return run.map(tasks, work, "fetch: image bytes").files.get("image_bytes", [])
+
+
+def mend_shards(run: Run, rounds: Rounds) -> None:
+    """End the tar files that killed tasks left open; nobody writes to any of them now."""
+
+    def work(path: str) -> Result:
+        tar_shards.mend(path)
+        return Result()
+
+    run.map(storage.list_files(rounds.store.shards), work, "fetch: shards")
+
+
+def placed(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
+    """Rows PLACED: a place of the bytes of each distinct kept image. Raises where one has none."""
+    from pyspark.sql import functions as F
+
+    below = rounds.store.shards.rsplit("/", 1)[-1]
+
+    def read_kept(_: int, path: str) -> tables.Batches:
+        for batch in storage.iter_parquet(path, ["sha256", "reason"]):
+            names = pc.unique(batch["sha256"].filter(pc.is_null(batch["reason"])))
+            yield pa.RecordBatch.from_arrays([names], schema=KEPT)
+
+    def read_places(part: int, _: str) -> tables.Batches:
+        for batch in places(rounds.store, rounds.range(part)):
+            shard = pc.binary_join_element_wise(below, batch["shard"], "/")
+            batch = batch.set_column(batch.schema.get_field_index("shard"), "shard", shard)
+            yield batch.append_column("part", pa.array([part] * batch.num_rows, pa.int32()))
+
+    def check(batches: Iterable[pa.RecordBatch]) -> tables.Batches:
+        for batch in batches:
+            if batch["shard"].null_count:
+                raise RuntimeError(f"{rounds.store.shards}: a kept image has no bytes here")
+            yield batch
 
     paths = [(file.part, storage.join(run.target("images"), file.name)) for file in images]
-    held = tables.frame(run, paths, read, HELD).groupBy("sha256").agg({"part": "min"})
-    first = held.withColumnRenamed("min(part)", "part")
-    owners = tables.write_by_part(first, folder, HELD)
-    tasks = [(file.part, storage.join(folder, file.name)) for file in owners]
-    return run.map(tasks, work, "fetch: image bytes").files.get("image_bytes", [])
+    kept = tables.frame(run, paths, read_kept, KEPT).distinct()
+    every = [(part, "") for part in range(rounds.tasks)]
+    held = tables.frame(run, every, read_places, PLACED).groupBy("sha256")
+    first = held.agg(F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("one"))
+    rows = kept.join(first, "sha256", "left").select("sha256", "one.*").select(*PLACED.names)
+    return rows.mapInArrow(check, tables.spark_schema(PLACED))
 
 
 STAGE = Stage(

@@ -20,7 +20,7 @@ def run(run: Run) -> Result:
     """Fingerprint every part."""
     target = run.target("fingerprints")
     work = _work(run.config.fingerprint, target)
-    return run.map(run.parts("documents", "verdicts"), work)
+    return run.map(run.parts("documents", "verdicts", "signals"), work)
 
 
 def _work(settings: FingerprintSettings, target: str) -> Callable[[Part], Result]:
@@ -35,28 +35,26 @@ def _work(settings: FingerprintSettings, target: str) -> Callable[[Part], Result
 
 def batches_of(part: Part, settings: FingerprintSettings) -> Iterator[pa.RecordBatch]:
     """Fingerprints of a part's kept documents, in row order."""
-    columns = ["doc_id", "kept", "dropped"]
-    verdicts = storage.read_parquet(part.paths["verdicts"], columns).combine_chunks()
-    row = 0
-    documents = storage.iter_parquet(part.paths["documents"], fingerprint.COLUMNS, BATCH_ROWS)
-    for batch in documents:
-        beside = verdicts.slice(row, batch.num_rows)
-        row += batch.num_rows
-        if beside["doc_id"].to_pylist() != batch["doc_id"].to_pylist():
-            raise ConservationError(
-                f"{part.paths['verdicts']}: rows up to {row} do not match the documents' rows"
-            )
-        kept = pc.fill_null(beside["kept"], False).combine_chunks()
-        dropped = beside["dropped"].combine_chunks().filter(kept)
-        yield fingerprint.fingerprints(batch.filter(kept), dropped, settings)
+    paths = [part.paths[name] for name in ("documents", "verdicts", "signals")]
+    columns: list[list[str] | None] = [
+        fingerprint.COLUMNS,
+        ["doc_id", "kept", "dropped"],
+        ["quality"],
+    ]
+    for documents, verdicts, signals in storage.iter_aligned(paths, columns, BATCH_ROWS):
+        if documents["doc_id"] != verdicts["doc_id"]:
+            raise ConservationError(f"{paths[1]}: its rows do not match those of {paths[0]}")
+        kept = pc.fill_null(verdicts["kept"], False)
+        dropped, quality = verdicts["dropped"].filter(kept), signals["quality"].filter(kept)
+        yield fingerprint.fingerprints(documents.filter(kept), dropped, quality, settings)
 
 
 STAGE = Stage(
     name="fingerprint",
-    reads=("documents", "verdicts"),
+    reads=("documents", "verdicts", "signals"),
     writes=("fingerprints",),
     sections=("fingerprint",),
     run=run,
-    sources=lambda config: decontaminate.identities(config.fingerprint.decontaminate),
+    sources=lambda config: decontaminate.identities(config.fingerprint.decontaminate.sets.values()),
     follows="verdicts",
 )

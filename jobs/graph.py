@@ -19,7 +19,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.progress import say
-from jobs.tables import spark_schema
+from jobs.tables import SHUFFLED, Meeting, spark_schema
 from pipeline import storage
 from pipeline.deduplication import fingerprint
 from pipeline.deduplication.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
@@ -45,17 +45,20 @@ def stars(keyed: DataFrame) -> DataFrame:
     return linked.where("node > label").select("node", "label").distinct()
 
 
-def components(spark: SparkSession, edges: DataFrame, folder: str) -> tuple[DataFrame, int]:
+def components(
+    spark: SparkSession, edges: DataFrame, folder: str, meeting: Meeting = SHUFFLED
+) -> tuple[DataFrame, int]:
     """Label every node of an edge list (node, label) with its component's smallest node.
 
     The smallest node itself has no row. Rounds are kept under `folder`; returns the rows and the
     number of rounds.
     """
-    state = checkpoint(spark, edges.where("node != label"), storage.join(folder, "round-00"))
+    edges = edges.where("node != label")
+    state = checkpoint(spark, edges, storage.join(folder, "round-00"), meeting)
     for number in range(1, MAX_ROUNDS + 1):
         before = state
         place = storage.join(folder, f"round-{number:02d}")
-        state = checkpoint(spark, small_star(large_star(state.rows)), place)
+        state = checkpoint(spark, small_star(large_star(state.rows)), place, meeting)
         say(f"  components: round {number}, {state.count:,} edges")
         if (state.count, state.digest) == (before.count, before.digest):
             return state.rows, number
@@ -63,23 +66,36 @@ def components(spark: SparkSession, edges: DataFrame, folder: str) -> tuple[Data
 
 
 def large_star(edges: DataFrame) -> DataFrame:
-    """Point each node's larger neighbours at its smallest one (or at itself)."""
-    both = edges.union(edges.select(F.col("label").alias("node"), F.col("node").alias("label")))
-    near = both.select(F.col("node").alias("centre"), F.col("label").alias("node"))
+    """Point each node's larger neighbours at its smallest one (or at itself).
+
+    An edge gives one row; rows that repeat others are left to `small_star` to bring together.
+    """
     least = F.least(F.min("node").over(Window.partitionBy("centre")), F.col("centre"))
-    stars = near.withColumn("label", least).where("node > centre")
-    return stars.select("node", "label").distinct()
+    stars = both_ways(edges, "centre", "node").withColumn("label", least)
+    return stars.where("node > centre").select("node", "label")
 
 
 def small_star(edges: DataFrame) -> DataFrame:
-    """Point each node and its smaller neighbours at the smallest of them."""
-    down = edges.select(
-        F.greatest("node", "label").alias("centre"), F.least("node", "label").alias("node")
-    ).where("centre != node")
-    starred = down.withColumn("label", F.min("node").over(Window.partitionBy("centre")))
-    neighbours = starred.where("node != label").select("node", "label")
-    centres = starred.select(F.col("centre").alias("node"), "label")
-    return neighbours.union(centres).distinct()
+    """Point each node and its smaller neighbours at the smallest of them; node > label."""
+    least = F.min("label").over(Window.partitionBy("node"))
+    starred = edges.where("node != label").withColumn("least", least)
+    ends = F.array(F.struct("node"), F.struct(F.col("label").alias("node")))
+    rows = starred.select(F.explode(ends).alias("end"), "least")
+    pointed = rows.select("end.node", F.col("least").alias("label"))
+    return pointed.where("node != label").distinct()
+
+
+def both_ways(edges: DataFrame, one: str, other: str) -> DataFrame:
+    """Each edge (node, label) in both directions, with columns of the names given."""
+    columns = ((F.col("node"), F.col("label")), (F.col("label"), F.col("node")))
+    ends = [F.struct(a.alias(one), b.alias(other)) for a, b in columns]
+    return edges.select(F.explode(F.array(*ends)).alias("ends")).select("ends.*")
+
+
+def members(labels: DataFrame) -> DataFrame:
+    """Rows (node, label) of every node of a component, the smallest one's own row with them."""
+    ends = F.explode(F.array("node", "label")).alias("end")
+    return labels.select(ends, "label").select(F.col("end").alias("node"), "label").distinct()
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,9 @@ class Saved:
     rows: DataFrame
 
 
-def checkpoint(spark: SparkSession, edges: DataFrame, folder: str) -> Saved:
+def checkpoint(
+    spark: SparkSession, edges: DataFrame, folder: str, meeting: Meeting = SHUFFLED
+) -> Saved:
     """Write edges to a folder, unless a whole earlier attempt lies there; return the read frame."""
     marker = storage.join(folder, "whole.json")
     if not storage.exists(marker):
@@ -102,7 +120,9 @@ def checkpoint(spark: SparkSession, edges: DataFrame, folder: str) -> Saved:
     return Saved(
         count=sum(rows for _, rows, _ in reports),
         digest=sum(digest for _, _, digest in reports) % 2**62,
-        rows=_read(spark, [storage.join(folder, name) for name, rows, _ in reports if rows]),
+        rows=meeting.gather(
+            _read(spark, [storage.join(folder, name) for name, rows, _ in reports if rows])
+        ),
     )
 
 
@@ -137,19 +157,19 @@ def doc_id(node: str) -> Column:
     return F.lower(F.hex(F.substring(node, 5, 16)))
 
 
-def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
+def decide(members: DataFrame, judge: Judge, slots: int, meeting: Meeting = SHUFFLED) -> DataFrame:
     """Go through each group in keep order; rows (DECISIONS) for the documents that go.
 
     Members have `group`, `node`, `part`, `rank` and the columns of traits.
     """
-    ordered = members.repartition("group").sortWithinPartitions("group", "rank")
+    ordered = meeting.by(members, "group").sortWithinPartitions("group", "rank")
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         current, cluster = None, Cluster(judge)
         for batch in batches:
             traits, nodes = Traits.of(batch, judge.exact, slots), batch["node"].to_pylist()
             dropped: list[Dropped] = []
-            for start, stop, group in _runs(batch["group"].to_pylist()):
+            for start, stop, group in runs(batch["group"].to_pylist()):
                 if group != current:
                     current, cluster = group, Cluster(judge)
                 dropped += cluster.add(nodes[start:stop], traits.take(slice(start, stop)), start)
@@ -166,7 +186,7 @@ def decide(members: DataFrame, judge: Judge, slots: int) -> DataFrame:
     return ordered.mapInArrow(work, spark_schema(DECISIONS))
 
 
-def _runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
+def runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
     """Runs of equal values: start, stop, value."""
     start = 0
     for place in range(1, len(groups) + 1):

@@ -24,6 +24,7 @@ class Placement:
         self.layout = Layout(_counts(run, self.splits), run.config.assemble.rows_per_shard)
         self.archives = crawl.places(archive_urls(run))
         self.bytes_per_token = run.config.assemble.bytes_per_token
+        self.redact = run.config.assemble.redact
 
 
 def archive_urls(run: Run) -> list[str]:

@@ -7,6 +7,7 @@ the stage that dropped it, or the nodes it lost on the way to the dataset.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from filters import ledger
 from filters.decide import decide_batch
+from filters.needed import columns
 from jobs import cli, tables
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
@@ -23,6 +25,7 @@ from pipeline.manifest import Counts, PartFile, add_counts
 from pipeline.schema import IMAGE_USES, VERDICTS
 from pipeline.takedown import withhold
 
+DROPPING = ("duplicates", "picture_duplicates")
 BATCH_DOCUMENTS = 1_000
 WANTED = pa.schema([("part", pa.int32()), ("key", pa.binary())])
 
@@ -31,33 +34,42 @@ def redecide(run: Run) -> Result:
     """Bring what is known of each image to the parts that show it, then judge part by part."""
     uses = place_images(run)
     rules, target = run.config.rules, run.target("final_verdicts")
+    wanted = columns(rules)
     known = {file.part: storage.join(run.target("image_uses"), file.name) for file in uses}
     fetched = run.config.fetch.enabled
 
     def work(part: Part) -> Result:
         counts: Counts = {}
+        unjudged: Counter[str] = Counter()
         facts = ImageFacts.read(known.get(part.number)) if fetched else None
-        duplicates = Duplicates.read(part.paths.get("duplicates"))
+        known_duplicates = [Duplicates.read(part.paths.get(name)) for name in DROPPING]
 
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
                 [part.paths[name] for name in ("documents", "signals", "verdicts")],
-                [["doc_id", "nodes"], None, ["kept", "reasons", "dropped"]],
+                [["doc_id", "nodes"], wanted, ["kept", "reasons", "dropped"]],
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
-                before = (decided["dropped"], duplicates.dropped(documents))
-                again = decide_batch(signals, rules, images, before)
-                verdicts = duplicates.overrule(again)
+                dropped = [duplicates.dropped(documents) for duplicates in known_duplicates]
+                before = (decided["dropped"], *dropped)
+                verdicts = decide_batch(signals, rules, images, before)
+                judged_now = np.asarray(decided["kept"])
+                for duplicates in known_duplicates:
+                    verdicts = duplicates.overrule(verdicts)
+                    judged_now = judged_now & ~duplicates.gone(documents)
                 verdicts = withhold.overrule(verdicts, withhold.taken(decided))
-                entered = pa.array(np.asarray(decided["kept"]) & ~duplicates.gone(documents))
-                add_counts(counts, ledger.count(signals.filter(entered), verdicts.filter(entered)))
+                entered = pa.array(judged_now)
+                seen, judged = signals.filter(entered), verdicts.filter(entered)
+                gone = [column.filter(entered) for column in before]
+                add_counts(counts, ledger.count(seen, judged, gone))
+                unjudged.update(ledger.unjudged(judged))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
-        return Result({"final_verdicts": [file]}, counts)
+        return Result({"final_verdicts": [file]}, counts, ledger.metrics(unjudged))
 
-    parts = run.parts("documents", "signals", "verdicts", "duplicates")
+    parts = run.parts("documents", "signals", "verdicts", *DROPPING)
     result = run.map(parts, work)
     result.files["image_uses"] = uses
     return result
@@ -92,11 +104,11 @@ def place_images(run: Run) -> list[PartFile]:
 
 STAGE = Stage(
     name="redecide",
-    reads=("documents", "signals", "verdicts", "duplicates", "images"),
+    reads=("documents", "signals", "verdicts", *DROPPING, "images"),
     writes=("final_verdicts", "image_uses"),
     sections=("rules", "fetch"),
     run=redecide,
-    follows="duplicates",
+    follows="picture_duplicates",
 )
 
 if __name__ == "__main__":

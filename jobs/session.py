@@ -88,6 +88,7 @@ def _workstation_options(log_settings: str) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "2g",
+        "spark.excludeOnFailure.enabled": "false",  # the only executor there is
         "spark.sql.shuffle.partitions": "8",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log_settings}",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,6 +18,38 @@ if TYPE_CHECKING:
 
 Batches = Iterator[pa.RecordBatch]
 REPORT = "part int, name string, rows long, bytes long"
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """How rows of one key come together: by a shuffle, or all in one task where they are few.
+
+    In one task Spark's windows, joins and aggregations need no shuffle, so no stage of their own.
+    """
+
+    one_task: bool = False
+
+    @classmethod
+    def of(cls, run: Run, table: str) -> Meeting:
+        """Choose by the rows of a table that the frames are made from."""
+        return cls(run.manifest(table).rows <= run.config.spark.one_task_rows)
+
+    def gather(self, rows: DataFrame) -> DataFrame:
+        """Bring a frame that was just read to one task, if that is how its rows meet."""
+        return rows.coalesce(1) if self.one_task else rows
+
+    def beside(self, rows: DataFrame) -> DataFrame:
+        """A frame that another is joined with."""
+        from pyspark.sql import functions as F
+
+        return F.broadcast(rows) if self.one_task else rows
+
+    def by(self, rows: DataFrame, column: str) -> DataFrame:
+        """Bring the rows of one value of a column to one task."""
+        return rows.coalesce(1) if self.one_task else rows.repartition(column)
+
+
+SHUFFLED = Meeting()
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
@@ -55,6 +88,7 @@ def write_by_part(
     order: Sequence[str] = (),
     name: Callable[[int], str] = part_name,
     transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
+    meeting: Meeting = SHUFFLED,
 ) -> list[PartFile]:
     """Write a frame with a column `part`, one file a part, rows ordered by `order`.
 
@@ -77,7 +111,7 @@ def write_by_part(
                 }
             )
 
-    ordered = rows.repartition("part").sortWithinPartitions("part", *(order or schema.names[:1]))
+    ordered = meeting.by(rows, "part").sortWithinPartitions("part", *(order or schema.names[:1]))
     reports = ordered.mapInArrow(work, REPORT).collect()
     return [PartFile(**report.asDict()) for report in reports]
 

@@ -20,8 +20,9 @@ from analysis.tables import RunTables
 from jobs.progress import say
 from pipeline import filesystem, manifest, storage
 from pipeline.errors import InputError, UserError
+from pipeline.images import tar_shards
 from pipeline.manifest import Manifest
-from pipeline.takedown import chain, erase, pending, stage, tombstones, withhold
+from pipeline.takedown import chain, erase, pending, stage, tars, tombstones, withhold
 from pipeline.takedown.pending import FOLDER, Pending
 from pipeline.takedown.removal import Removed
 from pipeline.takedown.tombstones import Kind, Tombstone
@@ -157,6 +158,9 @@ def finish(output: str, found: Pending) -> None:
     for one in erase.erasures(found):
         for name in erase.erase(output, one, found.number):
             say(f"takedown: {one.table}/{name} made anew")
+    for path in storage.list_files(storage.join(output, "image_bytes")):
+        if path.endswith(tar_shards.ENDING) and tars.blank(path, set(found.images)):
+            say(f"takedown: {path} made anew")
     storage.delete_folder(storage.join(output, "images", "work"))  # holds the bytes once more
     made = _dataset(output)
     if f"takedown/{found.number}" not in made.inputs:

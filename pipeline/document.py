@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["text", "image", "break"]
@@ -42,7 +42,7 @@ class Document:
     """A page after extraction: nodes and page-level facts."""
 
     url: str
-    nodes: list[Node] = field(default_factory=list)
+    nodes: Sequence[Node] = ()  # of an extracted page: NodeColumns, which make them when asked
     title: str | None = None
     lang: str | None = None  # declared by the page, BCP 47
     charset: str | None = None  # WHATWG label the payload was decoded with

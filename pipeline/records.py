@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline import url
+from pipeline import node_columns, url
 from pipeline.archive.warc import Capture
 from pipeline.document import Document, Node, document_id
-from pipeline.schema import DOCUMENTS, NODE
-
-_NODE_VALUES = [(field, attrgetter(field.name)) for field in NODE]
+from pipeline.schema import DOCUMENTS
 
 
 def to_batch(captures: Sequence[Capture], documents: Sequence[Document]) -> pa.RecordBatch:
@@ -49,12 +46,9 @@ def to_batch(captures: Sequence[Capture], documents: Sequence[Document]) -> pa.R
 
 
 def _nodes(documents: Sequence[Document]) -> pa.ListArray:
-    flat = [node for document in documents for node in document.nodes]
-    arrays = [pa.array([get(node) for node in flat], field.type) for field, get in _NODE_VALUES]
-    lengths = [len(document.nodes) for document in documents]
-    offsets = pa.array(np.append(0, np.cumsum(lengths)).astype(np.int32))
-    entries = pa.StructArray.from_arrays(arrays, fields=list(NODE))
-    return pa.ListArray.from_arrays(offsets, entries)
+    pages = [node_columns.from_nodes(document.nodes) for document in documents]
+    offsets = np.cumsum([0, *(len(page) for page in pages)], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), node_columns.to_array(pages))
 
 
 _DOCUMENT_FIELDS = [field.name for field in fields(Document) if field.name in DOCUMENTS.names]

@@ -154,8 +154,18 @@ IMAGE_USES = pa.schema(
     ]
 )
 
-# The bytes, once per sha256; `images` refers to them.
+# The bytes, once per sha256; `images` refers to them. The table `image_bytes` holds either these
+# rows or, where bytes lie in tar shards beside it, IMAGE_PLACES.
 IMAGE_BYTES = pa.schema([("sha256", pa.string()), ("format", pa.string()), ("bytes", pa.binary())])
+IMAGE_PLACES = pa.schema(
+    [
+        ("sha256", pa.string()),
+        ("format", pa.string()),
+        ("shard", pa.string()),  # a tar file: its path below the table's folder
+        ("offset", pa.int64()),  # of the first byte in the shard
+        ("num_bytes", pa.int64()),
+    ]
+)
 
 # The held-out hosts that have documents, and why some are not held out after all.
 SPLITS = pa.schema(
@@ -183,6 +193,7 @@ DATASET = pa.schema(
         ("num_words", pa.int32()),
         ("num_chars", pa.int32()),
         ("num_tokens", pa.int32()),  # estimate, by bytes of UTF-8
+        ("num_redacted", pa.int32()),  # places where a marker stands for personal data
         ("language_score", pa.float32()),
         ("perplexity", pa.float32()),  # null: no model
         ("quality", pa.float32()),  # null: no model

@@ -82,6 +82,7 @@ SIGNALS = pa.schema(
         ("text_nodes", pa.int32()),
         ("image_nodes", pa.int32()),
         ("break_nodes", pa.int32()),
+        ("opt_outs", pa.int32()),  # of the page, that bind us
         ("top_2gram_ratio", pa.float32()),  # of the page's characters, before nodes were dropped
         ("top_3gram_ratio", pa.float32()),
         ("top_4gram_ratio", pa.float32()),

@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import storage
-from pipeline.deduplication.clusters import Judge, keep_rank
+from pipeline.deduplication.clusters import Judge, keep_ranks
+from pipeline.settings.deduplicate import KeepSettings
 
 Batches = Iterator[pa.RecordBatch]
 Reader = Callable[[int, str], Batches]
 BATCH_ROWS = 10_000
+RANKED = ("node", "quality", "images", "words")  # what documents are ranked by
 TRAITS = ("url_key", "payload_key", "text_key", "signature")
 KEYED = pa.schema([("node", pa.binary()), ("keys", pa.list_(pa.int64()))])
 RECORDS = pa.schema(
@@ -31,7 +33,8 @@ RECORDS = pa.schema(
 
 def clean(path: str, columns: Sequence[str]) -> Batches:
     """Fingerprints of the documents that contain no benchmark item."""
-    for batch in storage.iter_parquet(path, [*columns, "contamination"], BATCH_ROWS):
+    wanted = list(dict.fromkeys([*columns, "contamination"]))
+    for batch in storage.iter_parquet(path, wanted, BATCH_ROWS):
         yield batch.filter(batch["contamination"].is_null()).select(columns)
 
 
@@ -60,16 +63,15 @@ def _side_by_side(found: list[tuple[pa.Array, pa.Array]]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
-def record_reader(keep: Sequence[str]) -> Reader:
+def record_reader(keep: KeepSettings) -> Reader:
     """Read RECORDS: what a document is compared and ranked by."""
 
     def read(part: int, path: str) -> Batches:
-        for batch in clean(path, ["node", "images", "words", *TRAITS]):
-            facts = (batch[name].to_pylist() for name in ("images", "words", "node"))
+        for batch in clean(path, [*RANKED, *TRAITS]):
             columns = {
                 "node": batch["node"],
                 "part": np.full(len(batch), part, np.int32),
-                "rank": [keep_rank(keep, *fact) for fact in zip(*facts, strict=True)],
+                "rank": keep_ranks(keep, batch),
                 **{name: batch[name] for name in TRAITS},
             }
             yield pa.RecordBatch.from_pydict(columns, RECORDS)

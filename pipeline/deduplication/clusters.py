@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.deduplication import minhash
+from pipeline.settings.deduplicate import KeepSettings
 
 # Documents that repeat a better one; aligned by part, only they have a row.
 CLUSTERS = pa.schema(
@@ -25,19 +26,31 @@ EXACT = {
     "payload_key": "duplicate.payload",
     "text_key": "duplicate.text",
 }
-U32 = 2**32 - 1
+LARGEST = np.uint32(2**32 - 1)
 
 
-def keep_rank(criteria: Sequence[str], images: int, words: int, node: bytes) -> bytes:
-    """Bytes that sort a cluster's documents, best first: the criteria in order, then doc_id."""
-    second = int.from_bytes(node[:4], "big")
+def keep_ranks(keep: KeepSettings, batch: pa.RecordBatch) -> pa.Array:
+    """Bytes that sort documents, the one to keep first: the criteria in order, then doc_id.
+
+    `batch` has the columns node, quality (null: 0), images and words of FINGERPRINTS.
+    """
+    nodes = np.frombuffer(b"".join(batch["node"].to_pylist()), np.uint8).reshape(len(batch), -1)
+    seconds = np.ascontiguousarray(nodes[:, :4]).view(">u4").ravel()
+    steps = batch["quality"].fill_null(0).to_numpy() / keep.quality_step
     values = {
-        "images": U32 - images,
-        "words": U32 - words,
-        "newest": U32 - second,
-        "oldest": second,
+        "quality": LARGEST - np.round(steps).astype(np.uint32),
+        "images": LARGEST - batch["images"].to_numpy().astype(np.uint32),
+        "words": LARGEST - batch["words"].to_numpy().astype(np.uint32),
+        "newest": LARGEST - seconds.astype(np.uint32),
+        "oldest": seconds,
     }
-    return b"".join(values[name].to_bytes(4, "big") for name in criteria) + node[4:]
+    columns = [values[name].astype(">u4").view(np.uint8).reshape(-1, 4) for name in keep.order]
+    rows = np.ascontiguousarray(np.concatenate([*columns, nodes[:, 4:]], axis=1))
+    width = rows.shape[1]
+    data = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(rows), [None, pa.py_buffer(rows)]
+    )
+    return data.cast(pa.binary())
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -71,8 +71,8 @@ def _load(size: int, sets: tuple[tuple[str, str], ...]) -> Benchmarks:
     return Benchmarks(ngrams, items[first], names, int((~enough).sum()))
 
 
-def read_items(path: str) -> list[tuple[str, str]]:
-    """Read items as (id, text): .jsonl with `text` and perhaps `id`, else one a line; .gz too.
+def read_items(path: str, field: str = "text") -> list[tuple[str, str]]:
+    """Read items as (id, value): .jsonl with the field and perhaps `id`, else one a line; .gz too.
 
     Raises InputError with the line that cannot be read.
     """
@@ -87,16 +87,16 @@ def read_items(path: str) -> list[tuple[str, str]]:
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-            found.append((str(record.get("id", number)), str(record["text"])))
+            found.append((str(record.get("id", number)), str(record[field])))
         except (ValueError, KeyError, AttributeError):
-            raise InputError(f"{path}, line {number}: expected an object with `text`") from None
+            raise InputError(f"{path}, line {number}: expected an object with `{field}`") from None
     return found
 
 
-def identities(settings: DecontaminateSettings) -> dict[str, str]:
-    """Digest of each set's file, so that changed sets are other work. Raises InputError."""
+def identities(paths: Iterable[str]) -> dict[str, str]:
+    """Digest of each file, so that changed sets are other work. Raises InputError."""
     found = {}
-    for path in settings.sets.values():
+    for path in paths:
         try:
             found[path] = hashlib.blake2b(storage.read_bytes(path), digest_size=8).hexdigest()
         except OSError as error:

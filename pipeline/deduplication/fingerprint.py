@@ -26,6 +26,7 @@ FINGERPRINTS = pa.schema(
         ("node", pa.binary()),  # 20 bytes: capture second and doc_id, so that older sorts first
         ("words", pa.int32()),  # tokens of the kept text nodes
         ("images", pa.int32()),  # kept image nodes
+        ("quality", pa.float32()),  # of the classifier, else mean content score; null: neither
         ("host_key", pa.int64()),
         ("url_key", pa.int64()),
         ("payload_key", pa.int64()),
@@ -69,9 +70,16 @@ def doc_id(node: bytes) -> str:
 
 
 def fingerprints(
-    documents: pa.RecordBatch, dropped: pa.ListArray, settings: FingerprintSettings
+    documents: pa.RecordBatch,
+    dropped: pa.ListArray,
+    quality: pa.Array,
+    settings: FingerprintSettings,
 ) -> pa.RecordBatch:
-    """Fingerprint kept documents; `dropped` are their verdicts' dropped nodes, row by row."""
+    """Fingerprint kept documents.
+
+    Row by row, `dropped` are the nodes their verdicts drop, `quality` what a classifier says of
+    them; where that is null it is the content score of the kept text, by its length.
+    """
     nodes = documents["nodes"]
     owners = pc.list_parent_indices(nodes).to_numpy()
     fields = nodes.flatten()
@@ -89,12 +97,28 @@ def fingerprints(
         "payload_key": _keys("payload", documents["payload_digest"]),
         "host_key": _keys("host", documents["host"]),
         "images": np.bincount(owners[images], minlength=len(documents)).astype(np.int32),
+        "quality": pc.coalesce(quality, _content_score(fields, words, owners, len(documents))),
         "text_nodes": _node_keys("line", fields, "text", words, owners, len(documents)),
         "image_nodes": _node_keys("image", fields, "url", images, owners, len(documents)),
         "contamination": _contamination(joined, settings),
         **sketches(joined, settings),
     }
     return pa.RecordBatch.from_pydict(columns, FINGERPRINTS)
+
+
+def _content_score(
+    fields: pa.StructArray,
+    chosen: npt.NDArray[np.bool_],
+    owners: npt.NDArray[np.int64],
+    rows: int,
+) -> pa.Array:
+    """Mean content score of each document's chosen nodes, weighted by their characters."""
+    score = fields.field("content_score").to_numpy(zero_copy_only=False).astype(np.float64)
+    chosen = chosen & ~np.isnan(score)
+    length = pc.utf8_length(fields.field("text")).to_numpy(zero_copy_only=False)[chosen]
+    sums = np.bincount(owners[chosen], score[chosen] * length, rows)
+    total = np.bincount(owners[chosen], length, rows)
+    return pa.array(sums / np.maximum(total, 1), pa.float32(), mask=total == 0)
 
 
 def _contamination(texts: list[str], settings: FingerprintSettings) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,9 @@ import pyarrow.compute as pc
 
 from pipeline.deduplication.shingles import mix
 from pipeline.schema import NODE_VERDICT
-from pipeline.settings.deduplicate import DeduplicateSettings
+from pipeline.settings.deduplicate import DeduplicateSettings, PictureSettings
 
 Keys = npt.NDArray[np.int64]
-IMAGE = "duplicate.image_url"
 COLUMNS = ["host_key", "text_nodes", "image_nodes"]
 # A key's number of documents in one part, and the number of documents from which it is dropped.
 COUNTED = pa.schema(
@@ -33,6 +33,11 @@ class Rule:
     bound: int  # documents from which the node is dropped
     by_host: bool
 
+    @property
+    def unit(self) -> str:
+        """What its nodes are counted as."""
+        return "nodes" if self.column == "text_nodes" else "images"
+
     def keys(self, batch: pa.RecordBatch) -> tuple[Keys, Keys]:
         """Keys of the batch's nodes, and the row each belongs to."""
         nodes = batch[self.column]
@@ -48,6 +53,16 @@ class Rule:
         return np.uint64(int.from_bytes(self.reason.encode()[-8:], "big"))
 
 
+@dataclass(frozen=True)
+class SetRule:
+    """Documents whose sets of images are equal."""
+
+    reason: str
+    column: str
+    least: int  # images in a set
+    min_similarity: float  # of the texts
+
+
 def rules(settings: DeduplicateSettings) -> list[Rule]:
     """The rules in use; a node that several drop gets the first one's reason."""
     lines, images = settings.lines, settings.images
@@ -57,11 +72,23 @@ def rules(settings: DeduplicateSettings) -> list[Rule]:
     if lines.all_documents is not None:
         found.append(Rule("duplicate.any_line", "text_nodes", lines.all_documents, False))
     if images.max_documents is not None:
-        found.append(Rule(IMAGE, "image_nodes", images.max_documents + 1, False))
+        found.append(Rule("duplicate.image_url", "image_nodes", images.max_documents + 1, False))
     return found
 
 
-def count(batches: list[pa.RecordBatch], part: int, chosen: list[Rule]) -> pa.Table:
+def picture_rules(settings: PictureSettings) -> list[Rule]:
+    """The rules in use once images are fetched."""
+    found = []
+    if settings.content_documents is not None:
+        bound = settings.content_documents + 1
+        found.append(Rule("duplicate.image_content", "content_nodes", bound, False))
+    if settings.look_documents is not None:
+        bound = settings.look_documents + 1
+        found.append(Rule("duplicate.image_look", "look_nodes", bound, False))
+    return found
+
+
+def count(batches: list[pa.RecordBatch], part: int, chosen: Sequence[Rule]) -> pa.Table:
     """Count the documents of one part that hold each key: COUNTED."""
     tables = [COUNTED.empty_table()]
     for rule in chosen:
@@ -117,7 +144,9 @@ class Repeated:
         return np.where(self.keys[places] == keys, self.totals[places], 0)
 
 
-def dropped_nodes(batch: pa.RecordBatch, repeated: Repeated, chosen: list[Rule]) -> pa.ListArray:
+def dropped_nodes(
+    batch: pa.RecordBatch, repeated: Repeated, chosen: Sequence[Rule]
+) -> pa.ListArray:
     """Repeated nodes of each document, as NODE_VERDICT ordered by index."""
     owners, indexes, rows = [], [], []
     for rule in chosen:
@@ -146,10 +175,10 @@ def dropped_nodes(batch: pa.RecordBatch, repeated: Repeated, chosen: list[Rule])
 
 
 def image_sets(
-    batch: pa.RecordBatch, dropped: pa.ListArray, least: int
+    batch: pa.RecordBatch, dropped: pa.ListArray, rule: SetRule
 ) -> tuple[Keys, npt.NDArray[np.bool_]]:
-    """Key of each document's set of images that are left; False where they are fewer than least."""
-    nodes = batch["image_nodes"]
+    """Key of each document's set of images that are left; False where they are too few."""
+    nodes = batch[rule.column]
     owners = pc.list_parent_indices(nodes).to_numpy().astype(np.int64)
     fields = nodes.flatten()
     gone = pc.list_parent_indices(dropped).to_numpy().astype(np.int64) << 32
@@ -160,4 +189,4 @@ def image_sets(
     sums, sizes = np.zeros(len(batch), np.uint64), np.zeros(len(batch), np.uint64)
     np.add.at(sums, pairs["f0"], mix(pairs["f1"].copy()))  # a sum does not depend on the order
     np.add.at(sizes, pairs["f0"], np.uint64(1))
-    return mix(sums + mix(sizes.copy())).view(np.int64), sizes >= least
+    return mix(sums + mix(sizes.copy())).view(np.int64), sizes >= rule.least

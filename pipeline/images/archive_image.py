@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from yarl import URL
 
 from pipeline.archive.framing import Record, read_records
 from pipeline.archive.http_message import media_type, parse_response
 from pipeline.archive.payload import PayloadError, decode_body
-from pipeline.archive.source import Bytes, Window, open_source
+from pipeline.archive.source import DEFAULT, Bytes, Window, open_source
 from pipeline.archive.warc import HTTP_HEAD
 from pipeline.images.consent import header_reason
 from pipeline.images.outcome import Outcome
 from pipeline.images.studio import Studio
 from pipeline.images.wanted import WantedImage
+from pipeline.settings.archives import ArchiveSettings
 from pipeline.settings.fetch import FetchSettings
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """The input's archives: file name -> path or URL, and how they are reached."""
+
+    paths: Mapping[str, str]
+    access: ArchiveSettings = DEFAULT
+
+
 def take_from_archive(
-    image: WantedImage, path: str, settings: FetchSettings, studio: Studio
+    image: WantedImage, shelf: Shelf, settings: FetchSettings, studio: Studio
 ) -> Outcome | None:
-    """The outcome of an archived response; None when the archive does not hold it after all."""
+    """The outcome of an archived response; None when no archive holds it after all."""
+    path = shelf.paths.get(image.warc or "")
+    if path is None:
+        return None
     offset, length = image.warc_offset or 0, image.warc_length or 0
     try:
-        data = open_source(path).read_at(offset, length)
+        data = open_source(path, shelf.access).read_at(offset, length)
     except OSError:
         return None
     for record in read_records(Window(Bytes(data, path, offset)), offset, offset + length):

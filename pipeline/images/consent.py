@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from protego import Protego
 from yarl import URL
 
+from pipeline.opt_out import binding
 from pipeline.settings.fetch import ConsentSettings
 
 # RFC 9309, section 2.3.1.4: unreachable (5xx, network errors) means complete disallow;
@@ -177,21 +178,13 @@ _WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-vid
 
 
 def page_reason(opt_outs: Iterable[str], settings: ConsentSettings, product: str) -> str | None:
-    """Why a page's opt-outs ("place:directive", "place:agent:directive") forbid its images.
+    """Why a page's opt-outs forbid its images.
 
     Those bound to an agent count when it is ours or one whose rules bind us too.
     """
-    if not settings.pages:
-        return None
-    unwanted = {word.lower() for word in settings.directives}
-    agents = {name.lower() for name in (product, *settings.agents)}
-    for opt_out in opt_outs:
-        place, *agent, word = opt_out.lower().split(":")
-        if place == "tdm-reservation":
-            return "consent.page"
-        word = "noindex" if word == "none" else word
-        if word in unwanted and (not agent or agent[0] in agents):
-            return "consent.page"
+    agents = (product, *settings.agents)
+    if settings.pages and any(binding(opt_outs, settings.directives, agents)):
+        return "consent.page"
     return None
 
 

@@ -168,6 +168,8 @@ class Visit:
             self._fetcher.client.gate.check(url)
             site = self._site(url)
             (await site.origin(url)).check(url)
+            if self._settings.backend == "img2dataset":
+                raise Failed("img2dataset.missing", "allowed, and in none of its folders")
             location = await self._ask(site, url, outcome, hold)
             if location is None:
                 return

@@ -1,8 +1,8 @@
 """What a fetch has done so far, appended as it happens: a killed job goes on where it was.
 
-A journal is a folder of segments. A segment is a sequence of frames: magic, lengths, checksums, a
-JSON header, raw bytes. Segments on a local disk can be read while they are written; a torn last
-frame ends a segment. Object stores show a segment when it is closed, so segments stay short.
+A journal is a folder of segments. A segment is a sequence of frames: magic, length, checksum, a
+JSON object. Segments on a local disk can be read while they are written; a torn last frame ends a
+segment. Object stores show a segment when it is closed, so segments stay short there.
 A segment's name holds the range of slots (hashed owners) its writer was given: readers with other
 ranges, as after a change of the number of tasks, open only those that overlap theirs.
 """
@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import json
 import struct
-import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import xxhash
@@ -24,13 +22,12 @@ import xxhash
 from pipeline import storage
 from pipeline.images.outcome import owner
 
-MAGIC = b"BBJ1"
+MAGIC = b"BBJ2"
 ENDING = ".journal"
-VERSION = 1  # raise it when equal bytes come to another outcome, so that old journals are left
-PREFIX = struct.Struct(">4sIIII")  # magic, header bytes, data bytes, CRC-32 of each
+VERSION = 2  # raise it when equal bytes come to another outcome, so that old journals are left
+PREFIX = struct.Struct(">4sII")  # magic, bytes, CRC-32
 SLOTS = 2**31
-Wanted = Callable[[dict[str, Any]], bool]
-SEGMENT_SECONDS, SEGMENT_BYTES = 60.0, 256 << 20
+Frame = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +45,9 @@ class Range:
     def __contains__(self, slot: int) -> bool:
         return self.low <= slot < self.high
 
-
-@dataclass(slots=True)
-class Frame:
-    """One entry; `data` is None when only headers are read."""
-
-    header: dict[str, Any]
-    data: bytes | None
+    def new_name(self) -> str:
+        """A file name that tells the range, as no other file has it."""
+        return f"{self.low:08x}-{self.high:08x}-{uuid.uuid4().hex}"
 
 
 def slot_of(url: str) -> int:
@@ -67,74 +60,39 @@ def task_of(slot: int, tasks: int) -> int:
     return ((slot + 1) * tasks - 1) // SLOTS
 
 
-class Writer:
-    """Appends frames; a new segment begins after a while. Use as a context manager."""
+class Segment:
+    """Appends frames to a new file."""
 
     def __init__(self, folder: str, share: Range) -> None:
-        self._folder, self._share = folder, share
-        self._stream: Any = None
-        self._written, self._opened = 0, 0.0
+        self._stream = storage.open_output(storage.join(folder, share.new_name() + ENDING))
+        self.bytes = 0
 
-    def append(self, header: dict[str, Any], data: bytes = b"") -> None:
+    def append(self, frame: Frame) -> None:
         """Write one frame; on a local disk it outlives this process at once."""
-        text = json.dumps(header, separators=(",", ":")).encode()
-        sums = zlib.crc32(text), zlib.crc32(data)
-        frame = PREFIX.pack(MAGIC, len(text), len(data), *sums) + text + data
-        if self._stream is None:
-            name = f"{self._share.low:08x}-{self._share.high:08x}-{uuid.uuid4().hex}{ENDING}"
-            self._stream = storage.open_output(storage.join(self._folder, name))
-            self._written, self._opened = 0, time.monotonic()
-        self._stream.write(frame)
-        self._written += len(frame)
-        age = time.monotonic() - self._opened
-        if self._written > SEGMENT_BYTES or age > SEGMENT_SECONDS:
-            self.close()
+        text = json.dumps(frame, separators=(",", ":")).encode()
+        self._stream.write(PREFIX.pack(MAGIC, len(text), zlib.crc32(text)) + text)
+        self.bytes += PREFIX.size + len(text)
 
     def close(self) -> None:
         """End the segment."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._stream.close()
 
 
-def read(folder: str, share: Range, wanted: Wanted = lambda _: False) -> Iterator[Frame]:
-    """Frames whose header's `slot` lies in a range, segment by segment, in order of writing.
-
-    Data is read where `wanted(header)` says so.
-    """
+def read(folder: str, share: Range) -> Iterator[Frame]:
+    """Frames whose `slot` lies in a range, segment by segment, in order of writing."""
     for path in (path for path in storage.list_files(folder) if path.endswith(ENDING)):
         low, high = (int(bound, 16) for bound in path.rsplit("/", 1)[-1].split("-")[:2])
         if low < share.high and share.low < high:
-            yield from _segment(path, share, wanted)
+            yield from (frame for frame in _frames(path) if frame["slot"] in share)
 
 
-def _segment(path: str, share: Range, wanted: Wanted) -> Iterator[Frame]:
-    with storage.open_input(path) as stream:
-        size, position = stream.size(), 0
-        while position + PREFIX.size <= size:
-            stream.seek(position)
-            magic, head, body, head_sum, body_sum = PREFIX.unpack(stream.read(PREFIX.size))
-            position += PREFIX.size + head + body
-            if magic != MAGIC or position > size:
-                return  # torn by a kill: what follows was never finished
-            text = stream.read(head)
-            if zlib.crc32(text) != head_sum:
-                return
-            header = json.loads(text)
-            if header["slot"] not in share:
-                continue
-            data = bytes(stream.read(body)) if wanted(header) else None
-            if data is not None and zlib.crc32(data) != body_sum:
-                return
-            yield Frame(header, data)
+def _frames(path: str) -> Iterator[Frame]:
+    data, position = storage.read_bytes(path), 0
+    while position + PREFIX.size <= len(data):
+        magic, length, checksum = PREFIX.unpack_from(data, position)
+        start = position + PREFIX.size
+        position = start + length
+        text = data[start:position]
+        if magic != MAGIC or position > len(data) or zlib.crc32(text) != checksum:
+            return  # torn by a kill: what follows was never finished
+        yield json.loads(text)

@@ -28,6 +28,7 @@ LATER = frozenset(
         "http.connection",
         "http.incomplete",
         "http.timeout",
+        "img2dataset.missing",
     }
 )
 

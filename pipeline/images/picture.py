@@ -117,13 +117,15 @@ class Decoder:
         self.decodes = 0
         Image.init()
 
-    def decode(self, data: bytes, use: Use | None = None) -> Picture:
+    def decode(self, data: bytes, use: Use | None = None, sha256: str | None = None) -> Picture:
         """Measure one image. Bad data gives a picture with a reason.
 
-        `use` is given the pixels of a good one, upright and without transparency: all of them
-        when the config re-encodes, else a small copy. They are gone after it returns.
+        `sha256` is the data's, where the caller has it. `use` is given the pixels of a good one,
+        upright and without transparency: all of them when the config re-encodes, else a small
+        copy. They are gone after it returns.
         """
-        picture = Picture(hashlib.sha256(data).hexdigest(), len(data), sniff(data))
+        sha256 = sha256 or hashlib.sha256(data).hexdigest()
+        picture = Picture(sha256, len(data), sniff(data))
         try:
             self._decode(data, picture, use)
         except Bad as bad:

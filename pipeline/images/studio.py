@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+
 from PIL import Image
 
 from pipeline.images.image_model import ImageModel, open_model
@@ -9,6 +12,22 @@ from pipeline.images.opt_out_lists import OptOutLists
 from pipeline.images.outcome import Outcome
 from pipeline.images.picture import Decoder, Picture, reencode
 from pipeline.settings.fetch import FetchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a content came to, wherever it is met again."""
+
+    picture: Picture
+    reason: str | None
+    detail: str | None
+    nsfw: float | None
+    embedding: list[float] | None
+    stored_format: str | None
+
+    def fill(self, outcome: Outcome) -> None:
+        for name in _Known.__slots__:
+            setattr(outcome, name, getattr(self, name))
 
 
 class Studio:
@@ -19,16 +38,34 @@ class Studio:
         self.decoder = Decoder(settings)
         self._nsfw: ImageModel | None = open_model(settings.nsfw)
         self._embedding: ImageModel | None = open_model(settings.embedding)
+        self._known: dict[str, _Known] = {}
+
+    def remember(self, outcome: Outcome) -> None:
+        """Note an outcome whose bytes are stored: equal ones need neither a decode nor a place."""
+        picture = outcome.picture
+        if picture is not None and picture.sha256 not in self._known:
+            facts = {name: getattr(outcome, name) for name in _Known.__slots__}
+            self._known[picture.sha256] = _Known(**facts)
+            if len(self._known) > self._settings.remember:
+                del self._known[next(iter(self._known))]  # the oldest
 
     def develop(self, data: bytes, outcome: Outcome) -> None:
-        """Fill in what the image's content says, and the bytes to store when it is kept."""
+        """Fill in what the image's content says, and the bytes to store when it is kept.
+
+        Content that is remembered is not decoded again, and brings no bytes.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        known = self._known.get(sha256)
+        if known is not None:
+            known.fill(outcome)
+            return
 
         def use(picture: Picture, pixels: Image.Image) -> None:
             outcome.reason = self.lists.content_reason(picture.sha256, picture.phash)
             if outcome.reason is None:
                 self._keep(data, outcome, picture, pixels)
 
-        outcome.picture = picture = self.decoder.decode(data, use)
+        outcome.picture = picture = self.decoder.decode(data, use, sha256)
         if picture.reason is not None:
             outcome.reason, outcome.detail, outcome.data = picture.reason, picture.detail, None
 

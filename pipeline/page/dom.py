@@ -1,16 +1,22 @@
-"""What each element means for the walk: settings turned into tables keyed by Lexbor's tag ids."""
+"""What each element means for the walk: settings turned into tables for compiled code."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
 from pipeline.page import content_words
+from pipeline.page.characters import CLASSES
+from pipeline.page.lexbor import DYNAMIC, attribute_after, attribute_of, hash_name, name_of
+from pipeline.page.memory import borrowed, compiled
 from pipeline.settings.extract import ExtractSettings
+
+Integers = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
 
 # What the walk does at an element. Inline elements and links are unwrapped; blocks break the text.
 INLINE, LINK, BLOCK, BREAK, IMAGE, FACT, DROP = range(7)
@@ -32,12 +38,10 @@ FIRST_AROUND = 5
 INHERITED = (1 << content_words.FIRST_BIT) - 1
 # Then the groups of words in class and id (content_words), and what an element's attributes ask
 # for; neither is inherited.
-READ, DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
-    1 << bit for bit in range(56, 63)
+DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
+    1 << bit for bit in range(57, 63)
 )
-OF_DIV = DIV_GONE | DIV_TEXT_FREE
 
-_FACTS = ("title", "meta", "link", "base", "script")
 _FLAGS = {
     "pre": PRE, "listing": PRE, "plaintext": PRE, "xmp": PRE,
     "noscript": NOSCRIPT, "figure": FIGURE, "figcaption": CAPTION,
@@ -47,106 +51,100 @@ _FLAGS = {
         for tag in tags
     },
 }  # fmt: skip
-_HIDDEN_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
-_CACHE_ENTRIES = 50_000
+_FACTS = ("title", "meta", "link", "base", "script")
+TAGS = 256  # Lexbor numbers fewer elements; the last stands for those it does not know
+UNKNOWN = TAGS - 1
+
+# Attributes that are read, by a number of ours; numbers below are marks between them.
+ATTRIBUTES = (
+    "class", "id", "style", "title", "hidden", "alt", "width", "height", "src",
+    "name", "property", "content", "http-equiv", "href", "rel", "type",
+)  # fmt: skip
+FIRST_ATTRIBUTE = 3
+CLASS, ID, STYLE, TITLE, IS_HIDDEN = range(FIRST_ATTRIBUTE, FIRST_ATTRIBUTE + 5)
+NAME, PROPERTY, HTTP_EQUIV, REL, TYPE = (
+    FIRST_ATTRIBUTE + ATTRIBUTES.index(name)
+    for name in ("name", "property", "http-equiv", "rel", "type")
+)
 
 _factory = LexborHTMLParser("")
 
 
 def tag_id(name: str) -> int:
-    """Lexbor's number of an HTML element; unknown names have numbers of one document only."""
+    """Lexbor's number of an HTML element."""
     return int(_factory.create_node(name).tag_id)
 
 
-def _first_id(html: str) -> int:
-    first: Any = LexborHTMLParser(html).body
-    return int(first.first_child.tag_id)
+class Table(NamedTuple):
+    """Numbers by hash, with open addressing: as many slots as a power of two."""
+
+    keys: Integers  # 0: empty
+    values: Integers
 
 
-TEXT, _COMMENT = _first_id("x"), _first_id("<body><!-- -->")
-
-
-@dataclass(slots=True)
-class Plan:
+class Tables(NamedTuple):
     """Settings compiled for the walk; one per settings, shared by all pages."""
 
-    kinds: dict[int, int]  # tag id -> DROP ... FACT
-    gaps: dict[int, int]  # tag id of a block -> LINE or PARAGRAPH
-    flags: dict[int, int]  # tag id of a block -> flags inherited inside
-    names: dict[int, str]
-    unknown: int
-    div: int
-    drop: frozenset[str]
-    drop_div: frozenset[str]
-    text_free: frozenset[str]
-    article_break: frozenset[str]
+    kinds: Bytes  # tag -> INLINE ... DROP
+    gaps: Bytes  # tag of a block -> LINE or PARAGRAPH
+    flags: Integers  # tag of a block -> flags inherited inside
+    names: Bytes  # the tags' names, one behind the other
+    name_ends: Integers
+    attributes: Bytes  # Lexbor's number of an attribute -> ours, or 0
+    attribute_names: Table  # hash of an attribute's name -> our number
+    addresses: npt.NDArray[np.bool_]  # by our number: whether the attribute holds an address
+    words: Table  # hash of a word of class or id -> flags
+    tokens: Table  # hash of a whole token of class, id or title -> flags
+    classes: Bytes  # class of each character, see characters
     hidden: int  # flag of an element the markup hides: HIDDEN or GONE
     background: bool  # whether inline styles' background images count
-    _class_flags: dict[str, int] = field(default_factory=dict)
-    _id_flags: dict[str, int] = field(default_factory=dict)
+    breaks: bool  # whether any class ends an article
 
-    def attribute_flags(self, tag: int, attributes: Mapping[str, str | None]) -> int:
-        """Flags of an element: its tag's, its words, and what its attributes ask for."""
-        flags = self.flags.get(tag, 0)
-        known = 0
-        classes = attributes.get("class")
-        if classes is not None:
-            flags |= self._class_flags.get(classes) or self._read(classes, self._class_flags)
-            known = 1
-        identifier = attributes.get("id")
-        if identifier is not None:
-            flags |= self._id_flags.get(identifier) or self._read(identifier, self._id_flags)
-            known += 1
-        if len(attributes) > known:
-            flags |= self._other_flags(tag, attributes)
-        if flags & OF_DIV and tag == self.div:
-            flags |= GONE if flags & DIV_GONE else TEXT_FREE
-        return flags
 
-    def _other_flags(self, tag: int, attributes: Mapping[str, str | None]) -> int:
-        flags = 0
-        style = attributes.get("style")
-        if "hidden" in attributes or (style and _HIDDEN_STYLE.search(style)):
-            flags |= self.hidden
-        if self.background and style and "url(" in style:
-            flags |= BACKGROUND
-        if tag == self.div and "title" in attributes:
-            title = (attributes["title"] or "").lower()
-            flags |= 0 if self.drop_div.isdisjoint(title.split()) else DIV_GONE
-        return flags
+@compiled
+def borrow_tables(tables: Tables) -> Tables:
+    """The tables without reference counts, for the inside of compiled code."""
+    return Tables(
+        borrowed(tables.kinds),
+        borrowed(tables.gaps),
+        borrowed(tables.flags),
+        borrowed(tables.names),
+        borrowed(tables.name_ends),
+        borrowed(tables.attributes),
+        Table(borrowed(tables.attribute_names.keys), borrowed(tables.attribute_names.values)),
+        borrowed(tables.addresses),
+        Table(borrowed(tables.words.keys), borrowed(tables.words.values)),
+        Table(borrowed(tables.tokens.keys), borrowed(tables.tokens.values)),
+        borrowed(tables.classes),
+        tables.hidden,
+        tables.background,
+        tables.breaks,
+    )
 
-    def _read(self, value: str, known: dict[str, int]) -> int:
-        """Flags of a class (or id) attribute; remembered, never zero."""
-        tokens = value.lower().split()
-        flags = READ | content_words.flags(value)
-        if not self.drop_div.isdisjoint(tokens):
-            flags |= DIV_GONE
-        if known is self._class_flags:
-            if not self.drop.isdisjoint(tokens):
-                flags |= GONE
-            if not self.article_break.isdisjoint(tokens):
-                flags |= ARTICLE_BREAK
-            if not self.text_free.isdisjoint(tokens):
-                flags |= DIV_TEXT_FREE
-        if len(known) >= _CACHE_ENTRIES:
-            known.clear()
-        known[value] = flags
-        return flags
+
+class Plan(NamedTuple):
+    """Tables, and what Python needs beside them."""
+
+    tables: Tables
+    attribute_names: tuple[str, ...]  # by our number
+    tag_names: tuple[str, ...]  # by Lexbor's number
 
 
 def compile_plan(settings: ExtractSettings) -> Plan:
     """Turn settings into the walk's tables."""
     elements = settings.elements
-    kinds: dict[int, int] = {}
-    gaps: dict[int, int] = {}
-    names: dict[int, str] = {}
+    unknown = {"drop": DROP, "inline": INLINE, "line": BLOCK}[elements.unknown]
+    kinds = np.full(TAGS, unknown, np.uint8)
+    gaps = np.full(TAGS, LINE, np.uint8)
+    names = ["*"] * TAGS
 
     def enter(tags: Iterable[str], kind: int, gap: int = NO_GAP) -> None:
         for name in tags:
             number = tag_id(name)
-            names[number] = name
-            kinds[number] = kind
-            gaps[number] = gap
+            if number < TAGS:
+                names[number] = name
+                kinds[number] = kind
+                gaps[number] = gap
 
     enter(elements.drop, DROP)
     enter(elements.inline, INLINE)
@@ -156,21 +154,71 @@ def compile_plan(settings: ExtractSettings) -> Plan:
     enter(_FACTS, FACT)
     enter(["br"], BREAK)
     enter(["img"], IMAGE)
-    if kinds.get(tag_id("a")) == INLINE:
+    if kinds[tag_id("a")] == INLINE:
         enter(["a"], LINK)
-    unknown = {"drop": DROP, "inline": INLINE, "line": BLOCK}[elements.unknown]
-    kinds[_COMMENT] = DROP
-    return Plan(
+    flags = np.zeros(TAGS, np.int64)
+    for name, flag in _FLAGS.items():
+        flags[tag_id(name)] = flag
+    images = settings.images
+    attributes = list(dict.fromkeys((*ATTRIBUTES, *images.attributes, *images.srcset_attributes)))
+    numbers = {name: FIRST_ATTRIBUTE + number for number, name in enumerate(attributes)}
+    addresses = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.bool_)
+    addresses[[numbers[name] for name in ("src", *images.attributes)]] = True
+    tables = Tables(
         kinds=kinds,
         gaps=gaps,
-        flags={tag_id(name): flag for name, flag in _FLAGS.items()},
-        names=names,
-        unknown=unknown,
-        div=tag_id("div"),
-        drop=frozenset(settings.tokens.drop),
-        drop_div=frozenset(settings.tokens.drop_div),
-        text_free=frozenset(settings.tokens.text_free),
-        article_break=frozenset(settings.tokens.article_break),
-        background=settings.images.background,
+        flags=flags,
+        names=np.frombuffer("".join(names).encode(), np.uint8),
+        name_ends=np.cumsum([0, *(len(name) for name in names)]),
+        attributes=_own_numbers(numbers),
+        attribute_names=_table({hash_name(name): number for name, number in numbers.items()}),
+        addresses=addresses,
+        words=_table({hash_name(word): bits for word, bits in content_words.BITS.items()}),
+        tokens=_tokens(settings),
+        classes=CLASSES,
         hidden=HIDDEN if settings.hidden else GONE,
+        background=images.background,
+        breaks=bool(settings.tokens.article_break),
     )
+    return Plan(tables, ("",) * FIRST_ATTRIBUTE + tuple(attributes), tuple(names))
+
+
+def _tokens(settings: ExtractSettings) -> Table:
+    tokens = settings.tokens
+    flags: dict[int, int] = {}
+    for names, flag in (
+        (tokens.drop, GONE),
+        (tokens.drop_div, DIV_GONE),
+        (tokens.text_free, DIV_TEXT_FREE),
+        (tokens.article_break, ARTICLE_BREAK),
+    ):
+        for name in names:
+            key = hash_name(name)
+            flags[key] = flags.get(key, 0) | flag
+    return _table(flags)
+
+
+def _table(entries: Mapping[int, int]) -> Table:
+    size = 1 << (4 * len(entries) + 8).bit_length()
+    keys, values = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for key, value in entries.items():
+        slot = key & size - 1
+        while keys[slot]:
+            slot = (slot + 1) & size - 1
+        keys[slot], values[slot] = key, value
+    return Table(keys, values)
+
+
+def _own_numbers(numbers: Mapping[str, int]) -> Bytes:
+    """Our numbers of the attributes that Lexbor numbers itself."""
+    found = np.zeros(DYNAMIC, np.uint8)
+    names: Sequence[str] = list(numbers)
+    tree = LexborHTMLParser(f"<i {' '.join(names)}>")
+    element: Any = tree.css_first("i")
+    attribute = attribute_of(element.mem_id)
+    for name in names:
+        number = name_of(attribute)
+        if 0 < number < DYNAMIC:
+            found[number] = numbers[name]
+        attribute = attribute_after(attribute)
+    return found

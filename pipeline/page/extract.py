@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
 
 from pipeline import config
@@ -19,6 +21,7 @@ from pipeline.page.page_facts import read_facts
 from pipeline.page.walk import LimitError, walk
 from pipeline.settings.extract import ExtractSettings
 
+_FIRST_PAGE = "<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</pre>"
 _OPTIONS = int(LexborDocumentOptions.WO_EVENTS)
 
 
@@ -29,43 +32,47 @@ class Extractor:
         self.settings = settings
         self._plan = compile_plan(settings)
         self._addresses = ImageAddresses(settings.images)
-        self._break_selector = ", ".join(f".{name}" for name in settings.tokens.article_break)
+        self._parse(_FIRST_PAGE, "https://example.org/", None)  # compiles, outside any page's time
 
     def extract(self, html: str, url: str, headers: Mapping[str, str] | None = None) -> Document:
         """Turn decoded HTML into nodes; see `extract_page`."""
-        document = Document(url=url)
-        limits = self.settings.limits
-        if len(html) > limits.page_bytes:
-            document.reason = "extract.page_bytes"
-            return document
+        if len(html) > self.settings.limits.page_bytes:
+            return Document(url, reason="extract.page_bytes")
+        started = time.thread_time()
+        document = self._parse(html, url, headers)
+        # Processor time: a page's fate must not hang on how busy the machine is. Every step takes
+        # time in proportion to the page, whose bytes are limited.
+        if time.thread_time() - started > self.settings.limits.seconds:
+            return Document(url, reason="extract.seconds")
+        return document
+
+    def _parse(self, html: str, url: str, headers: Mapping[str, str] | None) -> Document:
+        document = Document(url)
         tree = LexborHTMLParser(html, options=_OPTIONS)
         root = tree.root
         if root is None:
             return document
         try:
-            page = walk(root, self._plan, limits, self._breaks(tree))
+            self._fill(document, root, headers)
         except LimitError as limit:
             document.reason = f"extract.{limit}"
-            return document
-        facts = read_facts(page.facts, url, headers)
+        return document
+
+    def _fill(self, document: Document, root: Any, headers: Mapping[str, str] | None) -> None:
+        """Put what a parsed page holds into its document. Raises LimitError."""
+        page = walk(root, self._plan, self.settings.limits)
+        facts = read_facts(page.facts_by(self._plan.attribute_names), document.url, headers)
         document.title, document.base_url = facts.title, facts.base_url
         document.lang = root.attributes.get("lang") or root.attributes.get("xml:lang") or facts.lang
         document.opt_outs = tuple(facts.opt_outs)
         document.licenses = tuple(facts.licenses)
         document.page_images = tuple(facts.images)
-        base = facts.base_url or url
+        base = facts.base_url or document.url
         if self.settings.content_score:
-            scores: list[float] | list[None] = content_score.score(page, facts.title)
+            scores = content_score.score(page, facts.title)
         else:
-            scores = [None] * len(page.text)
+            scores = np.full(len(page.blocks), np.nan)
         document.nodes = build_nodes(page, self._plan, self.settings, self._addresses, base, scores)
-        return document
-
-    def _breaks(self, tree: Any) -> frozenset[int]:
-        """Memory ids of the read-more elements."""
-        if not self._break_selector:
-            return frozenset()
-        return frozenset(node.mem_id for node in tree.css(self._break_selector))
 
 
 @lru_cache(maxsize=1)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
-from pipeline.page.dom import tag_id
+from pipeline.page.notes import Attributes
 from pipeline.settings.extract import ImageSettings
 from pipeline.url import join
 
-Attributes = Mapping[str, str | None]
-
-_PICTURE = tag_id("picture")
 _SPACES = " \t\n\f\r"
 _URL = re.compile(r"[^ \t\n\f\r]+")
+# A candidate: an address, which ends with no comma, and its descriptors up to the next comma.
+_CANDIDATE = re.compile(r"[ \t\n\f\r,]*([^ \t\n\f\r]*[^ \t\n\f\r,])(?:,+(?=[ \t\n\f\r]|$)|([^,]*))")
 _DESCRIPTOR = re.compile(r"(\d+|\d*\.\d+)([wx])")
 _SCHEME = re.compile(
     r"(?!https?:)[a-z][a-z0-9+.-]*:", re.I
@@ -37,6 +36,15 @@ def best_candidate(srcset: str) -> str | None:
 
 
 def _candidates(srcset: str) -> Iterable[tuple[str, float]]:
+    if "(" in srcset:
+        yield from _slow_candidates(srcset)
+        return
+    for url, descriptors in _CANDIDATE.findall(srcset):
+        yield url, _size(descriptors)
+
+
+def _slow_candidates(srcset: str) -> Iterable[tuple[str, float]]:
+    """Candidates of a srcset with parentheses, whose commas do not count."""
     position, end = 0, len(srcset)
     while position < end:
         while position < end and srcset[position] in _SPACES + ",":
@@ -69,6 +77,7 @@ def _descriptor_end(srcset: str, position: int) -> int:
     return len(srcset)
 
 
+@lru_cache(maxsize=4096)
 def _size(descriptors: str) -> float:
     for word in descriptors.split():
         found = _DESCRIPTOR.fullmatch(word)
@@ -85,22 +94,21 @@ class ImageAddresses:
         self._lists = {name: rank for rank, name in enumerate(settings.srcset_attributes)}
         self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
 
-    def resolve(self, node: Any, attributes: Attributes, base: str) -> str | None:
+    def resolve(self, elements: Sequence[Attributes], base: str) -> str | None:
         """Return an image's absolute http(s) address: the best the page offers, or None.
 
-        Candidate lists come first, those of the <source> elements of a <picture> before the
-        image's own; then single addresses; then the inline style's background.
+        `elements` are the image and the <source> elements of its <picture>. Candidate lists come
+        first, those of the sources before the image's own; then single addresses; then the inline
+        style's background.
         """
-        around = node.parent
-        if around.tag_id == _PICTURE:
-            for source in around.iter():
-                if source.tag == "source" and (url := self._from_lists(source.attributes, base)):
-                    return url
+        attributes, *sources = elements
+        for source in sources:
+            if url := self._from_lists(source, base):
+                return url
         if url := self._from_lists(attributes, base):
             return url
-        ranks = [rank for name in attributes if (rank := self._singles.get(name)) is not None]
-        for rank in sorted(ranks) if len(ranks) > 1 else ranks:
-            value = (attributes[self.settings.attributes[rank]] or "").strip(_SPACES)
+        for name in sorted(self._singles.keys() & attributes, key=self._singles.__getitem__):
+            value = attributes[name].strip(_SPACES)
             if value and not _SCHEME.match(value) and (url := join(base, value)):
                 return url
         style = attributes.get("style")
@@ -110,9 +118,8 @@ class ImageAddresses:
         return None
 
     def _from_lists(self, attributes: Attributes, base: str) -> str | None:
-        ranks = [rank for name in attributes if (rank := self._lists.get(name)) is not None]
-        for rank in sorted(ranks):
-            candidate = best_candidate(attributes[self.settings.srcset_attributes[rank]] or "")
+        for name in sorted(self._lists.keys() & attributes, key=self._lists.__getitem__):
+            candidate = best_candidate(attributes[name])
             if candidate and (url := join(base, candidate)):
                 return url
         return None
@@ -120,5 +127,9 @@ class ImageAddresses:
 
 def pixels(value: str | None) -> int | None:
     """Read a declared width or height in CSS pixels; None for percentages and words."""
-    found = _SIZE.match(value) if value else None
+    if not value:
+        return None
+    if len(value) <= 5 and value.isdecimal():
+        return int(value)
+    found = _SIZE.match(value)
     return int(found[1]) if found else None

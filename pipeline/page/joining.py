@@ -2,81 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import numpy as np
 
-from pipeline.page.dom import LINE, PARAGRAPH, SEPARATORS, Plan, tag_id
-from pipeline.page.walk import END, FIRST, PARENT, TAG, Walk
+from pipeline.page.columns import (
+    A_TEXT,
+    ELEMENT,
+    END,
+    FIRST,
+    KIND,
+    PARENT,
+    TAG,
+)
+from pipeline.page.dom import NO_GAP, PARAGRAPH, SEPARATORS, Bytes, Integers, Plan, tag_id
+from pipeline.page.memory import compiled
+from pipeline.page.walked import Walk
 from pipeline.settings.extract import ExtractSettings
 
-CELL_SEPARATOR = " | "
-_ROW, _CELLS = tag_id("tr"), frozenset((tag_id("td"), tag_id("th")))
+JOINS = (*SEPARATORS, " | ")  # what stands between joined blocks
+_CELL = len(SEPARATORS)
+APART = -1  # a block that begins a node
+_ROW, _DATA, _HEAD = tag_id("tr"), tag_id("td"), tag_id("th")
+_LIMITS = {"block": 0, "paragraph": PARAGRAPH, "run": PARAGRAPH + 1}
 
 
-@dataclass(slots=True)
-class Text:
-    """Text of the blocks from `first` to before `end`."""
-
-    first: int
-    end: int
-    text: str
-
-
-def join_texts(page: Walk, plan: Plan, settings: ExtractSettings) -> dict[int, Text]:
-    """Texts made of several blocks, by their first block."""
-    joined = _rows(page) if settings.table_rows else {}
-    if settings.texts == "block":
-        return joined
-    return _runs(page, plan, joined, PARAGRAPH if settings.texts == "paragraph" else PARAGRAPH + 1)
+def join_blocks(page: Walk, plan: Plan, settings: ExtractSettings) -> Integers:
+    """For each block, the number in JOINS of what joins it to the block before, or APART."""
+    joins = np.full(len(page.blocks), APART)
+    if settings.table_rows:
+        _join_rows(page.elements, page.blocks, joins)
+    if limit := _LIMITS[settings.texts]:
+        _join_runs(page.elements, page.blocks, plan.tables.gaps, limit, joins)
+    return joins
 
 
-def _rows(page: Walk) -> dict[int, Text]:
-    """Rows all of whose cells hold one text and nothing else; others are layout."""
-    rows: dict[int, Text] = {}
-    tags = page.column(TAG)
-    if _ROW not in tags:
-        return rows
-    parents, firsts, ends = page.column(PARENT), page.column(FIRST), page.column(END)
-    for row, tag in enumerate(tags):
-        first, end = firsts[row], ends[row]
-        if tag != _ROW or end - first < 2:
+@compiled
+def _join_rows(elements: Integers, blocks: Integers, joins: Integers) -> None:
+    """Join rows all of whose cells hold one text and nothing else; others are layout."""
+    for row in range(len(elements)):
+        if elements[row, TAG] != _ROW:
             continue
-        cells = page.element[first:end]
-        plain = all(parents[cell] == row and tags[cell] in _CELLS for cell in cells)
-        texts = page.text[first:end]
-        if plain and all(texts) and len(set(cells)) == len(cells):
-            rows[first] = Text(first, end, CELL_SEPARATOR.join(texts))
-    return rows
+        first, end = elements[row, FIRST], elements[row, END]
+        plain = end - first > 1
+        for place in range(first, end):
+            cell = blocks[place, ELEMENT]
+            plain = plain and (
+                blocks[place, KIND] == A_TEXT
+                and elements[cell, PARENT] == row
+                and (elements[cell, TAG] == _DATA or elements[cell, TAG] == _HEAD)
+                and (place == first or blocks[place - 1, ELEMENT] != cell)
+            )
+        if plain:
+            joins[first + 1 : end] = _CELL
 
 
-def _runs(page: Walk, plan: Plan, joined: dict[int, Text], limit: int) -> dict[int, Text]:
+@compiled
+def _join_runs(
+    elements: Integers, blocks: Integers, gaps: Bytes, limit: int, joins: Integers
+) -> None:
     """Join neighbouring texts whose break is weaker than `limit`."""
-    runs: dict[int, Text] = {}
-    last: Text | None = None
-    place = 0
-    while place < len(page.text):
-        text = joined.get(place) or Text(place, place + 1, page.text[place])
-        if not text.text:
-            last = None
-        elif last is not None and (gap := _gap(page, plan, last.end - 1, place)) < limit:
-            last.text, last.end = last.text + SEPARATORS[gap] + text.text, text.end
-        else:
-            last = runs[place] = text
-        place = text.end
-    return {first: run for first, run in runs.items() if run.end - run.first > 1}
+    for place in range(1, len(blocks)):
+        if (
+            joins[place] == APART
+            and blocks[place, KIND] == A_TEXT
+            and blocks[place - 1, KIND] == A_TEXT
+        ):
+            gap = _gap(elements, gaps, blocks[place - 1, ELEMENT], blocks[place, ELEMENT])
+            if gap < limit:
+                joins[place] = gap
 
 
-def _gap(page: Walk, plan: Plan, before: int, after: int) -> int:
-    """Break between two neighbouring blocks: the strongest of the elements between them.
+@compiled
+def _gap(elements: Integers, gaps: Bytes, left: int, right: int) -> int:
+    """Break between blocks of two elements: the strongest of the elements between them.
 
     Blocks of one element were parted by a blank line (two <br>) or by an element without text.
     """
-    left, right = page.element[before], page.element[after]
     if left == right:
         return PARAGRAPH
-    gap, tags, parents = 0, page.column(TAG), page.column(PARENT)
+    gap = NO_GAP
     while left != right:
-        if left > right:  # elements are numbered in document order: the later is no ancestor
-            gap, left = max(gap, plan.gaps.get(tags[left], LINE)), parents[left]
+        # Elements are numbered in document order: the later one is no ancestor.
+        later = max(left, right)
+        gap = max(gap, np.int64(gaps[elements[later, TAG]]))
+        if left > right:
+            left = elements[left, PARENT]
         else:
-            gap, right = max(gap, plan.gaps.get(tags[right], LINE)), parents[right]
+            right = elements[right, PARENT]
     return gap

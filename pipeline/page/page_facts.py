@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.page import opt_outs as optout
 from pipeline.page.dom import tag_id
+from pipeline.page.notes import Attributes
 from pipeline.url import join
 
 _SCRIPT, _META, _LINK, _TITLE = (tag_id(name) for name in ("script", "meta", "link", "title"))
@@ -32,17 +33,18 @@ class PageFacts:
     images: list[str] = field(default_factory=list)
 
 
-def read_facts(elements: Iterable[Any], url: str, headers: Mapping[str, str] | None) -> PageFacts:
-    """Read the facts out of the elements the walk set aside; relative addresses are resolved."""
+def read_facts(
+    elements: Iterable[tuple[int, Attributes]], url: str, headers: Mapping[str, str] | None
+) -> PageFacts:
+    """Read the facts out of tags and attributes; relative addresses are resolved."""
     facts = PageFacts(base_url=url, opt_outs=optout.from_headers(headers or {}))
     licenses: list[str] = []
     images: list[str] = []
     based = False
-    for element in elements:
-        tag, attributes = element.tag_id, element.attributes
+    for tag, attributes in elements:
         if tag == _SCRIPT:
             if attributes.get("type") == "application/ld+json":
-                images.extend(_json_ld_images(element.text()))
+                images.extend(_json_ld_images(attributes.get("", "")))
         elif tag == _META:
             _read_meta(attributes, facts, images)
         elif tag == _LINK:
@@ -51,7 +53,7 @@ def read_facts(elements: Iterable[Any], url: str, headers: Mapping[str, str] | N
                 licenses.append(attributes["href"])
         elif tag == _TITLE:
             if facts.title is None:
-                facts.title = " ".join(element.text().split()) or None
+                facts.title = " ".join(attributes.get("", "").split()) or None
         elif not based and attributes.get("href") is not None:
             based = True
             facts.base_url = join(url, attributes["href"]) or url
@@ -62,7 +64,7 @@ def read_facts(elements: Iterable[Any], url: str, headers: Mapping[str, str] | N
     return facts
 
 
-def _read_meta(attributes: Mapping[str, str | None], facts: PageFacts, images: list[str]) -> None:
+def _read_meta(attributes: Attributes, facts: PageFacts, images: list[str]) -> None:
     content = attributes.get("content")
     if not content:
         return

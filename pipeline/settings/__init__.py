@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.settings.archives import ArchiveSettings, IndexSettings
-from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettings
+from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettings, PictureSettings
 from pipeline.settings.extract import ExtractSettings
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.section import Section
@@ -28,7 +28,12 @@ class Config(Section):
     rules: RuleSettings
     fingerprint: FingerprintSettings
     deduplicate: DeduplicateSettings
+    revised_by: list[str] = Field(
+        default=[],
+        description="folders of later runs whose revisions of this one hold, oldest first",
+    )
     fetch: FetchSettings
+    pictures: PictureSettings
     assemble: AssembleSettings
     report: ReportSettings
     takedown: TakedownSettings = TakedownSettings()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.settings.section import Section
 
-Criterion = Literal["images", "words", "newest", "oldest"]
+Criterion = Literal["quality", "images", "words", "newest", "oldest"]
 
 
 class DecontaminateSettings(Section):
@@ -63,6 +63,62 @@ class ImageSetSettings(Section):
     min_similarity: float = Field(ge=0, le=1, description="of the texts as well; 0: any")
 
 
+class LookSettings(Section):
+    """Which images look alike: by the Hamming distance of their 64-bit perceptual hashes."""
+
+    radius: int = Field(ge=0, le=16, description="bits that may differ")
+    blocks: int = Field(
+        ge=1, le=16, description="hashes are cut in so many; those that agree in all but `radius`"
+    )
+    min_bits: int = Field(
+        ge=0, le=32, description="a hash with fewer ones or zeros is of no picture"
+    )
+
+    @model_validator(mode="after")
+    def _some_agree(self) -> Self:
+        if self.blocks <= self.radius:
+            raise ValueError("blocks must be more than radius: one at least must be equal")
+        return self
+
+
+class PictureSetSettings(ImageSetSettings):
+    """Documents whose remaining images are the same set, by their bytes or by their looks."""
+
+    by: Literal["content", "look"]
+
+
+class ImageBenchmarkSettings(Section):
+    """Benchmark sets whose images must not be in the dataset."""
+
+    sets: dict[str, str] = Field(
+        description="name -> folder of images, or .jsonl with id and phash (16 hex digits)"
+    )
+    radius: int = Field(ge=0, le=16, description="bits of the perceptual hash that may differ")
+
+
+class PictureSettings(Section):
+    """Section `pictures`: what repeats once images are fetched and their bytes are known."""
+
+    content_documents: int | None = Field(ge=1, description="same bytes in more than N documents")
+    look_documents: int | None = Field(ge=1, description="same look in more than N documents")
+    image_sets: PictureSetSettings
+    look: LookSettings
+    decontaminate: ImageBenchmarkSettings
+
+    @property
+    def looks(self) -> bool:
+        """Whether any rule needs to know which images look alike."""
+        by_look = self.image_sets.enabled and self.image_sets.by == "look"
+        return by_look or self.look_documents is not None
+
+
+class KeepSettings(Section):
+    """Which document of a cluster stays."""
+
+    order: list[Criterion] = Field(description="the first that tells two apart; then lowest id")
+    quality_step: float = Field(gt=0, description="qualities that round to the same step are equal")
+
+
 class DeduplicateSettings(Section):
     """Section `deduplicate`."""
 
@@ -70,7 +126,7 @@ class DeduplicateSettings(Section):
         default=[], description="folders of earlier runs, oldest first, that this one adds to"
     )
     index: bool = Field(description="leave what later runs need to add to this one")
-    keep: list[Criterion] = Field(description="which document of a cluster stays; ties: lowest id")
+    keep: KeepSettings
     url: bool
     payload: bool
     text: bool

@@ -99,6 +99,9 @@ class FetchSettings(Section):
         default=[], description="host:port pairs reachable although private, such as a demo server"
     )
     archives: bool = Field(description="take images from the input's archives where they hold them")
+    backend: Literal["own", "img2dataset"] = Field(
+        description="img2dataset: we ask for consent and leave the images to it"
+    )
     img2dataset: list[str] = Field(
         default=[], description="folders of img2dataset's parquet shards to take images from"
     )
@@ -118,6 +121,12 @@ class FetchSettings(Section):
     reencode: ReencodeSettings | None = None
     nsfw: ImageModelSettings | None = None
     embedding: ImageModelSettings | None = None
+    remember: int = Field(
+        ge=0, description="contents a task remembers: equal bytes are not decoded again"
+    )
+    store: Literal["webdataset", "parquet"] = Field(
+        description="webdataset: tar shards, written as images come; parquet: a copy as rows"
+    )
     shard_bytes: int = Field(gt=0, description="size at which a new shard of image bytes begins")
 
     @field_validator("user_agent")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from pipeline.settings.section import Section
@@ -29,6 +31,9 @@ class AssembleSettings(Section):
     rows_per_shard: int = Field(gt=0, description="the most; shards of a split are even")
     row_group_rows: int = Field(gt=0, description="what a reader that filters can skip")
     bytes_per_token: float = Field(gt=0, description="of UTF-8, for the estimate `num_tokens`")
+    redact: list[Literal["emails", "ips", "phones", "credentials"]] = Field(
+        description="kinds of personal data and secrets replaced by markers in what ships"
+    )
     splits: SplitSettings
 
 

@@ -56,6 +56,14 @@ class QualityModel(Section):
     label: str = Field(default="__label__hq", description="fastText label of wanted pages")
 
 
+class OptOutSettings(Section):
+    """Which opt-outs of a page the signal `opt_outs` counts."""
+
+    directives: list[str] = Field(description="words of robots meta and X-Robots-Tag")
+    agents: list[str] = Field(description="product tokens whose own directives bind us too")
+    tdm: bool = Field(description="a TDM reservation counts")
+
+
 class SignalSettings(Section):
     """Section `signals`."""
 
@@ -74,6 +82,7 @@ class SignalSettings(Section):
     terminal: str = Field(min_length=1, description="marks that end a sentence")
     bullets: str = Field(description="marks that begin a list item's line")
     short_line: int = Field(gt=0, description="a line of fewer characters is short")
+    opt_outs: OptOutSettings
     url_words: list[str] = Field(description="words an image's URL should not have")
     url_word_match: str = Field(
         pattern="^(substring|word)$",

@@ -25,6 +25,9 @@ class SparkSettings(Section):
     stages: dict[str, dict[str, str]] = Field(
         default={}, description="Spark's own keys for one stage: stage -> key -> value"
     )
+    one_task_rows: int = Field(
+        default=100_000, ge=0, description="up to so many documents deduplication needs no shuffle"
+    )
     task_seconds: float = Field(
         default=7200, gt=0, description="a task that takes longer hangs: it is killed and retried"
     )

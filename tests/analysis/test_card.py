@@ -63,6 +63,7 @@ def test_every_number_of_contents_is_what_the_parquet_says(output: Path, text: s
         ),
         "median words a document": statistics.median(row["num_words"] for row in data),
         "median images a document": statistics.median(row["num_images"] for row in data),
+        "places with personal data replaced": sum(row["num_redacted"] or 0 for row in data),
         "hosts": len({row["host"] for row in data}),
         "languages": len({row["lang"] for row in data}),
         "distinct images with bytes": len({row["sha256"] for row in stored}),

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from analysis import explain
+from analysis import explain, labels, panel
 from analysis.audit import audit
 from analysis.compare import between
 from analysis.tables import RunTables
@@ -58,6 +58,33 @@ def test_labels_scores_proposal_and_config(run: str, tmp_path: Path) -> None:
     assert Tuner(run, "default").labels == tuner.labels
 
 
+def test_paragraphs_and_images_are_labelled_one_by_one(run: str) -> None:
+    tuner = Tuner(run, "default", "text_node")
+    assert len(tuner.sheet) > 12
+    shown = tuner.margin("words", 1)
+    (doc_id, index), page = next(iter(shown.items()))
+    assert index >= 0
+    assert page.count("<p class=") == 1
+    box = panel.margin(tuner, "words", 1)
+    box.children[0].children[1].children[1].click()  # drop
+    assert tuner.labels[doc_id, index] is False
+    assert "drop" in box.children[0].children[1].children[2].value
+    rows, keep = labels.align(tuner.sheet, tuner.labels)
+    assert len(rows) >= 1
+    assert not keep.any()
+    assert tuner.move("spam_word_ratio", "below", 0.01).rows == len(tuner.sheet)
+    images = Tuner(run, "default", "image_node")
+    assert images.ask().rows == len(images.sheet)
+
+
+def test_overlaps_of_rules_are_a_table(run: str) -> None:
+    tuner = Tuner(run, "default")
+    tuner.move("words", "min", 100_000)
+    table = panel.overlaps(tuner).value
+    assert "<th>words</th>" in table
+    assert "<b>12</b>" in table
+
+
 def test_the_story_of_a_page(run: str) -> None:
     tables = RunTables(run)
     doc_id = Tuner(run).sheet.ids[0]
@@ -82,7 +109,7 @@ def test_the_notebook_runs_from_top_to_bottom(run: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(ROOT))
-    assert "12 documents" in str(notebook.cells[1]["outputs"])
+    assert "12 rows of document" in str(notebook.cells[1]["outputs"])
     assert "of 12" in str(notebook.metadata["widgets"])
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from analysis import verify
-from filters import replay
+from filters import pii, replay
 from filters.decide import decide_batch
 from filters.measure import measure_batch
 from pipeline import config, records, schema
@@ -32,6 +33,10 @@ def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(crawl: Path, tmp_path: Path) -> Path:
     """Documents, verdicts and dataset of ten captures, as the stages make them; no images."""
+    return make_run(crawl, tmp_path, [])
+
+
+def make_run(crawl: Path, tmp_path: Path, redact: list[str]) -> Path:
     chosen = config.load("default", ["input=[x]"])
     found = read_captures(str(sorted(crawl.rglob("*.warc.gz"))[0]))
     captures = [one for one in found if isinstance(one, Capture)][:10]
@@ -44,7 +49,8 @@ def run(crawl: Path, tmp_path: Path) -> Path:
     for document, meta, verdict in zip(
         documents, batch.to_pylist(), verdicts.to_pylist(), strict=True
     ):
-        row = to_row(replay.apply(document, verdict["dropped"]), document.url, {})
+        nodes = replay.apply(document, verdict["dropped"])
+        row = to_row(pii.redact_nodes(nodes, redact)[0], document.url, {})
         rows.append(
             {
                 **dict.fromkeys(schema.DATASET.names),
@@ -60,7 +66,8 @@ def run(crawl: Path, tmp_path: Path) -> Path:
     write_table(output, "documents", "extract", {"part": batch}, config=settings)
     write_table(output, "final_verdicts", "redecide", {"part": verdicts})
     dataset = pa.RecordBatch.from_pylist(rows, schema.DATASET)
-    write_table(output, "dataset", "assemble", {"data/train": dataset})
+    shipping = {"assemble": {"redact": redact}}
+    write_table(output, "dataset", "assemble", {"data/train": dataset}, config=shipping)
     images = pa.RecordBatch.from_pylist([], schema.IMAGES)
     write_table(output, "images", "fetch", {"part": images})
     return tmp_path / "run"
@@ -139,3 +146,29 @@ def test_a_config_says_where_the_archives_lie_and_how_they_are_reached(
     finally:
         server.stop()
     assert "10 of 10 rows are equal" in capsys.readouterr().out
+
+
+def test_redacted_rows_are_redacted_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "The owl slept in the old barn while the rain fell, and nobody came. Ask bob@mail.org."
+    page = f"<html><body><h1>Owls</h1>{f'<p>{text}</p>' * 3}</body></html>".encode()
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+    head = (
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:1>\r\n"
+        "WARC-Date: 2024-01-01T00:00:00Z\r\nWARC-Target-URI: http://a.test/\r\n"
+        f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(http)}\r\n\r\n"
+    )
+    crawl = tmp_path / "crawl"
+    crawl.mkdir()
+    (crawl / "x.warc.gz").write_bytes(gzip.compress(head.encode() + http + b"\r\n\r\n"))
+    made = make_run(crawl, tmp_path, ["emails"])
+    rows = [
+        row
+        for path in sorted((made / "dataset/data").glob("*.parquet"))
+        for row in pq.read_table(path, partitioning=None).to_pylist()
+    ]
+    assert "<EMAIL>" in str(rows[0]["texts"])
+    assert "bob" not in str(rows[0]["texts"])
+    assert verify.main([str(made), "--input", str(crawl)]) == 0
+    assert capsys.readouterr().out == "1 of 1 rows are equal\n"

@@ -201,3 +201,36 @@ def test_below_is_strict_and_max_is_not() -> None:
     for bounds, dropped in (({"below": 0.2}, 1), ({"max": 0.2}, 0), ({"below": 0.21}, 0)):
         judged = rules(text_node={"spam_word_ratio": bounds})
         assert len(verdict(signals, judged)["dropped"]) == dropped
+
+
+def test_nodes_dropped_before_do_not_enter_again() -> None:
+    pages = [
+        page(text(f"{LONG}\n\nToo short"), image(), image("https://e.com/logo.png")),
+        page(text("Too short\n\nOwls slept here all day"), {"kind": "break"}, text("Me too")),
+    ]
+    signals = measure(*pages)
+    loose = rules(text_node={"words": {"min": 4}}, image_node={"url_words": {"max": 0}})
+    strict = rules(text_node={"words": {"min": 4}}, document={"words": {"min": 10}})
+    first = decide_batch(signals, loose)
+    before = (first["dropped"],)
+    again = decide_batch(signals, strict, removed=before)
+    counted = count(signals, again, before)
+    left = count(signals, first)
+    for unit in ("nodes", "images", "paragraphs"):
+        counted[unit].check(unit)
+        assert counted[unit].entered == left[unit].kept
+    assert counted["nodes"].model_dump() == {
+        "entered": 4,
+        "kept": 2,
+        "rejected": {"document.words.min": 2},
+    }
+    assert counted["paragraphs"].rejected == {"document.words.min": 1}
+
+
+def test_a_node_that_goes_late_goes_for_what_took_its_last_paragraphs() -> None:
+    signals = measure(page(text(f"Too short\n\n{LONG}")))
+    first = decide_batch(signals, rules(text_node={"words": {"min": 4}}))
+    before = (first["dropped"],)
+    again = decide_batch(signals, rules(text_node={"words": {"max": 10}}), removed=before)
+    counted = count(signals, again, before)
+    assert counted["nodes"].rejected == {"text_node.words.max": 1}

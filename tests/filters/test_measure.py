@@ -6,9 +6,10 @@ import pyarrow as pa
 import pytest
 
 import filters.measure
+from filters.decide import decide_batch
 from filters.measure import measure_batch
-from pipeline import schema
-from tests.filters.pages import SETTINGS, batch, image, measure, page, text
+from pipeline import config, schema
+from tests.filters.pages import SETTINGS, batch, image, measure, page, rules, text
 
 
 def test_rows_stay_side_by_side_with_the_documents() -> None:
@@ -75,3 +76,30 @@ def test_page_signals_of_c4_and_gopher() -> None:
     assert [one["curly_brackets"] for one in found] == [2, 0]
     assert [one["gopher_stop_words"] for one in found] == [6, 0]
     assert [one["text_nodes"] for one in found] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("facts", "number"),
+    [
+        (None, 0),
+        ([], 0),
+        (["robots-meta:noai", "x-robots-tag:noml"], 2),
+        (["robots-meta:noindex", "robots-meta:noimageai"], 0),
+        (["robots-meta:gptbot:noai"], 0),
+        (["robots-meta:ccbot:noai", "x-robots-tag:benben:noml"], 2),
+        (["tdm-reservation:1", "tdm-policy:https://example.com/policy"], 1),
+    ],
+)
+def test_opt_outs_of_the_page_are_counted_and_decided(facts: list[str], number: int) -> None:
+    signals = measure(page(text("Owls sleep in barns when it rains."), opt_outs=facts))
+    assert signals.column("opt_outs").to_pylist() == [number]
+    verdict = decide_batch(signals, rules(document={"opt_outs": {"max": 0}})).to_pylist()[0]
+    assert verdict["reasons"] == (["document.opt_outs.max"] if number else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "respected"),
+    [("default", True), ("multilingual", True), ("strict", True), ("obelics", False)],
+)
+def test_configs_say_whether_pages_may_opt_out(name: str, respected: bool) -> None:
+    assert ("opt_outs" in config.load(name, ["input=[x]"]).rules.document) == respected

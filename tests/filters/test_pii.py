@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters import pii
+from pipeline.document import Node
 from tests.filters.pages import paragraphs
 
 FOUND = [
@@ -33,7 +34,7 @@ LEFT = [
 def test_what_is_found_is_counted_and_redacted(kind: str, one: str, span: str) -> None:
     assert [one[start:end] for start, end in pii.find(one, kind)] == [span]
     assert paragraphs("Nothing.", one)[1][kind] == 1
-    assert pii.redact(one, [kind]) == one.replace(span, pii.MARKERS[kind])
+    assert pii.redact(one, [kind]) == (one.replace(span, pii.MARKERS[kind]), 1)
 
 
 @pytest.mark.parametrize(("kind", "one"), LEFT)
@@ -48,9 +49,30 @@ def test_pages_made_to_be_slow_or_to_overflow_are_counted() -> None:
 
 
 def test_the_first_of_two_that_overlap_is_replaced() -> None:
-    assert pii.redact("password: bob@example.com") == "<CREDENTIAL>"
+    assert pii.redact("password: bob@example.com") == ("<CREDENTIAL>", 1)
 
 
 @given(st.text())
 def test_redaction_is_done_once(one: str) -> None:
-    assert pii.redact(pii.redact(one)) == pii.redact(one)
+    once, _ = pii.redact(one)
+    assert pii.redact(once) == (once, 0)
+
+
+@given(st.text("a1.:@ -+pasword=(5)E", max_size=40))
+def test_a_quick_look_misses_nothing(one: str) -> None:
+    found = any(True for kind in pii.KINDS for _ in pii.find(one, kind))
+    assert (pii.redact(one)[1] > 0) == found
+
+
+def test_nodes_ship_redacted_where_people_read() -> None:
+    nodes = [
+        Node("text", 0, text="Write to a@b.org or call +44 20 7946 0958."),
+        Node("image", 1, url="http://x.test/a@b.org.png", alt="a@b.org", caption="by c@d.org"),
+        Node("text", 2, text="Nothing here."),
+    ]
+    found, number = pii.redact_nodes(nodes, ["emails"])
+    assert number == 3
+    assert found[0].text == "Write to <EMAIL> or call +44 20 7946 0958."
+    assert (found[1].url, found[1].alt, found[1].caption) == (nodes[1].url, "<EMAIL>", "by <EMAIL>")
+    assert found[2] is nodes[2]
+    assert pii.redact_nodes(nodes, []) == (nodes, 0)

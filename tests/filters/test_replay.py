@@ -95,6 +95,7 @@ def expected(document: Document, dropped: list[dict[str, Any]]) -> list[Node]:
 
 @needs_shared
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ["default", "obelics"])
 def test_replay_gives_the_shipped_nodes_of_real_pages(name: str) -> None:
     chosen = config.load(name, ["input=[x]"])

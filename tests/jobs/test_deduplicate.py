@@ -3,90 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from jobs import cluster, deduplicate, fingerprint
+from jobs import deduplicate, revisions
 from jobs.job import Run
-from pipeline import config, manifest, storage
-from pipeline.document import document_id
-from pipeline.manifest import Count, Manifest, PartFile
-from pipeline.schema import DOCUMENTS, VERDICTS
+from pipeline import config
+from pipeline.errors import UserError
+from tests.jobs.made_pages import clustered, edited, page, rows, run_over, text
 
 pytestmark = pytest.mark.spark
-RANDOM = random.Random(7)
-WORDS = ["".join(RANDOM.choices("abcdefghijklmnop", k=6)) for _ in range(3000)]
-
-
-def text(seed: int, words: int = 200) -> str:
-    return " ".join(random.Random(seed).choices(WORDS, k=words))
-
-
-def edited(original: str, changes: int) -> str:
-    words = original.split()
-    for place in random.Random(1).sample(range(len(words)), changes):
-        words[place] = "edited"
-    return " ".join(words)
-
-
-def page(name: str, body: str, url: str = "", images: Sequence[str] = (), **facts: Any) -> Any:
-    nodes = [{"kind": "text", "index": 0, "text": body}]
-    nodes += [{"kind": "image", "index": i + 1, "url": image} for i, image in enumerate(images)]
-    url = url or f"https://{name}.example/"
-    row = dict.fromkeys(DOCUMENTS.names)
-    row |= {"doc_id": document_id(name, 0, url, name), "url": url, "url_key": url, "nodes": nodes}
-    row |= {"host": url.split("/")[2], "captured_at": "2024-05-18T00:00:00Z"}
-    return row | {"payload_digest": f"sha1:{name}"} | facts
-
-
-def write_table(folder: Path, name: str, schema: pa.Schema, parts: list[list[Any]]) -> None:
-    files = []
-    for number, rows in enumerate(parts):
-        path = f"{name}/part-{number:05d}.parquet"
-        with storage.ParquetWriter(str(folder / path), schema) as writer:
-            writer.write(pa.Table.from_pylist(rows, schema))
-        files.append(
-            PartFile(part=number, name=path.split("/")[1], rows=len(rows), bytes=writer.bytes)
-        )
-    total = sum(map(len, parts))
-    counts = {"documents": Count(entered=total, kept=total)}
-    record = Manifest(
-        table=name,
-        id=name,
-        stage=name,
-        version="",
-        config={},
-        inputs={},
-        files=files,
-        counts=counts,
-    )
-    manifest.write(str(folder / name), record)
-
-
-def run_over(folder: Path, pages: list[Any], parts: int, *overrides: str) -> dict[str, Any]:
-    """Deduplicate pages; returns dropped document -> row."""
-    slices = [pages[number::parts] for number in range(parts)]
-    verdicts = [
-        [{"doc_id": row["doc_id"], "kept": True, "dropped": []} for row in s] for s in slices
-    ]
-    write_table(folder, "documents", DOCUMENTS, slices)
-    write_table(folder, "verdicts", VERDICTS, verdicts)
-    options = [f"output={folder}", "input=[x]", "deduplicate.index=false", *overrides]
-    run = Run(config.load("default", options))
-    for stage in (fingerprint.STAGE, cluster.STAGE, deduplicate.STAGE):
-        run.execute(stage)
-    return rows(run, "duplicates")
-
-
-def rows(run: Run, table: str) -> dict[str, Any]:
-    """Rows of a table by document."""
-    paths = run.manifest(table).paths(run.table(table))
-    found = [row for path in paths for row in storage.read_parquet(path).to_pylist()]
-    return {row["doc_id"]: row for row in found}
 
 
 def pages_of_all_kinds() -> list[Any]:
@@ -139,10 +67,21 @@ def test_each_kind_of_duplicate_names_the_kept_document(spark: Any, tmp_path: Pa
 def test_the_kept_set_depends_on_no_partitioning_and_no_order(spark: Any, tmp_path: Path) -> None:
     pages = pages_of_all_kinds()
     whole = run_over(tmp_path / "1", pages, 1)
+    shuffled = "spark.one_task_rows=0"
     random.Random(3).shuffle(pages)
     assert run_over(tmp_path / "4", pages, 4) == whole
     random.Random(4).shuffle(pages)
-    assert run_over(tmp_path / "16", pages, 16) == whole
+    assert run_over(tmp_path / "4s", pages, 4, shuffled) == whole
+
+
+@pytest.mark.slow
+def test_the_kept_set_is_that_of_one_part_in_64_parts_too(spark: Any, tmp_path: Path) -> None:
+    pages = pages_of_all_kinds()
+    whole = run_over(tmp_path / "1", pages, 1)
+    random.Random(5).shuffle(pages)
+    assert run_over(tmp_path / "64", pages, 64) == whole
+    random.Random(6).shuffle(pages)
+    assert run_over(tmp_path / "64s", pages, 64, "spark.one_task_rows=0") == whole
 
 
 def test_lines_and_images_of_many_documents_go_everywhere(spark: Any, tmp_path: Path) -> None:
@@ -185,20 +124,37 @@ def test_three_slices_one_after_the_other_equal_the_full_run(spark: Any, tmp_pat
     for month, chosen in enumerate(slices, 1):  # a dump's captures are later than the last one's
         for row in chosen:
             row["captured_at"] = f"2024-{month:02d}-03T00:00:00Z"
-    full = run_over(tmp_path / "full", pages, 2, "deduplicate.index=true")
+    full = clustered(tmp_path / "full", pages, 2)
     dropped: dict[str, Any] = {}
     revised = 0
     for number, chosen in enumerate(slices):
         folder = tmp_path / str(number)
         against = f"deduplicate.against={[str(tmp_path / str(n)) for n in range(number)]}"
-        run_over(folder, chosen, 2, "deduplicate.index=true", against)
-        run = Run(config.load("default", [f"output={folder}", "input=[x]"]))
+        run = clustered(folder, chosen, 2, "deduplicate.index=true", against)
         dropped |= rows(run, "clusters")
-        revisions = rows(run, "revisions")
-        revised += len(revisions)
-        dropped |= revisions
+        changed = rows(run, "revisions")
+        revised += len(changed)
+        dropped |= changed
     assert revised > 0
     stay = {name: row for name, row in dropped.items() if row["reason"]}
-    run = Run(config.load("default", [f"output={tmp_path / 'full'}", "input=[x]"]))
-    assert stay == rows(run, "clusters")
-    assert full
+    assert stay == rows(full, "clusters")
+    again: dict[str, Any] = {}
+    for number in range(3):  # the earlier runs take what the later ones say of them
+        later = [str(tmp_path / str(n)) for n in range(number + 1, 3)]
+        earlier = [str(tmp_path / str(n)) for n in range(number)]
+        options = [f"output={tmp_path / str(number)}", "input=[x]", "deduplicate.index=true"]
+        options += [f"deduplicate.against={earlier}", f"revised_by={later}"]
+        run = Run(config.load("default", options))
+        run.execute(deduplicate.STAGE)
+        again |= rows(run, "duplicates")
+    assert {name: again[name]["kept_id"] for name in stay} == {
+        name: row["kept_id"] for name, row in stay.items()
+    }
+    others = {row["reason"] for name, row in again.items() if name not in stay}
+    assert others <= {None, "duplicate.image_set"}
+
+
+def test_revisions_of_a_run_that_has_none_are_asked_for(tmp_path: Path) -> None:
+    chosen = config.load("default", ["input=[x]", f"revised_by=['{tmp_path}']"])
+    with pytest.raises(UserError, match=r"has no revisions.*revised_by"):
+        revisions.sources(chosen)

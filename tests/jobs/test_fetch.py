@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ import pytest
 from jobs import fetch as job
 from jobs.job import Run
 from pipeline import config, manifest, storage
+from pipeline.images.stored import body
 from pipeline.manifest import Manifest, PartFile
 from pipeline.schema import DOCUMENTS, DUPLICATES, VERDICTS
 from pipeline.settings import Config
@@ -88,6 +90,17 @@ def rows(out: Path, name: str) -> list[dict[str, Any]]:
     return [row for table in tables for row in table]
 
 
+def pictures(out: Path) -> list[tuple[str, bytes]]:
+    """SHA-256 and bytes of the table `image_bytes`, sorted."""
+    folder = str(out / "image_bytes")
+    return sorted((row["sha256"], body(row, folder)) for row in rows(out, "image_bytes"))
+
+
+def members(path: Path) -> int:
+    with tarfile.open(path) as tar:
+        return len(tar.getnames())
+
+
 @pytest.fixture
 def web() -> Iterator[Web]:
     with serving({"/robots.txt": 404}) as found:
@@ -134,22 +147,35 @@ def test_wanted_images_are_those_of_kept_nodes_of_kept_documents(
     assert (record.counts["images"].entered, record.counts["images"].kept) == (4, 2)
 
 
-def test_equal_bytes_are_stored_once_over_all_tasks(spark: object, tmp_path: Path) -> None:
+def picture_of(seed: int) -> bytes:
+    return picture(seed=seed)
+
+
+@pytest.mark.parametrize("store", ["webdataset", "parquet"])
+def test_equal_bytes_are_stored_once_over_all_tasks(
+    spark: object, tmp_path: Path, store: str
+) -> None:
     with ExitStack() as stack:
         hosts = [f"127.0.0.{n}" for n in range(1, 6)]
         webs = [stack.enter_context(serving({"/robots.txt": 404}, host)) for host in hosts]
         urls = []
         for number, (host, web) in enumerate(zip(hosts, webs, strict=True)):
-            web.routes |= {"/same": picture(), "/own": picture(seed=number + 1), "/gone": 404}
+            web.routes |= {"/same": picture_of(0), "/own": picture_of(number + 1), "/gone": 404}
             urls += [web.url(path, host) for path in ("/same", "/own", "/gone")]
         write_inputs(tmp_path, [[page("a", urls)]])
         names = [f"{host}:{web.port}" for host, web in zip(hosts, webs, strict=True)]
-        Run(configured(tmp_path, [], "fetch.shard_bytes=200", names=names)).execute(job.STAGE)
-    images, stored = rows(tmp_path, "images"), rows(tmp_path, "image_bytes")
+        keys = (f"fetch.store={store}", "fetch.shard_bytes=200")
+        Run(configured(tmp_path, [], *keys, names=names)).execute(job.STAGE)
+    images = rows(tmp_path, "images")
     assert len(images) == 15
     kept = {row["sha256"] for row in images if row["reason"] is None}
-    assert sorted(row["sha256"] for row in stored) == sorted(kept)
+    assert [name for name, _ in pictures(tmp_path)] == sorted(kept)
+    assert sorted(data for _, data in pictures(tmp_path)) == sorted(map(picture_of, range(6)))
     assert len(kept) == 6
+    shards = list((tmp_path / "image_bytes").glob("shards-*/*.tar"))
+    assert sum(map(members, shards)) >= 6
+    if store == "webdataset":
+        return
     record = manifest.read(str(tmp_path / "image_bytes"))
     assert record is not None
     parts = [file.part for file in record.files]
@@ -327,8 +353,6 @@ def test_killed_worker_and_killed_job_cost_only_what_was_in_flight(tmp_path: Pat
         return sorted(({**row, "fetched_at": None} for row in found), key=lambda row: row["url"])
 
     assert table("killed") == table("whole")
-    stored = [
-        sorted((row["sha256"], row["bytes"]) for row in rows(tmp_path / name, "image_bytes"))
-        for name in ("killed", "whole")
-    ]
-    assert stored[0] == stored[1]
+    assert pictures(tmp_path / "killed") == pictures(tmp_path / "whole")
+    for path in (tmp_path / "killed" / "image_bytes").glob("shards-*/*.tar"):
+        assert members(path) > 0  # whole, although its writer was killed

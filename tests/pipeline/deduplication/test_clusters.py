@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
-from pipeline.deduplication.clusters import Cluster, Judge, Traits, keep_rank
+from pipeline.deduplication.clusters import Cluster, Judge, Traits, keep_ranks
 from pipeline.deduplication.fingerprint import graph_node
+from pipeline.settings.deduplicate import KeepSettings
 
 SLOTS = 100
 
@@ -66,9 +69,31 @@ def test_beyond_the_largest_number_of_leaders_documents_stay() -> None:
     assert decide(rows, leaders=2) == {6: ("duplicate.url", 0)}
 
 
+def order(keep: list[Any], *documents: tuple[str, int, float | None, int, int]) -> str:
+    """Names of documents (name, second, quality, images, words) in keep order."""
+    names, seconds, *columns = zip(*documents, strict=True)
+    nodes = [
+        graph_node(name.encode().hex() * 16, second)
+        for name, second in zip(names, seconds, strict=True)
+    ]
+    facts = dict(zip(("quality", "images", "words"), map(list, columns), strict=True))
+    types = {"quality": pa.float32(), "images": pa.int32(), "words": pa.int32()}
+    given = {name: pa.array(values, types[name]) for name, values in facts.items()}
+    batch = pa.RecordBatch.from_pydict({"node": pa.array(nodes, pa.binary()), **given})
+    ranks = keep_ranks(KeepSettings(order=keep, quality_step=0.1), batch).to_pylist()
+    return "".join(name for _, name in sorted(zip(ranks, names, strict=True)))
+
+
 def test_the_keep_order_follows_the_criteria_then_the_id() -> None:
-    old, new = graph_node("00" * 16, 1_000), graph_node("ff" * 16, 2_000)
-    assert keep_rank(["images", "words"], 3, 10, new) < keep_rank(["images", "words"], 2, 90, old)
-    assert keep_rank(["newest"], 0, 0, new) < keep_rank(["newest"], 0, 0, old)
-    assert keep_rank(["oldest"], 0, 0, old) < keep_rank(["oldest"], 0, 0, new)
-    assert keep_rank(["images"], 1, 0, old) < keep_rank(["images"], 1, 0, new)
+    rich, long = ("r", 1_000, None, 3, 10), ("l", 2_000, None, 2, 90)
+    assert order(["images", "words"], rich, long) == "rl"
+    assert order(["words", "images"], rich, long) == "lr"
+    assert order(["newest"], rich, long) == "lr"
+    assert order(["oldest"], rich, long) == "rl"
+    assert order([], rich, long) == "lr"
+
+
+def test_qualities_that_round_to_the_same_step_leave_it_to_the_next_criterion() -> None:
+    good, better = ("g", 0, 0.81, 5, 0), ("b", 0, 0.84, 1, 0)
+    best, unknown = ("t", 0, 0.9, 0, 0), ("u", 0, None, 9, 9)
+    assert order(["quality", "images"], good, better, best, unknown) == "tgbu"

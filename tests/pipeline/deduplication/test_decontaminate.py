@@ -54,4 +54,4 @@ def test_unreadable_sets_say_where(tmp_path: Path) -> None:
         decontaminate.load(settings(tmp_path / "bad.jsonl", '{"text": "x"}\nnot json\n'))
     absent = DecontaminateSettings(sets={"quiz": "/no/such.txt"}, ngram_words=13, min_ngrams=1)
     with pytest.raises(InputError, match="cannot be read"):
-        decontaminate.identities(absent)
+        decontaminate.identities(absent.sets.values())

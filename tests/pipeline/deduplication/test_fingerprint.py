@@ -14,18 +14,20 @@ SETTINGS = config.load("default", ["input=[x]"]).fingerprint
 TEXT = " ".join(f"word{number}" for number in range(40))
 
 
-def one(dropped: list[int], **facts: Any) -> dict[str, Any]:
+def one(dropped: list[int], classified: float | None = None, **facts: Any) -> dict[str, Any]:
     nodes = [
-        {"kind": "text", "index": 0, "text": TEXT},
+        {"kind": "text", "index": 0, "text": TEXT, "content_score": 0.75},
         {"kind": "image", "index": 1, "url": "https://x.example/1.jpg"},
-        {"kind": "text", "index": 2, "text": "and a second text node"},
+        {"kind": "text", "index": 2, "text": "and a second text node", "content_score": 0.25},
     ]
     row = dict.fromkeys(DOCUMENTS.names)
     row |= {"doc_id": "ab" * 16, "captured_at": "2024-05-18T00:00:00Z", "nodes": nodes} | facts
     documents = pa.RecordBatch.from_pylist([row], DOCUMENTS)
     gone = [{"index": index, "reason": "x", "value": 0.0, "bound": 0.0} for index in dropped]
     verdicts = pa.array([gone], pa.list_(NODE_VERDICT))
-    found = fingerprint.fingerprints(documents.select(fingerprint.COLUMNS), verdicts, SETTINGS)
+    quality = pa.array([classified], pa.float32())
+    chosen = documents.select(fingerprint.COLUMNS)
+    found = fingerprint.fingerprints(chosen, verdicts, quality, SETTINGS)
     return dict(found.to_pylist()[0])
 
 
@@ -35,6 +37,13 @@ def test_only_kept_nodes_count() -> None:
     assert whole["text_key"] != cut["text_key"]
     assert [node["index"] for node in cut["text_nodes"]] == [0]
     assert (whole["images"], one([1])["images"]) == (1, 0)
+
+
+def test_quality_is_the_classifier_s_or_the_content_score_by_length() -> None:
+    assert one([2])["quality"] == 0.75
+    assert 0.7 < one([])["quality"] < 0.75  # most of the text is in the first node
+    assert one([], classified=0.5)["quality"] == 0.5
+    assert one([0, 2])["quality"] is None
 
 
 def test_short_texts_have_no_signature() -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline import config
 from pipeline.deduplication import repeats
 from pipeline.deduplication.fingerprint import FINGERPRINTS
-from pipeline.deduplication.repeats import COUNTED, Repeated
+from pipeline.deduplication.repeats import COUNTED, Repeated, SetRule
 
 SETTINGS = config.load("default", ["input=[x]"]).deduplicate
 RULES = repeats.rules(SETTINGS)
@@ -70,7 +70,7 @@ def test_the_ledger_says_how_many_documents_and_how_many_may() -> None:
 def test_image_sets_do_not_depend_on_order_or_repeats() -> None:
     part = batch((1, [], [3, 4]), (2, [], [4, 3, 3]), (3, [], [3]), (4, [], [3, 5]))
     nothing = repeats.dropped_nodes(part, repeated(part), RULES)
-    keys, enough = repeats.image_sets(part, nothing, 2)
+    keys, enough = repeats.image_sets(part, nothing, SetRule("set", "image_nodes", 2, 0))
     assert keys[0] == keys[1]
     assert len(set(keys.tolist())) == 3
     assert enough.tolist() == [True, True, False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from pipeline import records
 from pipeline.archive.warc import Capture, read_captures
 from pipeline.document import Document
-from pipeline.images.archive_image import take_from_archive
+from pipeline.images.archive_image import Shelf, take_from_archive
 from pipeline.images.fetch_part import Share, fetch_part
 from pipeline.images.journal import SLOTS, Range
 from pipeline.images.opt_out_lists import OptOutLists
@@ -18,8 +19,10 @@ from pipeline.images.studio import Studio
 from pipeline.images.wanted import WantedImage, mentions
 from pipeline.page.extract import extract_page
 from pipeline.schema import VERDICTS
+from pipeline.settings.archives import ArchiveSettings
+from tests.pipeline.images.stores import pictures, store
 from tests.shared import DATA, needs_shared
-from tests.web import settings
+from tests.web import Handler, picture, serving, settings
 
 ALL = Range(0, SLOTS)
 
@@ -64,15 +67,16 @@ def test_images_of_a_real_archive_come_from_it(tmp_path: Path) -> None:
         else WantedImage.of(url)
         for url in sorted(shown)
     ]
-    fetch_part(wanted, str(tmp_path / "journal"), ALL, chosen, {archive.name: str(archive)})
-    share = Share(str(tmp_path / "journal"), ALL, [(url, 0) for url in shown])
+    shelf = Shelf({archive.name: str(archive)})
+    fetch_part(wanted, store(tmp_path), ALL, chosen, shelf)
+    share = Share(store(tmp_path), ALL, [(url, 0) for url in shown])
     found = {row["url"]: row for row in share.images().to_pylist()}
     for url in inside:
         assert (found[url]["source"], found[url]["requests"]) == ("archive", 0)
         assert found[url]["fetched_at"].startswith("20")
     kept = {row["sha256"] for row in found.values() if row["reason"] is None}
     assert len(kept) > 20
-    assert {name for name, *_ in share.pictures(kept)} == kept
+    assert pictures(tmp_path).keys() == kept
 
 
 @needs_shared
@@ -83,4 +87,34 @@ def test_place_that_holds_something_else_is_no_outcome() -> None:
     image = WantedImage.of("http://a.test/x.png")._replace(
         warc=archive.name, warc_offset=0, warc_length=500
     )
-    assert take_from_archive(image, str(archive), chosen, studio) is None
+    assert take_from_archive(image, Shelf({archive.name: str(archive)}), chosen, studio) is None
+    assert take_from_archive(image, Shelf({}), chosen, studio) is None
+
+
+def test_archives_are_reached_as_the_config_says(tmp_path: Path) -> None:
+    body = picture()
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n" + body
+    head = (
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:1>\r\n"
+        "WARC-Date: 2024-01-01T00:00:00Z\r\nWARC-Target-URI: http://a.test/x.png\r\n"
+        f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(http)}\r\n\r\n"
+    )
+    record = gzip.compress(head.encode() + http + b"\r\n\r\n")
+    image = WantedImage.of("http://a.test/x.png")._replace(
+        warc="x.warc.gz", warc_offset=0, warc_length=len(record)
+    )
+    chosen = settings()
+    studio = Studio(chosen, OptOutLists(chosen.consent))
+
+    def answer(handler: Handler) -> None:
+        span = {"Content-Range": f"bytes 0-{len(record) - 1}/{len(record)}"}
+        handler.send(206, span, record)
+
+    with serving({"/x.warc.gz": answer}) as web:
+        access = ArchiveSettings(user_agent="reader-of-archives")
+        shelf = Shelf({"x.warc.gz": web.url("/x.warc.gz")}, access)
+        found = take_from_archive(image, shelf, chosen, studio)
+        agents = {seen.headers["User-Agent"] for seen in web.seen}
+    assert found is not None
+    assert (found.reason, found.data) == (None, body)
+    assert agents == {"reader-of-archives"}

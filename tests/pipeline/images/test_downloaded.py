@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.images.archive_image import Shelf
 from pipeline.images.downloaded import find
 from pipeline.images.fetch_part import Share, fetch_part
 from pipeline.images.journal import SLOTS, Range
 from pipeline.images.wanted import WantedImage
+from tests.pipeline.images.stores import store
 from tests.web import picture, serving, settings
 
 ALL = Range(0, SLOTS)
@@ -37,15 +39,40 @@ def test_only_what_it_lacks_is_asked_for(tmp_path: Path) -> None:
         write_shard(folder / "1.parquet", {urls[1]: None})
         chosen = settings(f"img2dataset=['{folder}']", allow=(f"127.0.0.1:{web.port}",))
         wanted = [WantedImage.of(url) for url in urls]
-        fetch_part(wanted, str(tmp_path / "journal"), ALL, chosen, {})
+        fetch_part(wanted, store(tmp_path), ALL, chosen, Shelf({}))
         assert sorted(web.paths()) == ["/failed", "/missing"]
-    images = Share(str(tmp_path / "journal"), ALL, [(url, 0) for url in urls]).images().to_pylist()
+    images = Share(store(tmp_path), ALL, [(url, 0) for url in urls]).images().to_pylist()
     found = {row["url"]: (row["reason"], row["source"]) for row in images}
     assert found == {
         urls[0]: (None, "img2dataset"),
         urls[1]: (None, "network"),
         urls[2]: (None, "network"),
     }
+
+
+def test_as_backend_it_is_given_what_is_allowed_and_we_ask_for_no_image(tmp_path: Path) -> None:
+    folder = tmp_path / "img2dataset"
+    robots = b"User-agent: *\nDisallow: /private\n"
+    with serving({"/robots.txt": robots, "*": picture()}) as web:
+        urls = [web.url(f"/{name}") for name in ("open", "gone", "private")]
+        allow = (f"127.0.0.1:{web.port}",)
+        wanted = [WantedImage.of(url) for url in urls]
+        keys = [(url, 0) for url in urls]
+
+        def reasons(*overrides: str) -> dict[str, str | None]:
+            chosen = settings("backend=img2dataset", *overrides, allow=allow)
+            fetch_part(wanted, store(tmp_path), ALL, chosen, Shelf({}))
+            rows = Share(store(tmp_path), ALL, keys).images().to_pylist()
+            return {row["url"].rsplit("/", 1)[1]: row["reason"] for row in rows}
+
+        missing = "img2dataset.missing"
+        private = {"private": "consent.robots"}
+        assert reasons() == {"open": missing, "gone": missing, **private}
+        write_shard(folder / "0.parquet", {urls[0]: picture(), urls[1]: None, urls[2]: picture()})
+        found = reasons("attempt=2", f"img2dataset=['{folder}']")
+        assert found == {"open": None, "gone": missing, **private}
+        assert web.paths() == []
+        assert web.count("/robots.txt") == 1
 
 
 def test_folder_that_is_none_of_its_says_so(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pipeline import storage
 from pipeline.images.shards import write_shards
+from pipeline.images.stored import to_batch
 
 
 def test_shards_end_at_their_limit_and_hold_everything(tmp_path: Path) -> None:
     pictures = [(f"{n:064x}", "png", bytes([n]) * 1000) for n in range(25)]
-    files = write_shards(iter(pictures), str(tmp_path), 2, 5, 4000)
+    files = write_shards([to_batch(pictures)], str(tmp_path), 2, 5, 4000)
     assert [file.part for file in files] == [2, 7, 12, 17, 22, 27, 32]
     assert [file.rows for file in files] == [4, 4, 4, 4, 4, 4, 1]
     rows = [

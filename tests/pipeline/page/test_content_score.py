@@ -20,7 +20,8 @@ from pipeline.page.content_score import (
 )
 from pipeline.page.dom import compile_plan
 from pipeline.page.extract import default_settings
-from pipeline.page.walk import Walk, walk
+from pipeline.page.walk import walk
+from pipeline.page.walked import Walk
 
 PROSE = "The river rose for three days, and on the fourth it took the old bridge with it. " * 4
 
@@ -84,7 +85,7 @@ def test_recentring_puts_the_cut_at_one_half_and_keeps_the_order() -> None:
 
 def test_blocks_of_one_kind_are_drawn_together() -> None:
     blocks = describe(walked("<ul><li>a<li>b</ul><p>c"), None)
-    odds = even_out(np.array([0.9, 0.1, 0.7]), blocks, 1.0)
+    odds = even_out(np.array([0.9, 0.1, 0.7]), blocks.kinds, blocks.lengths, 1.0)
     assert odds.tolist() == pytest.approx([0.5, 0.5, 0.7])
 
 

@@ -172,7 +172,7 @@ def test_link_share_and_declared_sizes() -> None:
 def test_limits_become_reasons(limit: str, value: float, html: str) -> None:
     limits = default_settings().limits.model_dump() | {limit: value}
     document = extract_page(html, URL, settings=changed(limits=limits))
-    assert (document.nodes, document.reason) == ([], f"extract.{limit}")
+    assert (len(document.nodes), document.reason) == (0, f"extract.{limit}")
 
 
 def test_deep_nesting_ends_with_a_reason() -> None:

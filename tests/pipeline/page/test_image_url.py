@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from pipeline import extract_page
+from pipeline.archive.charset import decode_html
+from pipeline.archive.warc import Capture, read_captures
 from pipeline.page.image_url import best_candidate, pixels
+from tests.browser import Tab, drive, needs_chromium
+from tests.shared import DATA, needs_shared
 
 PAGE = "https://ex.org/p/"
 
@@ -74,3 +81,31 @@ def test_the_address_as_written_is_kept_where_it_differs() -> None:
 )
 def test_declared_size(value: str, number: int | None) -> None:
     assert pixels(value) == number
+
+
+IMAGES_OF = """(() => {
+  const page = new DOMParser().parseFromString(%s, 'text/html');
+  if (!page.querySelector('base')) {
+    const base = page.createElement('base');
+    base.href = %s;
+    page.head.prepend(base);
+  }
+  return [...page.querySelectorAll('img')].map(image => image.src);
+})()"""
+
+
+@needs_shared
+@needs_chromium
+@pytest.mark.browser
+def test_addresses_are_those_a_browser_resolves(tmp_path: Path) -> None:
+    archive = DATA / "malformed" / "real" / "ccweb-link-extraction-test.warc"
+    pages = [page for page in read_captures(str(archive)) if isinstance(page, Capture)]
+    assert len(pages) == 9
+
+    async def compare(tab: Tab) -> None:
+        for page in pages:
+            html = decode_html(page.payload, page.headers.get("content-type"))[0]
+            seen = await tab.evaluate(IMAGES_OF % (json.dumps(html), json.dumps(page.url)))
+            assert [node.url for node in extract_page(html, page.url).images()] == seen
+
+    drive(tmp_path, compare)

@@ -1,0 +1,110 @@
+"""Image bytes in tar files of bounded size, which WebDataset and `tar` read: SHA256.FORMAT.
+
+A tar file grows member by member, so it is the store while images come as well as afterwards: the
+bytes are written once. Where a picture lies is for the journal to tell.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pipeline import storage
+from pipeline.filesystem import is_local
+from pipeline.images.journal import Range
+
+ENDING = ".tar"
+BLOCK = tarfile.BLOCKSIZE
+END = bytes(2 * BLOCK)
+NAMES = {"jpeg": "jpg"}  # format -> ending of a member's name, where they differ
+GAP_BYTES, SPAN_BYTES = 1 << 20, 16 << 20  # of what one read brings
+
+
+class Place(NamedTuple):
+    """Where a picture's bytes lie."""
+
+    shard: str  # file name
+    offset: int
+    num_bytes: int
+
+
+class TarShard:
+    """Appends pictures to a new file; on a local disk they outlive this process at once."""
+
+    def __init__(self, folder: str, share: Range) -> None:
+        self.name = share.new_name() + ENDING
+        self.bytes = 0
+        self._stream = storage.open_output(storage.join(folder, self.name))
+
+    def append(self, sha256: str, kind: str, data: bytes) -> Place:
+        """Write one picture; says where it lies."""
+        member = tarfile.TarInfo(f"{sha256}.{NAMES.get(kind, kind)}")
+        member.size = len(data)
+        head = member.tobuf(tarfile.USTAR_FORMAT)
+        self._stream.write(b"".join((head, data, bytes(-len(data) % BLOCK))))
+        place = Place(self.name, self.bytes + len(head), len(data))
+        self.bytes += len(head) + _padded(len(data))
+        return place
+
+    def close(self) -> None:
+        """End the file."""
+        self._stream.write(END)
+        self._stream.close()
+
+
+def read(path: str, places: Iterable[Place]) -> Iterator[bytes]:
+    """Bytes of pictures of one file, given by rising offset; neighbours come with one read."""
+    with storage.open_input(path) as stream:
+        for span in _spans(places):
+            start = span[0].offset
+            data = stream.read_at(span[-1].offset + span[-1].num_bytes - start, start)
+            for place in span:
+                first = place.offset - start
+                yield data[first : first + place.num_bytes]
+
+
+def mend(path: str) -> None:
+    """Cut off what a kill left of a last picture, and end the file as tar files end.
+
+    Only files on a local disk can be torn. Nobody may be writing to it any more.
+    """
+    filesystem, local = storage.resolve(path)
+    if not is_local(filesystem):
+        return
+    with open(local, "r+b") as file:
+        size, position = os.fstat(file.fileno()).st_size, 0
+        while position + BLOCK <= size:
+            file.seek(position)
+            try:
+                member = tarfile.TarInfo.frombuf(file.read(BLOCK), "utf-8", "strict")
+            except tarfile.HeaderError:  # its end, or a torn head
+                break
+            after = position + BLOCK + _padded(member.size)
+            if after > size:
+                break
+            position = after
+        if size != position + len(END):
+            file.truncate(position)
+            file.seek(position)
+            file.write(END)
+
+
+def _spans(places: Iterable[Place]) -> Iterator[list[Place]]:
+    span: list[Place] = []
+    for place in places:
+        end = place.offset + place.num_bytes
+        if span and (
+            place.offset - span[-1].offset - span[-1].num_bytes > GAP_BYTES
+            or end - span[0].offset > SPAN_BYTES
+        ):
+            yield span
+            span = []
+        span.append(place)
+    if span:
+        yield span
+
+
+def _padded(size: int) -> int:
+    return size + -size % BLOCK

@@ -1,0 +1,94 @@
+"""Functions compiled to machine code, and how they read memory by address.
+
+Compiled functions are plain Python over arrays and numbers; the first call in a process compiles
+them, later processes load the result from a cache folder only this user can write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _sources() -> str:
+    """Digest of the code that may be compiled; numba alone looks at a function's own file only."""
+    found = hashlib.sha256()
+    for file in sorted(resources.files("pipeline.page").iterdir(), key=lambda file: file.name):
+        if file.name.endswith((".py", ".yaml")):
+            found.update(file.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def _cache_folder() -> str:
+    """A folder only this user can write; empty, for no cache, when there is none to be had.
+
+    The machine code in it is run, so nobody else may put anything there.
+    """
+    root = numba.config.CACHE_DIR or f"{tempfile.gettempdir()}/benben-compiled-{os.getuid()}"
+    folder = Path(root, _sources())
+    try:
+        for made in (folder.parent, folder):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = made.lstat()
+            if found.st_uid != os.getuid() or found.st_mode & 0o022 or made.is_symlink():
+                return ""
+    except OSError:
+        return ""
+    return str(folder)
+
+
+numba.config.CACHE_DIR = _cache_folder()  # NUMBA_CACHE_DIR of the environment is its root
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function at its first call."""
+    return cast(
+        Function, numba.njit(cache=bool(numba.config.CACHE_DIR), forceinline=True)(function)
+    )
+
+
+def _load(bits: int, signed: Any) -> Callable[..., Any]:
+    def typed(_: Any, address: Any) -> Any:
+        def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+            pointer = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+            return builder.load(pointer, align=1)
+
+        return signed(types.int64), generate
+
+    return cast(Callable[..., Any], intrinsic(typed))
+
+
+word_at = _load(64, types.int64)  # the eight bytes at an address, as a number
+byte_at = _load(8, types.uint8)
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def _pointer(_: Any, address: Any, like: Any) -> Any:
+    """The address as a pointer to items of an array's kind."""
+    kind = types.CPointer(like.dtype)
+
+    def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+    return kind(types.int64, like), generate
+
+
+@compiled
+def borrowed(array: Any) -> Any:
+    """The same array without its reference count, which costs more than the work on small rows.
+
+    The caller keeps the array itself alive.
+    """
+    return numba.carray(_pointer(array.ctypes.data, array), array.shape)

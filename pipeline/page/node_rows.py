@@ -1,0 +1,219 @@
+"""What nodes the walk's blocks make, compiled: texts joined, paths written, figures numbered."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.node_columns import Strings
+from pipeline.page.columns import (
+    A_TEXT,
+    AN_IMAGE,
+    CHARS,
+    DEPTH,
+    ELEMENT,
+    KIND,
+    LINKED,
+    PARENT,
+    PATH_START,
+    PATH_STOP,
+    POSITION,
+    START,
+    STOP,
+    TAG,
+)
+from pipeline.page.dom import (
+    Bytes,
+    Integers,
+    Tables,
+    borrow_tables,
+    tag_id,
+)
+from pipeline.page.joining import APART, JOINS
+from pipeline.page.memory import borrowed, compiled
+from pipeline.page.notes import write_step
+
+_FIGURE, _BODY, _HTML = tag_id("figure"), tag_id("body"), tag_id("html")
+_SEPARATORS = np.frombuffer("".join(JOINS).encode(), np.uint8)
+_SEPARATOR_ENDS = np.cumsum([0, *(len(join) for join in JOINS)])
+_STEP_BYTES = 32  # of a path: a name and a position
+_SLASH = 47
+
+
+class Chosen(NamedTuple):
+    """Which blocks make the nodes."""
+
+    first: Integers  # block of each node
+    end: Integers  # and the one behind its last
+    image: Integers  # number of the page's image it is, or -1
+
+
+@compiled
+def choose(blocks: Integers, joins: Integers, shown: npt.NDArray[np.bool_]) -> Chosen:
+    """Nodes of a page; `shown` tells for each of its images whether it has an address."""
+    size = len(blocks)
+    first, end, image = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    made = images = place = 0
+    while place < size:
+        behind = place + 1
+        while behind < size and joins[behind] != APART:
+            behind += 1
+        is_image = blocks[place, KIND] == AN_IMAGE
+        images += is_image
+        if not is_image or shown[images - 1]:
+            first[made], end[made], image[made] = place, behind, images - 1 if is_image else -1
+            made += 1
+        place = behind
+    return Chosen(first[:made], end[:made], image[:made])
+
+
+@compiled
+def write_texts(
+    chosen: Chosen,
+    blocks: Integers,
+    text: Bytes,
+    joins: Integers,
+    scores: npt.NDArray[np.float64],
+) -> tuple[Strings, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Texts of the nodes, their shares of characters in links, and their scores."""
+    size = len(chosen.first)
+    blocks, text, joins = borrowed(blocks), borrowed(text), borrowed(joins)
+    data = np.empty(len(text) + len(blocks) * len(_SEPARATORS), np.uint8)
+    ends = np.empty(size, np.int32)
+    share, score = np.zeros(size, np.float32), np.empty(size, np.float32)
+    out, written = borrowed(data), 0
+    for node in range(size):
+        first, end = chosen.first[node], chosen.end[node]
+        if blocks[first, KIND] == A_TEXT:
+            written = _join(out, written, text, blocks, joins, first, end)
+            share[node] = _link_share(blocks, joins, first, end)
+        ends[node] = written
+        score[node] = _mean(scores, blocks, first, end)
+    return Strings(ends, data[:written]), share, score
+
+
+@compiled
+def write_paths(
+    chosen: Chosen,
+    elements: Integers,
+    blocks: Integers,
+    images: Integers,
+    notes: Bytes,
+    own_tables: Tables,
+) -> Strings:
+    """Paths of the nodes."""
+    tables = borrow_tables(own_tables)
+    elements, blocks, notes = borrowed(elements), borrowed(blocks), borrowed(notes)
+    size = len(chosen.first)
+    data = np.empty(_path_bytes(elements, blocks, images), np.uint8)
+    ends = np.empty(size, np.int32)
+    own_chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
+    out, chain = borrowed(data), borrowed(own_chain)
+    end = 0
+    for node in range(size):
+        begin, image = end, chosen.image[node]
+        end = _write_path(out, end, elements, blocks[chosen.first[node], ELEMENT], tables, chain)
+        if image >= 0:
+            start, stop = images[image, PATH_START], images[image, PATH_STOP]
+            if stop > start and end > begin:
+                out[end] = _SLASH
+                end += 1
+            end = _copy(out, end, notes, start, stop)
+        ends[node] = end
+    return Strings(ends, data[:end])
+
+
+@compiled
+def number_figures(elements: Integers) -> npt.NDArray[np.int32]:
+    """Number of the figure each element is or lies in, from 1; 0 for none."""
+    figures = np.zeros(len(elements), np.int32)
+    count = 0
+    for element in range(1, len(elements)):
+        if elements[element, TAG] == _FIGURE:
+            count += 1
+            figures[element] = count
+        else:
+            figures[element] = figures[elements[element, PARENT]]
+    return figures
+
+
+@compiled
+def _path_bytes(elements: Integers, blocks: Integers, images: Integers) -> int:
+    """Bytes of the nodes' paths, at most."""
+    total = 0
+    for block in range(len(blocks)):
+        total += (elements[blocks[block, ELEMENT], DEPTH] + 1) * _STEP_BYTES
+    for image in range(len(images)):
+        total += images[image, PATH_STOP] - images[image, PATH_START] + 1
+    return total
+
+
+@compiled
+def _write_path(
+    into: Bytes, end: int, elements: Integers, element: int, tables: Tables, chain: Integers
+) -> int:
+    """Append an element's path from body and return where it ends."""
+    levels = 0
+    while element:
+        tag = elements[element, TAG]
+        if tag in (_BODY, _HTML):
+            break
+        chain[levels] = element
+        levels += 1
+        element = elements[element, PARENT]
+    for level in range(levels - 1, -1, -1):
+        step = elements[chain[level]]
+        end = write_step(into, end, tables, step[TAG], step[POSITION])
+        if level:
+            into[end] = _SLASH
+            end += 1
+    return end
+
+
+@compiled
+def _copy(into: Bytes, end: int, source: Bytes, start: int, stop: int) -> int:
+    """Append bytes and return where they end."""
+    for place in range(start, stop):
+        into[end] = source[place]
+        end += 1
+    return end
+
+
+@compiled
+def _join(
+    into: Bytes, end: int, text: Bytes, blocks: Integers, joins: Integers, first: int, stop: int
+) -> int:
+    """Append the texts of some blocks with what joins them, and return where they end."""
+    for place in range(first, stop):
+        if place > first:
+            join = joins[place]
+            start = _SEPARATOR_ENDS[join]
+            end = _copy(into, end, _SEPARATORS, start, _SEPARATOR_ENDS[join + 1])
+        end = _copy(into, end, text, blocks[place, START], blocks[place, STOP])
+    return end
+
+
+@compiled
+def _link_share(blocks: Integers, joins: Integers, first: int, stop: int) -> float:
+    """Share of the joined text's characters that lie in links."""
+    chars = linked = 0
+    for place in range(first, stop):
+        chars += blocks[place, CHARS]
+        linked += blocks[place, LINKED]
+        if place > first:
+            chars += _SEPARATOR_ENDS[joins[place] + 1] - _SEPARATOR_ENDS[joins[place]]
+    return min(1.0, linked / max(1, chars))
+
+
+@compiled
+def _mean(scores: npt.NDArray[np.float64], blocks: Integers, first: int, stop: int) -> float:
+    """Mean score of joined blocks by their lengths."""
+    if stop == first + 1:
+        return scores[first]
+    total, chars = 0.0, 0
+    for place in range(first, stop):
+        total += scores[place] * blocks[place, CHARS]
+        chars += blocks[place, CHARS]
+    return total / max(1, chars)

@@ -1,0 +1,37 @@
+"""A page after the walk: its columns, cut to what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.page.columns import START, STOP
+from pipeline.page.dom import Integers
+from pipeline.page.notes import Attributes, read_note
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Columns of a page; see columns."""
+
+    elements: Integers
+    blocks: Integers
+    images: Integers
+    facts: Integers
+    text: bytes
+    notes: bytes
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Text of each block; empty for images and article breaks."""
+        text = self.text
+        return [
+            text[start:stop].decode("utf-8", "replace")
+            for start, stop in self.blocks[:, START : STOP + 1].tolist()
+        ]
+
+    def facts_by(self, names: tuple[str, ...]) -> Iterator[tuple[int, Attributes]]:
+        """Tag and attributes of the elements that say something of the page."""
+        for tag, start, stop in self.facts.tolist():
+            yield tag, read_note(self.notes[start:stop], names)[0]

@@ -1,0 +1,29 @@
+"""Where tests let a fetch write, and what it stored there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import storage
+from pipeline.images import tar_shards
+from pipeline.images.fetch_part import places
+from pipeline.images.journal import SLOTS, Range
+from pipeline.images.recorder import Store
+from pipeline.images.tar_shards import Place
+
+
+def store(folder: Path) -> Store:
+    """The folders of a fetch below one."""
+    return Store(str(folder / "journal"), str(folder / "shards"))
+
+
+def pictures(folder: Path) -> dict[str, tuple[str, bytes]]:
+    """SHA-256 -> format and bytes of what a fetch stored, each once."""
+    found: dict[str, tuple[str, bytes]] = {}
+    for batch in places(store(folder), Range(0, SLOTS)):
+        for row in batch.to_pylist():
+            place = Place(row["shard"], row["offset"], row["num_bytes"])
+            path = storage.join(store(folder).shards, place.shard)
+            assert row["sha256"] not in found
+            found[row["sha256"]] = row["format"], next(tar_shards.read(path, [place]))
+    return found
