@@ -20,19 +20,27 @@ SAMPLES = 5
 
 @dataclass
 class Side:
-    """Documents that one config keeps and the other drops."""
+    """Documents, or nodes, that one config keeps and the other drops."""
 
-    documents: int = 0
+    number: int = 0
     reasons: Counter[str] = field(default_factory=Counter)  # the other's first reason
     samples: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # reason -> (rank, id)
 
-    def add(self, doc_id: str, reason: str) -> None:
-        """Count a document; a sample of each reason is chosen by a hash of ids."""
-        self.documents += 1
+    def add(self, name: str, reason: str) -> None:
+        """Count one; a sample of each reason is chosen by a hash of names."""
+        self.number += 1
         self.reasons[reason] += 1
-        rank = hashlib.blake2b(doc_id.encode(), digest_size=8).hexdigest()
-        chosen = [*self.samples.get(reason, []), (rank, doc_id)]
+        rank = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+        chosen = [*self.samples.get(reason, []), (rank, name)]
         self.samples[reason] = sorted(chosen)[:SAMPLES]
+
+    def lines(self) -> list[str]:
+        """A line a reason: how many, and a sample."""
+        return [
+            f"  {number:>9,}  {reason:<44} such as "
+            + " ".join(name for _, name in self.samples[reason])
+            for reason, number in self.reasons.most_common()
+        ]
 
 
 @dataclass
@@ -43,8 +51,8 @@ class Comparison:
     neither: int = 0
     only_a: Side = field(default_factory=Side)
     only_b: Side = field(default_factory=Side)
-    node_reasons_a: Counter[str] = field(default_factory=Counter)  # dropped by A, not by B
-    node_reasons_b: Counter[str] = field(default_factory=Counter)
+    nodes_a: Side = field(default_factory=Side)  # dropped by A, not by B; DOCUMENT:INDEX
+    nodes_b: Side = field(default_factory=Side)
 
 
 def compare(batches: Iterable[pa.RecordBatch], a: RuleSettings, b: RuleSettings) -> Comparison:
@@ -65,16 +73,10 @@ def as_text(found: Comparison, a: str, b: str) -> str:
     """The comparison for a terminal; `a` and `b` are the configs' names."""
     lines = [f"both keep {found.both:,}, neither {found.neither:,}"]
     for side, keeper, other in ((found.only_a, a, b), (found.only_b, b, a)):
-        lines.append(f"{keeper} keeps and {other} drops: {side.documents:,}")
-        for reason, number in side.reasons.most_common():
-            ids = " ".join(doc_id for _, doc_id in side.samples[reason])
-            lines.append(f"  {number:>9,}  {reason:<44} such as {ids}")
-    for reasons, dropper, other in (
-        (found.node_reasons_a, a, b),
-        (found.node_reasons_b, b, a),
-    ):
-        lines.append(f"nodes of documents both keep that {dropper} drops and {other} keeps:")
-        lines += [f"  {number:>9,}  {reason}" for reason, number in reasons.most_common()]
+        lines += [f"{keeper} keeps and {other} drops: {side.number:,}", *side.lines()]
+    for side, dropper, other in ((found.nodes_a, a, b), (found.nodes_b, b, a)):
+        head = f"nodes of documents both keep that {dropper} drops and {other} keeps"
+        lines += [f"{head}: {side.number:,}", *side.lines()]
     return "\n".join(lines)
 
 
@@ -92,9 +94,15 @@ def _add(result: Comparison, a: pa.RecordBatch, b: pa.RecordBatch) -> None:
         ):
             side.add(doc_id, reasons[0])
     both = pa.array(kept[0] & kept[1])
+    names = a.filter(both).column("doc_id").to_pylist()
     drops_a, drops_b = _drops(a.filter(both)), _drops(b.filter(both))
-    result.node_reasons_a.update(drops_a[key] for key in drops_a.keys() - drops_b.keys())
-    result.node_reasons_b.update(drops_b[key] for key in drops_b.keys() - drops_a.keys())
+    for side, mine, theirs in (
+        (result.nodes_a, drops_a, drops_b),
+        (result.nodes_b, drops_b, drops_a),
+    ):
+        for place, reason in mine.items():
+            if place not in theirs:
+                side.add(f"{names[place[0]]}:{place[1]}", reason)
 
 
 def _drops(verdicts: pa.RecordBatch) -> dict[tuple[int, int, int | None], str]:

@@ -18,6 +18,7 @@ from analysis.query import Query
 from analysis.tables import RunTables
 from filters import pii, replay
 from pipeline import manifest
+from pipeline.archive.warc import Capture
 from pipeline.document import Document
 from pipeline.errors import InputError, UserError
 from pipeline.obelics import ImageFact, Row, to_row
@@ -50,7 +51,12 @@ def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tupl
         if place is None:
             name = document["warc"]
             raise InputError(f"{name}: this archive is not among the inputs; add it with --input")
-        page = _read(archives, place, document, settings)
+        try:
+            capture = archives.read(place, document["warc_offset"], document["warc_length"])
+        except (OSError, ValueError) as error:
+            yield doc_id, f"cannot be read again: {error}"
+            continue
+        page = _read(capture, document, settings)
         if isinstance(page, str):
             yield doc_id, page
             continue
@@ -60,13 +66,9 @@ def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tupl
 
 
 def _read(
-    archives: Originals, place: str, document: Mapping[str, Any], settings: ExtractSettings
+    capture: Capture, document: Mapping[str, Any], settings: ExtractSettings
 ) -> Document | str:
     """The page extracted anew, or why it cannot be."""
-    try:
-        capture = archives.read(place, document["warc_offset"], document["warc_length"])
-    except (OSError, ValueError) as error:
-        return f"cannot be read again: {error}"
     if capture.payload_digest != document["payload_digest"]:
         return f"digest is {capture.payload_digest}, was {document['payload_digest']}"
     return extract_page(capture.payload, capture.url, capture.headers, settings)

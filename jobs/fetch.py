@@ -18,21 +18,19 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import cli, tables
+from jobs import cli, image_store, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import storage
 from pipeline.archive import archives
-from pipeline.images import stored, tar_shards
 from pipeline.images.archive_image import Shelf
-from pipeline.images.fetch_part import fetch_part, places
+from pipeline.images.fetch_part import fetch_part
 from pipeline.images.journal import VERSION, slot_of, task_of
 from pipeline.images.outcome import owner
 from pipeline.images.recorder import Store
 from pipeline.images.rounds import Rounds
-from pipeline.images.shards import write_shards
 from pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
-from pipeline.manifest import Count, PartFile
-from pipeline.schema import IMAGE_PLACES, IMAGES
+from pipeline.manifest import Count
+from pipeline.schema import IMAGES
 from pipeline.settings import Config
 from pipeline.settings.fetch import FetchSettings
 from pipeline.takedown import tombstones, withhold
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 DEALT = WANTED.append(pa.field("part", pa.int32()))
-PLACED = IMAGE_PLACES.append(pa.field("part", pa.int32()))
-KEPT = pa.schema([("sha256", pa.string())])
 PACE = {"attempt", "backend", "concurrency", "decode_threads", "hosts", "img2dataset",
         "politeness", "remember", "shard_bytes", "store", "tasks"}  # fmt: skip
 
@@ -70,7 +66,9 @@ def fetch(run: Run) -> Result:
         requests = moved(run, rounds, hops)
     result = write_images(run, rounds)
     result.counts.setdefault("images", Count()).entered = entered
-    result.files["image_bytes"] = write_bytes(run, rounds, result.files.get("images", []))
+    result.files["image_bytes"] = image_store.write_bytes(
+        run, rounds, result.files.get("images", [])
+    )
     return result
 
 
@@ -172,69 +170,6 @@ def write_images(run: Run, rounds: Rounds) -> Result:
         return Result({"images": [file]}, {"images": count}, metrics)
 
     return run.map(rounds.parts, work, "fetch: images")
-
-
-def write_bytes(run: Run, rounds: Rounds, images: list[PartFile]) -> list[PartFile]:
-    """Write `image_bytes`: each distinct image in the first part that stored it."""
-    target, settings = run.target("image_bytes"), run.config.fetch
-    table = run.table("image_bytes")
-    mend_shards(run, rounds)
-    if settings.store == "webdataset":
-        return tables.write_by_part(placed(run, rounds, images), target, IMAGE_PLACES)
-
-    def work(task: tuple[int, str]) -> Result:
-        part, path = task
-        rows = stored.read(path, table)
-        files = write_shards(rows, target, part, rounds.tasks, settings.shard_bytes)
-        return Result({"image_bytes": files})
-
-    folder = storage.join(rounds.work, "places")
-    storage.delete_folder(folder)
-    files = tables.write_by_part(placed(run, rounds, images), folder, IMAGE_PLACES)
-    tasks = [(file.part, storage.join(folder, file.name)) for file in files]
-    return run.map(tasks, work, "fetch: image bytes").files.get("image_bytes", [])
-
-
-def mend_shards(run: Run, rounds: Rounds) -> None:
-    """End the tar files that killed tasks left open; nobody writes to any of them now."""
-
-    def work(path: str) -> Result:
-        tar_shards.mend(path)
-        return Result()
-
-    run.map(storage.list_files(rounds.store.shards), work, "fetch: shards")
-
-
-def placed(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
-    """Rows PLACED: a place of the bytes of each distinct kept image. Raises where one has none."""
-    from pyspark.sql import functions as F
-
-    below = rounds.store.shards.rsplit("/", 1)[-1]
-
-    def read_kept(_: int, path: str) -> tables.Batches:
-        for batch in storage.iter_parquet(path, ["sha256", "reason"]):
-            names = pc.unique(batch["sha256"].filter(pc.is_null(batch["reason"])))
-            yield pa.RecordBatch.from_arrays([names], schema=KEPT)
-
-    def read_places(part: int, _: str) -> tables.Batches:
-        for batch in places(rounds.store, rounds.range(part)):
-            shard = pc.binary_join_element_wise(below, batch["shard"], "/")
-            batch = batch.set_column(batch.schema.get_field_index("shard"), "shard", shard)
-            yield batch.append_column("part", pa.array([part] * batch.num_rows, pa.int32()))
-
-    def check(batches: Iterable[pa.RecordBatch]) -> tables.Batches:
-        for batch in batches:
-            if batch["shard"].null_count:
-                raise RuntimeError(f"{rounds.store.shards}: a kept image has no bytes here")
-            yield batch
-
-    paths = [(file.part, storage.join(run.target("images"), file.name)) for file in images]
-    kept = tables.frame(run, paths, read_kept, KEPT).distinct()
-    every = [(part, "") for part in range(rounds.tasks)]
-    held = tables.frame(run, every, read_places, PLACED).groupBy("sha256")
-    first = held.agg(F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("one"))
-    rows = kept.join(first, "sha256", "left").select("sha256", "one.*").select(*PLACED.names)
-    return rows.mapInArrow(check, tables.spark_schema(PLACED))
 
 
 STAGE = Stage(

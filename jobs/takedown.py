@@ -22,7 +22,7 @@ from pipeline import filesystem, manifest, storage
 from pipeline.errors import InputError, UserError
 from pipeline.images import tar_shards
 from pipeline.manifest import Manifest
-from pipeline.takedown import chain, erase, pending, stage, tars, tombstones, withhold
+from pipeline.takedown import chain, erase, pending, stage, tombstones, withhold
 from pipeline.takedown.pending import FOLDER, Pending
 from pipeline.takedown.removal import Removed
 from pipeline.takedown.tombstones import Kind, Tombstone
@@ -159,9 +159,9 @@ def finish(output: str, found: Pending) -> None:
         for name in erase.erase(output, one, found.number):
             say(f"takedown: {one.table}/{name} made anew")
     for path in storage.list_files(storage.join(output, "image_bytes")):
-        if path.endswith(tar_shards.ENDING) and tars.blank(path, set(found.images)):
-            say(f"takedown: {path} made anew")
-    storage.delete_folder(storage.join(output, "images", "work"))  # holds the bytes once more
+        if path.endswith(tar_shards.ENDING):
+            tar_shards.erase(path, set(found.images))
+    storage.delete_folder(storage.join(output, "images", "work"))  # says what was fetched
     made = _dataset(output)
     if f"takedown/{found.number}" not in made.inputs:
         staged = stage.stage(output, found)

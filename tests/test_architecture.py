@@ -28,9 +28,9 @@ FENCED = {
 FILE_LINES, FUNCTION_LINES = 250, 60
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 SHARED_JOB_MODULES = {
-    *("careful", "cli", "earlier", "failure", "graph", "job", "lookup", "looks", "metrics"),
-    *("placement", "progress", "repeated", "result", "revisions", "session", "tables", "tools"),
-    *("usage", "watchdog", "waves"),
+    *("careful", "cli", "earlier", "failure", "graph", "image_store", "job", "lookup", "looks"),
+    *("metrics", "placement", "progress", "repeated", "result", "revisions", "session", "tables"),
+    *("tools", "usage", "watchdog", "waves"),
 }
 
 

@@ -45,6 +45,13 @@ def rows(output: Path) -> list[dict[str, Any]]:
     return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
+def table(output: Path, name: str) -> list[dict[str, Any]]:
+    found = manifest.read(str(output / name))
+    assert found is not None
+    files = found.paths(str(output / name))
+    return [row for file in files for row in pq.read_table(file, partitioning=None).to_pylist()]
+
+
 def funnel_of(output: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((output / "funnel.json").read_text())
     return found
@@ -119,10 +126,17 @@ def test_any_number_of_partitions_gives_the_same_rows(
     assert len(found.files) == partitions
 
 
-def test_an_opted_out_page_is_not_asked_for_its_images(first: Path) -> None:
-    found = manifest.read(str(first / "images"))
+def test_an_opted_out_page_goes_and_its_images_are_not_asked_for(first: Path) -> None:
+    found = manifest.read(str(first / "verdicts"))
     assert found is not None
-    assert found.counts["images"].rejected.get("consent.page", 0) > 0
+    assert found.counts["documents"].rejected.get("document.opt_outs.max", 0) > 0
+    shown: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in table(first, "documents"):
+        urls = {node["url"] for node in row["nodes"] or () if node["kind"] == "image"}
+        shown["no-training" in row["url"]] |= urls
+    assert shown[True] - shown[False]
+    asked = {row["url"] for row in table(first, "images")}
+    assert not (shown[True] - shown[False]) & asked
 
 
 def test_what_was_taken_down_does_not_come_back(chain: Chain, first: Path) -> None:
@@ -141,9 +155,11 @@ def test_what_was_taken_down_does_not_come_back(chain: Chain, first: Path) -> No
         assert image not in shipped
         assert "lighthouse" not in shipped.casefold()
         for table in ("dataset/images", "image_bytes", "images"):
-            for path in (run / table).rglob("*.parquet"):
+            for path in set((run / table).rglob("*.parquet")) - set(run.glob("images/work/**/*")):
                 names = pq.read_table(path, columns=["sha256"], partitioning=None)["sha256"]
                 assert image not in names.to_pylist()
+        for shard in run.glob("image_bytes/**/*.tar"):
+            assert image.encode() not in shard.read_bytes()  # members are named by content
     rejected = {
         row["stage"]: row["rejected"] for row in funnel_of(later) if row["unit"] == "documents"
     }

@@ -26,6 +26,7 @@ EXACT = {
     "payload_key": "duplicate.payload",
     "text_key": "duplicate.text",
 }
+NODE_BYTES = 20  # of a graph node: capture second and doc_id
 LARGEST = np.uint32(2**32 - 1)
 
 
@@ -34,7 +35,8 @@ def keep_ranks(keep: KeepSettings, batch: pa.RecordBatch) -> pa.Array:
 
     `batch` has the columns node, quality (null: 0), images and words of FINGERPRINTS.
     """
-    nodes = np.frombuffer(b"".join(batch["node"].to_pylist()), np.uint8).reshape(len(batch), -1)
+    joined = b"".join(batch["node"].to_pylist())
+    nodes = np.frombuffer(joined, np.uint8).reshape(len(batch), NODE_BYTES)
     seconds = np.ascontiguousarray(nodes[:, :4]).view(">u4").ravel()
     steps = batch["quality"].fill_null(0).to_numpy() / keep.quality_step
     values = {

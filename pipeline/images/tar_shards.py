@@ -7,9 +7,10 @@ bytes are written once. Where a picture lies is for the journal to tell.
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Set
+from typing import BinaryIO, NamedTuple
 
 from pipeline import storage
 from pipeline.filesystem import is_local
@@ -18,6 +19,7 @@ from pipeline.images.journal import Range
 ENDING = ".tar"
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)
+ERASED = "erased"  # name of a member that was taken down
 NAMES = {"jpeg": "jpg"}  # format -> ending of a member's name, where they differ
 GAP_BYTES, SPAN_BYTES = 1 << 20, 16 << 20  # of what one read brings
 
@@ -89,6 +91,50 @@ def mend(path: str) -> None:
             file.truncate(position)
             file.seek(position)
             file.write(END)
+
+
+def erase(path: str, digests: Set[str]) -> int:
+    """Blank the pictures with some SHA-256, name and bytes; places of the others stay as they are.
+
+    Returns how many there were. A call that was stopped is finished by the same call.
+    """
+    found = list(_members(path, digests))
+    if not found:
+        return 0
+    filesystem, local = storage.resolve(path)
+    if is_local(filesystem):
+        with open(local, "r+b") as file:
+            _blank(file, found)
+    else:  # objects are written whole
+        with storage.open_input(path) as source, storage.new_file(path) as target:
+            shutil.copyfileobj(source, target, SPAN_BYTES)
+            _blank(target, found)
+    return len(found)
+
+
+def _members(path: str, digests: Set[str]) -> Iterator[tuple[int, int]]:
+    """Position and size of the members that are named by some SHA-256."""
+    with storage.open_input(path) as stream:
+        size, position = stream.size(), 0
+        while position + BLOCK <= size:
+            try:
+                head = bytes(stream.read_at(BLOCK, position))
+                member = tarfile.TarInfo.frombuf(head, "utf-8", "strict")
+            except tarfile.HeaderError:
+                return
+            if member.name.partition(".")[0] in digests:
+                yield position, member.size
+            position += BLOCK + _padded(member.size)
+
+
+def _blank(file: BinaryIO, members: Iterable[tuple[int, int]]) -> None:
+    for position, size in members:
+        file.seek(position + BLOCK)
+        file.write(bytes(size))
+        blank = tarfile.TarInfo(ERASED)
+        blank.size = size
+        file.seek(position)
+        file.write(blank.tobuf(tarfile.USTAR_FORMAT))
 
 
 def _spans(places: Iterable[Place]) -> Iterator[list[Place]]:

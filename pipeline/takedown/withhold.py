@@ -70,7 +70,8 @@ def images(rows: pa.Table, tombstones: Tombstones) -> pa.Table:
     kinds = []
     for address, sha256, phash, reason in zip(*columns, strict=True):
         kind = tombstones.address(address) or tombstones.content(sha256, phash)
-        kinds.append(f"{REASON}{kind}" if kind and reason is None else None)
+        ours = reason is None or reason.startswith(REASON)  # fetching may have found it first
+        kinds.append(f"{REASON}{kind}" if kind and ours else None)
     return blank_images(rows, kinds)
 
 

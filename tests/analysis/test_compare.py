@@ -22,8 +22,11 @@ def test_each_side_is_counted_with_the_others_reason() -> None:
     assert dict(found.only_a.reasons) == {"document.images.min": 1}
     assert dict(found.only_b.reasons) == {"document.words.min": 1}
     assert [doc_id for _, doc_id in found.only_b.samples["document.words.min"]] == ["2"]
-    assert dict(found.node_reasons_b) == {"text_node.words.min": 1}
+    assert dict(found.nodes_b.reasons) == {"text_node.words.min": 1}
+    assert found.nodes_a.number == 0
     assert as_text(found, "a", "b").startswith("both keep 1, neither 1")
     printed = as_text(found, "a.yaml", "b.yaml")
     assert "a.yaml keeps and b.yaml drops: 1" in printed
     assert "such as 2" in printed
+    assert "nodes of documents both keep that b.yaml drops and a.yaml keeps: 1" in printed
+    assert "such as 0:1" in printed

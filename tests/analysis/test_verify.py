@@ -120,6 +120,32 @@ def test_the_sample_is_the_same_in_every_call(
     assert capsys.readouterr().out == "3 of 3 rows are equal\n"
 
 
+def test_redacted_rows_are_redacted_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "The owl slept in the old barn while the rain fell, and nobody came. Ask bob@mail.org."
+    page = f"<html><body><h1>Owls</h1>{f'<p>{text}</p>' * 3}</body></html>".encode()
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+    head = (
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:1>\r\n"
+        "WARC-Date: 2024-01-01T00:00:00Z\r\nWARC-Target-URI: http://a.test/\r\n"
+        f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(http)}\r\n\r\n"
+    )
+    crawl = tmp_path / "crawl"
+    crawl.mkdir()
+    (crawl / "x.warc.gz").write_bytes(gzip.compress(head.encode() + http + b"\r\n\r\n"))
+    made = make_run(crawl, tmp_path, ["emails"])
+    rows = [
+        row
+        for path in sorted((made / "dataset/data").glob("*.parquet"))
+        for row in pq.read_table(path, partitioning=None).to_pylist()
+    ]
+    assert "<EMAIL>" in str(rows[0]["texts"])
+    assert "bob" not in str(rows[0]["texts"])
+    assert verify.main([str(made), "--input", str(crawl)]) == 0
+    assert capsys.readouterr().out == "1 of 1 rows are equal\n"
+
+
 def test_a_config_says_where_the_archives_lie_and_how_they_are_reached(
     run: Path,
     crawl: Path,
@@ -146,29 +172,3 @@ def test_a_config_says_where_the_archives_lie_and_how_they_are_reached(
     finally:
         server.stop()
     assert "10 of 10 rows are equal" in capsys.readouterr().out
-
-
-def test_redacted_rows_are_redacted_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = "The owl slept in the old barn while the rain fell, and nobody came. Ask bob@mail.org."
-    page = f"<html><body><h1>Owls</h1>{f'<p>{text}</p>' * 3}</body></html>".encode()
-    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
-    head = (
-        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:1>\r\n"
-        "WARC-Date: 2024-01-01T00:00:00Z\r\nWARC-Target-URI: http://a.test/\r\n"
-        f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(http)}\r\n\r\n"
-    )
-    crawl = tmp_path / "crawl"
-    crawl.mkdir()
-    (crawl / "x.warc.gz").write_bytes(gzip.compress(head.encode() + http + b"\r\n\r\n"))
-    made = make_run(crawl, tmp_path, ["emails"])
-    rows = [
-        row
-        for path in sorted((made / "dataset/data").glob("*.parquet"))
-        for row in pq.read_table(path, partitioning=None).to_pylist()
-    ]
-    assert "<EMAIL>" in str(rows[0]["texts"])
-    assert "bob" not in str(rows[0]["texts"])
-    assert verify.main([str(made), "--input", str(crawl)]) == 0
-    assert capsys.readouterr().out == "1 of 1 rows are equal\n"

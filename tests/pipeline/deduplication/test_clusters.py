@@ -81,6 +81,7 @@ def order(keep: list[Any], *documents: tuple[str, int, float | None, int, int]) 
     given = {name: pa.array(values, types[name]) for name, values in facts.items()}
     batch = pa.RecordBatch.from_pydict({"node": pa.array(nodes, pa.binary()), **given})
     ranks = keep_ranks(KeepSettings(order=keep, quality_step=0.1), batch).to_pylist()
+    assert keep_ranks(KeepSettings(order=keep, quality_step=0.1), batch[:0]).to_pylist() == []
     return "".join(name for _, name in sorted(zip(ranks, names, strict=True)))
 
 

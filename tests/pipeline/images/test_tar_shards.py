@@ -69,6 +69,23 @@ def test_a_torn_end_costs_the_last_picture_only(tmp_path: Path, lost: int) -> No
     assert list(tar_shards.read(path, places[: len(found)])) == BODIES[: len(found)]
 
 
+def test_an_erased_picture_leaves_the_others_where_they_are(tmp_path: Path) -> None:
+    path, places = fill(tmp_path)
+    gone = {names()[1], names()[7], "f" * 64}
+    size = os.path.getsize(path)
+    assert tar_shards.erase(path, gone) == 2
+    assert tar_shards.erase(path, gone) == 0
+    assert os.path.getsize(path) == size
+    data = Path(path).read_bytes()
+    assert not any(name.encode() in data for name in gone)
+    left = [n for n in range(len(BODIES)) if n not in (1, 7)]
+    assert list(tar_shards.read(path, [places[n] for n in left])) == [BODIES[n] for n in left]
+    assert next(tar_shards.read(path, [places[7]])) == bytes(len(BODIES[7]))
+    assert [body for name, body in members(path).items() if name != "erased"] == [
+        BODIES[n] for n in left
+    ]
+
+
 def test_both_forms_of_the_table_give_the_same_rows(tmp_path: Path) -> None:
     _, places = fill(tmp_path / "shards")
     rows = [
