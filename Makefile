@@ -32,10 +32,14 @@ $(VENV)/.trainer-ready: $(VENV)/.ready requirements-trainer.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-trainer.lock
 	touch $@
 
-train-demo: setup-trainer  ## Train a tiny model on the demo's dataset, and show that images help
-	test -f build/demo/run/dataset/manifest.json || $(MAKE) demo
+SHAPES := build/train-demo/run/dataset/manifest.json
+
+$(SHAPES): $(VENV)/.trainer-ready configs/shapes.yaml $(wildcard sample/*.py sample/pages/*.yaml)
+	$(BIN)/python -m sample.demo --port $(PORT) --folder build/train-demo --pages 4000 --config shapes
+
+train-demo: setup-trainer $(SHAPES)  ## Train a tiny model on 4,000 pages of the sample's drawings (made once), and show that images help
+	rm -rf build/train-demo/model
 	$(BIN)/benben-train train demo
-	$(BIN)/benben-train eval demo
 
 lint: setup  ## Format, lint and types
 	$(BIN)/ruff format --check .

@@ -64,6 +64,7 @@ FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
         "num_words": ("sc:Integer", False, "Words between blanks"),
         "num_chars": ("sc:Integer", False, "Characters of the texts"),
         "num_tokens": ("sc:Integer", False, "Estimate of a language model's tokens, by bytes"),
+        "num_redacted": ("sc:Integer", False, "Personal data that were replaced in the texts"),
         "language_score": ("sc:Float", False, "How sure the language is, 0 to 1"),
         "perplexity": ("sc:Float", False, "Of the texts, by a language model"),
         "quality": ("sc:Float", False, "Of the page, by a classifier, 0 to 1"),

@@ -73,17 +73,8 @@ def main() -> None:
         found = []
         for seed in range(chosen.seeds):
             output = Path(folder, f"estimate-{seed}")
-            subprocess.run(
-                [
-                    *command("estimate", crawl, output),
-                    "--sample",
-                    chosen.sample,
-                    "--seed",
-                    str(seed),
-                ],
-                check=True,
-                cwd=ROOT,
-            )
+            line = command("estimate", crawl, output, "--sample", chosen.sample, f"--seed={seed}")
+            subprocess.run([sys.executable, "-m", "jobs.cli", *line], check=True, cwd=ROOT)
             said = json.loads((output / "estimate.json").read_text())
             found.append(said["core_seconds"]["value"])
             print(f"seed {seed}: {found[-1]:.0f} of {whole:.0f} s, ratio {found[-1] / whole:.3f}; "

@@ -35,7 +35,7 @@ def run(run: Run) -> Result:
     target, judge = run.target("clusters"), judge_of(settings)
     tasks = sorted(run.paths("fingerprints").items())
     meeting = Meeting() if settings.against else Meeting.of(run, "fingerprints")
-    keyed, records = (meeting.gather(rows) for rows in frames(run, tasks, judge))
+    keyed, records = frames(run, tasks, judge, meeting)
     known = Earlier(run.config) if settings.against else None
     linked, everything = keyed, records
     if known:
@@ -74,11 +74,13 @@ def judge_of(settings: DeduplicateSettings) -> Judge:
     return Judge([name for name in EXACT if chosen[name]], near, settings.max_leaders)
 
 
-def frames(run: Run, tasks: list[tuple[int, str]], judge: Judge) -> tuple[DataFrame, DataFrame]:
+def frames(
+    run: Run, tasks: list[tuple[int, str]], judge: Judge, meeting: Meeting
+) -> tuple[DataFrame, DataFrame]:
     """Keys (node, key) and records of this run's documents."""
     keep = run.config.deduplicate.keep
-    listed = tables.frame(run, tasks, candidates.key_reader(judge), candidates.KEYED)
-    records = tables.frame(run, tasks, candidates.record_reader(keep), candidates.RECORDS)
+    listed = tables.frame(run, tasks, candidates.key_reader(judge), candidates.KEYED, meeting)
+    records = tables.frame(run, tasks, candidates.record_reader(keep), candidates.RECORDS, meeting)
     return listed.select("node", F.explode("keys").alias("key")), records
 
 

@@ -120,8 +120,8 @@ def checkpoint(
     return Saved(
         count=sum(rows for _, rows, _ in reports),
         digest=sum(digest for _, _, digest in reports) % 2**62,
-        rows=meeting.gather(
-            _read(spark, [storage.join(folder, name) for name, rows, _ in reports if rows])
+        rows=_read(
+            spark, [storage.join(folder, name) for name, rows, _ in reports if rows], meeting
         ),
     )
 
@@ -142,14 +142,15 @@ def _writer(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Batches]:
     return work
 
 
-def _read(spark: SparkSession, paths: list[str]) -> DataFrame:
+def _read(spark: SparkSession, paths: list[str], meeting: Meeting) -> DataFrame:
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
             for path in batch["path"].to_pylist():
                 yield from storage.iter_parquet(path, batch_rows=100_000)
 
-    rows = spark.sparkContext.parallelize([(path,) for path in paths], max(1, len(paths)))
-    return spark.createDataFrame(rows, "path string").mapInArrow(work, "node binary, label binary")
+    rows = spark.sparkContext.parallelize([(path,) for path in paths], meeting.slices(len(paths)))
+    given = spark.createDataFrame(rows, "path string")
+    return meeting.gather(given.mapInArrow(work, "node binary, label binary"))
 
 
 def doc_id(node: str) -> Column:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Batches = Iterator[pa.RecordBatch]
 KEYED = pa.schema([("key", pa.int64()), ("look", pa.int64())])
 LEADERS = pa.schema([("look", pa.int64()), ("leader", pa.int64())])
-MOST = 10_000  # hashes of a bucket that are compared with all others: bounds the work
 
 
 def classes(
@@ -55,7 +54,7 @@ def link(hashes: DataFrame, settings: LookSettings, meeting: Meeting) -> DataFra
     def pair(batches: Iterable[pa.RecordBatch]) -> Batches:
         for _, members in groups(batches, "key", "look"):
             values = np.sort(np.array(members, np.int64).view(np.uint64))
-            for larger, smaller in looks.near_pairs(values, settings.radius, MOST):
+            for larger, smaller in looks.near_pairs(values, settings.radius, settings.max_compared):
                 columns = [
                     pa.array(looks.as_nodes(ends), pa.binary()) for ends in (larger, smaller)
                 ]

@@ -72,10 +72,11 @@ def place(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
             parts = np.full(len(keys), part, np.int32)
             yield pa.RecordBatch.from_arrays([pa.array(parts), pa.array(keys)], schema=USES)
 
-    images = tables.frame(run, sorted(run.paths("images").items()), read_images, PICTURES)
-    seen = with_classes(run, meeting.gather(images), meeting) if settings.looks else images
-    uses = meeting.gather(tables.frame(run, tasks, read_uses, USES)).distinct()
-    placed = uses.join(meeting.beside(meeting.gather(seen)), "key")
+    fetched = sorted(run.paths("images").items())
+    images = tables.frame(run, fetched, read_images, PICTURES, meeting)
+    seen = with_classes(run, images, meeting) if settings.looks else images
+    uses = tables.frame(run, tasks, read_uses, USES, meeting).distinct()
+    placed = uses.join(meeting.beside(seen), "key")
     return tables.write_by_part(placed, folder, PICTURES, meeting=meeting)
 
 

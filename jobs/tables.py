@@ -34,8 +34,12 @@ class Meeting:
         """Choose by the rows of a table that the frames are made from."""
         return cls(run.manifest(table).rows <= run.config.spark.one_task_rows)
 
+    def slices(self, tasks: int) -> int:
+        """Spark partitions that so many files are read in."""
+        return 1 if self.one_task else max(1, tasks)
+
     def gather(self, rows: DataFrame) -> DataFrame:
-        """Bring a frame that was just read to one task, if that is how its rows meet."""
+        """Tell Spark of a frame that was just read that it is one partition, if it is."""
         return rows.coalesce(1) if self.one_task else rows
 
     def beside(self, rows: DataFrame) -> DataFrame:
@@ -64,6 +68,7 @@ def frame(
     tasks: Sequence[tuple[int, str]],
     read: Callable[[int, str], Batches],
     schema: pa.Schema,
+    meeting: Meeting = SHUFFLED,
 ) -> DataFrame:
     """A frame of what `read(part, text)` yields for each task, one Spark partition a task.
 
@@ -76,9 +81,9 @@ def frame(
                 for out in read(part, text):
                     yield out.cast(schema) if out.schema != schema else out
 
-    rows = run.spark.sparkContext.parallelize(list(tasks), max(1, len(tasks)))
+    rows = run.spark.sparkContext.parallelize(list(tasks), meeting.slices(len(tasks)))
     given = run.spark.createDataFrame(rows, "part int, text string")
-    return given.mapInArrow(work, spark_schema(schema))
+    return meeting.gather(given.mapInArrow(work, spark_schema(schema)))
 
 
 def write_by_part(

@@ -21,8 +21,7 @@ class Taken:
 
     path: str
     captures: int
-    bytes: int  # of their records in the archives, as stored
-    requests: int  # stretches read
+    bytes: int  # of the stretches: what else lies in them than captures counts as well
 
 
 def windows(found: Sequence[Archive], share: float, seed: int) -> list[Split]:
@@ -64,5 +63,5 @@ def take(
                 if isinstance(one, Capture):
                     out.write(source.read_at(one.offset, one.length))
                     captures += 1
-                    size += one.length
-    return Taken(path, captures, size, len(chosen))
+            size += end - window.start
+    return Taken(path, captures, size)

@@ -1,7 +1,8 @@
 """The whole chain on the bundled sample: `python -m sample.demo --folder DIR`.
 
-Builds the site and its crawl, serves the site on loopback, and runs `benben run sample` on it, so
-that images are downloaded for real.
+Builds the site and its crawl, serves the site on loopback, and runs `benben run CONFIG` on it, so
+that images are downloaded for real. More pages of drawn shapes and another config make what
+`make train-demo` trains on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from sample.build import PORT, build
 from sample.serve import serving
+from sample.website import SHAPE_PAGES
 
 
 def main() -> int:
@@ -22,13 +24,15 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path, default=Path("build/demo"))
     options.add_argument("--port", type=int, default=PORT)
+    options.add_argument("--pages", type=int, default=SHAPE_PAGES, help="of drawn shapes")
+    options.add_argument("--config", nargs="+", default=["sample"], help="and key=value overrides")
     chosen = options.parse_args()
     site = chosen.folder / "sample"
     port = free_port(chosen.port)
-    build(site, port=port)
+    build(site, port=port, pages=chosen.pages)
     with serving(site, port):
         command = [
-            *(sys.executable, "-m", "jobs.cli", "run", "sample"),
+            *(sys.executable, "-m", "jobs.cli", "run", *chosen.config),
             f"input=[{site / 'crawl-data'}]",
             f"output={chosen.folder / 'run'}",
             f"fetch.allow_hosts=['127.0.0.1:{port}']",

@@ -20,7 +20,7 @@ class Pack:
     `ids`, `labels` [T] (labels shifted, -100 ignored); `lengths` of the documents, padding last;
     `pixels` [images, 3, H, W] float32; `slots` [images]: where each image's tokens begin.
     `names`, `languages`, `sizes` (bytes of text) tell the documents; `captions` are the tokens
-    [a, b) of texts right behind an image; `number` is the pack's place in the run's order.
+    [a, b) of the first paragraph behind an image; `number` is the pack's place in the run's order.
     """
 
     ids: np.ndarray

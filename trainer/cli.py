@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer import cli_checkpoint
+from trainer.choose import cli_ablate, cli_plan, cli_shape, cli_tokenizer
 from trainer.config import ConfigError, load
 
 
@@ -49,13 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--checkpoint", type=Path, help="a step_N folder")
     evaluate.add_argument("--shots", type=int, nargs="*", default=[], help="made set: examples")
     evaluate.set_defaults(run=_evaluate)
-    plan = commands.add_parser("plan", help="memory and longest sequence, without a GPU")
-    _config_arguments(plan)
-    plan.add_argument("--tokens", type=int, help="of one sequence; data.seq_len by default")
-    plan.add_argument("--device-gib", type=float, default=139.0)
-    plan.add_argument("--host-gib", type=float, default=100.0, help="for offloaded states")
-    plan.add_argument("--longest", action="store_true", help="search the longest sequence")
-    plan.set_defaults(run=_plan)
+    cli_plan.add(commands)
+    cli_shape.add_shape(commands)
+    cli_shape.add_size(commands)
+    cli_ablate.add(commands)
+    cli_tokenizer.add(commands)
     cli_checkpoint.add(commands)
     return parser
 
@@ -91,22 +90,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         evaluate.write(result, session.folder)
         print(json.dumps(result, indent=1))
     close()
-
-
-def _plan(options: argparse.Namespace) -> None:
-    from trainer import plan
-
-    config = plan.with_sizes(load(options.config, options.overrides))
-    tokens = options.tokens or config.data.seq_len
-    need = plan.run_memory(config, tokens)
-    count = plan.parameter_count(config.model)
-    print(f"parameters          {count:,}")
-    print(f"states a device     {plan.state_bytes(config) / plan.GIB:.2f} GiB")
-    print(f"device, {tokens:,} tokens  {need.device / plan.GIB:.2f} GiB")
-    print(f"host, {tokens:,} tokens    {need.host / plan.GIB:.2f} GiB")
-    if options.longest:
-        caps = (options.device_gib * plan.GIB, options.host_gib * plan.GIB)
-        print(f"longest sequence    {plan.longest(config, *caps):,} tokens")
 
 
 if __name__ == "__main__":

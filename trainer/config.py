@@ -22,22 +22,42 @@ class ConfigError(Exception):
     """A setting the user has to mend; the message says which."""
 
 
-def load(path: str, overrides: Sequence[str] = ()) -> Config:
+def load(path: str, overrides: Sequence[str] = (), check: bool = True) -> Config:
     """Read a YAML file, or a name of `configs/trainer/`, with `dotted.key=value` overrides.
 
-    Raises ConfigError listing every wrong key.
+    Raises ConfigError listing every wrong key; with `check` also for shapes that cannot run, and
+    warns of those that run slowly.
     """
+    data = read(path)
+    try:
+        for override in overrides:
+            _set(data, override)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    config = parse(data, path)
+    if check:
+        _check_shape(config, path)
+    return config
+
+
+def read(path: str) -> dict[str, Any]:
+    """Read a YAML file or a name of `configs/trainer/` to a mapping. Raises ConfigError."""
     source = Path(path) if Path(path).is_file() else CONFIGS / f"{path}.yaml"
     if not source.is_file():
         names = sorted(entry.stem for entry in CONFIGS.glob("*.yaml"))
         raise ConfigError(f"{path}: no such config; shipped ones: {', '.join(names)}")
     try:
-        data = yaml.safe_load(source.read_text()) or {}
-        for override in overrides:
-            _set(data, override)
+        return yaml.safe_load(source.read_text()) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return parse(data, path)
+
+
+def _check_shape(config: Config, source: str) -> None:
+    from trainer.choose import lint
+
+    errors = [f"  {finding}" for finding in lint.report(config)]
+    if errors:
+        raise ConfigError("\n".join([f"{source}: shapes that cannot run", *errors]))
 
 
 def parse(data: dict[str, Any], source: str = "config") -> Config:
@@ -53,12 +73,17 @@ def _set(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
         raise ConfigError(f"override '{override}': write it as key=value, such as optim.lr=1e-3")
+    put(data, key, yaml.safe_load(text))
+
+
+def put(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in place. Raises ConfigError where a section is a single value."""
     *parents, last = key.split(".")
     for name in parents:
         data = data.setdefault(name, {})
         if not isinstance(data, dict):
-            raise ConfigError(f"override '{override}': {name} is a single value, not a section")
-    data[last] = yaml.safe_load(text)
+            raise ConfigError(f"override '{key}': {name} is a single value, not a section")
+    data[last] = value
 
 
 def _explain(problem: Any) -> str:

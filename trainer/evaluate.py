@@ -19,19 +19,22 @@ from trainer.batch import Pack
 from trainer.data.loader import Loader, NoDocuments
 from trainer.longseq.tiling import IGNORE
 from trainer.session import Session
+from trainer.settings import DataConfig
 
 Sums = dict[str, list[float]]  # name -> [summed nll, tokens, bytes]
 PICTURES = ("given", "blank", "shuffled")
 
 
-def held_out(session: Session, packs: int) -> dict[str, Any]:
+def held_out(session: Session, packs: int, data: DataConfig | None = None) -> dict[str, Any]:
     """Evaluate on about `packs` packs of held-out documents; a collective call.
 
+    `data` stands in for the run's: other corpora, another length.
+
     Returns `nll` and `bits_per_byte` over all text, the same per language, `interleaved` (documents
-    with images) and `text_only`, and `captions`: the NLL of texts right behind an image with the
-    images given, blanked, and exchanged with one another.
+    with images) and `text_only`, and `captions`: the NLL of first paragraphs right behind an image
+    with the images given, blanked, and exchanged with one another.
     """
-    loader = Loader(session.held_out_source(), session.mesh.dp_rank, session.mesh.dp)
+    loader = Loader(session.held_out_source(data), session.mesh.dp_rank, session.mesh.dp)
     sums: Sums = defaultdict(lambda: [0.0, 0.0, 0.0])
     was = session.model.training
     session.model.eval()

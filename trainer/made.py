@@ -134,3 +134,32 @@ COLUMNS = (
     "host",
     "image_sha256",
 )
+
+
+def write_long(folder: Path, documents: int, sentences: int, seed: int = 0) -> Path:
+    """Write documents of text alone, of many short sentences, as `data/` parquet.
+
+    Each names a drawing twice with a sentence between, so that near context tells.
+    """
+    random = generator("long", seed)
+    rows: list[dict[str, object]] = []
+    for number in range(documents):
+        parts = []
+        for _ in range(sentences // 3):
+            colour, shape = str(random.choice(list(COLOURS))), str(random.choice(SHAPES))
+            parts += [f"A {colour} {shape}.", str(random.choice(FILLER))]
+            parts.append(f"The {shape} is {colour}.")
+        text = " ".join(parts)
+        row = {"images": [None], "texts": [text], "doc_id": f"long-{seed}-{number}", "lang": "en"}
+        rows.append(row)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    schema = pa.schema(
+        [
+            ("images", pa.list_(pa.string())),
+            ("texts", pa.list_(pa.string())),
+            ("doc_id", pa.string()),
+            ("lang", pa.string()),
+        ]
+    )
+    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "data" / "part-0.parquet")
+    return folder

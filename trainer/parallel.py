@@ -99,6 +99,11 @@ def make_mesh(config: ParallelConfig, device: torch.device) -> Mesh:
 NAMES = ("dp", "sp", "tp")
 
 
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
 def close() -> None:
     """Leave the process group together (gloo dislikes ranks that leave early)."""
     if dist.is_initialized():

@@ -17,12 +17,15 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from trainer import compat
 from trainer.batch import Batch
-from trainer.model import huggingface
 from trainer.model.layout import Layout
 from trainer.model.vlm import VLM
+from trainer.optimizer import CHUNK
 from trainer.settings import Config, MemoryConfig, ModelConfig
 
 GIB = 2**30
+TOKENS_AN_IMAGE = 1024  # what a plan counts on
+TEMPORARIES = 4  # of a parameter's size that AdamW holds at a time
+LOW_TEMPORARIES = 64  # bytes an element of a chunk, where it rounds stochastically
 
 
 @dataclass(frozen=True)
@@ -60,19 +63,23 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(previous)
 
 
-def fake_batch(model: VLM, tokens: int) -> Batch:
-    """Return a batch of one document of text."""
+def fake_batch(model: VLM, tokens: int, images: int = 1) -> Batch:
+    """Return a batch of one document; its images fill no place, but pass tower and connector."""
     layout = Layout((tokens,), 0, tokens, torch.device("cpu"))
     ids = torch.zeros(tokens, dtype=torch.int64)
     layout.__dict__["positions"] = torch.zeros_like(ids)
     side = model.vision.image_size if model.vision is not None else 1
-    pixels = torch.zeros(1, 3, side, side)
+    pixels = torch.zeros(max(images, 1), 3, side, side)
     empty = torch.zeros(0, dtype=torch.int64)
     return Batch(ids, ids, layout, pixels, empty, empty, [], 0)
 
 
 def step_memory(
-    config: ModelConfig, memory: MemoryConfig, tokens: int, dtype: torch.dtype = torch.bfloat16
+    config: ModelConfig,
+    memory: MemoryConfig,
+    tokens: int,
+    dtype: torch.dtype = torch.bfloat16,
+    images: int = 1,
 ) -> Memory:
     """Return the memory of forward and backward, parameters and gradients included."""
     hosts: list[int] = []
@@ -80,7 +87,7 @@ def step_memory(
     def run() -> None:
         with default_dtype(dtype):
             model = VLM(config, memory)
-            batch = fake_batch(model, tokens)
+            batch = fake_batch(model, tokens, images)
         loss, _ = model(batch)
         loss.backward()
         hosts.append(model.store.host_peak)
@@ -94,44 +101,55 @@ def parameter_count(config: ModelConfig) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def state_bytes(config: Config) -> float:
+def state_bytes(config: Config, gradients: bool = True) -> float:
     """Return the bytes of parameters, gradients and moments on one device."""
     count = parameter_count(config.model)
-    wide = torch.empty((), dtype=getattr(torch, config.optim.params)).element_size()
-    moment = torch.empty((), dtype=getattr(torch, config.optim.state)).element_size()
+    wide, moment = (_size(name) for name in (config.optim.params, config.optim.state))
     shards = max(config.parallel.dp, 1) * config.parallel.sp
-    return count * (2 * wide + 2 * moment) / shards / config.parallel.tp
+    return count * ((1 + gradients) * wide + 2 * moment) / shards / config.parallel.tp
 
 
-def with_sizes(config: Config) -> Config:
-    """Return the config with a published decoder's sizes and some vocabulary filled in."""
-    lm = config.model.lm
-    if lm.huggingface:
-        lm = huggingface.decoder_config(lm)
-    lm = lm.model_copy(update={"vocab_size": lm.vocab_size or config.data.tokenizer_vocab})
-    return config.model_copy(update={"model": config.model.model_copy(update={"lm": lm})})
+def _size(dtype: str) -> int:
+    return torch.empty((), dtype=getattr(torch, dtype)).element_size()
 
 
 def run_memory(config: Config, tokens: int) -> Memory:
-    """Return a device's need for a step of `tokens` tokens: states and what the step adds.
+    """Return a device's need for a step of `tokens` tokens and an image in every 1,024.
 
-    Depth is extrapolated from one and two groups of layers (memory is linear in it). With sequence
-    parallelism a device holds tokens / sp and attention all tokens for heads / sp: the same bytes.
+    A step has three peaks. Where the backward pass begins every boundary state is there and no
+    layer's gradient; where it ends, all gradients and one state; then the optimizer's temporaries.
+    Depth is extrapolated from two and three groups of layers (each peak is linear in it). With
+    sequence parallelism a device holds tokens / sp and attention all tokens for heads / sp: the
+    same bytes.
     """
     local = -(-tokens // config.parallel.sp)
-    dtype = getattr(torch, config.optim.dtype)
+    dtype, width = getattr(torch, config.optim.dtype), _size(config.optim.dtype)
+    images = max(1, local // TOKENS_AN_IMAGE)
     group, layers = config.memory.group, config.model.lm.layers
     found, counts = [], []
-    for depth in (group, 2 * group):
+    for depth in (2 * group, 3 * group):
         model = _with_layers(config.model, depth)
-        found.append(step_memory(model, config.memory, local, dtype))
+        found.append(step_memory(model, config.memory, local, dtype, images))
         counts.append(parameter_count(model))
-    width = torch.empty((), dtype=dtype).element_size() * 2  # parameters and gradients
     one, two = (m.device - n * width for m, n in zip(found, counts, strict=True))
-    more = layers / group - 1
-    device = state_bytes(config) + one + max(two - one, 0) * more
+    more, gradients = layers / group - 2, (counts[1] - counts[0]) * width
+    if two - one > 1.001 * gradients:  # states pile up faster than gradients
+        device = state_bytes(config, gradients=False) + one + (two - one) * more
+    else:
+        device = state_bytes(config) + one - counts[0] * width
     host = found[0].host + (found[1].host - found[0].host) * more
-    return Memory(int(device), int(host))
+    return Memory(int(max(device, state_bytes(config) + _update_bytes(config))), int(host))
+
+
+def _update_bytes(config: Config) -> float:
+    """Return the bytes of the optimizer's temporaries: parameters or chunks of them."""
+    with torch.device("meta"):
+        model = VLM(config.model)
+    shards = max(config.parallel.dp, 1) * config.parallel.sp * config.parallel.tp
+    largest = max(p.numel() for p in model.parameters()) / shards
+    if "bfloat16" in (config.optim.params, config.optim.state):
+        return min(largest, CHUNK) * LOW_TEMPORARIES
+    return largest * _size(config.optim.state) * TEMPORARIES
 
 
 def _with_layers(config: ModelConfig, layers: int) -> ModelConfig:

@@ -22,7 +22,7 @@ from trainer.model import huggingface
 from trainer.model.vlm import VLM, initialise
 from trainer.optimizer import AdamW
 from trainer.parallel import Mesh
-from trainer.settings import Config
+from trainer.settings import Config, DataConfig
 from trainer.shards import copy_full
 
 TRAINING_DOCUMENTS = 20_000  # read to train a tokenizer
@@ -49,10 +49,10 @@ class Session:
         )
         self.step, self.tokens = 0, 0
 
-    def _source(self) -> DataSource:
+    def _source(self, data: DataConfig | None = None) -> DataSource:
         vision, tower = self.config.model.vision, self.model.vision
         return DataSource(
-            self.config.data,
+            data or self.config.data,
             self.vocabulary,
             self.model.tokens_per_image,
             self.config.model.fusion,
@@ -60,9 +60,9 @@ class Session:
             vision.family if vision else "siglip",
         )
 
-    def held_out_source(self) -> DataSource:
-        """Return the held-out documents of the same corpora."""
-        source = copy.copy(self.loader.source)
+    def held_out_source(self, data: DataConfig | None = None) -> DataSource:
+        """Return the held-out documents of the same corpora, or of `data`'s."""
+        source = self._source(data) if data else copy.copy(self.loader.source)
         source.evaluation = True
         return source
 

@@ -81,10 +81,10 @@ def describe_blocks(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of features, kinds of markup and lengths; see content_features.Blocks."""
     elements, blocks = borrowed(elements), borrowed(blocks)
+    text, title = borrowed(text), borrowed(title)
     size = len(blocks)
-    rows = np.empty((size, layout.width), np.float32)
+    rows, sums = np.empty((size, layout.width), np.float32), np.zeros((size + 1, SUMS))
     out = borrowed(rows)
-    sums = np.zeros((size + 1, SUMS))
     repeats, _, _ = group(blocks[:, HASH], np.ones(size, np.int64))
     for number in range(size):
         _text(out[number], blocks[number], text, title, repeats[number])

@@ -63,7 +63,8 @@ class Extractor:
         page = walk(root, self._plan, self.settings.limits)
         facts = read_facts(page.facts_by(self._plan.attribute_names), document.url, headers)
         document.title, document.base_url = facts.title, facts.base_url
-        document.lang = root.attributes.get("lang") or root.attributes.get("xml:lang") or facts.lang
+        attributes = root.attributes
+        document.lang = attributes.get("lang") or attributes.get("xml:lang") or facts.lang
         document.opt_outs = tuple(facts.opt_outs)
         document.licenses = tuple(facts.licenses)
         document.page_images = tuple(facts.images)

@@ -89,6 +89,7 @@ def _pointer(_: Any, address: Any, like: Any) -> Any:
 def borrowed(array: Any) -> Any:
     """The same array without its reference count, which costs more than the work on small rows.
 
-    The caller keeps the array itself alive.
+    Only for arguments, which the caller holds, and for what the function returns: a local array is
+    freed where its own name is last used.
     """
     return numba.carray(_pointer(array.ctypes.data, array), array.shape)

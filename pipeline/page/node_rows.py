@@ -109,8 +109,8 @@ def write_paths(
     size = len(chosen.first)
     data = np.empty(_path_bytes(elements, blocks, images), np.uint8)
     ends = np.empty(size, np.int32)
-    own_chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
-    out, chain = borrowed(data), borrowed(own_chain)
+    chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
+    out = borrowed(data)
     end = 0
     for node in range(size):
         begin, image = end, chosen.image[node]

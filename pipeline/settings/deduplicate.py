@@ -70,6 +70,9 @@ class LookSettings(Section):
     blocks: int = Field(
         ge=1, le=16, description="hashes are cut in so many; those that agree in all but `radius`"
     )
+    max_compared: int = Field(
+        gt=0, description="hashes of one key that are compared with all others: bounds the work"
+    )
     min_bits: int = Field(
         ge=0, le=32, description="a hash with fewer ones or zeros is of no picture"
     )

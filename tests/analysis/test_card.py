@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from analysis import card, report
+from analysis import card, croissant, report
+from pipeline import schema
 from pipeline.errors import InputError
 from tests.analysis.run_folder import make
 
@@ -126,6 +127,11 @@ def test_metadata_opens_both_configs_with_datasets(output: Path, text: str, tmp_
 def test_the_config_in_the_card_is_the_runs(text: str) -> None:
     config = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.S).group(1))  # type: ignore[union-attr]
     assert config["rules"]["text_node"]["words"] == {"min": 4, "max": 1000}
+
+
+def test_croissant_describes_every_column() -> None:
+    assert list(croissant.FIELDS["data"]) == schema.DATASET.names
+    assert list(croissant.FIELDS["images"]) == schema.IMAGE_BYTES.names
 
 
 def test_croissant_is_valid_and_reads_the_files(output: Path) -> None:

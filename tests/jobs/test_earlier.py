@@ -41,7 +41,9 @@ def test_an_index_made_with_other_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"fingerprint.bands=20, this run has 14"):
         earlier.Earlier(settings(tmp_path))
     with pytest.raises(UserError, match=r"deduplicate.keep"):
-        earlier.Earlier(settings(tmp_path, "fingerprint.bands=20", "deduplicate.keep=[oldest]"))
+        earlier.Earlier(
+            settings(tmp_path, "fingerprint.bands=20", "deduplicate.keep.order=[oldest]")
+        )
 
 
 def test_an_equal_index_is_part_of_the_work_s_identity(tmp_path: Path) -> None:

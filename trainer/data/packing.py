@@ -72,8 +72,8 @@ def assemble(
         first = len(ids)
         behind_image = False
         for piece in sample.pieces:
-            if behind_image and piece.size:
-                captions.append((len(ids), len(ids) + len(piece.ids)))
+            if behind_image and piece.caption:
+                captions.append((len(ids), len(ids) + piece.caption))
             behind_image = False
             if piece.slot is not None:
                 picture = decode(piece.slot)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from trainer.data.corpus import Document, Slot
 from trainer.data.vocabulary import Vocabulary
+
+PARAGRAPH = "\n\n"  # between the paragraphs of a text, OBELICS's
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Piece:
     ids: tuple[int, ...]
     slot: Slot | None = None
     size: int = 0  # bytes of text
+    caption: int = 0  # tokens of its first paragraph, when it stands right behind an image
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,15 @@ class Renderer:
         """
         texts = [slot.text for d in documents for slot in d.slots if slot.text is not None]
         encoded = iter(self.vocabulary.encode(texts))
+        captions = iter(self.vocabulary.encode([c for d in documents for c in _captions(d)]))
         samples: list[Sample] = []
         for document in documents:
-            pieces, images = [], 0
+            pieces, images, behind = [], 0, False
             for slot in document.slots:
+                behind, was_behind = slot.text is None, behind
                 if slot.text is not None:
-                    ids = next(encoded)
-                    pieces += self._text(ids, len(slot.text.encode()))
+                    caption = len(next(captions)) if was_behind else 0
+                    pieces += self._text(next(encoded), len(slot.text.encode()), caption)
                 elif self.tokens_per_image and images < self.max_images and available(slot):
                     pieces.append(Piece(self.image_marks(), slot))
                     images += 1
@@ -69,14 +74,14 @@ class Renderer:
                 samples += self._cut(document, pieces)
         return samples
 
-    def _text(self, ids: list[int], size: int) -> list[Piece]:
+    def _text(self, ids: list[int], size: int, caption: int) -> list[Piece]:
         """Cut texts longer than a quarter of a pack; bytes are shared by tokens."""
         step = max(1, self.seq_len // 4)
         parts = [tuple(ids[i : i + step]) for i in range(0, len(ids), step)]
         done, pieces = 0, []
         for part in parts:
             upto = size * (sum(len(p.ids) for p in pieces) + len(part)) // len(ids)
-            pieces.append(Piece(part, None, upto - done))
+            pieces.append(Piece(part, None, upto - done, 0 if pieces else min(caption, len(part))))
             done = upto
         return pieces
 
@@ -97,3 +102,12 @@ class Renderer:
                 parts.append(carried)
             parts[-1].append(piece)
         return [Sample(document.name, document.lang, tuple(part)) for part in parts]
+
+
+def _captions(document: Document) -> Iterator[str]:
+    """Yield the first paragraph of each text right behind an image: most often its caption."""
+    behind = False
+    for slot in document.slots:
+        if slot.text is not None and behind:
+            yield slot.text.split(PARAGRAPH, 1)[0]
+        behind = slot.text is None

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 BEGIN = ("<s>", "<|begin_of_text|>", "<bos>")
 END = ("</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
+PAD, IMAGE, FENCE = ("<pad>",), ("<image>",), ("<image_fence>",)
 
 
 class Vocabulary:
@@ -24,7 +25,7 @@ class Vocabulary:
         tokenizer.no_padding()
         self.size = tokenizer.get_vocab_size(with_added_tokens=True)
         self.bos, self.eos = self._mark(BEGIN), self._mark(END)
-        self.pad, self.image, self.fence = self._mark(()), self._mark(()), self._mark(())
+        self.pad, self.image, self.fence = map(self._mark, (PAD, IMAGE, FENCE))
 
     def _mark(self, names: Iterable[str]) -> int:
         """Return the tokenizer's own id of the first name it knows, else a new one."""

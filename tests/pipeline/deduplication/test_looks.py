@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeline.deduplication import looks
 from pipeline.settings.deduplicate import LookSettings
 
-SETTINGS = LookSettings(radius=4, blocks=6, min_bits=16)
+SETTINGS = LookSettings(radius=4, blocks=6, max_compared=100, min_bits=16)
 
 
 def flipped(value: int, bits: int, draw: random.Random) -> int:
@@ -73,4 +73,4 @@ def test_hashes_of_pictures_without_content_are_none() -> None:
 
 def test_fewer_blocks_than_bits_that_may_differ_are_refused() -> None:
     with pytest.raises(ValidationError, match="blocks must be more than radius"):
-        LookSettings(radius=4, blocks=4, min_bits=0)
+        LookSettings(radius=4, blocks=4, max_compared=100, min_bits=0)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from analysis import estimate
+from analysis.estimate import Sampled
+from pipeline import config
+
+
+def stage(name: str, captures: int, kept: int | None = None) -> Sampled:
+    """A stage that costs 3 s anyway and 0.01 s a capture, in eight tasks."""
+    tasks = tuple(0.01 * captures / 8 * (1 + 0.1 * (number % 3 - 1)) for number in range(8))
+    return Sampled(name, 1 + 0.01 * captures, 2.0, tasks, {"t": 100 * captures}, kept, captures)
+
+
+def test_what_a_stage_costs_anyway_is_not_scaled() -> None:
+    small, large = ([stage("extract", number, number)] for number in (100, 400))
+    found = estimate.estimate(small, large, (100, 400), (10_000, 40_000), 4_000_000)
+    assert found.core_seconds.value == pytest.approx(3 + 0.01 * 40_000)
+    assert found.core_seconds.low < found.core_seconds.value < found.core_seconds.high
+    assert found.captures.value == 40_000
+    assert found.bytes_read == 4_000_000
+    assert found.bytes_written.value == pytest.approx(100 * 40_000)
+
+
+def test_duplicates_of_a_sample_foretell_those_of_the_whole() -> None:
+    chance = random.Random(1)
+    draws = [len({chance.randrange(1_396) for _ in range(400)}) for _ in range(30)]
+    found = [estimate.distinct(400, left, 20_000) for left in draws]
+    assert sum(found) / 30 == pytest.approx(1_396, rel=0.1)
+    assert estimate.distinct(400, 400, 20_000) == 20_000
+    assert estimate.distinct(400, 399, 1_000) <= 1_000
+
+
+def test_interval_covers_the_mean_nine_times_of_ten() -> None:
+    chance = random.Random(2)
+    hits = 0
+    for _ in range(1_000):
+        values = [chance.gauss(10, 2) for _ in range(8)]
+        mean = sum(values) / 8
+        hits += abs(mean - 10) <= estimate.spread(values) * mean
+    assert 870 <= hits <= 930
+
+
+def test_prices_are_the_tables() -> None:
+    prices = config.parse_yaml(config.find("prices"))
+    small, large = ([stage("extract", number, number)] for number in (100, 400))
+    found = estimate.estimate(small, large, (100, 400), (10_000, 40_000), 4_000_000_000)
+    priced = estimate.price(found, prices, 10)
+    machine = prices["machines"][prices["machine"]]
+    hours = found.core_seconds.value / 3600 / (10 * machine["cores"]) / prices["busy"]
+    assert priced["wall_hours"].value == pytest.approx(hours)
+    dollars = hours * 10 * machine["hour"] * (1 + prices["platform_share"])
+    assert priced["machines"].value == pytest.approx(dollars)
+    text = estimate.as_text(found, priced)
+    assert "core-hours" in text
+    assert "USD" in text
+
+
+def test_what_happened_is_told_beside_it() -> None:
+    small, large = ([stage("extract", number, number)] for number in (100, 400))
+    found = estimate.estimate(small, large, (100, 400), (10_000, 40_000), 4_000_000)
+    said = json.loads(estimate.as_json(found))
+    lines = estimate.compare(said, {"captures": 50_000.0, "unknown": 3.0})
+    assert len(lines) == 2
+    assert lines[1].split() == ["captures", "40,000", "50,000", "0.80"]

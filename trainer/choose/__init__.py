@@ -1,0 +1,1 @@
+"""Choosing what to train: shapes, sizes, ablations, tokenizers, and what a run will need."""
