@@ -16,7 +16,9 @@ FILE = "estimate.json"  # in a run's folder
 # Student's t of a two-sided 90% interval by degrees of freedom; 1.645 beyond.
 T90 = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13, 5: 2.02, 6: 1.94, 7: 1.89, 8: 1.86, 9: 1.83, 10: 1.81,
        15: 1.75, 20: 1.72, 30: 1.70}  # fmt: skip
-AFTER_DUPLICATES = ("deduplicate", "fetch", "redecide", "split", "assemble", "report")
+AFTER_DUPLICATES = (
+    *("deduplicate", "fetch", "pictures", "redecide", "split", "assemble", "report"),
+)
 
 
 @dataclass(frozen=True)
