@@ -142,6 +142,49 @@ def real(report: Report) -> None:
 
 
 @stage
+def plan(report: Report) -> None:
+    """The planner's peak over the measured one, 8 layers of the Llama-8B shape at 32K."""
+    from benchmarks.gpu_models import GIB, LLAMA8B, OPTIM, RUNGS, Bench, text
+    from trainer.plan import run_memory
+    from trainer.settings import Config, LMConfig, MemoryConfig, ModelConfig
+
+    lm = {**LLAMA8B, "layers": 8}
+    for rung, memory in RUNGS.items():
+        model = ModelConfig(lm=LMConfig(**lm), vision=None)
+        config = Config(model=model, memory=MemoryConfig(**memory), optim=OPTIM)
+        planned = run_memory(config, 32768).device / GIB
+
+        def run(memory: Any = memory) -> Any:
+            bench = Bench(lm, memory)
+            return max(bench.step(text(32768))["device_gib"] for _ in range(2))
+
+        found = attempt(run)
+        ratio = planned / found if isinstance(found, float) else None
+        values = {"planned_gib": planned, "measured_gib": found, "ratio": ratio}
+        report.add("plan", rung, values)
+
+
+@stage
+def shapes(report: Report) -> None:
+    """Rank correlation of predicted and measured products, and what the advice is worth."""
+    from scipy.stats import spearmanr
+
+    from trainer.choose import gemm, hardware, measure, shape
+    from trainer.settings import LMConfig
+
+    card, predicted, found = hardware.gpu("h200"), [], []
+    path = measure.table_path(report.path.parent, measure.device_name())
+    for hidden, heads, ffn in ((2560, 32, 10240), (4096, 32, 10922), (4096, 32, 11008)):
+        lm = LMConfig(vocab_size=50257, hidden=hidden, heads=heads, intermediate=ffn)
+        gemms = [*shape.layer_gemms(lm, shape.Work(fused=False)), shape.head_gemm(lm, shape.Work())]
+        table = measure.measure(gemms, path)
+        for one in (g for whole in gemms for g in (whole, *whole.backward())):
+            predicted.append(gemm.score(one, card).seconds)
+            found.append(table[one.batch, one.m, one.n, one.k])
+    report.add("shapes", "spearman", float(spearmanr(predicted, found).statistic))
+
+
+@stage
 def vlm(report: Report) -> None:
     """A 2B-class decoder with a SigLIP so400m-shaped tower (384 px, 81 tokens an image)."""
     from benchmarks.gpu_models import RUNGS, Bench, interleaved

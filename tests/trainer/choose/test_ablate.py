@@ -12,7 +12,7 @@ import yaml
 from tests.trainer.runs import settings
 from trainer import cli
 from trainer.choose import ablation, compare
-from trainer.config import ConfigError
+from trainer.config import CONFIGS, ConfigError
 
 
 def grid_file(made: Path, tmp_path: Path, **changes: Any) -> Path:
@@ -78,6 +78,13 @@ def test_mistakes_of_a_grid(made: Path, tmp_path: Path) -> None:
         ablation.read(grid_file(made, tmp_path, seeds=[3]))
     with pytest.raises(ConfigError, match="no such file"):
         ablation.read(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "grids").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_grids_load(path: Path, tmp_path: Path) -> None:
+    grid = ablation.read(path)
+    for arm in grid.changes():
+        assert ablation.arm_config(grid, arm, grid.seeds[0], tmp_path, None).data.mix
 
 
 def record(arm: str, seed: int, value: float) -> dict[str, Any]:

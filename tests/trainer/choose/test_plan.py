@@ -1,0 +1,119 @@
+"""Plans against real steps under the same tracker, and predicted times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.trainer.runs import settings
+from trainer import cli, compat, plan
+from trainer.choose import advice, hardware, published, steptime
+from trainer.config import ConfigError, load
+from trainer.model.vlm import VLM, initialise
+from trainer.optimizer import AdamW
+from trainer.settings import Config
+
+LM = {"vocab_size": 2048, "hidden": 256, "heads": 4}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "activations": {"model": {"lm": {**LM, "layers": 6}, "vision": None}},
+    "boundaries": {
+        "model": {"lm": {**LM, "layers": 8}, "vision": None},
+        "memory": {"recompute": "layer", "tile_loss": 256, "tile_mlp": 512},
+    },
+    "offloaded": {
+        "model": {"lm": {**LM, "layers": 8}, "vision": None},
+        "memory": {"recompute": "layer", "tile_loss": 256, "offload": True, "group": 2},
+    },
+    "images": {
+        "model": {"lm": {**LM, "layers": 4}, "vision": {"image_size": 96, "hidden": 128}},
+        "memory": {"recompute": "layer", "tile_loss": 256},
+    },
+    "update": {"model": {"lm": {**LM, "layers": 2, "vocab_size": 30000}, "vision": None}},
+}
+TOKENS = {"update": 64}
+
+
+def measured(config: Config, tokens: int) -> int:
+    """Return the peak bytes of one real step: real tensors, forward, backward and update."""
+    tracker = compat.MemTracker()
+    with tracker:
+        model = VLM(config.model, config.memory)
+        initialise(model)
+        optimizer = AdamW(model, config.optim)
+        images = max(1, tokens // plan.TOKENS_AN_IMAGE)
+        tracker.reset_mod_stats()
+        loss, _ = model(plan.fake_batch(model, tokens, images))
+        loss.backward()
+        optimizer.step(1, 1e-3)
+    parts = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]
+    return int(next(v for k, v in parts.items() if getattr(k, "value", k) == "Total"))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_plan_is_within_a_tenth_of_a_real_step(name: str) -> None:
+    """The bar, for configs a CPU can run."""
+    config, tokens = Config.model_validate(CONFIGS[name]), TOKENS.get(name, 2048)
+    planned = plan.run_memory(config, tokens)
+    found = measured(config, tokens) + _on_host(config, planned)
+    assert planned.device == pytest.approx(found, rel=0.1)
+
+
+def _on_host(config: Config, planned: plan.Memory) -> int:
+    """On a CPU the states kept on the host are of the device the tracker counts."""
+    return -planned.host if config.memory.offload else 0
+
+
+def test_sharded_states_are_a_share() -> None:
+    whole = Config.model_validate(CONFIGS["boundaries"])
+    shared = whole.model_copy(update={"parallel": whole.parallel.model_copy(update={"dp": 8})})
+    assert plan.state_bytes(shared) == plan.state_bytes(whole) / 8
+    assert plan.run_memory(shared, 2048).device < plan.run_memory(whole, 2048).device
+
+
+def llama(**sections: Any) -> Config:
+    data = load("llama-8b-512k").model_dump()
+    for section, values in sections.items():
+        data[section] |= values
+    return published.with_sizes(Config.model_validate(data))
+
+
+def test_times_follow_what_is_asked() -> None:
+    config = llama(data={"seq_len": 8192}, optim={"batch_packs": 64})
+    card = hardware.gpu("h200")
+    one, eight, many = (steptime.predict(config, card, n, 0) for n in (1, 8, 64))
+    assert one.tokens == eight.tokens == 64 * 8192
+    assert one.seconds > 7 * eight.seconds > 7 * many.seconds
+    assert 0.3 < one.mfu < 0.75
+    assert one.links == 0 < eight.links < many.links * 8
+    waiting = steptime.predict(config, card, 1, 1e13)
+    assert waiting.seconds == waiting.host + waiting.optimizer
+
+
+def test_advice_is_the_first_rung_that_fits() -> None:
+    config = Config.model_validate({**CONFIGS["activations"], "data": {"seq_len": 2048}})
+    need = plan.run_memory(config, 2048).device / plan.GIB
+    found = advice.advise(config, need * 1.01, 1)
+    assert found is not None
+    assert found[0] == []
+    found = advice.advise(config, need * 0.7, 1)
+    assert found is not None
+    assert "memory.recompute=layer" in found[0]
+    assert found[2].device <= need * 0.7 * plan.GIB
+    assert advice.advise(config, 1e-4, 1) is None
+
+
+def test_command(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(settings(made, tmp_path).model_dump_json())
+    asked = [str(file), "model.lm.vocab_size=300", "--tokens", "2048"]
+    assert cli.main(["plan", *asked, "--gpus", "1", "8", "--advise"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("| yes |") == 2
+    assert "advice for 8: fits as it is" in out
+    assert cli.main(["plan", *asked, "parallel.sp=4", "--gpus", "2"]) == 2
+    assert "2 GPUs do not divide by sp 4" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="known: v100"):
+        hardware.gpu("tpu")
