@@ -32,7 +32,8 @@ def _plan(options: argparse.Namespace) -> None:
         data = config.data.model_copy(update={"seq_len": options.tokens})
         config = config.model_copy(update={"data": data})
     card = hardware.gpu(options.gpu)
-    print(f"{plan.parameter_count(config.model):,} parameters; {card.name}, {card.gib:g} GiB")
+    sizes = f"{plan.parameter_count(config.model):,} parameters, {config.data.seq_len:,} tokens"
+    print(f"{sizes}; {card.name}, {card.gib:g} GiB")
     print("| GPUs | states GiB | device GiB | host GiB | step s | tokens/s | MFU | fits |")
     print("|---|---|---|---|---|---|---|---|")
     for count in options.gpus:

@@ -108,12 +108,13 @@ def test_advice_is_the_first_rung_that_fits() -> None:
 def test_command(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(settings(made, tmp_path).model_dump_json())
-    asked = [str(file), "model.lm.vocab_size=300", "--tokens", "2048"]
-    assert cli.main(["plan", *asked, "--gpus", "1", "8", "--advise"]) == 0
+    asked = [str(file), "model.lm.vocab_size=300"]
+    tokens = ["--tokens", "2048"]
+    assert cli.main(["plan", *asked, *tokens, "--gpus", "1", "8", "--advise"]) == 0
     out = capsys.readouterr().out
     assert out.count("| yes |") == 2
     assert "advice for 8: fits as it is" in out
-    assert cli.main(["plan", *asked, "parallel.sp=4", "--gpus", "2"]) == 2
+    assert cli.main(["plan", *asked, "parallel.sp=4", *tokens, "--gpus", "2"]) == 2
     assert "2 GPUs do not divide by sp 4" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="known: v100"):
         hardware.gpu("tpu")
