@@ -54,7 +54,11 @@ class Paragraphs:
     def window_hashes(self, starts: Integers, ends: Integers) -> NDArray[np.uint64]:
         """64-bit polynomial hashes of the lower-case characters of each stretch."""
         sums = self.hashes[ends] - self.hashes[starts]
-        return sums * _powers(_INVERSE, len(self.codes))[starts]
+        return sums * self.powers()[starts]
+
+    def powers(self) -> NDArray[np.uint64]:
+        """What makes the hash of a stretch, a difference of running sums, forget its start."""
+        return _powers(_INVERSE, len(self.codes))
 
     def of_document(self, values: NDArray[np.generic]) -> Integers:
         """Sum a number of each paragraph over its document."""
