@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters.grams import Hashes, mixed, slot_bits, table_bits
-from filters.paragraphs import Integers
+from filters.grams import slot_bits
+from filters.scan import Hashes, Integers, mixed
 from pipeline.compiled import borrowed, compiled
 
 
@@ -23,7 +23,7 @@ class Room(NamedTuple):
 
 def room(number: int) -> Room:
     """Room for a number of words."""
-    sizes = (number, number, number, number, 1 << table_bits(number))
+    sizes = (number, number, number, number, 1 << slot_bits(number))
     kinds = (np.int64, np.uint64, np.int64, np.int64, np.int64)
     return Room(*(np.empty(size, kind) for size, kind in zip(sizes, kinds, strict=True)))
 

@@ -7,13 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.paragraphs import Integers
+from filters.scan import Hashes, Integers, mixed
 from pipeline.compiled import borrowed, compiled
 
-Hashes = NDArray[np.uint64]
 _ROOM = 4  # slots of a table, at least, for each n-gram
-_STEP, _BY_30, _BY_27, _BY_31 = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 30, 27, 31))
-_FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _DOCUMENT, _HASH, _PLACE, _BITS = (np.uint64(one) for one in (52, 28, 16, 64))
 _MOST_PLACES = 0xFFFF
 
@@ -26,33 +23,19 @@ class Room(NamedTuple):
     seen: NDArray[np.uint8]
 
 
-def table_bits(number: int) -> int:
-    """Bits of a slot of a table with room for a number of n-grams."""
-    return max((_ROOM * number - 1).bit_length(), 6)
-
-
-def room(number: int) -> Room:
-    """Room for a number of n-grams."""
-    slots = np.empty(1 << table_bits(number), np.uint8)
-    return Room(np.empty(number, np.uint64), np.empty(number, np.uint64), slots)
-
-
-@compiled
-def mixed(value: np.uint64) -> np.uint64:
-    """One value as `characters.mix` has it."""
-    value = value + _STEP
-    value = (value ^ (value >> _BY_30)) * _FIRST_FACTOR
-    value = (value ^ (value >> _BY_27)) * _SECOND_FACTOR
-    return value ^ (value >> _BY_31)
-
-
 @compiled
 def slot_bits(number: int) -> int:
-    """As `table_bits`, which is not compiled."""
+    """Bits of a slot of a table with room for a number of n-grams."""
     bits = 6
     while (1 << bits) < _ROOM * number:
         bits += 1
     return bits
+
+
+def room(number: int) -> Room:
+    """Room for a number of n-grams."""
+    slots = np.empty(1 << slot_bits(number), np.uint8)
+    return Room(np.empty(number, np.uint64), np.empty(number, np.uint64), slots)
 
 
 @compiled
