@@ -57,7 +57,7 @@ def main(
                     start += time.process_time() - paused
                 full += time.process_time() - start
         start = time.process_time()
-        read = storage.iter_parquet(path, columns(moved), 5_000)
+        read = storage.iter_parquet(path, columns(moved))
         found = [decide_batch(signals, moved) for signals in read]
         again = time.process_time() - start
     assert pa.Table.from_batches(found).equals(pa.Table.from_batches(expected))

@@ -31,7 +31,7 @@ from pipeline.opt_out import binding
 from pipeline.settings.signals import OptOutSettings, SignalSettings
 
 Columns = dict[str, NDArray[Any]]
-CHUNK = 64  # documents laid out at once: few enough that their arrays stay in the cache
+CHUNK = 128  # documents laid out at once: few enough that their arrays stay in the cache
 
 
 def measure_batch(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBatch:

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from filters import characters
-from filters.characters import NEWLINE, Characters
+from filters import scan
+from filters.characters import Characters
 
 Integers = NDArray[np.int64]
 BLANK_LINE = re.compile("\n{2,}")
-_BASE = 0xD6E8FEB86659FD93  # odd, so it has an inverse modulo 2**64
-_INVERSE = pow(_BASE, -1, 1 << 64)
+_BASE = np.uint64(0xD6E8FEB86659FD93)  # odd, so it has an inverse modulo 2**64
+_INVERSE = pow(int(_BASE), -1, 1 << 64)
 
 
 @dataclass(slots=True)
@@ -54,7 +54,11 @@ class Paragraphs:
     def window_hashes(self, starts: Integers, ends: Integers) -> NDArray[np.uint64]:
         """64-bit polynomial hashes of the lower-case characters of each stretch."""
         sums = self.hashes[ends] - self.hashes[starts]
-        return sums * _powers(_INVERSE, len(self.codes))[starts]
+        return sums * self.powers()[starts]
+
+    def powers(self) -> NDArray[np.uint64]:
+        """What makes the hash of a stretch, a difference of running sums, forget its start."""
+        return _powers(len(self.codes))
 
     def of_document(self, values: NDArray[np.generic]) -> Integers:
         """Sum a number of each paragraph over its document."""
@@ -62,16 +66,17 @@ class Paragraphs:
         return np.asarray(np.rint(sums), np.int64)
 
 
-_power_tables: dict[int, NDArray[np.uint64]] = {}
+_inverse_powers = np.ones(1, np.uint64)
 
 
-def _powers(base: int, size: int) -> NDArray[np.uint64]:
-    table = _power_tables.get(base)
-    if table is None or len(table) < size + 1:
-        factors = np.full(max(size + 1, 1 << 16), base, np.uint64)
+def _powers(size: int) -> NDArray[np.uint64]:
+    """Powers of _INVERSE from 0 to a size, or further."""
+    global _inverse_powers
+    if len(_inverse_powers) < size + 1:
+        factors = np.full(max(size + 1, 1 << 16), _INVERSE, np.uint64)
         factors[0] = 1
-        table = _power_tables[base] = np.cumprod(factors)
-    return table
+        _inverse_powers = np.cumprod(factors)
+    return _inverse_powers
 
 
 def from_batch(documents: pa.RecordBatch, tables: Characters) -> Paragraphs:
@@ -96,8 +101,8 @@ def lay_out(
     """Join texts (of the given documents and nodes, in order) and cut them into paragraphs."""
     text = "\n\n".join(texts)
     codes = _code_points(text)
-    small = np.minimum(codes, characters.TABLE_SIZE - 1)
-    classes = tables.classes[small]
+    classes, hashes = np.empty(len(codes), np.uint16), np.empty(len(codes) + 1, np.uint64)
+    scan.look_up(codes, tables.classes, tables.mixed, _BASE, classes, hashes)
     starts, ends = _cut(classes)
     lengths = np.array([len(one) for one in texts], np.int64)
     text_starts = np.cumsum(lengths + 2) - lengths - 2
@@ -107,7 +112,7 @@ def lay_out(
         text=text,
         codes=codes,
         classes=classes,
-        hashes=_running_hashes(codes, tables),
+        hashes=hashes,
         starts=starts,
         ends=ends,
         document=document[owner],
@@ -121,26 +126,14 @@ def _code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
-def _running_hashes(codes: NDArray[np.uint32], tables: Characters) -> NDArray[np.uint64]:
-    mixed = tables.mixed[np.minimum(codes, characters.TABLE_SIZE - 1)]
-    beyond = np.flatnonzero(codes >= characters.TABLE_SIZE - 1)
-    if len(beyond):
-        mixed[beyond] = characters.mix(codes[beyond].astype(np.uint64))
-    sums = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum(mixed * _powers(_BASE, len(codes))[: len(codes)], out=sums[1:])
-    return sums
-
-
 def _cut(classes: NDArray[np.uint16]) -> tuple[Integers, Integers]:
     """Starts and ends of the stretches between runs of two or more newlines."""
-    newline = (classes & NEWLINE) != 0
-    gap = np.zeros(len(classes) + 2, np.bool_)
-    gap[0] = gap[-1] = True
-    pair = newline[1:] & newline[:-1]
-    gap[1:-2] |= pair
-    gap[2:-1] |= pair
-    edges = np.diff(gap.view(np.int8))
-    return np.flatnonzero(edges == -1), np.flatnonzero(edges == 1)
+    starts, ends = (
+        np.empty(len(classes) // 3 + 1, np.int64),
+        np.empty(len(classes) // 3 + 1, np.int64),
+    )
+    number = scan.cut(classes, starts, ends)
+    return starts[:number], ends[:number]
 
 
 def split(text: str) -> list[str]:

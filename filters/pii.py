@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from filters.characters import DIGIT
+from filters import pii_marks
 from filters.paragraphs import Integers, Paragraphs
 from pipeline.document import Node
 
@@ -56,13 +55,23 @@ _SECRET_MARKS = (
     "assword",
     "ASSWORD",
 )
+_MARKS = pii_marks.marks_table(_SECRET_MARKS)
+_FIRST_LETTERS = pii_marks.first_letters(_MARKS)
+_LIKELY = {
+    "emails": pii_marks.EMAILS,
+    "ips": pii_marks.IPS,
+    "phones": pii_marks.PHONES,
+    "credentials": pii_marks.CREDENTIALS,
+}
 _DIGIT = re.compile(r"\d")
 _PATTERNS = {"emails": _EMAIL, "ips": _IP, "phones": _PHONE, "credentials": _CREDENTIAL}
 
 
 def counts(text: Paragraphs) -> dict[str, Integers]:
     """Number of matches of each kind in each paragraph."""
-    return {kind: _count(text, kind, _candidates(text, kind)) for kind in KINDS}
+    likely = np.empty(len(text), np.uint8)
+    pii_marks.scan(text.codes, text.classes, text.starts, text.ends, _MARKS, _FIRST_LETTERS, likely)
+    return {kind: _count(text, kind, np.flatnonzero(likely & bit)) for kind, bit in _LIKELY.items()}
 
 
 def find(text: str, kind: str) -> Iterator[tuple[int, int]]:
@@ -127,32 +136,3 @@ def _count(text: Paragraphs, kind: str, candidates: Integers) -> Integers:
         paragraph = text.text[int(text.starts[row]) : int(text.ends[row])]
         found[row] = sum(1 for _ in find(paragraph, kind))
     return found
-
-
-def _candidates(text: Paragraphs, kind: str) -> Integers:
-    """Paragraphs that may hold a match."""
-    if kind == "emails":
-        return _holding(text, np.flatnonzero(text.codes == ord("@")), 1)
-    if kind == "credentials":
-        return np.unique(np.concatenate([_holding(text, one, 1) for one in _marks(text.text)]))
-    digit = (text.classes & DIGIT) != 0
-    if kind == "phones":
-        return _holding(text, np.flatnonzero(digit), 7)
-    between = np.zeros(len(digit), np.bool_)
-    between[1:-1] = digit[:-2] & digit[2:]
-    dots = _holding(text, np.flatnonzero((text.codes == ord(".")) & between), 3)
-    return np.union1d(dots, _holding(text, np.flatnonzero(text.codes == ord(":")), 2))
-
-
-def _holding(text: Paragraphs, places: NDArray[np.int64], least: int) -> Integers:
-    rows = np.searchsorted(text.starts, places, "right") - 1
-    return np.flatnonzero(np.bincount(rows, minlength=len(text)) >= least)
-
-
-def _marks(text: str) -> Iterator[NDArray[np.int64]]:
-    for mark in _SECRET_MARKS:
-        places, place = [], text.find(mark)
-        while place >= 0:
-            places.append(place)
-            place = text.find(mark, place + 1)
-        yield np.array(places, np.int64)

@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from filters import grams as ngrams
 from filters.characters import mix
 from filters.paragraphs import Integers, Paragraphs
 from filters.words import Words
 from pipeline import signal_schema
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
-_BUCKET_BITS = 22  # of a table of counts, at most: 32 MB
 
 
 @dataclass(slots=True)
@@ -31,38 +31,12 @@ class Grams:
     paragraph: Integers  # row of the paragraph
 
 
-def not_single(keys: NDArray[np.uint64]) -> Integers:
-    """Rows whose key may occur again: all that do, and few others.
-
-    Tables of counts by some bits of the keys, small enough for the cache, spare most of them a
-    sort: the first by the highest bits, the second by those below.
-    """
-    bits = min(len(keys).bit_length(), _BUCKET_BITS)
-    maybe = _crowded((keys >> np.uint64(64 - bits)).view(np.int64), bits)
-    below = min(len(maybe).bit_length() + 1, _BUCKET_BITS)
-    bucket = (keys[maybe] << np.uint64(bits)) >> np.uint64(64 - below)
-    return maybe[_crowded(bucket.view(np.int64), below)]
-
-
-def _crowded(bucket: Integers, bits: int) -> Integers:
-    return np.flatnonzero((np.bincount(bucket, minlength=1 << bits) > 1)[bucket])
-
-
-def repeated(
-    document: Integers, hashes: NDArray[np.uint64], paragraph: Integers, first: Integers
-) -> Grams:
-    """Keep the occurrences of n-grams that occur again in the same document.
+def _repeated(key: NDArray[np.uint64], first: Integers) -> Grams:
+    """Occurrences of n-grams that occur again in the same document, of keys (see `grams.key_of`).
 
     `first` is the row of each document's first paragraph.
     """
-    salt = mix(np.arange(len(first), dtype=np.uint64))
-    maybe = not_single(hashes ^ salt[document])
-    owner, rows = document[maybe], paragraph[maybe]
-    place = np.minimum(rows - first[owner], 0xFFFF).astype(np.uint64)
-    key = (owner.astype(np.uint64) << np.uint64(52)) | (
-        hashes[maybe] >> np.uint64(28) << np.uint64(16)
-    )
-    key = np.sort(key | place)
+    key = np.sort(key)
     gram = key >> np.uint64(16)
     same = gram[1:] == gram[:-1]
     twice = np.zeros(len(gram), np.bool_)
@@ -78,27 +52,21 @@ def repeated(
 def character_grams(text: Paragraphs, first: Integers) -> Grams:
     """Repeated character 10-grams."""
     lengths = np.maximum(text.ends - text.starts - CHARACTERS + 1, 0)
-    starts = _ranges(text.starts, lengths)
-    paragraph = np.repeat(np.arange(len(text)), lengths)
-    hashes = text.window_hashes(starts, starts + CHARACTERS)
-    return repeated(text.document[paragraph], hashes, paragraph, first)
+    room = ngrams.room(int(text.of_document(lengths).max(initial=0)))
+    found = np.empty(int(lengths.sum()), np.uint64)
+    number = ngrams.character_keys(
+        text.hashes, text.powers(), text.starts, lengths, first, CHARACTERS, room, found
+    )
+    return _repeated(found[:number], first)
 
 
 def word_grams(text: Paragraphs, words: Words, first: Integers) -> Grams:
     """Repeated word 5-grams."""
-    hashes, paragraph = gram_hashes(words, WORDS)
-    return repeated(text.document[paragraph], hashes, paragraph, first)
-
-
-def gram_hashes(words: Words, size: int) -> tuple[NDArray[np.uint64], Integers]:
-    """Hash and paragraph of each word n-gram inside a paragraph."""
-    count = max(len(words.hashes) - size + 1, 0)
-    inside = words.paragraph[:count] == words.paragraph[size - 1 :][:count]
-    starts = np.flatnonzero(inside)
-    hashes = np.zeros(len(starts), np.uint64)
-    for offset in range(size):
-        hashes = mix(hashes + words.hashes[starts + offset])
-    return hashes, words.paragraph[starts]
+    first_word = np.searchsorted(words.paragraph, first)
+    room = ngrams.room(int(np.diff(first_word).max(initial=0)))
+    found = np.empty(len(words.hashes), np.uint64)
+    number = ngrams.word_keys(words.hashes, words.paragraph, first_word, first, WORDS, room, found)
+    return _repeated(found[:number], first)
 
 
 def _ranges(starts: Integers, lengths: Integers) -> Integers:

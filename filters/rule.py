@@ -29,7 +29,7 @@ class Judgement:
     high: Mask  # above max, or not below `below`, or none of the names
     unknown: Mask  # the signal has no value: not judged
     values: Floats
-    bounds: Floats  # the bound that is broken
+    bounds: Floats  # the bound that is broken; anything where none is
 
     @property
     def failed(self) -> Mask:
@@ -133,14 +133,23 @@ def _judge(
         np.array([np.nan if (end := getattr(one, key)) is None else end for one in bounds])
         for key in ("min", "max", "below")
     )
-    if len(bounds) == 1:
-        low, high = values < lows[0], (values > highs[0]) | (values >= belows[0])
-        bound = np.where(low, lows[0], np.where(values > highs[0], highs[0], belows[0]))
-    else:
-        low, above = values < lows[language], values > highs[language]
-        high = above | (values >= belows[language])
-        bound = np.where(low, lows[language], np.where(above, highs[language], belows[language]))
+    row = language if len(bounds) > 1 else np.broadcast_to(np.int64(0), len(values))
+    low = _beyond(np.less, values, lows, language)
+    above = _beyond(np.greater, values, highs, language)
+    high = above | _beyond(np.greater_equal, values, belows, language)
+    bound = np.empty(len(values))
+    for failed, broken in ((high, belows), (above, highs), (low, lows)):
+        where = np.flatnonzero(failed)
+        bound[where] = broken[row[where]]
     return Judgement(low, high, np.isnan(values), values, bound)
+
+
+def _beyond(compare: Any, values: Floats, bounds: Floats, language: NDArray[np.int64]) -> Mask:
+    """Compare with the bound of each row's language, if there is any (NaN: none)."""
+    if np.isnan(bounds).all():
+        return np.zeros(len(values), np.bool_)
+    found: Mask = compare(values, bounds[language] if len(bounds) > 1 else bounds[0])
+    return found
 
 
 def _judge_names(bounds: list[Bounds], column: Names, language: NDArray[np.int64]) -> Judgement:

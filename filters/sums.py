@@ -12,9 +12,23 @@ from numpy.typing import NDArray
 from filters.columns import Integers, Nested, paragraph_count, to_numpy
 from filters.repetition import CHARACTERS, WORDS, sum_of_most
 from filters.rule import Floats, Mask
+from pipeline.compiled import borrowed, compiled
 
+Places = NDArray[np.int32]
 SEPARATOR = 2  # a blank line joins paragraphs: OBELICS's document text counts its two newlines
 REPEATS = {"repeated_chars": CHARACTERS, "repeated_words": WORDS}
+
+
+@compiled
+def _count_kept(
+    wanted: Mask, offsets: Places, places: Places, first: Integers, kept: Mask, counts: Integers
+) -> None:
+    """Count the kept paragraphs of each wanted pattern; `first`: its document's first paragraph."""
+    places, kept = borrowed(places), borrowed(kept)
+    for pattern in range(len(counts)):
+        if wanted[pattern]:
+            for place in range(offsets[pattern], offsets[pattern + 1]):
+                counts[pattern] += kept[first[pattern] + places[place]]
 
 
 class Sums:
@@ -86,16 +100,13 @@ class Sums:
     def _repeated(self, size: int) -> Floats:
         """Occurrences of repeated n-grams, as in a paragraph, from the patterns of repeats."""
         repeats = Nested(self._signals.column("repeats"))
-        mine = np.flatnonzero(repeats("size") == size)
-        inside = repeats.entries.field("paragraphs").take(pa.array(mine))
-        lengths = np.diff(inside.offsets.to_numpy())
-        document = repeats.document[mine]
-        places = inside.flatten().to_numpy()
-        rows = np.repeat(self._paragraphs.first[document], lengths) + places
-        pattern = np.repeat(np.arange(len(mine)), lengths)
-        kept = self._kept_paragraphs[rows]
-        counts = np.bincount(pattern[kept], minlength=len(mine))
-        grams = repeats.integers("grams")[mine]
+        inside = repeats.entries.field("paragraphs")
+        sizes = repeats.entries.field("size").to_numpy()
+        places, offsets = inside.values.to_numpy(), inside.offsets.to_numpy()
+        counts = np.zeros(len(repeats), np.int64)
+        first, kept = self._paragraphs.first[repeats.document], self._kept_paragraphs
+        _count_kept(sizes == size, offsets, places, first, kept, counts)
+        document, grams = repeats.document, repeats.entries.field("grams").to_numpy()
         often = counts > 1
         document, counts, grams = document[often], counts[often], grams[often]
         documents = self._signals.num_rows

@@ -5,17 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.characters import (
-    ALPHA,
-    DIGIT,
-    NEWLINE,
-    PUNCTUATION,
-    SPACE,
-    SPECIAL,
-    TERMINAL,
-    UPPER,
-    WORD,
-)
+from filters import scan
+from filters.characters import TERMINAL
 from filters.paragraphs import Integers, Paragraphs
 from filters.words import Words
 
@@ -28,34 +19,22 @@ def characters(text: Paragraphs) -> Counts:
     Special characters and punctuation are OBELICS's: punctuation is counted against tokens, runs
     of word characters or single punctuation marks.
     """
-    classes = text.classes
-    word = (classes & WORD) != 0
-    begins = word.copy()
-    begins[1:] &= ~word[:-1]
-    punctuation = text.count((classes & PUNCTUATION) != 0)
-    return {
-        "chars": text.ends - text.starts,
-        "special": text.count((classes & SPECIAL) != 0),
-        "punctuation": punctuation,
-        "tokens": text.count(begins) + punctuation,
-        "upper": text.count((classes & UPPER) != 0),
-        "digits": text.count((classes & DIGIT) != 0),
-        "symbols": text.count((text.codes == ord("#")) | (text.codes == ord("…"))),
-    }
+    counts = np.empty((len(scan.COUNTED), len(text)), np.int64)
+    scan.count_characters(text.codes, text.classes, text.starts, text.ends, counts)
+    return {"chars": text.ends - text.starts, **dict(zip(scan.COUNTED, counts, strict=True))}
 
 
 def words(text: Paragraphs, found: Words) -> Counts:
     """Words, their characters, and words with a letter (Gopher)."""
-    alpha = np.zeros(len(text.classes) + 1, np.int32)
-    np.cumsum((text.classes & ALPHA) != 0, out=alpha[1:])
-    with_letter = alpha[found.ends] > alpha[found.starts]
+    alpha = np.zeros(len(text), np.int64)
+    scan.with_letter(text.classes, found.starts, found.ends, found.paragraph, alpha)
     lengths = np.bincount(
         found.paragraph, weights=found.ends - found.starts, minlength=len(found.counts)
     )
     return {
         "words": found.counts,
         "word_chars": lengths.astype(np.int64),
-        "alpha_words": found.per_paragraph(with_letter),
+        "alpha_words": alpha,
     }
 
 
@@ -96,17 +75,9 @@ def duplicates(text: Paragraphs) -> Integers:
 
 def _lines(text: Paragraphs) -> tuple[Integers, Integers, Integers]:
     """Starts and ends without white space at the ends, and the paragraph, of each line."""
-    newline = np.cumsum((text.classes & NEWLINE) != 0, dtype=np.int32)
-    solid = np.flatnonzero(~_space(text))
-    line = newline[solid]
-    first = np.flatnonzero(np.diff(line, prepend=-1))
-    starts = solid[first]
-    ends = solid[np.append(first[1:], len(solid)) - 1] + 1 if len(solid) else starts
-    return starts, ends, np.searchsorted(text.starts, starts, "right") - 1
-
-
-def _space(text: Paragraphs) -> NDArray[np.bool_]:
-    return np.asarray((text.classes & SPACE) != 0)
+    starts, ends, paragraph = (np.empty(len(text.classes), np.int64) for _ in range(3))
+    number = scan.find_lines(text.classes, text.starts, text.ends, starts, ends, paragraph)
+    return starts[:number], ends[:number], paragraph[:number]
 
 
 def _repeats(document: Integers, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:

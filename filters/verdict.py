@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -91,34 +92,42 @@ class Ledger:
 
     def dropped(self, rows: int) -> pa.ListArray:
         """Column `dropped`: by node and paragraph."""
-        sides = []
-        for drops in (self.paragraphs, self.images):
-            where = np.flatnonzero(~drops.kept)
-            names = pa.array(drops.names, pa.string())
-            numbers = drops.nodes.entries.take(pa.array(where))
-            paragraph = (
-                numbers.field("paragraph")
-                if drops.nodes.has("paragraph")
-                else pa.nulls(len(where), pa.int32())
-            )
-            columns = [
-                numbers.field("index"),
-                names.take(pa.array(drops.reason[where])),
-                pa.array(drops.value[where], from_pandas=True).cast(pa.float64()),
-                pa.array(drops.bound[where], from_pandas=True).cast(pa.float64()),
-                paragraph,
-            ]
-            sides.append((drops.nodes.document[where], columns))
-        document = np.concatenate([side[0] for side in sides])
+        sides = [(drops, np.flatnonzero(~drops.kept)) for drops in (self.paragraphs, self.images)]
+        document = _joined(drops.nodes.document[where] for drops, where in sides)
+        index = _joined(
+            drops.nodes.entries.field("index").take(pa.array(where)).to_numpy()
+            for drops, where in sides
+        )
+        order = np.lexsort((index, document))  # stable: paragraphs of a node stay in order
+        names = pa.array([*self.paragraphs.names, *self.images.names], pa.string())
+        begins = (0, len(self.paragraphs.names))
+        reason = _joined(
+            drops.reason[where] + begin for begin, (drops, where) in zip(begins, sides, strict=True)
+        )
         columns = [
-            pa.concat_arrays([left, right])
-            for left, right in zip(sides[0][1], sides[1][1], strict=True)
+            pa.array(index[order]),
+            names.take(pa.array(reason[order])),
+            _known(_joined(drops.value[where] for drops, where in sides)[order]),
+            _known(_joined(drops.bound[where] for drops, where in sides)[order]),
+            pa.concat_arrays([_paragraphs(*side) for side in sides]).take(pa.array(order)),
         ]
         entries = pa.StructArray.from_arrays(columns, fields=list(schema.NODE_VERDICT))
-        index = columns[0].to_numpy()
-        order = np.lexsort((index, document))  # stable: paragraphs of a node stay in order
-        entries = entries.take(pa.array(order))
         return pa.ListArray.from_arrays(_offsets(document, rows), entries)
+
+
+def _joined(parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(list(parts))
+
+
+def _known(values: Floats) -> pa.Array:
+    return pa.array(values, pa.float64(), from_pandas=True)
+
+
+def _paragraphs(drops: Drops, where: Integers) -> pa.Array:
+    """Number of the paragraph in its node; null for nodes that have none."""
+    if not drops.nodes.has("paragraph"):
+        return pa.nulls(len(where), pa.int32())
+    return drops.nodes.entries.field("paragraph").take(pa.array(where))
 
 
 @dataclass(slots=True)
@@ -154,7 +163,7 @@ def to_batch(signals: pa.RecordBatch, ledger: Ledger, failures: DocumentFailures
 
 
 def _numbers(values: Floats, offsets: NDArray[np.int32]) -> pa.ListArray:
-    return pa.ListArray.from_arrays(offsets, pa.array(values, pa.float64(), from_pandas=True))
+    return pa.ListArray.from_arrays(offsets, _known(values))
 
 
 def _offsets(document: Integers, rows: int) -> NDArray[np.int32]:

@@ -21,7 +21,7 @@ from pipeline.takedown import tombstones, withhold
 from pipeline.takedown.tombstones import Tombstones, read
 
 Judged = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
-BATCH_DOCUMENTS = 5_000
+BATCH_DOCUMENTS = 1_000
 BATCH_PAGES = 500  # with their text
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.compiled import borrowed, compiled
 from pipeline.page.characters import BREAK as LINE_BREAK
 from pipeline.page.characters import CAPITAL, COLON, COMMA, DIGIT, SPACE, STOP
 from pipeline.page.columns import (
@@ -28,7 +29,6 @@ from pipeline.page.columns import (
 )
 from pipeline.page.columns import STOP as TEXT_STOP
 from pipeline.page.dom import Bytes, Integers
-from pipeline.page.memory import borrowed, compiled
 from pipeline.page.neighbour_features import (
     ALIKE,
     NEAR,

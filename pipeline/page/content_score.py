@@ -15,8 +15,8 @@ from importlib.resources.abc import Traversable
 
 import numpy as np
 
+from pipeline.compiled import borrowed, compiled
 from pipeline.page.content_features import FEATURES, Blocks, Floats, Integers, describe
-from pipeline.page.memory import borrowed, compiled
 from pipeline.page.walked import Walk
 
 WEIGHTS = resources.files("pipeline.page") / "content_score.npz"

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
+from pipeline.compiled import borrowed, compiled
 from pipeline.page import content_words
 from pipeline.page.characters import CLASSES
 from pipeline.page.lexbor import DYNAMIC, attribute_after, attribute_of, hash_name, name_of
-from pipeline.page.memory import borrowed, compiled
 from pipeline.settings.extract import ExtractSettings
 
 Integers = npt.NDArray[np.int64]

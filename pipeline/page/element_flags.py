@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled import byte_at, compiled
 from pipeline.page import content_words
 from pipeline.page.dom import (
     ARTICLE_BREAK,
@@ -29,7 +30,6 @@ from pipeline.page.lexbor import (
     quick_hash,
     value_of,
 )
-from pipeline.page.memory import byte_at, compiled
 
 _DISPLAY = np.frombuffer(b"display", np.uint8)
 _NONE = np.frombuffer(b"none", np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled import compiled
 from pipeline.page.columns import (
     A_TEXT,
     ELEMENT,
@@ -14,7 +15,6 @@ from pipeline.page.columns import (
     TAG,
 )
 from pipeline.page.dom import NO_GAP, PARAGRAPH, SEPARATORS, Bytes, Integers, Plan, tag_id
-from pipeline.page.memory import compiled
 from pipeline.page.walked import Walk
 from pipeline.settings.extract import ExtractSettings
 

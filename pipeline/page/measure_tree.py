@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.compiled import compiled
 from pipeline.page.columns import Sizes
 from pipeline.page.dom import DROP, IMAGE, TAGS, UNKNOWN, Tables
 from pipeline.page.lexbor import (
@@ -17,7 +18,6 @@ from pipeline.page.lexbor import (
     type_of,
     value_of,
 )
-from pipeline.page.memory import compiled
 
 _OVERHEAD = 2  # bytes that a value costs besides its own
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled import compiled
 from pipeline.page.columns import DEPTH, ELEMENT, PARENT, TAG
 from pipeline.page.dom import Integers
-from pipeline.page.memory import compiled
 from pipeline.page.page_sums import (
     SUM_CHARS,
     SUM_IMAGES,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.compiled import borrowed, compiled
 from pipeline.node_columns import Strings
 from pipeline.page.columns import (
     A_TEXT,
@@ -32,7 +33,6 @@ from pipeline.page.dom import (
     tag_id,
 )
 from pipeline.page.joining import APART, JOINS
-from pipeline.page.memory import borrowed, compiled
 from pipeline.page.notes import write_step
 
 _FIGURE, _BODY, _HTML = tag_id("figure"), tag_id("body"), tag_id("html")

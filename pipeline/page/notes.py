@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled import byte_at, compiled
 from pipeline.page.columns import (
     BLOCKS,
     CONTENT,
@@ -51,7 +52,6 @@ from pipeline.page.lexbor import (
     type_of,
     value_of,
 )
-from pipeline.page.memory import byte_at, compiled
 
 Attributes = dict[str, str]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled import byte_at, compiled
 from pipeline.page.characters import BREAK, SPACE, WHITE
 from pipeline.page.columns import (
     A_TEXT,
@@ -28,7 +29,6 @@ from pipeline.page.columns import (
 )
 from pipeline.page.dom import PRE, Bytes
 from pipeline.page.lexbor import quick_hash
-from pipeline.page.memory import byte_at, compiled
 
 # What lies between the last character and the next: nothing, white space, one <br>, several.
 NOTHING, BLANK, ONE_LINE, EMPTY_LINE = range(4)

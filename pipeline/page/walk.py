@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.compiled import borrowed, compiled
 from pipeline.page.columns import (
     A_BREAK,
     AN_IMAGE,
@@ -70,7 +71,6 @@ from pipeline.page.lexbor import (
     type_of,
 )
 from pipeline.page.measure_tree import measure
-from pipeline.page.memory import borrowed, compiled
 from pipeline.page.notes import note_fact, note_image
 from pipeline.page.texts import add_preformatted, add_text, begin_block, break_line, flush
 from pipeline.page.walked import Walk

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters import pii
+from filters import characters, pii
+from filters.paragraphs import Paragraphs
+from filters.paragraphs import lay_out as from_texts
 from pipeline.document import Node
-from tests.filters.pages import paragraphs
+from tests.filters.pages import SETTINGS, paragraphs
 
 FOUND = [
     ("emails", "Write to bob.smith+x@mail.example.co.uk now", "bob.smith+x@mail.example.co.uk"),
@@ -62,6 +65,41 @@ def test_redaction_is_done_once(one: str) -> None:
 def test_a_quick_look_misses_nothing(one: str) -> None:
     found = any(True for kind in pii.KINDS for _ in pii.find(one, kind))
     assert (pii.redact(one)[1] > 0) == found
+
+
+PIECES = [
+    "1",
+    "23",
+    "4567",
+    "٣",
+    "+",
+    ".",
+    ":",
+    "-",
+    "(",
+    ")",
+    " ",
+    "a",
+    "F",
+    "@",
+    "sk-",
+    "8.8.8.8",
+]
+
+
+@given(st.lists(st.sampled_from([*PIECES, "password: "]), min_size=1, max_size=30))
+def test_a_quick_look_at_a_batch_misses_nothing(pieces: list[str]) -> None:
+    one = "x" + "".join(pieces) + "x"
+    texts = [one, "Between.", *(found for _, found, _ in FOUND)]
+    laid_out = lay_out(texts)
+    for kind, counted in pii.counts(laid_out).items():
+        assert counted.tolist() == [sum(1 for _ in pii.find(text, kind)) for text in texts]
+
+
+def lay_out(texts: list[str]) -> Paragraphs:
+    tables = characters.tables(SETTINGS.punctuation, SETTINGS.terminal)
+    rows = np.arange(len(texts))
+    return from_texts(texts, rows, rows * 0, len(texts), tables)
 
 
 def test_nodes_ship_redacted_where_people_read() -> None:

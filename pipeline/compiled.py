@@ -20,14 +20,16 @@ from numba import types
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+PACKAGES = ("pipeline.page", "filters")  # that hold compiled functions
 
 
 def _sources() -> str:
     """Digest of the code that may be compiled; numba alone looks at a function's own file only."""
-    found = hashlib.sha256()
-    for file in sorted(resources.files("pipeline.page").iterdir(), key=lambda file: file.name):
-        if file.name.endswith((".py", ".yaml")):
-            found.update(file.read_bytes())
+    found = hashlib.sha256(resources.files("pipeline").joinpath("compiled.py").read_bytes())
+    for package in PACKAGES:
+        for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
+            if file.name.endswith((".py", ".yaml")):
+                found.update(file.read_bytes())
     return found.hexdigest()[:16]
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numba
 import pytest
 
-from pipeline.page import memory
+from pipeline import compiled
 
 
 def test_cache_lies_in_a_folder_of_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
-    folder = Path(memory._cache_folder())
+    folder = Path(compiled._cache_folder())
     assert folder.parent == tmp_path / "cache"
     assert folder.stat().st_mode & 0o077 == 0
-    monkeypatch.setattr(memory, "_sources", lambda: "other code")
-    assert memory._cache_folder() == str(tmp_path / "cache" / "other code")
+    monkeypatch.setattr(compiled, "_sources", lambda: "other code")
+    assert compiled._cache_folder() == str(tmp_path / "cache" / "other code")
 
 
 def test_a_folder_that_others_can_write_is_not_used(
@@ -25,7 +25,7 @@ def test_a_folder_that_others_can_write_is_not_used(
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "shared"))
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o777)
-    assert memory._cache_folder() == ""
+    assert compiled._cache_folder() == ""
     (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "link"))
-    assert memory._cache_folder() == ""
+    assert compiled._cache_folder() == ""
