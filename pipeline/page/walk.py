@@ -90,7 +90,7 @@ class LimitError(Exception):
 
 def walk(root: Any, plan: Plan, limits: Limits) -> Walk:
     """Collect a page's blocks below its root node. Raises LimitError."""
-    sizes = measure(root.mem_id, plan.tables)
+    sizes = measure(root.mem_id, plan.tables.kinds)
     out = allocate(sizes)
     stack = np.empty((sizes.depth + 2, LEVEL_WIDTH), np.int64)
     collect(root.mem_id, plan.tables, out, stack, limits.depth)
