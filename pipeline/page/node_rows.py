@@ -107,7 +107,7 @@ def write_texts(
     data = np.empty(len(text) + len(blocks) * len(_SEPARATORS), np.uint8)
     ends = np.empty(size, np.int32)
     share, score = np.zeros(size, np.float32), np.empty(size, np.float32)
-    out, written = borrowed(data), 0
+    out, written = borrowed(data), np.int64(0)
     for node in range(size):
         first, end = chosen.first[node], chosen.end[node]
         if blocks[first, KIND] == A_TEXT:
@@ -135,7 +135,7 @@ def write_paths(
     ends = np.empty(size, np.int32)
     chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
     out = borrowed(data)
-    end = 0
+    end = np.int64(0)
     for node in range(size):
         begin, image = end, chosen.image[node]
         end = _write_path(out, end, elements, blocks[chosen.first[node], ELEMENT], tables, chain)
