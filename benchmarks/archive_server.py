@@ -1,10 +1,10 @@
 """A crawl of any size without a disk for it: real pages under addresses of their own, over HTTP.
 
-    python -m benchmarks.archive_server ARCHIVES PAGES
+    python -m benchmarks.archive_server ARCHIVES PAGES [BYTES]
 
 Prints its port and serves /part-00000.warc.gz and so on, by ranges, until stopped. Archives are put
 together when they are asked for. A record's body is compressed once: its WARC head, which holds the
-address, is a deflate block of its own before it.
+address, is a deflate block of its own before it. BYTES: of the longest records that are taken.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Record:
 class Crawl:
     """Archives of so many pages each; the real pages come round again and again."""
 
-    def __init__(self, archives: int, pages: int) -> None:
+    def __init__(self, archives: int, pages: int, longest: int = sys.maxsize) -> None:
         self.archives, self.pages = archives, pages
-        self.records = list(read_records())
+        self.records = [record for record in read_records() if len(record.body) <= longest]
         self.archive = lru_cache(KEPT)(self._archive)
         self.size = lru_cache(None)(lambda number: len(self._archive(number)))
 
@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until stopped."""
-    Handler.crawl = Crawl(*map(int, sys.argv[1:3]))
+    Handler.crawl = Crawl(*map(int, sys.argv[1:4]))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(server.server_port, flush=True)
     server.serve_forever()

@@ -1,6 +1,6 @@
 """Pages a second and core from few archives to ten times as many, in waves: the pace must hold.
 
-    python -m benchmarks.scale [archives] [pages an archive]
+    python -m benchmarks.scale [archives] [pages an archive] [bytes of the longest pages taken]
 
 Runs the whole chain but the download of images on a tenth of the archives and on all of them, ten
 waves a stage. The archives hold real pages under rewritten addresses and come over HTTP from
@@ -27,9 +27,9 @@ BY_WAVES = ("extract", "measure", "decide")
 
 def main() -> None:
     """Run both sizes, report."""
-    count, pages = (int(text) for text in (sys.argv[1:] + ["100", "50"][len(sys.argv) - 1 :]))
-    folder = figure.FOLDER / f"scale-{count}-{pages}"
-    with serve(count, pages) as port:
+    count, pages, *longest = map(int, sys.argv[1:] or ("100", "50"))
+    folder = figure.FOLDER / "-".join(map(str, ("scale", count, pages, *longest)))
+    with serve(count, pages, *longest) as port:
         runs = {size: run(folder, size, port) for size in (max(1, count // 10), count)}
     few, many = runs.values()
     figure.report(
@@ -43,9 +43,9 @@ def main() -> None:
 
 
 @contextmanager
-def serve(count: int, pages: int) -> Iterator[int]:
+def serve(*crawl: int) -> Iterator[int]:
     """The port of a server of archives, a process of its own: its time is not the tasks'."""
-    command = [sys.executable, "-m", "benchmarks.archive_server", str(count), str(pages)]
+    command = [sys.executable, "-m", "benchmarks.archive_server", *map(str, crawl)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
