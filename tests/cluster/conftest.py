@@ -12,7 +12,7 @@ from jobs import session
 from sample.build import build
 from sample.demo import free_port
 from sample.serve import serving
-from tests.cluster import chain
+from tests.cluster import chain, submit
 
 
 @pytest.fixture
@@ -23,6 +23,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     try:
         yield found.start()
     finally:
+        submit.stop()
         found.stop()
 
 
@@ -30,7 +31,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's archives, for a port that is free now."""
     site, port = tmp_path_factory.mktemp("site"), free_port(8899)
-    build(site, port=port)
+    build(site, port=port, pages=8)
     (site / "port").write_text(str(port))
     return site / "crawl-data"
 

@@ -1,7 +1,7 @@
 """The chain with a fault in every stage: submitted as `faulty.py run CONFIG ...`.
 
-FAULT (`kill` or `hang`) strikes the Python worker of each stage's first task of a kind, once: a
-file in FAULT_FOLDER tells what was struck.
+FAULT (`kill` or `hang`) strikes the Python worker of each stage's first task, once: a file in
+FAULT_FOLDER tells which stage was struck.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def armed(function: Callable[..., Any], mark: str, fault: str) -> Callable[..., 
 
 
 def faulty_map(run: Run, tasks: Any, work: Callable[..., Any], label: str = "") -> Any:
-    return plain_map(run, tasks, armed(work, f"{FOLDER}/{run.stage}.map", FAULT), label)
+    return plain_map(run, tasks, armed(work, f"{FOLDER}/{run.stage}", FAULT), label)
 
 
 def faulty_frame(run: Run, tasks: Any, read: Callable[..., Any], *rest: Any) -> Any:
-    return plain_frame(run, tasks, armed(read, f"{FOLDER}/{run.stage}.frame", FAULT), *rest)
+    return plain_frame(run, tasks, armed(read, f"{FOLDER}/{run.stage}", FAULT), *rest)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from jobs import session
 
 ROOT = Path(__file__).parent.parent.parent
 SPARK_HOME = Path(pyspark.__file__).parent
+_started: list[subprocess.Popen[bytes]] = []
 _STARTED = re.compile(r"Starting task \d+\.(\d+) in stage \S+ \(TID (\d+)\) \(([\d.]+),")
 _ENDED = re.compile(r"(?:Finished|Lost) task \S+ in stage \S+ \(TID (\d+)\)")
 
@@ -79,7 +81,17 @@ def start(
             stderr=stream,
             start_new_session=True,
         )
+    _started.append(process)
     return Driver(process, log)
+
+
+def stop() -> None:
+    """Kill the drivers that still run."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 280) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.standalone import Cluster
 from jobs import session
-from tests.cluster import chain
+from tests.cluster import chain, submit
 from tests.cluster.submit import ROOT, Driver, start, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
@@ -65,7 +65,7 @@ def test_a_python_worker_dies_or_hangs_in_every_stage(
         tmp_path, FAULTY, *given, master=cluster.url, FAULT=fault, FAULT_FOLDER=str(marks)
     )
     driver.done(2000)
-    assert {path.stem for path in marks.iterdir()} == set(chain.STAGES) - WITHOUT_TASKS
+    assert {path.name for path in marks.iterdir()} == set(chain.STAGES) - WITHOUT_TASKS
     assert driver.attempts() <= BUDGET
     chain.check_same(tmp_path / "run", expected)
 
@@ -123,5 +123,6 @@ def test_a_worker_with_a_full_disk_is_left_out(
         assert 1 < driver.attempts() <= BUDGET
         chain.check_same(tmp_path / "run", expected)
     finally:
+        submit.stop()
         cluster.stop()
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
