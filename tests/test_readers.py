@@ -49,6 +49,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @needs_shared
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.spark
 def test_a_real_site_passes_every_reader(spark: SparkSession, tmp_path: Path) -> None:
     handler = partial(Quiet, directory=str(DATA / "site" / "www"))
