@@ -50,9 +50,9 @@ $(VENV)/.trainer-ready: $(VENV)/.ready requirements-trainer.lock
 SHAPES := build/train-demo/run/dataset/manifest.json
 
 $(SHAPES): $(VENV)/.trainer-ready configs/shapes.yaml $(wildcard sample/*.py sample/pages/*.yaml)
-	$(BIN)/python -m sample.demo --port $(PORT) --folder build/train-demo --pages 4000 --config shapes
+	$(BIN)/python -m sample.demo --port $(PORT) --folder build/train-demo --pages 1800 --languages en --config shapes
 
-train-demo: setup-trainer $(SHAPES)  ## Train a tiny model on 4,000 pages of the sample's drawings (made once), and show that images help
+train-demo: setup-trainer $(SHAPES)  ## Train a tiny model on 1,800 pages of the sample's drawings (made once), and show that images help
 	rm -rf build/train-demo/model
 	$(BIN)/benben-train train demo
 

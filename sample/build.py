@@ -9,20 +9,28 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from sample.shapes import TURN
 from sample.warc import write_crawl
 from sample.website import SEED, SHAPE_PAGES, Site, build_site
 
 PORT = 8899
 
 
-def build(out: Path, port: int = PORT, pages: int = SHAPE_PAGES, seed: int = SEED) -> Site:
+def build(
+    out: Path,
+    port: int = PORT,
+    pages: int = SHAPE_PAGES,
+    seed: int = SEED,
+    languages: Sequence[str] = TURN,
+) -> Site:
     """Write site and crawl below `out`, in place of an earlier build."""
     for name in ("www", "crawl-data"):
         shutil.rmtree(out / name, ignore_errors=True)
-    site = build_site(pages, seed)
+    site = build_site(pages, seed, languages)
     for path, data in site.answers.files.items():
         target = out / "www" / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sample.build import PORT, build
 from sample.serve import serving
+from sample.shapes import TURN
 from sample.website import SHAPE_PAGES
 
 
@@ -25,11 +26,12 @@ def main() -> int:
     options.add_argument("--folder", type=Path, default=Path("build/demo"))
     options.add_argument("--port", type=int, default=PORT)
     options.add_argument("--pages", type=int, default=SHAPE_PAGES, help="of drawn shapes")
+    options.add_argument("--languages", nargs="+", default=TURN, help="of those pages, in turn")
     options.add_argument("--config", nargs="+", default=["sample"], help="and key=value overrides")
     chosen = options.parse_args()
     site = chosen.folder / "sample"
     port = free_port(chosen.port)
-    build(site, port=port, pages=chosen.pages)
+    build(site, port=port, pages=chosen.pages, languages=chosen.languages)
     with serving(site, port):
         command = [
             *(sys.executable, "-m", "jobs.cli", "run", *chosen.config),

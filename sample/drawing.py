@@ -69,7 +69,7 @@ def draw_shapes(shapes: list[Shape], ground: str, width: int, height: int) -> Im
         across, down = PLACES[shape.place]
         centre = (across * image.width, down * image.height)
         draw_shape(pen, shape.shape, centre, RADIUS[shape.size] * side, RGB[shape.colour])
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+    return image.reduce(OVERSAMPLE)
 
 
 def draw_shape(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from itertools import cycle
 from typing import Any
 
 import yaml
@@ -35,16 +36,17 @@ def grammar() -> dict[str, Any]:
     return data
 
 
-def shape_pages(count: int, seed: int) -> list[Page]:
-    """Make `count` pages; page k is the same whatever the count."""
-    return [_ShapePage(index, seed).page() for index in range(count)]
+def shape_pages(count: int, seed: int, languages: Sequence[str] = TURN) -> list[Page]:
+    """Make `count` pages, in turn in the languages; page k is the same whatever the count."""
+    turn = cycle(languages)
+    return [_ShapePage(index, seed, next(turn)).page() for index in range(count)]
 
 
 class _ShapePage:
     """Words and pictures of one page; no shape, colour or sentence comes twice on it."""
 
-    def __init__(self, index: int, seed: int) -> None:
-        self.index, self.lang = index, TURN[index % len(TURN)]
+    def __init__(self, index: int, seed: int, lang: str) -> None:
+        self.index, self.lang = index, lang
         self.random = random.Random(f"{seed}/{index}")
         self.words = grammar()[self.lang]
         self.used: set[str] = set()
@@ -59,7 +61,7 @@ class _ShapePage:
 
     def page(self) -> Page:
         blocks: list[Block] = [Paragraph(self._fill("intros"))]
-        for place in range(self.random.choice((2, 2, 3, 3, 4))):
+        for place in range(self.random.choice((3, 3, 3, 4, 4))):
             blocks += self._drawing(place)
         blocks.append(Paragraph(self._fill("closings")))
         path = f"{self.lang}/shapes/{self.index + 1:04d}.html"
@@ -81,11 +83,12 @@ class _ShapePage:
     def _picture(self, place: int, shapes: list[Shape], ground: str, captions: str) -> Picture:
         how = self.random.choice(EMBEDDINGS)
         extension = "jpg" if how == "picture" else self.random.choice(EXTENSIONS)
+        units = self.random.randint(13, 20)
         return Picture(
             path=f"img/shapes/{self.index + 1:04d}-{place + 1}.{extension}",
             draw=partial(draw_shapes, shapes, ground),
-            width=16 * self.random.randint(12, 22),
-            height=16 * self.random.randint(12, 18),
+            width=16 * units,
+            height=12 * units,
             alt=self.context["thing"],
             caption=self._fill(captions),
             how=how,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sample.markup import phrases, render, render_blog
 from sample.odd import Answers, add_picture, furniture, odd_pages
 from sample.page import Capture, Page, Paragraph
 from sample.prose import LANGUAGES, articles
-from sample.shapes import shape_pages
+from sample.shapes import TURN, shape_pages
 
 SHAPE_PAGES, SEED = 30, 7
 SHARDS = 2
@@ -33,11 +33,11 @@ class Site:
     pages: int
 
 
-def build_site(pages: int = SHAPE_PAGES, seed: int = SEED) -> Site:
+def build_site(pages: int = SHAPE_PAGES, seed: int = SEED, languages: Sequence[str] = TURN) -> Site:
     """Make the site with that many shape pages; the written pages are always there."""
     written = {lang: articles(lang) for lang in LANGUAGES}
     plain = [page for lang in LANGUAGES for page in written[lang]]
-    others = [*odd_pages(), *shape_pages(pages, seed), *_near_duplicates(plain)]
+    others = [*odd_pages(), *shape_pages(pages, seed, languages), *_near_duplicates(plain)]
     answers = Answers(files=furniture())
     captures: list[Capture] = []
     for index, page in enumerate([*plain, *others]):

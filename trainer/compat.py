@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +14,12 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.distributed.tensor import Shard
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 from torch.distributed.tensor.placement_types import _StridedShard
+from torch.utils.hooks import RemovableHandle
 
 try:
-    from torch.distributed._tools.mem_tracker import MemTracker
+    from torch.distributed._tools import mem_tracker
 except ImportError:  # the planner then says what is missing
-    MemTracker = None
+    mem_tracker = None
 try:
     from torch.nn.attention.varlen import varlen_attn
 except ImportError:
@@ -58,6 +60,25 @@ def _exchange(x: Tensor, group: dist.ProcessGroup) -> Tensor:
     out = torch.empty_like(x)
     dist.all_to_all_single(out, x, group=group)
     return out
+
+
+def memory_tracker() -> Any:
+    """Return torch's memory tracker, mended to take parameters that do not train.
+
+    Torch's own asks each for a gradient hook. Raises RuntimeError where there is no tracker.
+    """
+    if mem_tracker is None:
+        raise RuntimeError("this torch has no memory tracker; `plan` needs torch 2.5 to 2.13")
+    none = RemovableHandle(OrderedDict())
+
+    class Tracker(mem_tracker.MemTracker):  # type: ignore[misc, name-defined]
+        def _track_module_params_and_buffers(self, module: Any, *args: Any, **kwargs: Any) -> Any:
+            for parameter in module.parameters():
+                if not parameter.requires_grad:
+                    self._param_to_grad_hook_handles[parameter] = (none, none)
+            return super()._track_module_params_and_buffers(module, *args, **kwargs)
+
+    return Tracker()
 
 
 def all_to_all(x: Tensor, group: dist.ProcessGroup) -> Tensor:

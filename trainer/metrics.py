@@ -13,7 +13,7 @@ class Metrics:
     """Writes from one rank; others get `folder=None` and write nothing."""
 
     def __init__(self, folder: Path | None, tensorboard: bool, steps: int) -> None:
-        self.steps, self.started, self.first = steps, time.monotonic(), -1
+        self.steps, self.first, self.started = steps, -1, 0.0
         self.file = self.board = None
         if folder is None:
             return
@@ -28,6 +28,8 @@ class Metrics:
         """Record a step's values; numbers go to TensorBoard as well."""
         if self.file is None:
             return
+        if self.first < 0:  # what is left is told from behind the first step, which compiles
+            self.first, self.started = step, time.monotonic()
         self.file.write(json.dumps({"step": step, **values}) + "\n")
         self.file.flush()
         if self.board is not None:
@@ -39,13 +41,13 @@ class Metrics:
         """Print a progress line to stderr."""
         if self.file is None:
             return
-        if self.first < 0:
-            self.first = step - 1
-        done = max(step - self.first, 1)
-        left = (time.monotonic() - self.started) / done * (self.steps - step)
+        left = "unknown"
+        if step > self.first:
+            pace = (time.monotonic() - self.started) / (step - self.first)
+            left = clock(pace * (self.steps - step))
         parts = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items()]
         print(
-            f"step {step}/{self.steps}  {'  '.join(parts)}  left {clock(left)}",
+            f"step {step}/{self.steps}  {'  '.join(parts)}  left {left}",
             file=sys.stderr,
             flush=True,
         )

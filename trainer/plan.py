@@ -7,6 +7,7 @@ Sharded states are counted by arithmetic: parameters, gradients and moments divi
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,7 @@ class Memory:
 
 @contextlib.contextmanager
 def _tracked() -> Iterator[Any]:
-    if compat.MemTracker is None:
-        raise RuntimeError("this torch has no memory tracker; `plan` needs torch 2.5 to 2.13")
-    tracker = compat.MemTracker()
+    tracker = compat.memory_tracker()
     with FakeTensorMode(allow_non_fake_inputs=True), tracker:
         yield tracker
 
@@ -81,12 +80,22 @@ def step_memory(
     dtype: torch.dtype = torch.bfloat16,
     images: int = 1,
 ) -> Memory:
-    """Return the memory of forward and backward, parameters and gradients included."""
+    """Return the memory of forward and backward, parameters and gradients included.
+
+    Kept by its arguments: plans of several numbers of GPUs differ in sharded states alone.
+    """
+    return _step_memory(config.model_dump_json(), memory.model_dump_json(), tokens, dtype, images)
+
+
+@functools.lru_cache(maxsize=256)
+def _step_memory(config: str, memory: str, tokens: int, dtype: torch.dtype, images: int) -> Memory:
     hosts: list[int] = []
 
     def run() -> None:
         with default_dtype(dtype):
-            model = VLM(config, memory)
+            model = VLM(
+                ModelConfig.model_validate_json(config), MemoryConfig.model_validate_json(memory)
+            )
             batch = fake_batch(model, tokens, images)
         loss, _ = model(batch)
         loss.backward()
@@ -95,18 +104,24 @@ def step_memory(
     return Memory(peak(run), hosts[0])
 
 
-def parameter_count(config: ModelConfig) -> int:
+def parameter_sizes(config: ModelConfig, trained: bool = False) -> list[int]:
+    """Return the elements of every parameter, or of those that train."""
     with torch.device("meta"):
         model = VLM(config)
-    return sum(p.numel() for p in model.parameters())
+    return [p.numel() for p in model.parameters() if p.requires_grad or not trained]
+
+
+def parameter_count(config: ModelConfig, trained: bool = False) -> int:
+    return sum(parameter_sizes(config, trained))
 
 
 def state_bytes(config: Config, gradients: bool = True) -> float:
-    """Return the bytes of parameters, gradients and moments on one device."""
-    count = parameter_count(config.model)
+    """Return the bytes of parameters, and of what trains gradients and moments, on one device."""
+    count, trained = parameter_count(config.model), parameter_count(config.model, trained=True)
     wide, moment = (_size(name) for name in (config.optim.params, config.optim.state))
     shards = max(config.parallel.dp, 1) * config.parallel.sp
-    return count * ((1 + gradients) * wide + 2 * moment) / shards / config.parallel.tp
+    size = count * wide + trained * (gradients * wide + 2 * moment)
+    return size / shards / config.parallel.tp
 
 
 def _size(dtype: str) -> int:
@@ -126,27 +141,26 @@ def run_memory(config: Config, tokens: int) -> Memory:
     dtype, width = getattr(torch, config.optim.dtype), _size(config.optim.dtype)
     images = max(1, local // TOKENS_AN_IMAGE)
     group, layers = config.memory.group, config.model.lm.layers
-    found, counts = [], []
+    found, counts, trained = [], [], []
     for depth in (2 * group, 3 * group):
         model = _with_layers(config.model, depth)
         found.append(step_memory(model, config.memory, local, dtype, images))
         counts.append(parameter_count(model))
+        trained.append(parameter_count(model, trained=True))
     one, two = (m.device - n * width for m, n in zip(found, counts, strict=True))
-    more, gradients = layers / group - 2, (counts[1] - counts[0]) * width
+    more, gradients = layers / group - 2, (trained[1] - trained[0]) * width
     if two - one > 1.001 * gradients:  # states pile up faster than gradients
         device = state_bytes(config, gradients=False) + one + (two - one) * more
     else:
-        device = state_bytes(config) + one - counts[0] * width
+        device = state_bytes(config) + one - trained[0] * width
     host = found[0].host + (found[1].host - found[0].host) * more
     return Memory(int(max(device, state_bytes(config) + _update_bytes(config))), int(host))
 
 
 def _update_bytes(config: Config) -> float:
     """Return the bytes of the optimizer's temporaries: parameters or chunks of them."""
-    with torch.device("meta"):
-        model = VLM(config.model)
     shards = max(config.parallel.dp, 1) * config.parallel.sp * config.parallel.tp
-    largest = max(p.numel() for p in model.parameters()) / shards
+    largest = max(parameter_sizes(config.model, trained=True), default=0) / shards
     if "bfloat16" in (config.optim.params, config.optim.state):
         return min(largest, CHUNK) * LOW_TEMPORARIES
     return largest * _size(config.optim.state) * TEMPORARIES

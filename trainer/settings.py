@@ -72,6 +72,7 @@ class VisionConfig(Section):
     huggingface: str | None = None  # folder or hub name; sizes then come from it
     image_size: int = 32
     patch_size: int = 8
+    stem: int = 0  # channels of the first of log2(patch_size) convolutions; 0: a patch embedding
     hidden: int = 64
     layers: int = 2
     heads: int = 4
@@ -79,6 +80,14 @@ class VisionConfig(Section):
     shuffle: int = 2  # pixel shuffle's scale: tokens an image = patches / shuffle^2
     latents: int = 8  # perceiver's tokens an image
     depth: int = 2  # perceiver's layers
+
+    @model_validator(mode="after")
+    def _stem(self) -> VisionConfig:
+        if self.stem and self.huggingface:
+            raise ValueError("published weights have no stem: leave vision.stem at 0")
+        if self.stem and self.patch_size & (self.patch_size - 1):
+            raise ValueError(f"a stem halves: patch_size {self.patch_size} must be a power of two")
+        return self
 
 
 class ModelConfig(Section):

@@ -138,8 +138,9 @@ def _fit(paths: list[Path]) -> Any:
     law = scaling.fit(runs)
     laws = scaling.bootstrap(runs, law)
     for name in ("e", "a", "alpha", "b", "beta"):
-        low, high = scaling.interval([getattr(one, name) for one in laws])
-        print(f"{name:5} {getattr(law, name):.4g}  95% {low:.4g} .. {high:.4g}")
+        found = getattr(law, name)
+        low, high = scaling.interval(found, [getattr(one, name) for one in laws])
+        print(f"{name:5} {found:.4g}  95% {low:.4g} .. {high:.4g}")
     scale, gamma = scaling.fit_compute(runs)
     print(f"L(C) = ({scale:.3g} / C)^{gamma:.4f} over {len(runs)} runs")
     return law

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.special import logsumexp
+from scipy.stats import norm
 
 from trainer.config import ConfigError
 from trainer.counter import generator
@@ -92,9 +93,17 @@ def bootstrap(runs: Sequence[Run], law: Law, times: int = 200, seed: int = 0) ->
     return laws
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of bootstrap values."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+def interval(estimate: float, values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Return the normal interval round an estimate by the bootstrap's standard error.
+
+    On the scale of logarithms, as the law is fitted (Efron and Tibshirani 1993, chapter 12); on
+    the plain one where a value is not positive. Percentiles of 100 resamples covered less often.
+    """
+    scale = np.log if min(*values, estimate) > 0 else np.asarray
+    middle = scale(np.array([estimate, *values], float))
+    reach = norm.ppf((1 + level) / 2) * middle[1:].std(ddof=1)
+    ends = np.array([middle[0] - reach, middle[0] + reach])
+    low, high = np.exp(ends) if scale is np.log else ends
     return float(low), float(high)
 
 

@@ -57,7 +57,11 @@ def gemm_seconds(gemm: Gemm, gpu: Gpu, passes: int, measured: Measured | None = 
 
 
 def layer_seconds(lm: LMConfig, work: Work, gpu: Gpu, measured: Measured | None = None) -> float:
-    """Return the seconds of one layer's forward, backward and recomputation."""
+    """Return the seconds of one layer's forward, backward and recomputation.
+
+    `odd_heads` slows unfused attention of head counts that are no power of two. It has no source:
+    it was fitted to BLOOM's published table, which ranks one of its slow rows too fast without it.
+    """
     passes = 1 + work.recompute
     odd = not work.fused and not _power_of_two(lm.heads // work.tp)
     seconds = 0.0

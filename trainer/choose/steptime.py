@@ -55,9 +55,10 @@ def predict(config: Config, gpu: Gpu, gpus: int, host_bytes: float) -> Step:
     see = cost.model(*work) - cost.model(*work[:2], 0)
     compute += see / gpus / (gpu.tflops * 1e12 * facts()["reach"]["attention"])
     parameters = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     links = turns * _link_seconds(config, gpu, gpus, parameters)
     host = turns * 2 * host_bytes / (gpu.host_gbs * 1e9)
-    optimizer = parameters * _update_bytes(config) / gpus / (gpu.gbs * 1e9)
+    optimizer = trained * _update_bytes(config) / gpus / (gpu.gbs * 1e9)
     seconds = max(compute, links, host) + optimizer
     mfu = cost.model(*work) / seconds / (gpus * gpu.tflops * 1e12)
     return Step(compute, links, host, optimizer, packs * length, mfu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -37,6 +38,9 @@ class Tower(nn.Module):
             # `initialise` fills every weight, so theirs would be done twice
             bare = type(model_class.__name__, (model_class,), {"init_weights": lambda self: None})
             self.model = bare._from_config(hf_config, attn_implementation="sdpa")
+            if config.stem:
+                inner: Any = getattr(self.model, "vision_model", self.model)
+                inner.embeddings.patch_embedding = ConvStem(config)
         self.hidden = int(self.model.config.hidden_size)
         self.image_size = int(self.model.config.image_size)
         self.side = self.image_size // int(self.model.config.patch_size)
@@ -45,6 +49,29 @@ class Tower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         features = self.model(pixel_values=pixels).last_hidden_state
         return features[:, self.skip :].contiguous() if self.skip else features
+
+
+class ConvStem(nn.Conv2d):
+    """Stride-2 convolutions in place of the patch embedding, so that a tower trains sooner.
+
+    Xiao et al. 2021, "Early Convolutions Help Transformers See Better". Itself it is the last one,
+    1 x 1 to the tower's width, whose weight the tower asks for.
+    """
+
+    def __init__(self, config: VisionConfig) -> None:
+        halvings = config.patch_size.bit_length() - 1
+        widths = [3, *(config.stem * 2**i for i in range(halvings))]
+        super().__init__(widths[-1], config.hidden, 1)
+        self.early = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(widths)
+        )
+        self.norms = nn.ModuleList(nn.GroupNorm(1, width) for width in widths[1:])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[n, 3, H, W] to [n, hidden, H / patch, W / patch]."""
+        for layer, norm in zip(self.early, self.norms, strict=True):
+            pixels = F.gelu(norm(layer(pixels)))
+        return super().forward(pixels)
 
 
 class PixelShuffle(nn.Module):

@@ -31,6 +31,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "model": {"lm": {**LM, "layers": 4}, "vision": {"image_size": 96, "hidden": 128}},
         "memory": {"recompute": "layer", "tile_loss": 256},
     },
+    "frozen": {
+        "model": {
+            "lm": {**LM, "layers": 8},
+            "vision": {"image_size": 96, "hidden": 128},
+            "freeze": ["lm", "vision"],
+        },
+        "memory": {"recompute": "layer", "tile_loss": 256},
+    },
     "update": {"model": {"lm": {**LM, "layers": 2, "vocab_size": 30000}, "vision": None}},
 }
 TOKENS = {"update": 64}
@@ -38,7 +46,7 @@ TOKENS = {"update": 64}
 
 def measured(config: Config, tokens: int) -> int:
     """Return the peak bytes of one real step: real tensors, forward, backward and update."""
-    tracker = compat.MemTracker()
+    tracker = compat.memory_tracker()
     with tracker:
         model = VLM(config.model, config.memory)
         initialise(model)

@@ -136,3 +136,22 @@ def test_clip_towers_work() -> None:
     model = make(vision={"family": "clip"})
     assert model.tokens_per_image == 4
     assert torch.isfinite(logits(model, pack())).all()
+
+
+@pytest.mark.parametrize("family", ["siglip", "clip"])
+def test_a_stem_gives_as_many_features_and_trains(family: str) -> None:
+    model = make(vision={"family": family, "stem": 4})
+    assert model.tokens_per_image == 4
+    loss, _ = model(to_batch(pack(), model.tokens_per_image, "early"))
+    loss.backward()
+    moved = [
+        p.grad is not None and bool(p.grad.any()) for n, p in parameters(model) if ".early" in n
+    ]
+    assert moved == [True] * 6  # weights and biases of log2(8) convolutions
+
+
+def test_a_stem_halves_and_is_no_part_of_published_weights() -> None:
+    with pytest.raises(ValueError, match="power of two"):
+        VisionConfig(stem=4, patch_size=14)
+    with pytest.raises(ValueError, match="published weights"):
+        VisionConfig(stem=4, huggingface="google/siglip-base-patch16-512")
