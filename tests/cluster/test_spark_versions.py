@@ -16,7 +16,7 @@ TABLES = ("documents", "signals", "verdicts", "fingerprints", "clusters", "dupli
 TABLES += ("picture_duplicates", "final_verdicts", "image_uses", "splits")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(1200),
+    pytest.mark.timeout(3000),
     pytest.mark.skipif(not OTHER, reason="BENBEN_SPARK4 names no Python that has PySpark 4"),
 ]
 
