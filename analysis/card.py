@@ -36,23 +36,30 @@ def write(output: str, title: str = TITLE, url: str | None = None) -> list[str]:
     return paths
 
 
-def texts_of(tables: RunTables, title: str, url: str | None) -> dict[str, str]:
-    """Name of a file of the card -> its text."""
+def texts_of(
+    tables: RunTables, title: str, url: str | None, listed: bool = False
+) -> dict[str, str]:
+    """Name of a file of the card -> its text.
+
+    `listed`: name each file of a split instead of a pattern, while files that are not of the
+    dataset lie beside them.
+    """
     facts = gather(tables)
+    rows = funnel.rows_of(map(tables.find, funnel.TABLES))
     return {
-        "README.md": render(facts, funnel.rows_of(map(tables.find, funnel.TABLES)), title),
+        "README.md": render(facts, rows, title, listed),
         "croissant.json": json.dumps(croissant.describe(facts, title, url), indent=2) + "\n",
     }
 
 
-def render(facts: Facts, rows: list[Row], title: str) -> str:
+def render(facts: Facts, rows: list[Row], title: str, listed: bool = False) -> str:
     """The card's text."""
     environment = Environment(
         loader=PackageLoader("analysis"), undefined=StrictUndefined, autoescape=False
     )  # Markdown: names of pages' own making go through `cell`
     environment.filters |= {"amount": amount, "cell": cell, "top": top, "rest": rest}
     return environment.get_template("card.md").render(
-        header=f"---\n{yaml.safe_dump(metadata(facts, title), sort_keys=False)}---",
+        header=f"---\n{yaml.safe_dump(metadata(facts, title, listed), sort_keys=False)}---",
         title=title,
         facts=facts,
         funnel=rows,
@@ -60,7 +67,7 @@ def render(facts: Facts, rows: list[Row], title: str) -> str:
     )
 
 
-def metadata(facts: Facts, title: str) -> dict[str, Any]:
+def metadata(facts: Facts, title: str, listed: bool) -> dict[str, Any]:
     """The YAML that the Hub reads."""
     documents = int(facts.numbers["documents"])
     sizes = [name for limit, name in SIZES if documents < limit]
@@ -72,11 +79,11 @@ def metadata(facts: Facts, title: str) -> dict[str, Any]:
         "task_categories": ["image-text-to-text", "text-generation"],
         "tags": ["interleaved", "multimodal", "obelics", "common-crawl", "benben"],
         "size_categories": [sizes[0] if sizes else "n>1B"],
-        "configs": configs(facts),
+        "configs": configs(facts, listed),
     }
 
 
-def configs(facts: Facts) -> list[dict[str, Any]]:
+def configs(facts: Facts, listed: bool) -> list[dict[str, Any]]:
     """One config a kind of rows, with its splits' files."""
     found: dict[str, dict[str, Any]] = {}
     for split in facts.splits:
@@ -84,7 +91,7 @@ def configs(facts: Facts) -> list[dict[str, Any]]:
         if split.config == "data":
             entry["default"] = True
         pattern = f"data/{split.name}-*.parquet" if split.config == "data" else "images/*.parquet"
-        files = {"split": split.name, "path": pattern}
+        files = {"split": split.name, "path": list(split.files) if listed else pattern}
         found.setdefault(split.config, entry)["data_files"].append(files)
     return list(found.values())
 

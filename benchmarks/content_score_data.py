@@ -47,13 +47,14 @@ def rows(sources: Sequence[str]) -> Iterator[Rows]:
             continue
         if not len(walked.blocks):
             continue
+        texts = [walked.text_of(block) for block in range(len(walked.blocks))]
         title = read_facts(walked.facts_by(plan.attribute_names), page.url, None).title
         if page.text:
             images = walked.images[:, IMAGE_BLOCK].tolist()
-            labels, weights = _labels(walked.texts, images, page.text)
+            labels, weights = _labels(texts, images, page.text)
         else:
-            labels, weights = _snippet_labels(walked.texts, page.gold)
-        yield Rows(page, walked.texts, describe(walked, title), labels, weights)
+            labels, weights = _snippet_labels(texts, page.gold)
+        yield Rows(page, texts, describe(walked, title), labels, weights)
 
 
 def _snippet_labels(

@@ -52,16 +52,30 @@ class Cluster:
         """Start worker `number`; `env` is given to it and to its executors."""
         limits = ["-c", str(self.cores), "-m", self.memory]
         place = str(self.folder / f"worker-{number}")
-        host = f"127.0.0.{number + 1}"
+        host = self.host(number)
         self._launch(
             f"worker-{number}", host, "worker.Worker", *limits, "-d", place, self.url, **env
         )
 
+    @property
+    def workers(self) -> dict[int, str]:
+        """Number -> process name of the workers that were not killed."""
+        names = [name for name in self.processes if name != "master"]
+        return {int(name.removeprefix("worker-")): name for name in names}
+
+    @staticmethod
+    def host(number: int) -> str:
+        """Address of worker `number`."""
+        return f"127.0.0.{number + 1}"
+
+    def signal(self, name: str, sent: signal.Signals) -> None:
+        """Send a signal to a process and its executors."""
+        os.killpg(self.processes[name].pid, sent)
+
     def kill(self, name: str) -> None:
         """Kill a process and all it started, at once."""
-        process = self.processes.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        self.signal(name, signal.SIGKILL)
+        self.processes.pop(name).wait()
 
     def stop(self) -> None:
         """Kill all that still runs."""

@@ -96,7 +96,7 @@ def verify(links: DataFrame, records: DataFrame, judge: Judge, slots: int) -> Da
             reasons, _ = judge.compare(one, other)
             yield batch.select(["node", "label"]).filter(pa.array(reasons >= 0))
 
-    return paired.drop("node_other").mapInArrow(work, "node binary, label binary")
+    return tables.in_workers(paired.drop("node_other"), work, "node binary, label binary")
 
 
 def with_decisions(run: Run, members: DataFrame, files: list[PartFile]) -> DataFrame:

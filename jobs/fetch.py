@@ -112,7 +112,7 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
             rows = rows.append_column("part", pa.array(parts, pa.int32()))
             yield from rows.select(DEALT.names).cast(DEALT).to_batches()
 
-    return requests.mapInArrow(work, tables.spark_schema(DEALT))
+    return tables.in_workers(requests, work, DEALT)
 
 
 def ask(run: Run, rounds: Rounds, hops: int) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs import cli
 from jobs.job import Part, Result, Run, Stage, write_part
 from pipeline import storage
 from pipeline.deduplication import decontaminate, fingerprint
@@ -58,3 +60,6 @@ STAGE = Stage(
     sources=lambda config: decontaminate.identities(config.fingerprint.decontaminate.sets.values()),
     follows="verdicts",
 )
+
+if __name__ == "__main__":
+    sys.exit(cli.main(["fingerprint", *sys.argv[1:]]))

@@ -19,7 +19,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.progress import say
-from jobs.tables import SHUFFLED, Meeting, spark_schema
+from jobs.tables import SHUFFLED, Meeting, in_workers
 from pipeline import storage
 from pipeline.deduplication import fingerprint
 from pipeline.deduplication.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
@@ -114,7 +114,7 @@ def checkpoint(
     marker = storage.join(folder, "whole.json")
     if not storage.exists(marker):
         hashed = edges.withColumn("digest", F.xxhash64("node", "label"))
-        reports = [list(row) for row in hashed.mapInArrow(_writer(folder), REPORT).collect()]
+        reports = [list(row) for row in in_workers(hashed, _writer(folder), REPORT).collect()]
         storage.write_bytes(marker, json.dumps(reports).encode())
     reports = json.loads(storage.read_bytes(marker))
     return Saved(
@@ -150,7 +150,7 @@ def _read(spark: SparkSession, paths: list[str], meeting: Meeting) -> DataFrame:
 
     rows = spark.sparkContext.parallelize([(path,) for path in paths], meeting.slices(len(paths)))
     given = spark.createDataFrame(rows, "path string")
-    return meeting.gather(given.mapInArrow(work, "node binary, label binary"))
+    return meeting.gather(in_workers(given, work, "node binary, label binary"))
 
 
 def doc_id(node: str) -> Column:
@@ -184,7 +184,7 @@ def decide(members: DataFrame, judge: Judge, slots: int, meeting: Meeting = SHUF
             }
             yield pa.RecordBatch.from_pydict(columns, DECISIONS)
 
-    return ordered.mapInArrow(work, spark_schema(DECISIONS))
+    return in_workers(ordered, work, DECISIONS)
 
 
 def runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:

@@ -85,4 +85,4 @@ def placed(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
     held = tables.frame(run, every, read_places, PLACED).groupBy("sha256")
     first = held.agg(F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("one"))
     rows = kept.join(first, "sha256", "left").select("sha256", "one.*").select(*PLACED.names)
-    return rows.mapInArrow(check, tables.spark_schema(PLACED))
+    return tables.in_workers(rows, check, PLACED)

@@ -60,10 +60,12 @@ class Run:
 
     @property
     def spark(self) -> SparkSession:
-        """The Spark session, started when first needed."""
+        """The Spark session, started when first needed; its jobs bear the stage's name."""
         if self._spark is None:
             say("starting Spark")
             self._spark = session.start(self.config.spark, self.purpose)
+        name = self.stage or self.purpose
+        self._spark.sparkContext.setJobGroup(name, name)  # waves name theirs besides
         return self._spark
 
     def table(self, name: str) -> str:

@@ -38,7 +38,7 @@ def classes(
             yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=LEADERS)
 
     members = meeting.by(graph.members(labels), "label").sortWithinPartitions("label", "node")
-    return members.mapInArrow(lead, tables.spark_schema(LEADERS))
+    return tables.in_workers(members, lead, LEADERS)
 
 
 def link(hashes: DataFrame, settings: LookSettings, meeting: Meeting) -> DataFrame:
@@ -60,9 +60,9 @@ def link(hashes: DataFrame, settings: LookSettings, meeting: Meeting) -> DataFra
                 ]
                 yield pa.RecordBatch.from_arrays(columns, schema=graph.EDGES)
 
-    keyed = hashes.mapInArrow(key, tables.spark_schema(KEYED))
+    keyed = tables.in_workers(hashes, key, KEYED)
     met = meeting.by(keyed, "key").sortWithinPartitions("key")
-    return met.mapInArrow(pair, tables.spark_schema(graph.EDGES)).distinct()
+    return tables.in_workers(met, pair, graph.EDGES).distinct()
 
 
 def groups(

@@ -50,7 +50,7 @@ def find(keys: DataFrame, runs: Sequence[dict[int, str]], schema: pa.Schema) -> 
                         yield from rows.append_column(AGE, ages).cast(found).to_batches()
 
     sent = keys.select("key").distinct().withColumn("bucket", _bucket()).repartition("bucket")
-    return sent.select("bucket", "key").mapInArrow(work, tables.spark_schema(found))
+    return tables.in_workers(sent.select("bucket", "key"), work, found)
 
 
 def _bucket() -> Column:

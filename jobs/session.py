@@ -17,6 +17,7 @@ from pipeline.settings.spark import SparkSettings
 
 WORKSTATION = "local[*,2]"  # all cores; a failed task is tried once more, with care
 SETTINGS = resources.files("configs")
+TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: where a frame's tasks learn it
 # What a worker's storage needs to know and a driver may have been told; no credentials.
 FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}
 
@@ -30,6 +31,8 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     use_bundled_java()
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit started the JVM
+    if not submitted:  # whatever the machine calls itself: that name may have no address
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     with resources.as_file(SETTINGS / "log4j2.properties") as log_settings:
         given = _submitted_options() if submitted else _workstation_options(log_settings.as_uri())
         options = (
@@ -41,6 +44,7 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
             | given
             | settings.options
             | settings.stages.get(stage, {})
+            | {TASK_SECONDS: str(settings.task_seconds)}
         )
         if settings.master or not submitted:
             options["spark.master"] = settings.master or WORKSTATION

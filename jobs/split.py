@@ -123,11 +123,8 @@ def _verified(run: Run, tasks: list[tuple[int, str]], pairs: DataFrame, least: f
                 near = pa.array(similarity(left, right) >= least)
                 yield batch.select(["host_one", "host_other"]).filter(near)
 
-    return (
-        pairs.join(one, "one")
-        .join(other, "other")
-        .mapInArrow(work, "host_one long, host_other long")
-    )
+    met = pairs.join(one, "one").join(other, "other")
+    return tables.in_workers(met, work, "host_one long, host_other long")
 
 
 def _stacked(signatures: list[bytes]) -> np.ndarray:

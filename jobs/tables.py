@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from jobs import session, watchdog
 from jobs.job import Run, part_name
 from pipeline import storage
 from pipeline.manifest import PartFile
@@ -57,10 +58,25 @@ SHUFFLED = Meeting()
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
-    """Spark's form of an Arrow schema, for `mapInArrow`."""
+    """Spark's form of an Arrow schema."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     return from_arrow_schema(schema)
+
+
+def in_workers(
+    rows: DataFrame,
+    work: Callable[[Iterable[pa.RecordBatch]], Batches],
+    schema: pa.Schema | str,
+) -> DataFrame:
+    """`mapInArrow` of tasks that end their worker and run again when they hang."""
+    seconds = float(str(rows.sparkSession.conf.get(session.TASK_SECONDS)))
+
+    def watched(batches: Iterable[pa.RecordBatch]) -> Batches:
+        with watchdog.limit(seconds):
+            yield from work(batches)
+
+    return rows.mapInArrow(watched, schema if isinstance(schema, str) else spark_schema(schema))
 
 
 def frame(
@@ -83,7 +99,7 @@ def frame(
 
     rows = run.spark.sparkContext.parallelize(list(tasks), meeting.slices(len(tasks)))
     given = run.spark.createDataFrame(rows, "part int, text string")
-    return meeting.gather(given.mapInArrow(work, spark_schema(schema)))
+    return meeting.gather(in_workers(given, work, schema))
 
 
 def write_by_part(
@@ -117,7 +133,7 @@ def write_by_part(
             )
 
     ordered = meeting.by(rows, "part").sortWithinPartitions("part", *(order or schema.names[:1]))
-    reports = ordered.mapInArrow(work, REPORT).collect()
+    reports = in_workers(ordered, work, REPORT).collect()
     return [PartFile(**report.asDict()) for report in reports]
 
 

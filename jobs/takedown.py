@@ -164,11 +164,16 @@ def finish(output: str, found: Pending) -> None:
     storage.delete_folder(storage.join(output, "images", "work"))  # says what was fetched
     made = _dataset(output)
     if f"takedown/{found.number}" not in made.inputs:
+        beside = stage.staging(output) == storage.join(output, "dataset")
+        if beside:  # the card's patterns would take the new files for rows of the old dataset
+            _write_card(output, listed=True)
         staged = stage.stage(output, found)
-        stage.publish(output, staged, _texts(output, staged))
+        tables = RunTables(output, (staged.folder, staged.manifest))
+        stage.publish(output, staged, _texts(output, tables, listed=beside))
         made = staged.manifest
         say(f"takedown: {len(staged.replaced)} files of the dataset made anew")
     stage.clean(output)
+    _write_card(output)
     for path in storage.list_files(output):
         if path.endswith(storage.UNFINISHED):
             storage.delete_file(path)  # what killed tries left
@@ -196,12 +201,16 @@ def _dataset(output: str) -> Manifest:
     return made
 
 
-def _texts(output: str, staged: stage.Staged) -> dict[str, str]:
-    """The card of the new dataset, under the title the old one has."""
-    tables = RunTables(output, (staged.folder, staged.manifest))
+def _write_card(output: str, listed: bool = False) -> None:
+    for name, text in _texts(output, RunTables(output), listed).items():
+        storage.write_bytes(storage.join(output, "dataset", name), text.encode("utf-8"))
+
+
+def _texts(output: str, tables: RunTables, listed: bool) -> dict[str, str]:
+    """The card of a dataset, under the title the run's report gives."""
     made = manifest.read(storage.join(output, "report"))
     settings = made.config.get("report", {}) if made else {}
-    return card.texts_of(tables, settings.get("title", card.TITLE), settings.get("url"))
+    return card.texts_of(tables, settings.get("title", card.TITLE), settings.get("url"), listed)
 
 
 def _tell_again(output: str) -> None:

@@ -17,10 +17,11 @@ from typing import Any, TypeVar, cast
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import caching
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-PACKAGES = ("pipeline.page", "filters")  # that hold compiled functions
+PACKAGES = ("pipeline.page", "filters")  # that hold compiled functions, besides this file
 
 
 def _sources() -> str:
@@ -51,6 +52,27 @@ def _cache_folder() -> str:
     return str(folder)
 
 
+class _ByDigest(caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """Finds machine code by the sources' digest alone: an executor's zip lies at a path of its own.
+
+    Numba's own locators take the path in, and a zip's code to the home folder.
+    """
+
+    def __init__(self, function: Callable[..., Any], path: str) -> None:
+        super().__init__(function, path)
+        self._cache_path = f"{numba.config.CACHE_DIR}/{function.__module__}"
+
+    def get_source_stamp(self) -> str:
+        return "the folder's name"
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], path: str) -> Any:
+        return (
+            cls(function, path) if function.__module__.startswith((__name__, *PACKAGES)) else None
+        )
+
+
+caching.CacheImpl._locator_classes.insert(0, _ByDigest)
 numba.config.CACHE_DIR = _cache_folder()  # NUMBA_CACHE_DIR of the environment is its root
 
 

@@ -17,6 +17,7 @@ from jobs import cli
 from pipeline import manifest
 from pipeline.obelics import check_row
 from sample.build import build
+from sample.demo import free_port
 from sample.serve import serving
 
 pytestmark = pytest.mark.spark
@@ -60,7 +61,7 @@ def funnel_of(output: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def chain(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     folder = tmp_path_factory.mktemp("chain")
-    port = 18899
+    port = free_port(18899)
     build(folder / "site", port=port, pages=8)
     with serving(folder / "site", port):
         yield Chain(folder, port)

@@ -4,11 +4,12 @@
 set -euo pipefail
 if [ -x /usr/share/google/get_metadata_value ]; then
   code=$(/usr/share/google/get_metadata_value attributes/benben-code)
-  apt-get install --yes --no-install-recommends python3 python3-venv
+  apt-get update
+  apt-get install --yes --no-install-recommends python3 python3-venv python3-dev cmake g++ make
   fetch() { gcloud storage cp "$code/$1" "$2"; }
 else
   code=$1
-  sudo dnf install --assumeyes python3.11
+  sudo dnf install --assumeyes python3.11 python3.11-devel cmake gcc-c++ make
   fetch() { aws s3 cp --only-show-errors "$code/$1" "$2"; }
 fi
 folder=$(mktemp -d)

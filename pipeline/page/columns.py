@@ -20,19 +20,21 @@ KIND, ELEMENT, START, STOP, CHARS, LINKED, HASH, FIRST_CLASS, LAST_CLASS, COUNTS
 BLOCK_WIDTH = COUNTS + CLASS_COUNT
 A_TEXT, AN_IMAGE, A_BREAK = range(3)  # KIND
 
-# Images: their block, what their element says (in `notes`), and the path from the block element.
+# Images: their block, what their element says (parts of `notes`), and the path from the block
+# element (bytes of `notes`).
 IMAGE_BLOCK, NOTE_START, NOTE_STOP, PATH_START, PATH_STOP = range(5)
 IMAGE_WIDTH = 5
 
-# Elements that say something of the page: title, meta, link, base, script.
+# Elements that say something of the page: title, meta, link, base, script (parts of `notes`).
 FACT_TAG, FACT_START, FACT_STOP = range(3)
 FACT_WIDTH = 3
 
 # Counters of the walk.
-ELEMENTS, BLOCKS, IMAGES, FACTS, WRITTEN, PIECE, SOLID, PENDING, WAS_LINKED, NOTED, STATUS = range(
-    11
-)
-COUNTERS = 11
+(
+    ELEMENTS, BLOCKS, IMAGES, FACTS, WRITTEN, PIECE, SOLID, PENDING, WAS_LINKED,
+    NOTED, PARTS, STATUS,
+) = range(12)  # fmt: skip
+COUNTERS = 12
 TOO_DEEP = 1  # STATUS
 
 # Marks in `notes`: in place of an attribute's number.
@@ -47,7 +49,7 @@ class Columns(NamedTuple):
     images: Integers  # rows of IMAGE_WIDTH
     facts: Integers  # rows of FACT_WIDTH
     text: Bytes  # UTF-8 of the blocks
-    notes: Bytes  # attributes: a number, the value in UTF-8, a zero
+    notes: Bytes  # parts that a zero ends: an attribute's number and its value, or a path; UTF-8
     at: Integers  # COUNTERS
     memo: Table  # flags of the values of class and id
 
@@ -78,7 +80,9 @@ def allocate(sizes: Sizes) -> Columns:
         images=np.empty((sizes.elements + 1, IMAGE_WIDTH), np.int64),
         facts=np.empty((sizes.elements + 1, FACT_WIDTH), np.int64),
         text=np.empty(sizes.text_bytes + sizes.elements + 1, np.uint8),
-        notes=np.empty(2 * sizes.attribute_bytes + sizes.text_bytes + paths + 1, np.uint8),
+        notes=np.empty(
+            2 * sizes.attribute_bytes + sizes.text_bytes + paths + sizes.images + 1, np.uint8
+        ),
         at=np.zeros(COUNTERS, np.int64),
         memo=Table(np.zeros(_MEMO_SLOTS, np.int64), np.zeros(_MEMO_SLOTS, np.int64)),
     )

@@ -47,48 +47,62 @@ class ContentModel:
         """Probability of each block to be main content, before the page's cut is known."""
         for number, (weights, bias) in enumerate(self.layers):
             rows = apply_layer(rows, weights, bias, number + 1 < len(self.layers))
-        odds: Floats = 1 / (1 + np.exp(-np.clip(rows[:, 0], -10, 10)))
-        return odds
+        return probabilities(rows[:, 0])
 
     def scores(self, blocks: Blocks) -> Floats:
         """Scores of a page's blocks."""
-        odds = self.probabilities(blocks.rows).astype(np.float64)
-        odds = even_out(odds, blocks.kinds, blocks.lengths, self.evenness)
-        cut = best_cut(odds, blocks.lengths) * self.cut_factor
-        scores = recentre(odds, min(max(cut, _CUT_FLOOR), _CUT_CEILING))
-        return lift_images(scores, blocks.lengths)
+        odds = self.probabilities(blocks.rows)
+        return settle(odds, blocks.kinds, blocks.lengths, self.evenness, self.cut_factor)
 
 
 @compiled
 def apply_layer(inputs: Floats, weights: Floats, bias: Floats, rectified: bool) -> Floats:
-    """One layer of the network, four inputs at a step; most are zero, and those cost nothing.
+    """One layer of the network, four inputs at a step; often all four are zero and cost nothing.
 
     Not left to BLAS: its sums come out otherwise on other processors, and its threads wait for one
     another longer than a page takes.
     """
     found = np.empty((len(inputs), len(bias)), np.float32)
     rows, weights, bias = borrowed(inputs), borrowed(weights), borrowed(bias)
-    out, count, units = borrowed(found), weights.shape[0], len(bias)
-    names, values = np.empty(count + 4, np.int64), np.empty(count + 4, np.float32)
+    out, units = borrowed(found), len(bias)
+    whole = len(weights) // 4 * 4
     for number in range(len(rows)):
-        some = 0
-        for name in range(count):
-            names[some], values[some] = name, rows[number, name]
-            some += rows[number, name] != 0
-        names[some : some + 4], values[some : some + 4] = 0, 0
+        row = rows[number]
         for unit in range(units):
             out[number, unit] = bias[unit]
-        for step in range(0, some, 4):
-            a, b, c, d = names[step], names[step + 1], names[step + 2], names[step + 3]
-            p, q, r, s = values[step], values[step + 1], values[step + 2], values[step + 3]
+        for name in range(0, whole, 4):
+            p, q, r, s = row[name], row[name + 1], row[name + 2], row[name + 3]
+            if p or q or r or s:
+                for unit in range(units):
+                    out[number, unit] += (p * weights[name, unit] + q * weights[name + 1, unit]) + (
+                        r * weights[name + 2, unit] + s * weights[name + 3, unit]
+                    )
+        for name in range(whole, len(weights)):
             for unit in range(units):
-                out[number, unit] += (p * weights[a, unit] + q * weights[b, unit]) + (
-                    r * weights[c, unit] + s * weights[d, unit]
-                )
+                out[number, unit] += row[name] * weights[name, unit]
         if rectified:
             for unit in range(units):
                 out[number, unit] = max(out[number, unit], np.float32(0))
     return found
+
+
+@compiled
+def probabilities(logits: Floats) -> Floats:
+    """Probabilities of log odds, never quite 0 or 1."""
+    odds = np.empty(len(logits))
+    for place in range(len(logits)):
+        odds[place] = 1 / (1 + np.exp(-min(max(logits[place], -10.0), 10.0)))
+    return odds
+
+
+@compiled
+def settle(
+    odds: Floats, kinds: Integers, lengths: Integers, evenness: float, cut_factor: float
+) -> Floats:
+    """Scores of a page's blocks from their probabilities."""
+    odds = even_out(odds, kinds, lengths, evenness)
+    cut = min(max(best_cut(odds, lengths) * cut_factor, _CUT_FLOOR), _CUT_CEILING)
+    return lift_images(recentre(odds, cut), lengths)
 
 
 @compiled
@@ -140,11 +154,11 @@ def best_cut(odds: Floats, lengths: Integers) -> float:
     return cut
 
 
+@compiled
 def recentre(odds: Floats, cut: float) -> Floats:
     """Shift probabilities by their log odds so that `cut` becomes one half."""
     share = odds * (1 - cut)
-    scores: Floats = share / (share + (1 - odds) * cut)
-    return scores
+    return share / (share + (1 - odds) * cut)
 
 
 @lru_cache(maxsize=1)

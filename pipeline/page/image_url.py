@@ -91,7 +91,6 @@ class ImageAddresses:
 
     def __init__(self, settings: ImageSettings) -> None:
         self.settings = settings
-        self._lists = {name: rank for rank, name in enumerate(settings.srcset_attributes)}
         self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
 
     def resolve(self, elements: Sequence[Attributes], base: str) -> str | None:
@@ -101,13 +100,14 @@ class ImageAddresses:
         first, those of the sources before the image's own; then single addresses; then the inline
         style's background.
         """
-        attributes, *sources = elements
-        for source in sources:
-            if url := self._from_lists(source, base):
+        attributes = elements[0]
+        for element in (*elements[1:], attributes):
+            if url := self._from_lists(element, base):
                 return url
-        if url := self._from_lists(attributes, base):
-            return url
-        for name in sorted(self._singles.keys() & attributes, key=self._singles.__getitem__):
+        names = [name for name in attributes if name in self._singles]
+        if len(names) > 1:
+            names.sort(key=self._singles.__getitem__)
+        for name in names:
             value = attributes[name].strip(_SPACES)
             if value and not _SCHEME.match(value) and (url := join(base, value)):
                 return url
@@ -118,8 +118,8 @@ class ImageAddresses:
         return None
 
     def _from_lists(self, attributes: Attributes, base: str) -> str | None:
-        for name in sorted(self._lists.keys() & attributes, key=self._lists.__getitem__):
-            candidate = best_candidate(attributes[name])
+        for name in self.settings.srcset_attributes:
+            candidate = best_candidate(attributes[name]) if name in attributes else None
             if candidate and (url := join(base, candidate)):
                 return url
         return None

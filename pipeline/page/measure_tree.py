@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.compiled import compiled
 from pipeline.page.columns import Sizes
-from pipeline.page.dom import DROP, IMAGE, TAGS, UNKNOWN, Tables
+from pipeline.page.dom import DROP, IMAGE, TAGS, UNKNOWN, Bytes
 from pipeline.page.lexbor import (
     ELEMENT_NODE,
     TEXT_NODE,
@@ -23,7 +23,7 @@ _OVERHEAD = 2  # bytes that a value costs besides its own
 
 
 @compiled
-def measure(root: int, tables: Tables) -> Sizes:
+def measure(root: int, kinds: Bytes) -> Sizes:
     """Count what the walk may come to below a node."""
     elements = texts = images = text_bytes = attribute_bytes = depth = deepest = 0
     node = child_of(root)
@@ -34,7 +34,7 @@ def measure(root: int, tables: Tables) -> Sizes:
             text_bytes += text_of(node)[1]
         elif type_of(node) == ELEMENT_NODE:
             tag = name_of(node)
-            kind = tables.kinds[tag if 0 <= tag < TAGS else UNKNOWN]
+            kind = kinds[tag if 0 <= tag < TAGS else UNKNOWN]
             elements += 1
             images += kind == IMAGE
             if kind != DROP:

@@ -15,6 +15,7 @@ from pipeline.page.columns import (
     CHARS,
     DEPTH,
     ELEMENT,
+    FLAGS,
     KIND,
     LINKED,
     PARENT,
@@ -26,6 +27,9 @@ from pipeline.page.columns import (
     TAG,
 )
 from pipeline.page.dom import (
+    CAPTION,
+    FIGURE,
+    HIDDEN,
     Bytes,
     Integers,
     Tables,
@@ -70,6 +74,26 @@ def choose(blocks: Integers, joins: Integers, shown: npt.NDArray[np.bool_]) -> C
 
 
 @compiled
+def describe(
+    chosen: Chosen, elements: Integers, blocks: Integers, figures: npt.NDArray[np.int32]
+) -> tuple[Bytes, Bytes, npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+    """Kind, tag, figure and whether it is hidden of each node; `figures` are the elements'."""
+    elements, blocks = borrowed(elements), borrowed(blocks)
+    size = len(chosen.first)
+    kinds, tags = np.empty(size, np.uint8), np.empty(size, np.uint8)
+    figure, hidden = np.zeros(size, np.int32), np.empty(size, np.bool_)
+    for node in range(size):
+        kind, element = blocks[chosen.first[node], KIND], blocks[chosen.first[node], ELEMENT]
+        flags = elements[element, FLAGS]
+        kinds[node], tags[node] = kind, elements[element, TAG]
+        hidden[node] = flags & HIDDEN != 0
+        # A figure's texts other than its caption lie there by chance.
+        if (flags & FIGURE and kind == AN_IMAGE) or (flags & CAPTION and kind == A_TEXT):
+            figure[node] = figures[element]
+    return kinds, tags, figure, hidden
+
+
+@compiled
 def write_texts(
     chosen: Chosen,
     blocks: Integers,
@@ -83,7 +107,7 @@ def write_texts(
     data = np.empty(len(text) + len(blocks) * len(_SEPARATORS), np.uint8)
     ends = np.empty(size, np.int32)
     share, score = np.zeros(size, np.float32), np.empty(size, np.float32)
-    out, written = borrowed(data), 0
+    out, written = borrowed(data), np.int64(0)
     for node in range(size):
         first, end = chosen.first[node], chosen.end[node]
         if blocks[first, KIND] == A_TEXT:
@@ -111,7 +135,7 @@ def write_paths(
     ends = np.empty(size, np.int32)
     chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
     out = borrowed(data)
-    end = 0
+    end = np.int64(0)
     for node in range(size):
         begin, image = end, chosen.image[node]
         end = _write_path(out, end, elements, blocks[chosen.first[node], ELEMENT], tables, chain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.node_columns import BREAK, IMAGE, ImageNode, NodeColumns
+from pipeline.node_columns import IMAGE, ImageNode, NodeColumns
 from pipeline.page.columns import (
     A_TEXT,
     ELEMENT,
@@ -14,12 +14,11 @@ from pipeline.page.columns import (
     KIND,
     NOTE_START,
     NOTE_STOP,
-    TAG,
 )
-from pipeline.page.dom import CAPTION, FIGURE, HIDDEN, NOSCRIPT, Plan
+from pipeline.page.dom import CAPTION, NOSCRIPT, Integers, Plan
 from pipeline.page.image_url import ImageAddresses, pixels
 from pipeline.page.joining import join_blocks
-from pipeline.page.node_rows import choose, number_figures, write_paths, write_texts
+from pipeline.page.node_rows import choose, describe, number_figures, write_paths, write_texts
 from pipeline.page.notes import Attributes, read_note
 from pipeline.page.walked import Walk
 from pipeline.settings.extract import ExtractSettings
@@ -44,19 +43,17 @@ def build_nodes(
     text = np.frombuffer(page.text, np.uint8)
     texts, link_share, score = write_texts(chosen, page.blocks, text, joins, scores)
     notes = np.frombuffer(page.notes, np.uint8)
-    kind, element = page.blocks[chosen.first][:, [KIND, ELEMENT]].T
-    flags = page.elements[element, FLAGS]
-    in_figure = flags & np.where(kind == IMAGE, FIGURE, CAPTION) != 0
-    figure = number_figures(page.elements)[element] * (in_figure & (kind != BREAK))
+    figures = number_figures(page.elements)
+    kind, tag, figure, hidden = describe(chosen, page.elements, page.blocks, figures)
     if figure.any():
-        _add_captions(page, figure[kind == IMAGE].tolist(), images)
+        _add_captions(page, figures, figure[kind == IMAGE].tolist(), images)
     return NodeColumns(
-        kind=kind.astype(np.uint8),
+        kind=kind,
         path=write_paths(chosen, page.elements, page.blocks, page.images, notes, plan.tables),
-        tag=page.elements[element, TAG].astype(np.uint8),
+        tag=tag,
         text=texts,
         figure=figure,
-        hidden=flags & HIDDEN != 0,
+        hidden=hidden,
         link_share=link_share,
         score=score,
         images=images,
@@ -76,8 +73,9 @@ def find_images(page: Walk, plan: Plan, addresses: ImageAddresses, base: str) ->
     blocks = page.images[:, IMAGE_BLOCK]
     silent = (page.elements[page.blocks[blocks, ELEMENT], FLAGS] & NOSCRIPT != 0).tolist()
     places = page.images[:, NOTE_START : NOTE_STOP + 1].tolist()
+    parts, names = page.parts, plan.attribute_names
     for number, (start, stop) in enumerate(places):
-        elements = read_note(page.notes[start:stop], plan.attribute_names)
+        elements = read_note(parts[start:stop], names)
         url = addresses.resolve(elements, base)
         found.append((url, elements[0]) if url else None)
         if url and silent[number]:
@@ -107,15 +105,16 @@ def _image(url: str, attributes: Attributes) -> ImageNode:
     )
 
 
-def _add_captions(page: Walk, figures: list[int], images: list[ImageNode]) -> None:
-    """Give images the text of the figcaption of their figure."""
-    of_element = number_figures(page.elements)
+def _add_captions(
+    page: Walk, of_element: Integers, figures: list[int], images: list[ImageNode]
+) -> None:
+    """Give images the text of the figcaption of their figure; `figures` are the images'."""
     elements = page.blocks[:, ELEMENT]
     captions: dict[int, str] = {}
     said = (page.blocks[:, KIND] == A_TEXT) & (page.elements[elements, FLAGS] & CAPTION != 0)
     for place in np.flatnonzero(said).tolist():
         figure = int(of_element[elements[place]])
-        text = page.texts[place]
+        text = page.text_of(place)
         captions[figure] = f"{captions[figure]}\n{text}" if figure in captions else text
     for image, figure in zip(images, figures, strict=True):
         image.caption = captions.get(figure) if figure else None

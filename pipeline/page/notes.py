@@ -1,10 +1,12 @@
 """What elements say that Python has to read: attributes of images and of the page's head.
 
-Compiled code writes them down, each as the attribute's number, its value and a zero (the HTML
-parser lets no NUL through); `read_note` makes dictionaries of them.
+Compiled code writes them down as parts, each the attribute's number, its value and a zero (the
+HTML parser lets no NUL through); `read_note` makes dictionaries of them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from pipeline.page.columns import (
     NOTE_START,
     NOTE_STOP,
     NOTED,
+    PARTS,
     PATH_START,
     PATH_STOP,
     Columns,
@@ -68,14 +71,14 @@ _KIND, _POSITION, _TAG = 1, 2, 3  # of the walk's levels
 _SLASH, _DOT, _ZERO = 47, 46, 48
 
 
-def read_note(note: bytes, names: tuple[str, ...]) -> list[Attributes]:
+def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
     """Attributes of an element and, for a picture's image, of its <source> elements.
 
     The key "" holds an element's text.
     """
     found: Attributes = {}
     elements = [found]
-    for part in note.decode("utf-8", "replace").split("\0")[:-1]:
+    for part in parts:
         number = ord(part[0])
         if number == NEXT_ELEMENT:
             elements.append(found := {})
@@ -90,10 +93,12 @@ def note_image(out: Columns, tables: Tables, node: int, levels: Integers, positi
     at = out.at
     row = out.images[at[IMAGES]]
     row[IMAGE_BLOCK] = at[BLOCKS]
-    row[PATH_START] = at[NOTED]
+    row[PATH_START] = row[PATH_STOP] = at[NOTED]
     if position:
         _write_path(out, tables, levels, position)
-    row[PATH_STOP] = row[NOTE_START] = at[NOTED]
+        row[PATH_STOP] = at[NOTED]
+        _end_part(out)
+    row[NOTE_START] = at[PARTS]
     _write_attributes(out, tables, node)
     around = parent_of(node)
     if name_of(around) == _PICTURE and not _has_image_before(node):
@@ -103,7 +108,7 @@ def note_image(out: Columns, tables: Tables, node: int, levels: Integers, positi
                 _write_value(out, NEXT_ELEMENT, 0, 0)
                 _write_attributes(out, tables, source)
             source = next_of(source)
-    row[NOTE_STOP] = at[NOTED]
+    row[NOTE_STOP] = at[PARTS]
     at[IMAGES] += 1
 
 
@@ -129,14 +134,14 @@ def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
         return
     at = out.at
     row = out.facts[at[FACTS]]
-    row[FACT_TAG], row[FACT_START] = tag, at[NOTED]
+    row[FACT_TAG], row[FACT_START] = tag, at[PARTS]
     _write_attributes(out, tables, node)
     if tag in (_SCRIPT, _TITLE):
         inside = child_of(node)
         if inside and type_of(inside) == TEXT_NODE:
             address, length = text_of(inside)
             _write_value(out, CONTENT, address, length)
-    row[FACT_STOP] = at[NOTED]
+    row[FACT_STOP] = at[PARTS]
     at[FACTS] += 1
 
 
@@ -191,8 +196,15 @@ def _write_value(out: Columns, number: int, address: int, length: int) -> None:
     end += 1
     for place in range(length):
         notes[end + place] = byte_at(address + place)
-    notes[end + length] = 0
-    out.at[NOTED] = end + length + 1
+    out.at[NOTED] = end + length
+    _end_part(out)
+
+
+@compiled
+def _end_part(out: Columns) -> None:
+    out.notes[out.at[NOTED]] = 0
+    out.at[NOTED] += 1
+    out.at[PARTS] += 1
 
 
 @compiled

@@ -62,8 +62,7 @@ def add_text(
     row = out.blocks[at[BLOCKS]]
     while address < stop:
         code, size = decode(address, stop)
-        kind = classes[code]
-        if kind & WHITE:
+        if classes[code] & WHITE:
             pending = max(pending, BLANK)
             address += size
             continue
@@ -79,18 +78,36 @@ def add_text(
                 row[CHARS] += 1
                 row[LINKED] += in_link & at[WAS_LINKED]
         pending = NOTHING
+        address, end = _add_word(out, classes, address, stop, end, in_link)
+        at[WAS_LINKED] = in_link
+    at[WRITTEN], at[PENDING] = end, pending
+
+
+@compiled
+def _add_word(
+    out: Columns, classes: Bytes, address: int, stop: int, end: int, in_link: int
+) -> tuple[int, int]:
+    """Append characters up to white space; where they end, on the page and in `text`."""
+    text, row = out.text, out.blocks[out.at[BLOCKS]]
+    code, size = decode(address, stop)
+    kind = last = classes[code]
+    if row[CHARS] == 0:
+        row[FIRST_CLASS] = kind
+    chars = 0
+    while kind & WHITE == 0:
         for place in range(size):
             text[end + place] = byte_at(address + place)
-        if row[CHARS] == 0:
-            row[FIRST_CLASS] = kind
-        row[LAST_CLASS] = kind
         row[COUNTS + kind] += 1
-        row[CHARS] += 1
-        row[LINKED] += in_link
-        at[WAS_LINKED] = in_link
-        end += size
-        address += size
-    at[WRITTEN], at[PENDING] = end, pending
+        chars, last = chars + 1, kind
+        address, end = address + size, end + size
+        if address >= stop:
+            break
+        code, size = decode(address, stop)
+        kind = classes[code]
+    row[LAST_CLASS] = last
+    row[CHARS] += chars
+    row[LINKED] += chars * in_link
+    return address, end
 
 
 @compiled

@@ -81,7 +81,6 @@ _SILENT = NOSCRIPT | TEXT_FREE
 # What is kept of each level of the walk.
 _NODE, _KIND, _POSITION, _TAG = range(4)
 LEVEL_WIDTH = 4
-_NO_LEVELS = np.empty((0, LEVEL_WIDTH), np.int64)
 
 
 class LimitError(Exception):
@@ -90,7 +89,7 @@ class LimitError(Exception):
 
 def walk(root: Any, plan: Plan, limits: Limits) -> Walk:
     """Collect a page's blocks below its root node. Raises LimitError."""
-    sizes = measure(root.mem_id, plan.tables)
+    sizes = measure(root.mem_id, plan.tables.kinds)
     out = allocate(sizes)
     stack = np.empty((sizes.depth + 2, LEVEL_WIDTH), np.int64)
     collect(root.mem_id, plan.tables, out, stack, limits.depth)
@@ -115,7 +114,7 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
     tables, out, stack = borrow_tables(tables), borrow(out), borrowed(stack)
     out.elements[0] = out.blocks[0] = 0
     node = child_of(root)
-    depth = element = position = links = 0
+    depth = element = position = links = np.int64(0)  # not literals: those compile all twice
     while node or depth:
         if node == 0:
             depth -= 1
@@ -150,7 +149,7 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
             links += kind == LINK
             level = stack[depth]
             level[_NODE], level[_KIND], level[_POSITION], level[_TAG] = node, kind, position, tag
-            depth, position = depth + 1, 0
+            depth, position = depth + 1, np.int64(0)
             node = child_of(node)
         else:
             node = next_of(node)
@@ -226,6 +225,6 @@ def _enter(
     row[FLAGS] = flags | out.elements[around, FLAGS] & INHERITED
     row[FIRST] = out.at[BLOCKS]
     if flags & BACKGROUND:
-        note_image(out, tables, node, _NO_LEVELS, 0)
+        note_image(out, tables, node, out.elements[:0], np.int64(0))
         _add(out, AN_IMAGE, element)
     return element

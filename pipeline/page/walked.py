@@ -23,15 +23,16 @@ class Walk:
     notes: bytes
 
     @cached_property
-    def texts(self) -> list[str]:
-        """Text of each block; empty for images and article breaks."""
-        text = self.text
-        return [
-            text[start:stop].decode("utf-8", "replace")
-            for start, stop in self.blocks[:, START : STOP + 1].tolist()
-        ]
+    def parts(self) -> list[str]:
+        """The parts of the notes."""
+        return self.notes.decode("utf-8", "replace").split("\0")
+
+    def text_of(self, block: int) -> str:
+        """Text of a block; empty for images and article breaks."""
+        start, stop = self.blocks[block, START : STOP + 1]
+        return self.text[start:stop].decode("utf-8", "replace")
 
     def facts_by(self, names: tuple[str, ...]) -> Iterator[tuple[int, Attributes]]:
         """Tag and attributes of the elements that say something of the page."""
         for tag, start, stop in self.facts.tolist():
-            yield tag, read_note(self.notes[start:stop], names)[0]
+            yield tag, read_note(self.parts[start:stop], names)[0]

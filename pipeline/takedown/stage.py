@@ -2,7 +2,8 @@
 
 On a local disk a whole new folder is made, in which untouched files are links to the same bytes,
 and the two folders change places in one step. An object store has no such step: there the files
-made anew lie beside the old under other names until card and manifest name them.
+made anew lie beside the old under other names. Meanwhile the card lists the dataset's files one by
+one, so who reads by it, or by the manifest, sees the dataset before or after, never both.
 """
 
 from __future__ import annotations

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyspark
@@ -14,6 +19,39 @@ from jobs import session
 
 ROOT = Path(__file__).parent.parent.parent
 SPARK_HOME = Path(pyspark.__file__).parent
+_started: list[subprocess.Popen[bytes]] = []
+_STARTED = re.compile(r"Starting task \d+\.(\d+) in stage \S+ \(TID (\d+)\) \(([\d.]+),")
+_ENDED = re.compile(r"(?:Finished|Lost) task \S+ in stage \S+ \(TID (\d+)\)")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A submitted job and its log."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def done(self, seconds: float = 900) -> None:
+        """Wait for its good end."""
+        assert self.process.wait(seconds) == 0, self.text[-5000:]
+
+    def busy(self) -> list[str]:
+        """Hosts whose executors have a task now."""
+        text = self.text
+        ended = set(_ENDED.findall(text))
+        return [host for _, task, host in _STARTED.findall(text) if task not in ended]
+
+    def attempts(self) -> int:
+        """The most attempts that any task took."""
+        return 1 + max(int(attempt) for attempt, _, _ in _STARTED.findall(self.text))
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -24,25 +62,40 @@ def environment(**more: str) -> dict[str, str]:
     return kept | own | {"SPARK_LOCAL_IP": "127.0.0.1"} | more
 
 
-def command(folder: Path, script: Path, *arguments: str, master: str = "local[2]") -> list[str]:
-    """The command line of one job; the zip is built into `folder`."""
-    zipped = bundle.build(folder / "benben.zip")
-    front = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", master]
-    front += ["--conf", "spark.ui.enabled=false", "--py-files", str(zipped)]
-    return [*front, str(script), *arguments]
-
-
-def submit(
+def start(
     folder: Path, script: Path, *arguments: str, master: str = "local[2]", **env: str
-) -> subprocess.CompletedProcess[str]:
-    """Submit and wait; the working directory is an empty folder."""
+) -> Driver:
+    """Submit and go on; the driver has a process group of its own and an empty folder to be in."""
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
-    return subprocess.run(
-        command(folder, script, *arguments, master=master),
-        cwd=elsewhere,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    zipped = bundle.build(folder / "benben.zip")
+    command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", master]
+    command += ["--conf", "spark.ui.enabled=false", "--py-files", str(zipped)]
+    log = folder / f"driver-{time.time_ns()}.log"
+    with open(log, "wb") as stream:
+        process = subprocess.Popen(
+            [*command, str(script), *arguments],
+            cwd=elsewhere,
+            env=environment(**env),
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    _started.append(process)
+    return Driver(process, log)
+
+
+def stop() -> None:
+    """Kill the drivers that still run."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 280) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)

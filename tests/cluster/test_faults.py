@@ -1,112 +1,114 @@
-"""Faults on a real standalone cluster: every one costs a retry, none a row."""
+"""Faults on a real standalone cluster while the chain runs: each costs retries, none a row."""
 
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from deploy.standalone import Cluster
 from jobs import session
-from pipeline import manifest, storage
-from tests.cluster.submit import ROOT, command, environment, submit
+from tests.cluster import chain, submit
+from tests.cluster.submit import ROOT, Driver, start, wait_for
 
-TINY = ROOT / "tests" / "cluster" / "tiny.py"
-TASKS = 8
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    session.use_bundled_java()
-    found = Cluster(tmp_path / "cluster")
-    try:
-        yield found.start()
-    finally:
-        found.stop()
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
+CLI = ROOT / "jobs" / "cli.py"
+FAULTY = ROOT / "tests" / "cluster" / "faulty.py"
+WITHOUT_TASKS = {"report"}  # it reads tables in the driver
+BUDGET = 4  # attempts of a task, `spark.task.maxFailures` of configs/cluster/stages.yaml
 
 
-def arguments(folder: Path, *more: str) -> list[str]:
-    memory = "spark.options={spark.executor.memory: 512m}"
-    return ["default", "input=[x]", f"output={folder}/run", memory, *more]
+@contextmanager
+def held(cluster: Cluster, driver: Driver) -> Iterator[list[str]]:
+    """Freeze the executors once one has a task; yields those that have, none if the job ended.
+
+    While they are frozen no task can end, so a fault meets a running one.
+    """
+    wait_for(lambda: driver.busy() or not driver.alive)
+    for name in cluster.workers.values():
+        cluster.signal(name, signal.SIGSTOP)
+    wait_for(lambda: driver.busy() or not driver.alive)
+    workers = {cluster.host(number): name for number, name in cluster.workers.items()}
+    yield [workers[host] for host in driver.busy()] if driver.alive else []
+    for name in cluster.workers.values():
+        cluster.signal(name, signal.SIGCONT)
 
 
-def marks(folder: Path, pattern: str) -> list[str]:
-    return sorted(path.name for path in folder.glob(pattern))
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 280) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def start(cluster: Cluster, folder: Path, *more: str, seconds: float) -> subprocess.Popen[bytes]:
-    """Submit and go on; the driver has a process group of its own."""
-    with open(folder / "driver.log", "ab") as log:
-        return subprocess.Popen(
-            command(folder, TINY, *arguments(folder, *more), master=cluster.url),
-            env=environment(FAULT_FOLDER=str(folder), TASK_SECONDS=str(seconds)),
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-
-
-def check(folder: Path) -> None:
-    """Each row is there once."""
-    found = manifest.read(f"{folder}/run/numbers")
-    assert found is not None
-    tables = [storage.read_parquet(path) for path in found.paths(f"{folder}/run/numbers")]
-    assert pa.concat_tables(tables)["n"].to_pylist() == list(range(TASKS))
-    assert found.counts["documents"].kept == TASKS
-
-
-@pytest.mark.parametrize("fault", ["kill", "exit", "hang"])
-def test_a_python_worker_that_dies_or_hangs(cluster: Cluster, tmp_path: Path, fault: str) -> None:
-    (tmp_path / fault).touch()
-    more = ("spark.task_seconds=8",) if fault == "hang" else ()
-    given = arguments(tmp_path, *more)
-    done = submit(tmp_path, TINY, *given, master=cluster.url, FAULT_FOLDER=str(tmp_path))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert marks(tmp_path, "*-struck") == [f"{fault}-struck"]
-    check(tmp_path)
-
-
-def test_a_worker_killed_with_its_executor(cluster: Cluster, tmp_path: Path) -> None:
-    driver = start(cluster, tmp_path, seconds=2)
-    wait_for(lambda: len(marks(tmp_path, "ran-*")) >= 2)
-    cluster.kill("worker-1")
-    assert driver.wait(300) == 0, (tmp_path / "driver.log").read_text()[-3000:]
-    check(tmp_path)
-
-
-def test_a_driver_killed_and_started_again_repeats_no_finished_wave(
-    cluster: Cluster, tmp_path: Path
+def test_a_worker_killed_in_every_stage(
+    cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path
 ) -> None:
-    waves = "spark.wave_tasks=2"
-    driver = start(cluster, tmp_path, waves, seconds=1)
-    kept = tmp_path / "run" / "waves" / "tiny"
-    wait_for(lambda: list(kept.glob("*/1/00001.json")))
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-    assert manifest.read(f"{tmp_path}/run/numbers") is None
-    finished = 2 * len(list(kept.glob("*/1/*.json")))
-    again = start(cluster, tmp_path, waves, seconds=1)
-    assert again.wait(300) == 0, (tmp_path / "driver.log").read_text()[-3000:]
-    check(tmp_path)
-    ran = len(marks(tmp_path, "ran-*"))
-    assert ran <= 2 * TASKS - finished, "tasks of finished waves ran once"
+    untouched = set()
+    for stage in chain.STAGES:
+        script = ROOT / "jobs" / f"{stage}.py"
+        driver = start(tmp_path, script, *sample, f"output={tmp_path}/run", master=cluster.url)
+        with held(cluster, driver) as busy:
+            if busy:
+                cluster.kill(busy[0])
+        cluster.add_worker(max(cluster.workers) + 1) if busy else untouched.add(stage)
+        driver.done()
+        assert not busy or 1 < driver.attempts() <= BUDGET
+    assert untouched == WITHOUT_TASKS
+    chain.check_same(tmp_path / "run", expected)
+
+
+@pytest.mark.parametrize("fault", ["kill", "hang"])
+def test_a_python_worker_dies_or_hangs_in_every_stage(
+    cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path, fault: str
+) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    given = ["run", *sample, f"output={tmp_path}/run", "spark.task_seconds=30"]
+    driver = start(
+        tmp_path, FAULTY, *given, master=cluster.url, FAULT=fault, FAULT_FOLDER=str(marks)
+    )
+    driver.done(2000)
+    assert {path.name for path in marks.iterdir()} == set(chain.STAGES) - WITHOUT_TASKS
+    assert driver.attempts() <= BUDGET
+    chain.check_same(tmp_path / "run", expected)
+
+
+def test_the_driver_killed_in_every_stage(
+    cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path
+) -> None:
+    given = ["run", *sample, f"output={tmp_path}/run"]
+    for stage in [stage for stage in chain.STAGES if stage not in WITHOUT_TASKS]:
+        driver = start(tmp_path, CLI, *given, master=cluster.url)
+        with held(cluster, driver) as busy:
+            assert busy
+            kill(driver)
+        assert f"{stage}: started" in driver.text
+        assert f"{stage}: up to date" not in driver.text
+    start(tmp_path, CLI, *given, master=cluster.url).done()
+    chain.check_same(tmp_path / "run", expected)
+
+
+def test_a_driver_started_again_repeats_no_finished_wave(
+    cluster: Cluster, tmp_path: Path, sample: list[str]
+) -> None:
+    given = [*sample, f"output={tmp_path}/run", "spark.wave_tasks=1"]
+    script, kept = ROOT / "jobs" / "extract.py", tmp_path / "run" / "waves" / "extract"
+    first = start(tmp_path, script, *given, master=cluster.url)
+    wait_for(lambda: list(kept.glob("*/1/*.json")))
+    kill(first)
+    there = len(list(kept.glob("*/1/*.json")))
+    again = start(tmp_path, script, *given, master=cluster.url)
+    again.done()
+    assert f"{there} of 4 waves are there already" in again.text
+    assert again.text.count("Starting task") == 4 - there
+
+
+def kill(driver: Driver) -> None:
+    os.killpg(driver.process.pid, signal.SIGKILL)
+    driver.process.wait()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_worker_with_a_full_disk_is_left_out(tmp_path: Path) -> None:
+def test_a_worker_with_a_full_disk_is_left_out(
+    tmp_path: Path, sample: list[str], expected: Path
+) -> None:
     session.use_bundled_java()
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -116,9 +118,11 @@ def test_a_worker_with_a_full_disk_is_left_out(tmp_path: Path) -> None:
         cluster.start(workers=1)
         cluster.add_worker(2, SPARK_LOCAL_DIRS=str(disk), TMPDIR=str(disk))
         (disk / "full").write_bytes(bytes(100_000))
-        driver = start(cluster, tmp_path, seconds=1)
-        assert driver.wait(300) == 0, (tmp_path / "driver.log").read_text()[-3000:]
-        check(tmp_path)
+        driver = start(tmp_path, CLI, "run", *sample, f"output={tmp_path}/run", master=cluster.url)
+        driver.done()
+        assert 1 < driver.attempts() <= BUDGET
+        chain.check_same(tmp_path / "run", expected)
     finally:
+        submit.stop()
         cluster.stop()
         subprocess.run(["umount", "--lazy", str(disk)], check=True)

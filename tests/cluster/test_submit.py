@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from deploy import bundle
 from pipeline import manifest, storage
-from tests.cluster.submit import ROOT, submit
+from tests.cluster.submit import ROOT, start
 
 TINY = ROOT / "tests" / "cluster" / "tiny.py"
 
@@ -19,10 +19,9 @@ def test_the_zip_of_equal_code_is_equal_and_has_the_data_files(tmp_path: Path) -
 
 
 def test_spark_submit_works_from_any_folder_with_the_zip_alone(tmp_path: Path) -> None:
-    output = f"output={tmp_path}/run"
-    done = submit(tmp_path, TINY, "default", "input=[x]", output, FAULT_FOLDER=str(tmp_path))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "benben.zip" in done.stdout
+    driver = start(tmp_path, TINY, "default", "input=[x]", f"output={tmp_path}/run")
+    driver.done()
+    assert "benben.zip" in driver.text
     found = manifest.read(f"{tmp_path}/run/numbers")
     assert found is not None
     assert found.version == manifest.code_version(), "a zip and a checkout share their tables"

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,3 +89,28 @@ def test_frames_are_read_in_workers_and_written_back_by_part(
         f.part: storage.read_parquet(f"{tmp_path}/out/{f.name}")["n"].to_pylist() for f in files
     }
     assert found == {0: [0, 0], 2: [2, 20]}
+
+
+def test_spark_s_jobs_bear_the_name_of_their_stage(spark: SparkSession, tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    run.execute(NUMBERS)
+    run.stage = f"named-{tmp_path.name}"
+    rows = frame(run, [(0, "")], lambda part, _: iter([pa.RecordBatch.from_pydict({"n": [1]})]),
+                 pa.schema([("n", pa.int64())]))  # fmt: skip
+    assert rows.count() == 1
+    assert spark.sparkContext.statusTracker().getJobIdsForGroup(run.stage)
+
+
+def test_a_frame_s_task_that_hangs_is_ended(spark: SparkSession, tmp_path: Path) -> None:
+    run, mark = run_in(tmp_path, spark={"task_seconds": 5}), tmp_path / "hung"
+
+    def read(part: int, _: str):
+        if not mark.exists():
+            mark.touch()
+            time.sleep(3600)
+        yield pa.RecordBatch.from_pydict({"n": [7]})
+
+    rows = frame(run, [(0, "")], read, pa.schema([("n", pa.int64())]))
+    with pytest.raises(Exception, match="exited unexpectedly"):
+        rows.collect()
+    assert [row.n for row in rows.collect()] == [7]

@@ -16,3 +16,9 @@ def test_a_stage_adds_to_what_every_stage_has_in_sparks_own_form() -> None:
     assert (pure["spark.task.maxFailures"], asking["spark.task.maxFailures"]) == ("4", "8")
     assert all(isinstance(value, str) for value in pure.values())
     assert session.defaults("no such stage") == session.defaults("every")
+
+
+def test_every_stage_is_a_script_for_spark_submit() -> None:
+    for stage in cli.STAGES:
+        text = (config.CONFIGS.parent / "jobs" / f"{stage}.py").read_text()
+        assert f'sys.exit(cli.main(["{stage}", *sys.argv[1:]]))' in text

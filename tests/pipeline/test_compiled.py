@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numba
@@ -29,3 +30,16 @@ def test_a_folder_that_others_can_write_is_not_used(
     (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "link"))
     assert compiled._cache_folder() == ""
+
+
+def test_machine_code_is_found_wherever_the_sources_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    function = compiled.borrowed.py_func
+    found = [
+        compiled._ByDigest.from_function(function, f"{place}/pipeline/compiled.py")
+        for place in ("/executor-1/benben.zip", "/executor-2/benben.zip", "/checkout")
+    ]
+    assert {one.get_cache_path() for one in found} == {f"{tmp_path}/pipeline.compiled"}
+    assert compiled._ByDigest.from_function(json.dumps, json.__file__) is None

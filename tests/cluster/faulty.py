@@ -1,0 +1,48 @@
+"""The chain with a fault in every stage: submitted as `faulty.py run CONFIG ...`.
+
+FAULT (`kill` or `hang`) strikes the Python worker of each stage's first task, once: a file in
+FAULT_FOLDER tells which stage was struck.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jobs import cli, tables
+from jobs.job import Run
+
+FAULT, FOLDER = os.environ["FAULT"], os.environ["FAULT_FOLDER"]
+plain_map, plain_frame = Run.map, tables.frame
+
+
+def armed(function: Callable[..., Any], mark: str, fault: str) -> Callable[..., Any]:
+    """The function, whose first call in any process ends or hangs that process."""
+
+    def struck(*given: Any) -> Any:
+        try:
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return function(*given)
+        if fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return time.sleep(3600)
+
+    return struck
+
+
+def faulty_map(run: Run, tasks: Any, work: Callable[..., Any], label: str = "") -> Any:
+    return plain_map(run, tasks, armed(work, f"{FOLDER}/{run.stage}", FAULT), label)
+
+
+def faulty_frame(run: Run, tasks: Any, read: Callable[..., Any], *rest: Any) -> Any:
+    return plain_frame(run, tasks, armed(read, f"{FOLDER}/{run.stage}", FAULT), *rest)
+
+
+if __name__ == "__main__":
+    Run.map, tables.frame = faulty_map, faulty_frame
+    sys.exit(cli.main(sys.argv[1:]))
