@@ -17,6 +17,7 @@ from pyarrow import fs
 
 from pipeline.filesystem import is_local
 from pipeline.filesystem import resolve as resolve  # for readers that want a path
+from pipeline.patient import open_patiently
 
 UNFINISHED = ".tmp"  # ending of a local file that is being written
 UPLOAD_BYTES = 16 << 20  # read at once while a finished file goes up
@@ -72,7 +73,9 @@ def list_folders(folder: str) -> list[str]:
 def open_input(url: str) -> Any:
     """Open a file for random reads: `.read(n)`, `.seek(pos)`, `.size()`."""
     filesystem, path = resolve(url)
-    return filesystem.open_input_file(path)
+    if is_local(filesystem):
+        return filesystem.open_input_file(path)
+    return open_patiently(filesystem, path)
 
 
 def read_bytes(url: str) -> bytes:
@@ -117,7 +120,7 @@ def _upload(source: BinaryIO, filesystem: fs.FileSystem, path: str) -> None:
     renames = filesystem.type_name == "hdfs"
     target = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}" if renames else path
     try:
-        with filesystem.open_output_stream(target) as stream:
+        with filesystem.open_output_stream(target, compression=None) as stream:  # not by its name
             shutil.copyfileobj(source, stream, UPLOAD_BYTES)
     except OSError:  # the store's: a failed upload is not published when it is closed
         raise
@@ -139,7 +142,7 @@ def open_output(url: str) -> Any:
     filesystem, path = resolve(url)
     if isinstance(filesystem, fs.LocalFileSystem):
         filesystem.create_dir(os.path.dirname(path), recursive=True)
-    return filesystem.open_output_stream(path)
+    return filesystem.open_output_stream(path, compression=None)  # whatever its name ends in
 
 
 class ParquetWriter:
@@ -175,8 +178,8 @@ class ParquetWriter:
 
 def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
     """Read one parquet file."""
-    filesystem, path = resolve(url)
-    return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None)
+    with open_input(url) as stream:
+        return pq.read_table(stream, columns=columns)
 
 
 def footer(url: str) -> pq.FileMetaData:

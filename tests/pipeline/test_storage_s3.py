@@ -1,3 +1,4 @@
+import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,27 @@ def test_a_store_that_fails_one_request_in_ten(store: Failing) -> None:
     store.share = 0.0
     assert store.failed > 2, "the store did fail"
     assert sorted(found) == list(range(1, 13))
+
+
+def test_small_ranges_of_a_store_that_fails(store: Failing) -> None:
+    text = bytes(range(256))
+    storage.write_bytes(f"s3://{BUCKET}/f", text)
+    store.share = 0.3
+    with storage.open_input(f"s3://{BUCKET}/f") as stream:
+        assert [stream.read_at(3, place) for place in range(60)] == [
+            text[place : place + 3] for place in range(60)
+        ]
+    store.share = 0.0
+    assert store.failed > 5, "the store did fail"
+
+
+def test_a_compressed_file_is_not_compressed_again(store: Failing) -> None:
+    data = gzip.compress(b"once")
+    storage.write_bytes(f"s3://{BUCKET}/f.gz", data)
+    with storage.open_output(f"s3://{BUCKET}/g.gz") as stream:
+        stream.write(data)
+    assert storage.read_bytes(f"s3://{BUCKET}/f.gz") == data
+    assert storage.read_bytes(f"s3://{BUCKET}/g.gz") == data
 
 
 def test_a_kill_between_data_and_manifest_leaves_no_table(store: Failing) -> None:
