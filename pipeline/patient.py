@@ -1,4 +1,4 @@
-"""Reading a store's file again where pyarrow gives up at the first answer."""
+"""Asking a store again where pyarrow gives up at the first answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pyarrow.fs as fs
 Result = TypeVar("Result")
 ATTEMPTS = 8
 FIRST_WAIT = 0.1  # seconds, doubled each time
-# A refusal longer than the bytes that were asked for, such as 503 Slow Down to a small range, does
-# not fit their buffer: the AWS library then calls it a failure of its own, and does not try again.
-GIVEN_UP = "INTERNAL_FAILURE"
+# What the AWS library does not try again although it should: a refusal longer than the bytes that
+# were asked for, which it calls a failure of its own, and one without a text, as those to HEAD are.
+GIVEN_UP = ("INTERNAL_FAILURE", "UNKNOWN (HTTP status 429)", "UNKNOWN (HTTP status 50")
 
 
 def again(work: Callable[[], Result]) -> Result:
@@ -24,7 +24,7 @@ def again(work: Callable[[], Result]) -> Result:
         try:
             return work()
         except OSError as error:
-            if GIVEN_UP not in str(error):
+            if not any(words in str(error) for words in GIVEN_UP):
                 raise
             time.sleep(FIRST_WAIT * 2**attempt * random.uniform(0.5, 1))
     return work()

@@ -17,7 +17,7 @@ from pyarrow import fs
 
 from pipeline.filesystem import is_local
 from pipeline.filesystem import resolve as resolve  # for readers that want a path
-from pipeline.patient import open_patiently
+from pipeline.patient import again, open_patiently
 
 UNFINISHED = ".tmp"  # ending of a local file that is being written
 UPLOAD_BYTES = 16 << 20  # read at once while a finished file goes up
@@ -36,19 +36,19 @@ def under(base: str | None, path: str) -> str:
 def exists(url: str) -> bool:
     """Tell whether a file or folder is there."""
     filesystem, path = resolve(url)
-    return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
+    return bool(again(lambda: filesystem.get_file_info(path)).type != fs.FileType.NotFound)
 
 
 def is_folder(url: str) -> bool:
     """Tell whether the path is a folder (on object stores: a prefix)."""
     filesystem, path = resolve(url)
-    return bool(filesystem.get_file_info(path).type == fs.FileType.Directory)
+    return bool(again(lambda: filesystem.get_file_info(path)).type == fs.FileType.Directory)
 
 
 def size(url: str) -> int:
     """Size of a file in bytes. Raises FileNotFoundError."""
     filesystem, path = resolve(url)
-    info = filesystem.get_file_info(path)
+    info = again(lambda: filesystem.get_file_info(path))
     if info.type != fs.FileType.File:
         raise FileNotFoundError(url)
     return int(info.size)
@@ -58,14 +58,16 @@ def list_files(folder: str, recursive: bool = True) -> list[str]:
     """Paths of the files under a folder, sorted, in the form `folder` has."""
     filesystem, path = resolve(folder)
     selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
-    found = [info.path for info in filesystem.get_file_info(selector) if info.is_file]
+    infos = again(lambda: filesystem.get_file_info(selector))
+    found = [info.path for info in infos if info.is_file]
     return sorted(join(folder, name[len(path.rstrip("/")) + 1 :]) for name in found)
 
 
 def list_folders(folder: str) -> list[str]:
     """Folders right under a folder, sorted, in the form `folder` has."""
     filesystem, path = resolve(folder)
-    found = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    selector = fs.FileSelector(path, allow_not_found=True)
+    found = again(lambda: filesystem.get_file_info(selector))
     folders = (info.base_name for info in found if info.type == fs.FileType.Directory)
     return sorted(join(folder, name) for name in folders)
 
@@ -231,7 +233,7 @@ def even_batches(batches: Iterable[pa.RecordBatch], batch_rows: int) -> Iterator
 def delete_file(url: str) -> None:
     """Remove a file. Raises FileNotFoundError."""
     filesystem, path = resolve(url)
-    filesystem.delete_file(path)
+    again(lambda: filesystem.delete_file(path))
 
 
 def delete_folder(url: str) -> None:
@@ -243,4 +245,4 @@ def delete_folder(url: str) -> None:
         for file in list_files(url):
             delete_file(file)
     else:
-        filesystem.delete_dir(path)
+        again(lambda: filesystem.delete_dir(path))

@@ -45,8 +45,15 @@ def test_a_store_that_fails_one_request_in_ten(
 def test_a_kill_between_data_and_manifest_in_every_stage(
     store: Failing, there: list[str], expected: Path
 ) -> None:
-    script = str(ROOT / "tests" / "cluster" / "killed_commit.py")
-    command = [sys.executable, script, "run", *there, f"output={RUN}", "spark.master=local[2]"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.cluster.killed_commit",
+        "run",
+        *there,
+        f"output={RUN}",
+        "spark.master=local[2]",
+    ]
     for stage in chain.STAGES:
         tables = cli.load_stage(stage).writes  # the last one is committed first
         done = subprocess.run(

@@ -93,6 +93,7 @@ def test_small_ranges_of_a_store_that_fails(store: Failing) -> None:
         assert [stream.read_at(3, place) for place in range(60)] == [
             text[place : place + 3] for place in range(60)
         ]
+    assert {storage.size(f"s3://{BUCKET}/f") for _ in range(60)} == {len(text)}
     store.share = 0.0
     assert store.failed > 5, "the store did fail"
 
