@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pyarrow import fs
 
+from pipeline.patient import patient
+
 ATTEMPTS = 10  # of a request to a store; at one failure in ten, one in 10^10 fails for good
 CONNECT_SECONDS, REQUEST_SECONDS = 10, 60
 RETRY_LIMIT = timedelta(minutes=5)
@@ -79,8 +81,10 @@ def _s3(bucket: str, endpoint: str | None) -> fs.FileSystem:
     }
     if endpoint is not None:
         parts = urlsplit(endpoint)
-        return fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, **options)
-    return fs.S3FileSystem(region=_region(bucket), **options)
+        return patient(
+            fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, **options)
+        )
+    return patient(fs.S3FileSystem(region=_region(bucket), **options))
 
 
 def _region(bucket: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Asking a store again where pyarrow gives up at the first answer."""
+"""S3 asked again where pyarrow gives up at the first answer."""
 
 from __future__ import annotations
 
@@ -30,16 +30,71 @@ def again(work: Callable[[], Result]) -> Result:
     return work()
 
 
-def open_patiently(filesystem: fs.FileSystem, path: str) -> Any:
-    """Open a store's file for random reads, as `filesystem.open_input_file` does."""
-    return pa.PythonFile(_File(filesystem, path), mode="r")
+def patient(store: fs.FileSystem) -> fs.FileSystem:
+    """The same store, asked again by everybody who uses it: readers, writers, DuckDB's scans."""
+    return fs.PyFileSystem(_Store(store))
+
+
+class _Store(fs.FileSystemHandler):  # type: ignore[misc]
+    """What pyarrow asks of a filesystem. Writing is tried again by the AWS library itself."""
+
+    def __init__(self, store: fs.FileSystem) -> None:
+        self._store = store
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Store) and bool(self._store == other._store)
+
+    def get_type_name(self) -> str:
+        return str(self._store.type_name)
+
+    def normalize_path(self, path: str) -> str:
+        return str(self._store.normalize_path(path))
+
+    def get_file_info(self, paths: list[str]) -> Any:
+        return again(lambda: self._store.get_file_info(paths))
+
+    def get_file_info_selector(self, selector: fs.FileSelector) -> Any:
+        return again(lambda: self._store.get_file_info(selector))
+
+    def create_dir(self, path: str, recursive: bool) -> None:
+        again(lambda: self._store.create_dir(path, recursive=recursive))
+
+    def delete_dir(self, path: str) -> None:
+        again(lambda: self._store.delete_dir(path))
+
+    def delete_dir_contents(self, path: str, missing_dir_ok: bool = False) -> None:
+        again(lambda: self._store.delete_dir_contents(path, missing_dir_ok=missing_dir_ok))
+
+    def delete_root_dir_contents(self) -> None:
+        again(lambda: self._store.delete_dir_contents("/", accept_root_dir=True))
+
+    def delete_file(self, path: str) -> None:
+        again(lambda: self._store.delete_file(path))
+
+    def move(self, source: str, target: str) -> None:
+        again(lambda: self._store.move(source, target))
+
+    def copy_file(self, source: str, target: str) -> None:
+        again(lambda: self._store.copy_file(source, target))
+
+    def open_input_stream(self, path: str) -> pa.NativeFile:
+        return self.open_input_file(path)
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        return pa.PythonFile(_File(self._store, path), mode="r")
+
+    def open_output_stream(self, path: str, metadata: Any) -> pa.NativeFile:
+        return self._store.open_output_stream(path, compression=None, metadata=metadata)
+
+    def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
+        return self._store.open_append_stream(path, compression=None, metadata=metadata)
 
 
 class _File:
     """What pyarrow asks of a Python file."""
 
-    def __init__(self, filesystem: fs.FileSystem, path: str) -> None:
-        self._file = again(lambda: filesystem.open_input_file(path))
+    def __init__(self, store: fs.FileSystem, path: str) -> None:
+        self._file = again(lambda: store.open_input_file(path))
         self._size = again(self._file.size)
         self._position = 0
 

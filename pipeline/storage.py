@@ -17,7 +17,6 @@ from pyarrow import fs
 
 from pipeline.filesystem import is_local
 from pipeline.filesystem import resolve as resolve  # for readers that want a path
-from pipeline.patient import again, open_patiently
 
 UNFINISHED = ".tmp"  # ending of a local file that is being written
 UPLOAD_BYTES = 16 << 20  # read at once while a finished file goes up
@@ -36,19 +35,19 @@ def under(base: str | None, path: str) -> str:
 def exists(url: str) -> bool:
     """Tell whether a file or folder is there."""
     filesystem, path = resolve(url)
-    return bool(again(lambda: filesystem.get_file_info(path)).type != fs.FileType.NotFound)
+    return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
 
 
 def is_folder(url: str) -> bool:
     """Tell whether the path is a folder (on object stores: a prefix)."""
     filesystem, path = resolve(url)
-    return bool(again(lambda: filesystem.get_file_info(path)).type == fs.FileType.Directory)
+    return bool(filesystem.get_file_info(path).type == fs.FileType.Directory)
 
 
 def size(url: str) -> int:
     """Size of a file in bytes. Raises FileNotFoundError."""
     filesystem, path = resolve(url)
-    info = again(lambda: filesystem.get_file_info(path))
+    info = filesystem.get_file_info(path)
     if info.type != fs.FileType.File:
         raise FileNotFoundError(url)
     return int(info.size)
@@ -58,7 +57,7 @@ def list_files(folder: str, recursive: bool = True) -> list[str]:
     """Paths of the files under a folder, sorted, in the form `folder` has."""
     filesystem, path = resolve(folder)
     selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
-    infos = again(lambda: filesystem.get_file_info(selector))
+    infos = filesystem.get_file_info(selector)
     found = [info.path for info in infos if info.is_file]
     return sorted(join(folder, name[len(path.rstrip("/")) + 1 :]) for name in found)
 
@@ -67,7 +66,7 @@ def list_folders(folder: str) -> list[str]:
     """Folders right under a folder, sorted, in the form `folder` has."""
     filesystem, path = resolve(folder)
     selector = fs.FileSelector(path, allow_not_found=True)
-    found = again(lambda: filesystem.get_file_info(selector))
+    found = filesystem.get_file_info(selector)
     folders = (info.base_name for info in found if info.type == fs.FileType.Directory)
     return sorted(join(folder, name) for name in folders)
 
@@ -75,9 +74,7 @@ def list_folders(folder: str) -> list[str]:
 def open_input(url: str) -> Any:
     """Open a file for random reads: `.read(n)`, `.seek(pos)`, `.size()`."""
     filesystem, path = resolve(url)
-    if is_local(filesystem):
-        return filesystem.open_input_file(path)
-    return open_patiently(filesystem, path)
+    return filesystem.open_input_file(path)
 
 
 def read_bytes(url: str) -> bytes:
@@ -142,7 +139,7 @@ def _remove(path: str) -> None:
 def open_output(url: str) -> Any:
     """Open a new file for `.write(data)`; local files show what was written at once."""
     filesystem, path = resolve(url)
-    if isinstance(filesystem, fs.LocalFileSystem):
+    if is_local(filesystem):
         filesystem.create_dir(os.path.dirname(path), recursive=True)
     return filesystem.open_output_stream(path, compression=None)  # whatever its name ends in
 
@@ -233,7 +230,7 @@ def even_batches(batches: Iterable[pa.RecordBatch], batch_rows: int) -> Iterator
 def delete_file(url: str) -> None:
     """Remove a file. Raises FileNotFoundError."""
     filesystem, path = resolve(url)
-    again(lambda: filesystem.delete_file(path))
+    filesystem.delete_file(path)
 
 
 def delete_folder(url: str) -> None:
@@ -245,4 +242,4 @@ def delete_folder(url: str) -> None:
         for file in list_files(url):
             delete_file(file)
     else:
-        again(lambda: filesystem.delete_dir(path))
+        filesystem.delete_dir(path)
