@@ -22,13 +22,15 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6,
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
-def write(output: str, title: str = TITLE, url: str | None = None) -> list[str]:
+def write(
+    output: str, title: str = TITLE, url: str | None = None, listed: bool = False
+) -> list[str]:
     """Write README.md and croissant.json into the dataset's folder; returns their paths.
 
-    `url`: where the dataset is published.
+    `url`: where the dataset is published; `listed`: see `texts_of`.
     """
     tables = RunTables(output)
-    texts = texts_of(tables, title, url)
+    texts = texts_of(tables, title, url, listed)
     paths = []
     for name, text in texts.items():
         paths.append(storage.join(tables.folder("dataset"), name))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline import config
-from pipeline.archive import archives
+from pipeline.archive import inputs
 from pipeline.archive.source import DEFAULT
 from pipeline.archive.warc import Capture, read_capture_at
 from pipeline.settings.archives import ArchiveSettings
@@ -23,7 +23,7 @@ class Originals:
 
     @cached_property
     def _places(self) -> dict[str, str]:
-        found = archives.find(self.inputs, self.access) if self.inputs else []
+        found = inputs.find(self.inputs, self.access) if self.inputs else []
         return {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
 
     def find(self, warc: str) -> str | None:

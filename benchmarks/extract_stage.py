@@ -24,7 +24,7 @@ from benchmarks.scale import SHARED, make
 from jobs import extract
 from jobs.job import Run
 from pipeline import config
-from pipeline.archive import archives
+from pipeline.archive import inputs
 from pipeline.page.extract import extractor
 
 ARCHIVES = 16
@@ -109,10 +109,10 @@ def loop(mode: str, paths: Path) -> tuple[int, float]:
     now = prepare(mode, paths)
     extractor(now.config.extract)
     folders = str(now.config.output) + "/documents", str(now.config.output) + "/dead_letters"
-    found = archives.find(now.config.input, now.config.archives)
+    found = inputs.find(now.config.input, now.config.archives)
     started = time.monotonic()
     pages = 0
-    for part, splits in enumerate(archives.deal(found, ARCHIVES)):
+    for part, splits in enumerate(inputs.deal(found, ARCHIVES)):
         read = partial(extract.read_splits, splits)
         result = extract.extract_part(folders, now.config, (part, read))
         pages += result.counts["documents"].entered

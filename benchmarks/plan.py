@@ -10,7 +10,7 @@ import resource
 import time
 
 from benchmarks import figure
-from pipeline.archive.archives import Archive, deal
+from pipeline.archive.inputs import Archive, deal
 from pipeline.manifest import Manifest, PartFile
 
 ARCHIVES, ARCHIVE_BYTES, PARTS_AN_ARCHIVE = 90_000, 1_000_000_000, 4

@@ -19,7 +19,7 @@ from jobs import cli, usage
 from jobs.job import Run
 from jobs.progress import say
 from pipeline import archive_sample, config, manifest, storage
-from pipeline.archive import archives
+from pipeline.archive import inputs
 from pipeline.errors import UserError
 from pipeline.settings import Config
 
@@ -64,7 +64,7 @@ def share(text: str) -> float:
 
 def estimate(settings: Config, part: float, seed: int) -> Estimate:
     """Run the config on two samples and scale up."""
-    found = archives.find(settings.input, settings.archives)
+    found = inputs.find(settings.input, settings.archives)
     total = sum(archive.size for archive in found)
     chosen = archive_sample.windows(found, part, seed)
     limit, access = settings.extract.limits.page_bytes, settings.archives

@@ -11,8 +11,8 @@ import pyarrow as pa
 from jobs import careful, cli
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import manifest, records, storage
-from pipeline.archive import archives, captures
-from pipeline.archive.archives import Split
+from pipeline.archive import captures, inputs
+from pipeline.archive.inputs import Split
 from pipeline.archive.warc import Capture, Loss, read_captures
 from pipeline.document import Document
 from pipeline.errors import InputError
@@ -42,9 +42,9 @@ def tasks(run: Run) -> list[Task]:
     """What each part reads."""
     if run.config.index is not None:
         return [(part, partial(read_chosen, path)) for part, path in run.paths("captures").items()]
-    found = archives.find(run.config.input, run.config.archives)
+    found = inputs.find(run.config.input, run.config.archives)
     parts = run.partitions(sum(archive.size for archive in found))
-    dealt = enumerate(archives.deal(found, parts))
+    dealt = enumerate(inputs.deal(found, parts))
     return [(part, partial(read_splits, splits)) for part, splits in dealt]
 
 
@@ -52,7 +52,7 @@ def nothing_read(config: Config) -> str:
     """What to say when the input gave no document at all."""
     if config.index is not None:
         return f"{config.index.table}: no page was chosen from this index, or none could be read"
-    found = archives.find(config.input, config.archives)
+    found = inputs.find(config.input, config.archives)
     return f"{found[0].url}: not a WARC or ARC archive: no record could be read" + (
         f", nor in the {len(found) - 1} other inputs" if len(found) > 1 else ""
     )
@@ -145,7 +145,7 @@ def sources(config: Config) -> dict[str, str]:
     if config.index is not None:
         chosen = manifest.read(storage.join(config.output, "captures"))
         return {"captures": chosen.id if chosen else ""}
-    return {"input": archives.fingerprint(archives.find(config.input, config.archives))}
+    return {"input": inputs.fingerprint(inputs.find(config.input, config.archives))}
 
 
 STAGE = Stage(

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from jobs import cli, image_store, tables
 from jobs.job import Result, Run, Stage, write_part
 from pipeline import storage
-from pipeline.archive import archives
+from pipeline.archive import inputs
 from pipeline.images.archive_image import Shelf
 from pipeline.images.fetch_part import fetch_part
 from pipeline.images.journal import VERSION, slot_of, task_of
@@ -118,7 +118,7 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
 def ask(run: Run, rounds: Rounds, hops: int) -> int:
     """Fetch the last round's requests, one task a part; returns how many were redirected away."""
     settings = forewarned(run.config)
-    found = archives.find(run.config.input, run.config.archives) if settings.archives else []
+    found = inputs.find(run.config.input, run.config.archives) if settings.archives else []
     paths = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
     shelf = Shelf(paths, run.config.archives)
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from jobs import tables
 from jobs.job import Run
 from pipeline import crawl, layout, storage
-from pipeline.archive import archives
+from pipeline.archive import inputs
 from pipeline.layout import Layout
 from pipeline.splits import Splits
 
@@ -30,7 +30,7 @@ class Placement:
 def archive_urls(run: Run) -> list[str]:
     """The archives the documents were read from."""
     if run.config.index is None:
-        found = archives.find(run.config.input, run.config.archives)
+        found = inputs.find(run.config.input, run.config.archives)
         return [archive.url for archive in found]
     paths = run.paths("captures").values()
     named = (batch["archive"].unique() for path in paths for batch in _archives_of(path))

@@ -169,7 +169,8 @@ def finish(output: str, found: Pending) -> None:
             _write_card(output, listed=True)
         staged = stage.stage(output, found)
         tables = RunTables(output, (staged.folder, staged.manifest))
-        stage.publish(output, staged, _texts(output, tables, listed=beside))
+        texts = card.texts_of(tables, *_published(output), beside)
+        stage.publish(output, staged, texts)
         made = staged.manifest
         say(f"takedown: {len(staged.replaced)} files of the dataset made anew")
     stage.clean(output)
@@ -202,15 +203,14 @@ def _dataset(output: str) -> Manifest:
 
 
 def _write_card(output: str, listed: bool = False) -> None:
-    for name, text in _texts(output, RunTables(output), listed).items():
-        storage.write_bytes(storage.join(output, "dataset", name), text.encode("utf-8"))
+    card.write(output, *_published(output), listed)
 
 
-def _texts(output: str, tables: RunTables, listed: bool) -> dict[str, str]:
-    """The card of a dataset, under the title the run's report gives."""
+def _published(output: str) -> tuple[str, str | None]:
+    """Title and address that the run's report gives its dataset."""
     made = manifest.read(storage.join(output, "report"))
     settings = made.config.get("report", {}) if made else {}
-    return card.texts_of(tables, settings.get("title", card.TITLE), settings.get("url"), listed)
+    return settings.get("title", card.TITLE), settings.get("url")
 
 
 def _tell_again(output: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import storage
-from pipeline.archive.archives import Archive, Split
+from pipeline.archive.inputs import Archive, Split
 from pipeline.archive.source import DEFAULT, open_source
 from pipeline.archive.warc import Capture, read_captures
 from pipeline.settings.archives import ArchiveSettings

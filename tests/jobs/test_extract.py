@@ -7,7 +7,7 @@ import pytest
 
 from jobs import careful, extract
 from pipeline import config, storage
-from pipeline.archive.archives import Archive, deal
+from pipeline.archive.inputs import Archive, deal
 from pipeline.archive.warc import Capture
 from pipeline.document import Document
 from pipeline.settings.extract import ExtractSettings

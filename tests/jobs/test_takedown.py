@@ -11,24 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 from yarl import URL
 
-from analysis import card
 from jobs import cli
 from pipeline import config, manifest
 from pipeline.images.opt_out_lists import OptOutLists
 from pipeline.takedown import chain
 from tests import readers
-from tests.analysis.run_folder import HELD_OUT, make
+from tests.analysis.run_folder import HELD_OUT
 from tests.jobs import killed_takedown
 
 Rows = list[dict[str, Any]]
 POINTS = 10  # at least, at which a takedown is killed
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = make(tmp_path_factory.mktemp("run"))
-    card.write(output)
-    return Path(output)
 
 
 @pytest.fixture

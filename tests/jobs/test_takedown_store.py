@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from analysis import card
 from jobs import cli
 from pipeline import manifest, storage
 from pipeline.takedown import chain, stage
-from tests.analysis.run_folder import HELD_OUT, make
+from tests.analysis.run_folder import HELD_OUT
 from tests.pipeline.stores import BUCKET, s3
 
 RUN = f"s3://{BUCKET}/run"
@@ -29,13 +28,6 @@ Rows = list[dict[str, Any]]
 
 class Stopped(BaseException):
     """Nothing catches it: what comes after it is not done."""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = make(tmp_path_factory.mktemp("run"))
-    card.write(output)
-    return Path(output)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import archive_sample
-from pipeline.archive import archives
+from pipeline.archive import inputs
 from pipeline.archive.warc import Capture, read_captures
 from sample.build import build
 
@@ -23,7 +23,7 @@ def captures(path: str) -> list[tuple[str, str]]:
 
 
 def test_a_sample_of_all_is_all(crawl: str, tmp_path: Path) -> None:
-    found = archives.find([crawl])
+    found = inputs.find([crawl])
     path = str(tmp_path / "all.warc.gz")
     taken = archive_sample.take(archive_sample.windows(found, 1, 3), path)
     everything = [one for archive in found for one in captures(archive.url)]
@@ -33,7 +33,7 @@ def test_a_sample_of_all_is_all(crawl: str, tmp_path: Path) -> None:
 
 
 def test_samples_are_as_large_as_asked_and_follow_from_the_seed(crawl: str, tmp_path: Path) -> None:
-    found = archives.find([crawl])
+    found = inputs.find([crawl])
     total = sum(archive.size for archive in found)
     for seed in range(3):
         chosen = archive_sample.windows(found, 0.25, seed)

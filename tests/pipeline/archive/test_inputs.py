@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archive import archives
-from pipeline.archive.archives import Archive
+from pipeline.archive import inputs
+from pipeline.archive.inputs import Archive
 from pipeline.errors import InputError
 from pipeline.settings.archives import ArchiveSettings
 
@@ -23,9 +23,9 @@ def test_folders_files_and_lists_give_archives_once(tmp_path: Path) -> None:
     put(tmp_path / "a/notes.md")
     listed = put(tmp_path / "a/some.paths", b"1.warc.gz\n\n2.arc\n")
     expected = [Archive(one, 3), Archive(two, 1)]
-    assert archives.find([str(tmp_path / "a")]) == expected
-    assert archives.find([listed]) == expected
-    assert archives.find([one, listed, two]) == expected
+    assert inputs.find([str(tmp_path / "a")]) == expected
+    assert inputs.find([listed]) == expected
+    assert inputs.find([one, listed, two]) == expected
 
 
 def test_paths_of_a_crawl_stand_under_the_root_of_its_list(tmp_path: Path) -> None:
@@ -33,31 +33,31 @@ def test_paths_of_a_crawl_stand_under_the_root_of_its_list(tmp_path: Path) -> No
     path = put(tmp_path / name)
     data = gzip.compress(f"{name}\n".encode())
     listed = put(tmp_path / "crawl-data/CC-MAIN-2024-22/warc.paths.gz", data)
-    assert [archive.url for archive in archives.find([listed])] == [path]
+    assert [archive.url for archive in inputs.find([listed])] == [path]
     elsewhere = put(tmp_path / "lists/warc.paths.gz", data)
     access = ArchiveSettings(prefix=str(tmp_path))
-    assert [archive.url for archive in archives.find([elsewhere], access)] == [path]
+    assert [archive.url for archive in inputs.find([elsewhere], access)] == [path]
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.warc: no such file"):
-        archives.find([str(tmp_path / "none.warc")])
+        inputs.find([str(tmp_path / "none.warc")])
     with pytest.raises(InputError, match="no path list that can be read"):
-        archives.find([put(tmp_path / "x.paths.gz", b"not gzip")])
+        inputs.find([put(tmp_path / "x.paths.gz", b"not gzip")])
     with pytest.raises(InputError, match=r"gone\.warc: cannot be read"):
-        archives.find([put(tmp_path / "y.paths", b"gone.warc")])
+        inputs.find([put(tmp_path / "y.paths", b"gone.warc")])
     with pytest.raises(InputError, match="no archives in this folder"):
-        archives.find([str(tmp_path)])
+        inputs.find([str(tmp_path)])
 
 
 def test_sizes_of_very_many_remote_archives_are_not_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "ASKED", 3)
+    monkeypatch.setattr(inputs, "ASKED", 3)
     lines = "".join(f"https://nowhere.invalid/{n}.warc.gz\n" for n in range(10))
-    found = archives.find([put(tmp_path / "l.paths", lines.encode())])
+    found = inputs.find([put(tmp_path / "l.paths", lines.encode())])
     assert len(found) == 10
-    dealt = archives.deal(found, 4)
+    dealt = inputs.deal(found, 4)
     assert [len(splits) for splits in dealt] == [2, 3, 2, 3]
     assert all(split.start == 0 and split.end > 1 << 40 for part in dealt for split in part)
 
@@ -65,7 +65,7 @@ def test_sizes_of_very_many_remote_archives_are_not_asked_for(
 @pytest.mark.parametrize("parts", [1, 2, 7, 40])
 def test_dealt_stretches_cover_every_byte_once(parts: int) -> None:
     found = [Archive("a", 10), Archive("b", 0), Archive("c", 25)]
-    dealt = archives.deal(found, parts)
+    dealt = inputs.deal(found, parts)
     assert len(dealt) == min(parts, 35)
     covered = [(s.url, n) for part in dealt for s in part for n in range(s.start, s.end)]
     assert covered == [("a", n) for n in range(10)] + [("c", n) for n in range(25)]
