@@ -1,7 +1,8 @@
 """What a run will take, from runs on two samples of its input, with the error of that.
 
-A stage's cost is a line through the two samples: what it costs anyway, and what a unit of its
-input adds. The error is of the larger sample's tasks, which are samples themselves.
+A stage takes what its first run on the larger sample took, start and compiler with it, and what
+more input adds: the processor time of tasks and driver, by a line through both samples once all is
+warm. The error is of the larger sample's tasks, which are samples themselves.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ FILE = "estimate.json"  # in a run's folder
 # Student's t of a two-sided 90% interval by degrees of freedom; 1.645 beyond.
 T90 = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13, 5: 2.02, 6: 1.94, 7: 1.89, 8: 1.86, 9: 1.83, 10: 1.81,
        15: 1.75, 20: 1.72, 30: 1.70}  # fmt: skip
-AFTER_DUPLICATES = (
-    *("deduplicate", "fetch", "pictures", "redecide", "split", "assemble", "report"),
-)
+# Stages whose work is by the documents that are left, and not by those that were read.
+AFTER_DUPLICATES = ("fetch", "pictures", "split", "assemble", "report")
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,19 @@ class Sampled:
     """One stage on one sample."""
 
     stage: str
-    python: float  # processor seconds of the workers
-    fixed: float  # processor seconds of the driver and the JVM
-    tasks: tuple[float, ...]  # processor seconds of each task of the stage's own
-    bytes: Mapping[str, int]  # written, by table
+    all_seconds: float  # processor time of all processes, Spark's own among them
+    task_seconds: float  # of these, in Python tasks
+    driver_seconds: float  # and in the driver's process
+    tasks: tuple[float, ...]  # processor seconds of each task of waves
+    written: int  # bytes of its tables
+    shuffled: int  # bytes
     kept: int | None  # documents
     requests: int = 0  # HTTP, for images
+
+    @property
+    def work(self) -> float:
+        """Processor seconds that more input adds to."""
+        return self.task_seconds + self.driver_seconds
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,10 @@ class Estimate:
     captures: Range
     documents: Range  # of the dataset
     core_seconds: Range
-    task_seconds: Range  # of stages' own tasks: what the run's metrics count
+    task_seconds: Range  # of Python tasks: what the run's metrics count
     bytes_read: float
     bytes_written: Range
+    bytes_shuffled: Range
     requests: Range
     stages: dict[str, float]  # stage -> core seconds
 
@@ -92,6 +100,7 @@ def distinct(sampled: int, left: int, whole: float) -> float:
 
 
 def estimate(
+    first: Sequence[Sampled],
     small: Sequence[Sampled],
     large: Sequence[Sampled],
     captures: tuple[int, int],
@@ -100,25 +109,29 @@ def estimate(
 ) -> Estimate:
     """Scale up to `total` bytes.
 
-    `captures` and `sizes` (bytes) are those of the samples, the small and the large.
+    `first`: the large sample in a process that has just started; `small` and `large`: both samples
+    after it. `captures` and `sizes` (bytes) are those of the small and the large one.
     """
     scale = total / sizes[1]
-    error = spread([value for one in large if one.stage == "extract" for value in one.tasks])
+    error = spread([value for one in first if one.stage == "extract" for value in one.tasks])
     entering, kept = _kept(large, "fingerprint"), _kept(large, "cluster")
-    after = distinct(entering, kept, entering * scale) / kept if kept else scale
-    before = {one.stage: one for one in small}
-    stages, tasks, written, fixed = {}, 0.0, 0.0, 0.0
-    for one in large:
-        factor = after if one.stage in AFTER_DUPLICATES else scale
-        other = before[one.stage]
-        slope = max(0.0, (one.python - other.python) / (sizes[1] - sizes[0])) * sizes[1]
-        base = max(0.0, one.python - slope)
-        stages[one.stage] = slope * factor + base + other.fixed
-        fixed += base + other.fixed
-        tasks += sum(one.tasks) * factor
-        written += sum(one.bytes.values()) * factor
+    left = distinct(entering, kept, entering * scale)
+    after = left / kept if kept else scale
+    documents = (_kept(small, "cluster"), kept)
+    stages: dict[str, float] = {}
+    fixed = tasks = written = shuffled = 0.0
+    for cold, less, more in zip(first, small, large, strict=True):
+        is_after = cold.stage in AFTER_DUPLICATES
+        factor, units = (after, documents) if is_after else (scale, sizes)
+        added = _added([less.work, more.work], units) * (factor - 1)
+        fixed += max(0.0, cold.all_seconds - more.work)
+        stages[cold.stage] = max(0.0, cold.all_seconds + added)
+        tasks += cold.task_seconds
+        tasks += _added([less.task_seconds, more.task_seconds], units) * (factor - 1)
+        written += cold.written * factor
+        shuffled += cold.shuffled * factor
     seconds = sum(stages.values())
-    requests = sum(one.requests for one in large) * after
+    requests = sum(one.requests for one in first) * after
     return Estimate(
         sample_share=1 / scale,
         captures=_range(captures[1] * scale, 1 / math.sqrt(max(captures[1], 1)) * 1.645),
@@ -128,9 +141,17 @@ def estimate(
         task_seconds=_range(tasks, error),
         bytes_read=float(total),
         bytes_written=_range(written, error),
+        bytes_shuffled=_range(shuffled, error),
         requests=_range(requests, error),
         stages=stages,
     )  # fmt: skip
+
+
+def _added(work: Sequence[float], units: Sequence[float]) -> float:
+    """What as much input as the large sample's adds to the work, from a small and a large one."""
+    if units[1] <= units[0]:
+        return work[1]
+    return max(0.0, (work[1] - work[0]) / (units[1] - units[0])) * units[1]
 
 
 def _kept(stages: Sequence[Sampled], name: str) -> int:
@@ -169,6 +190,7 @@ def as_text(found: Estimate, priced: Mapping[str, Any]) -> str:
         ("core-hours", found.core_seconds.times(1 / 3600), ""),
         ("wall time", priced["wall_hours"], f" h on {priced['machine']}"),
         ("bytes written", found.bytes_written.times(1e-9), " GB, all tables"),
+        ("bytes shuffled", found.bytes_shuffled.times(1e-9), " GB"),
         ("image requests", found.requests, ""),
         ("machines", priced["machines"], " USD"),
         ("storage", priced["storage_month"], " USD a month"),

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,11 +21,14 @@ from jobs.job import Run
 from jobs.progress import say
 from pipeline import archive_sample, config, manifest, storage
 from pipeline.archive import inputs
+from pipeline.archive_sample import Taken
 from pipeline.errors import UserError
 from pipeline.settings import Config
 
 START = "start"  # what a run takes before its first stage
 SMALLER = 4  # the smaller sample is this part of the larger
+ROUNDS = 2  # of both samples once all is warm
+MOST_TASKS = 8  # of a stage on a sample
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,7 +67,7 @@ def share(text: str) -> float:
 
 
 def estimate(settings: Config, part: float, seed: int) -> Estimate:
-    """Run the config on two samples and scale up."""
+    """Run the config on two samples, several times, and scale up."""
     found = inputs.find(settings.input, settings.archives)
     total = sum(archive.size for archive in found)
     chosen = archive_sample.windows(found, part, seed)
@@ -76,53 +80,55 @@ def estimate(settings: Config, part: float, seed: int) -> Estimate:
             say(f"estimate: {name} sample of {taken[-1].captures:,} captures")
         if not taken[0].captures:
             raise UserError("estimate: the sample has no captures; take a larger --sample")
-        ran = [_run(settings, one.path, folder, number) for number, one in
-               enumerate((taken[0], taken[0], taken[1]))]  # fmt: skip
-    cold, warm, large = ran
-    small = [_with_fixed(one, first.fixed) for one, first in zip(warm, cold, strict=True)]
+        small, large = (_scaled_down(settings, one, total) for one in taken)
+        order = (large, *(small, large) * ROUNDS)
+        first, *warm = (_run(one, folder, number) for number, one in enumerate(order))
+    less, more = (_least(warm[which::2]) for which in (0, 1))
     captures, sizes = ((one.captures for one in taken), (one.bytes for one in taken))
-    return figures.estimate(small, large, tuple(captures), tuple(sizes), total)  # type: ignore[arg-type]
+    return figures.estimate(first, less, more, tuple(captures), tuple(sizes), total)  # type: ignore[arg-type]
 
 
-def _with_fixed(one: Sampled, fixed: float) -> Sampled:
-    """What the first run took besides its tasks: a real run is a first one too."""
-    return Sampled(one.stage, one.python, fixed, one.tasks, one.bytes, one.kept, one.requests)
+def _scaled_down(settings: Config, sample: Taken, total: int) -> Config:
+    """Settings that take the decisions on a sample that they take on the whole."""
+    tasks = settings.spark.partitions or -(-total // settings.spark.part_bytes)
+    rows = round(settings.spark.one_task_rows * sample.bytes / total)
+    changed = {"partitions": min(tasks, MOST_TASKS), "one_task_rows": rows}
+    spark = settings.spark.model_copy(update=changed)
+    return settings.model_copy(update={"input": [sample.path], "spark": spark})
 
 
-def _run(settings: Config, path: str, folder: str, number: int) -> list[Sampled]:
+def _run(settings: Config, folder: str, number: int) -> list[Sampled]:
     """Run all stages on one sample, into a folder of its own."""
     output = os.path.join(folder, f"run-{number}")
-    spark = settings.spark.model_copy(update={"partitions": 8})
-    run = Run(settings.model_copy(update={"input": [path], "output": output, "spark": spark}))
+    run = Run(settings.model_copy(update={"output": output}))
     begun = 0.0 if number else usage.processor_seconds(os.getpid())
-    ran = [Sampled(START, 0.0, begun, (), {}, None)]
+    ran = [Sampled(START, begun, 0.0, 0.0, (), 0, 0, None)]
     for name in cli.STAGES:
         stage = cli.load_stage(name)
         if stage.wanted(run.config):
-            before = _seconds()
+            all_before, driver_before = usage.processor_seconds(os.getpid()), time.process_time()
             made = run.execute(stage)
-            after = _seconds()
-            tables = (manifest.read(run.table(table)) for table in stage.writes)
-            written = {one.table: sum(file.bytes for file in one.files) for one in tables if one}
+            files = [file for table in stage.writes for file in run.manifest(table).files]
             documents = made.counts.get("documents")
             ran.append(
                 Sampled(
-                    name,
-                    after[0] - before[0],
-                    after[1] - before[1],
-                    tuple(run.task_seconds),
-                    written,
-                    documents.kept if documents else None,
-                    int(made.metrics.get("requests", 0)),
+                    stage=name,
+                    all_seconds=usage.processor_seconds(os.getpid()) - all_before,
+                    task_seconds=run.log.task_cpu_seconds,
+                    driver_seconds=time.process_time() - driver_before,
+                    tasks=tuple(run.log.task_seconds),
+                    written=sum(file.bytes for file in files),
+                    shuffled=run.log.used.shuffled_bytes,
+                    kept=documents.kept if documents else None,
+                    requests=int(made.metrics.get("requests", 0)),
                 )
             )
     return ran
 
 
-def _seconds() -> tuple[float, float]:
-    """Processor seconds of Spark's Python workers, and of all else below this process."""
-    workers = usage.processor_seconds(os.getpid(), usage.is_worker)
-    return workers, usage.processor_seconds(os.getpid()) - workers
+def _least(runs: Sequence[list[Sampled]]) -> list[Sampled]:
+    """Of each stage the run with the least work: what else the machine does only adds to it."""
+    return [min(same, key=lambda one: one.work) for same in zip(*runs, strict=True)]
 
 
 def happened(output: str, stages: Iterable[str]) -> dict[str, float]:
@@ -135,9 +141,8 @@ def happened(output: str, stages: Iterable[str]) -> dict[str, float]:
         "documents": by_stage["assemble"].counts["documents"].kept,
         "bytes_written": sum(file.bytes for one in made for file in one.files),
         "requests": sum(one.metrics.get("requests", 0) for one in made),
-        "task_seconds": _task_seconds(output),
     }
-    return {name: float(value) for name, value in values.items()}
+    return {name: float(value) for name, value in values.items()} | _used(output)
 
 
 def storage_tables(stages: Iterable[str]) -> list[str]:
@@ -145,15 +150,18 @@ def storage_tables(stages: Iterable[str]) -> list[str]:
     return [table for name in stages for table in cli.load_stage(name).writes]
 
 
-def _task_seconds(output: str) -> float:
-    """Processor seconds of all stages' own tasks, by the last metrics file of each stage."""
+def _used(output: str) -> dict[str, float]:
+    """Seconds of all stages' tasks and bytes shuffled, by the last metrics file of each stage."""
     last: dict[str, dict[str, Any]] = {}
     for path in storage.list_files(storage.join(output, "metrics")):
         line = storage.read_bytes(path).decode().splitlines()[-1]
         event = json.loads(line)
         if event["event"] == "committed":
             last[event["stage"]] = event
-    return sum(float(event["task_cpu_seconds"]) for event in last.values())
+    return {
+        "task_seconds": sum(float(event["task_cpu_seconds"]) for event in last.values()),
+        "bytes_shuffled": sum(float(event["shuffled_bytes"]) for event in last.values()),
+    }
 
 
 def compared(output: str) -> list[str]:

@@ -116,9 +116,9 @@ class Run:
         return waves.Waves(self.spark.sparkContext, settings, label, self._log).run(cut, work)
 
     @property
-    def task_seconds(self) -> list[float]:
-        """Processor time of each task of the stage that was last done."""
-        return self._log.task_seconds
+    def log(self) -> MetricsLog:
+        """Metrics of the stage that was last done."""
+        return self._log
 
     def execute(self, stage: Stage, force: bool = False) -> Manifest:
         """Run a stage unless its tables are there already; commit what it wrote."""

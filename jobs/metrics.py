@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from jobs import spark_usage
 from jobs.result import Result
+from jobs.spark_usage import Used
 from pipeline import storage
 
 
@@ -19,13 +21,30 @@ class MetricsLog:
     Stores can't append, so the file is written anew at each event; a stage has few.
     """
 
-    def __init__(self, output: str, stage: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        output: str,
+        stage: str,
+        clock: Callable[[], float] = time.time,
+        used: Callable[[], Used] = spark_usage.used,
+    ) -> None:
         self._clock, self._started = clock, clock()
+        self._used, self._used_before = used, used()
         stamp = datetime.fromtimestamp(self._started, UTC).strftime("%Y%m%dT%H%M%S.%f")
         self.path = storage.join(output, "metrics", f"{stage}-{stamp}.jsonl")
         self._stage, self._lines = stage, ""
         self._waves = 0
-        self.task_seconds: list[float] = []  # processor time of each task until now
+        self.task_seconds: list[float] = []  # processor time of each task of waves until now
+
+    @property
+    def used(self) -> Used:
+        """What Spark's tasks used since this log began."""
+        return self._used().since(self._used_before)
+
+    @property
+    def task_cpu_seconds(self) -> float:
+        """Processor time of all Python tasks until now."""
+        return sum(self.task_seconds) + self.used.frame_seconds
 
     def event(self, name: str, **facts: object) -> None:
         """Write one line: what happened, when, and what it took until now."""
@@ -35,7 +54,8 @@ class MetricsLog:
             "stage": self._stage,
             "event": name,
             "seconds": round(now - self._started, 3),
-            "task_cpu_seconds": round(sum(self.task_seconds), 3),
+            "task_cpu_seconds": round(self.task_cpu_seconds, 3),
+            "shuffled_bytes": self.used.shuffled_bytes,
             "driver_peak_bytes": _peak_bytes(),
         }
         self._lines += json.dumps(line | facts) + "\n"

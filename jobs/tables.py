@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs import session, watchdog
+from jobs import session, spark_usage, watchdog
 from jobs.job import Run, part_name
 from pipeline import storage
 from pipeline.manifest import PartFile
@@ -71,10 +72,13 @@ def in_workers(
 ) -> DataFrame:
     """`mapInArrow` of tasks that end their worker and run again when they hang."""
     seconds = float(str(rows.sparkSession.conf.get(session.TASK_SECONDS)))
+    clock = spark_usage.frame_clock(rows.sparkSession.sparkContext)
 
     def watched(batches: Iterable[pa.RecordBatch]) -> Batches:
+        started = time.process_time()
         with watchdog.limit(seconds):
             yield from work(batches)
+        clock.add(time.process_time() - started)
 
     return rows.mapInArrow(watched, schema if isinstance(schema, str) else spark_schema(schema))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -23,21 +22,13 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def processor_seconds(root: int, chosen: Callable[[int], bool] = lambda pid: True) -> float:
+def processor_seconds(root: int) -> float:
     """Processor time of the living descendants and of the children they have waited for."""
     total = 0
     for pid in descendants(root):
-        fields = _stat(pid) if chosen(pid) else []
+        fields = _stat(pid)
         total += sum(map(int, fields[11:15])) if fields else 0
     return total / TICKS
-
-
-def is_worker(pid: int) -> bool:
-    """Whether a process is one of PySpark's Python workers, or forks them."""
-    try:
-        return b"pyspark" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0", 3)[2]
-    except (OSError, IndexError):
-        return False
 
 
 def _stat(pid: int) -> list[str]:

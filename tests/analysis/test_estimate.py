@@ -6,24 +6,33 @@ import random
 import pytest
 
 from analysis import estimate
-from analysis.estimate import Sampled
+from analysis.estimate import Estimate, Sampled
 from pipeline import config
 
 
-def stage(name: str, captures: int, kept: int | None = None) -> Sampled:
-    """A stage that costs 3 s anyway and 0.01 s a capture, in eight tasks."""
-    tasks = tuple(0.01 * captures / 8 * (1 + 0.1 * (number % 3 - 1)) for number in range(8))
-    return Sampled(name, 1 + 0.01 * captures, 2.0, tasks, {"t": 100 * captures}, kept, captures)
+def stage(captures: int) -> Sampled:
+    """A stage that costs 3 s anyway, 1 s of it in tasks, and 0.01 s a capture, in eight tasks."""
+    work = 0.01 * captures
+    tasks = tuple(work / 8 * (1 + 0.1 * (number % 3 - 1)) for number in range(8))
+    return Sampled(
+        "extract", 3 + work, 1 + work, 0.0, tasks, 100 * captures, captures, captures, captures
+    )
+
+
+def whole(total: int) -> Estimate:
+    """Of so many bytes, 100 a capture."""
+    small, large = [stage(100)], [stage(400)]
+    return estimate.estimate(large, small, large, (100, 400), (10_000, 40_000), total)
 
 
 def test_what_a_stage_costs_anyway_is_not_scaled() -> None:
-    small, large = ([stage("extract", number, number)] for number in (100, 400))
-    found = estimate.estimate(small, large, (100, 400), (10_000, 40_000), 4_000_000)
+    found = whole(4_000_000)
     assert found.core_seconds.value == pytest.approx(3 + 0.01 * 40_000)
     assert found.core_seconds.low < found.core_seconds.value < found.core_seconds.high
     assert found.captures.value == 40_000
     assert found.bytes_read == 4_000_000
     assert found.bytes_written.value == pytest.approx(100 * 40_000)
+    assert found.bytes_shuffled.value == pytest.approx(40_000)
 
 
 def test_duplicates_of_a_sample_foretell_those_of_the_whole() -> None:
@@ -47,8 +56,7 @@ def test_interval_covers_the_mean_nine_times_of_ten() -> None:
 
 def test_prices_are_the_tables() -> None:
     prices = config.parse_yaml(config.find("prices"))
-    small, large = ([stage("extract", number, number)] for number in (100, 400))
-    found = estimate.estimate(small, large, (100, 400), (10_000, 40_000), 4_000_000_000)
+    found = whole(4_000_000_000)
     priced = estimate.price(found, prices, 10)
     machine = prices["machines"][prices["machine"]]
     hours = found.core_seconds.value / 3600 / (10 * machine["cores"]) / prices["busy"]
@@ -61,8 +69,7 @@ def test_prices_are_the_tables() -> None:
 
 
 def test_what_happened_is_told_beside_it() -> None:
-    small, large = ([stage("extract", number, number)] for number in (100, 400))
-    found = estimate.estimate(small, large, (100, 400), (10_000, 40_000), 4_000_000)
+    found = whole(4_000_000)
     said = json.loads(estimate.as_json(found))
     lines = estimate.compare(said, {"captures": 50_000.0, "unknown": 3.0})
     assert len(lines) == 2
