@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,8 +17,6 @@ FILE = "estimate.json"  # in a run's folder
 # Student's t of a two-sided 90% interval by degrees of freedom; 1.645 beyond.
 T90 = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13, 5: 2.02, 6: 1.94, 7: 1.89, 8: 1.86, 9: 1.83, 10: 1.81,
        15: 1.75, 20: 1.72, 30: 1.70}  # fmt: skip
-# Stages whose work is by the documents that are left, and not by those that were read.
-AFTER_DUPLICATES = ("fetch", "pictures", "split", "assemble", "report")
 
 
 @dataclass(frozen=True)
@@ -99,59 +97,57 @@ def distinct(sampled: int, left: int, whole: float) -> float:
     return min(expected(low, whole), whole)
 
 
-def estimate(
-    first: Sequence[Sampled],
-    small: Sequence[Sampled],
-    large: Sequence[Sampled],
-    captures: tuple[int, int],
-    sizes: tuple[int, int],
-    total: int,
-) -> Estimate:
-    """Scale up to `total` bytes.
+@dataclass(frozen=True)
+class Samples:
+    """The runs that an estimate is made from: what each stage took, in the stages' order."""
 
-    `first`: the large sample in a process that has just started; `small` and `large`: both samples
-    after it. `captures` and `sizes` (bytes) are those of the small and the large one.
-    """
+    first: Sequence[Sampled]  # the whole sample in a process that has just started
+    small: Sequence[Sampled]  # a part of it
+    large: Sequence[Sampled]  # all of it again
+    copies: Sequence[Sampled]  # all of it, several times over
+    number: int  # of copies
+    captures: int  # in the sample
+    sizes: tuple[int, int]  # bytes of the small and the large sample
+
+
+def estimate(samples: Samples, total: int) -> Estimate:
+    """Scale up to `total` bytes."""
+    first, large, sizes = samples.first, samples.large, samples.sizes
     scale = total / sizes[1]
     error = spread([value for one in first if one.stage == "extract" for value in one.tasks])
-    entering, kept = _kept(large, "fingerprint"), _kept(large, "cluster")
+    entering, before, kept = (_kept(first, "fingerprint"), _kept(samples.small, "cluster"),
+                              _kept(first, "cluster"))  # fmt: skip
     left = distinct(entering, kept, entering * scale)
-    after = left / kept if kept else scale
-    documents = (_kept(small, "cluster"), kept)
-    stages: dict[str, float] = {}
-    fixed = tasks = written = shuffled = 0.0
-    for cold, less, more in zip(first, small, large, strict=True):
-        is_after = cold.stage in AFTER_DUPLICATES
-        factor, units = (after, documents) if is_after else (scale, sizes)
-        added = _added([less.work, more.work], units) * (factor - 1)
-        fixed += max(0.0, cold.all_seconds - more.work)
-        stages[cold.stage] = max(0.0, cold.all_seconds + added)
-        tasks += cold.task_seconds
-        tasks += _added([less.task_seconds, more.task_seconds], units) * (factor - 1)
-        written += cold.written * factor
-        shuffled += cold.shuffled * factor
+
+    def added(values: Callable[[Sampled], float], number: int) -> float:
+        """What the whole adds to the sample, for the stage of that number."""
+        small, once, copies = (
+            values(run[number]) for run in (samples.small, large, samples.copies)
+        )
+        read = max(0.0, copies - once) / (samples.number - 1)  # for the sample's bytes
+        other = once - small - read * (1 - sizes[0] / sizes[1])
+        document = max(0.0, other) / (kept - before) if kept > before else 0.0
+        return read * (scale - 1) + document * (left - kept)
+
+    def whole(values: Callable[[Sampled], float]) -> float:
+        return sum(values(one) + added(values, number) for number, one in enumerate(first))
+
+    more = {one.stage: added(lambda one: one.work, number) for number, one in enumerate(first)}
+    stages = {one.stage: one.all_seconds + more[one.stage] for one in first}
+    varying = sum(more.values()) + sum(one.work for one in large)
     seconds = sum(stages.values())
-    requests = sum(one.requests for one in first) * after
     return Estimate(
         sample_share=1 / scale,
-        captures=_range(captures[1] * scale, 1 / math.sqrt(max(captures[1], 1)) * 1.645),
-        documents=_range(_kept(large, "assemble") * after, error),
-        core_seconds=Range(seconds, fixed + (seconds - fixed) * (1 - min(error, 1)),
-                           fixed + (seconds - fixed) * (1 + error)),
-        task_seconds=_range(tasks, error),
+        captures=_range(samples.captures * scale, 1.645 / math.sqrt(max(samples.captures, 1))),
+        documents=_range(_kept(first, "assemble") * left / kept if kept else 0.0, error),
+        core_seconds=Range(seconds, seconds - varying * min(error, 1), seconds + varying * error),
+        task_seconds=_range(whole(lambda one: one.task_seconds), error),
         bytes_read=float(total),
-        bytes_written=_range(written, error),
-        bytes_shuffled=_range(shuffled, error),
-        requests=_range(requests, error),
+        bytes_written=_range(whole(lambda one: one.written), error),
+        bytes_shuffled=_range(whole(lambda one: one.shuffled), error),
+        requests=_range(whole(lambda one: one.requests), error),
         stages=stages,
-    )  # fmt: skip
-
-
-def _added(work: Sequence[float], units: Sequence[float]) -> float:
-    """What as much input as the large sample's adds to the work, from a small and a large one."""
-    if units[1] <= units[0]:
-        return work[1]
-    return max(0.0, (work[1] - work[0]) / (units[1] - units[0])) * units[1]
+    )
 
 
 def _kept(stages: Sequence[Sampled], name: str) -> int:

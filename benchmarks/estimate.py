@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.figure import report
+from benchmarks.process import benben
 from pipeline import manifest
 
 ROOT = Path(__file__).parent.parent
@@ -40,21 +41,6 @@ def command(verb: str, crawl: Path, output: Path, *more: str) -> list[str]:
     return [verb, "default", *given]
 
 
-def measure(line: list[str], told: Path) -> float:
-    """Run a command of benben; processor seconds of its process and all below, Spark's among them.
-
-    The process writes what it used itself: Spark's JVM outlives it, unwaited for.
-    """
-    script = (
-        "import os, sys; from pathlib import Path; from jobs import cli, usage; "
-        f"code = cli.main(sys.argv[1:]); used = usage.processor_seconds(os.getpid()); "
-        f"Path({str(told)!r}).write_text(str(used)); sys.exit(code)"
-    )
-    given = [sys.executable, "-c", script, *line]
-    subprocess.run(given, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    return float(told.read_text())
-
-
 def main() -> None:
     """Measure, estimate, print."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -66,7 +52,7 @@ def main() -> None:
         crawl = Path(folder, "crawl")
         crawl.mkdir()
         pages = repeat(crawl, chosen.pages)
-        whole = measure(command("run", crawl, Path(folder, "run")), Path(folder, "used"))
+        whole = benben(command("run", crawl, Path(folder, "run")))
         made = manifest.read(str(Path(folder, "run", "dataset")))
         assert made is not None
         documents = made.counts["documents"].kept

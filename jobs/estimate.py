@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from analysis import estimate as figures
-from analysis.estimate import Estimate, Sampled
+from analysis.estimate import Estimate, Sampled, Samples
 from jobs import cli, usage
 from jobs.job import Run
 from jobs.progress import say
@@ -27,7 +27,7 @@ from pipeline.settings import Config
 
 START = "start"  # what a run takes before its first stage
 SMALLER = 4  # the smaller sample is this part of the larger
-ROUNDS = 2  # of both samples once all is warm
+COPIES = 8  # of the sample, in one of its runs
 MOST_TASKS = 8  # of a stage on a sample
 
 
@@ -67,7 +67,7 @@ def share(text: str) -> float:
 
 
 def estimate(settings: Config, part: float, seed: int) -> Estimate:
-    """Run the config on two samples, several times, and scale up."""
+    """Run the config on a sample, a part of it and copies of it, and scale up."""
     found = inputs.find(settings.input, settings.archives)
     total = sum(archive.size for archive in found)
     chosen = archive_sample.windows(found, part, seed)
@@ -80,27 +80,33 @@ def estimate(settings: Config, part: float, seed: int) -> Estimate:
             say(f"estimate: {name} sample of {taken[-1].captures:,} captures")
         if not taken[0].captures:
             raise UserError("estimate: the sample has no captures; take a larger --sample")
-        small, large = (_scaled_down(settings, one, total) for one in taken)
-        order = (large, *(small, large) * ROUNDS)
-        first, *warm = (_run(one, folder, number) for number, one in enumerate(order))
-    less, more = (_least(warm[which::2]) for which in (0, 1))
-    captures, sizes = ((one.captures for one in taken), (one.bytes for one in taken))
-    return figures.estimate(first, less, more, tuple(captures), tuple(sizes), total)  # type: ignore[arg-type]
+        paths = [one.path for one in taken]
+        copies = [os.path.join(folder, f"copy-{number}.warc.gz") for number in range(COPIES)]
+        for copy in copies:
+            os.link(paths[1], copy)
+        order = ([paths[1]], [paths[0]], [paths[1]], copies)
+        scaled = _scaled_down(settings, taken[1], total)
+        first, small, large, many = (
+            _run(scaled, given, folder, number) for number, given in enumerate(order)
+        )
+    sizes = (taken[0].bytes, taken[1].bytes)
+    samples = Samples(first, small, large, many, COPIES, taken[1].captures, sizes)
+    return figures.estimate(samples, total)
 
 
 def _scaled_down(settings: Config, sample: Taken, total: int) -> Config:
-    """Settings that take the decisions on a sample that they take on the whole."""
+    """Settings that take the decisions on the sample that they take on the whole."""
     tasks = settings.spark.partitions or -(-total // settings.spark.part_bytes)
-    rows = round(settings.spark.one_task_rows * sample.bytes / total)
+    few = sample.captures * total / sample.bytes <= settings.spark.one_task_rows
+    rows = settings.spark.one_task_rows if few else 0
     changed = {"partitions": min(tasks, MOST_TASKS), "one_task_rows": rows}
-    spark = settings.spark.model_copy(update=changed)
-    return settings.model_copy(update={"input": [sample.path], "spark": spark})
+    return settings.model_copy(update={"spark": settings.spark.model_copy(update=changed)})
 
 
-def _run(settings: Config, folder: str, number: int) -> list[Sampled]:
-    """Run all stages on one sample, into a folder of its own."""
+def _run(settings: Config, given: list[str], folder: str, number: int) -> list[Sampled]:
+    """Run all stages on archives, into a folder of its own."""
     output = os.path.join(folder, f"run-{number}")
-    run = Run(settings.model_copy(update={"output": output}))
+    run = Run(settings.model_copy(update={"input": given, "output": output}))
     begun = 0.0 if number else usage.processor_seconds(os.getpid())
     ran = [Sampled(START, begun, 0.0, 0.0, (), 0, 0, None)]
     for name in cli.STAGES:
@@ -124,11 +130,6 @@ def _run(settings: Config, folder: str, number: int) -> list[Sampled]:
                 )
             )
     return ran
-
-
-def _least(runs: Sequence[list[Sampled]]) -> list[Sampled]:
-    """Of each stage the run with the least work: what else the machine does only adds to it."""
-    return [min(same, key=lambda one: one.work) for same in zip(*runs, strict=True)]
 
 
 def happened(output: str, stages: Iterable[str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from pipeline.archive.source import DEFAULT, open_source
 from pipeline.archive.warc import Capture, read_captures
 from pipeline.settings.archives import ArchiveSettings
 
-WINDOW = 64 << 10  # bytes of a stretch: many short ones differ less from the whole than few long
+WINDOW = 32 << 10  # bytes of a stretch: many short ones differ less from the whole than few long
 
 
 @dataclass(frozen=True)

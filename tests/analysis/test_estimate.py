@@ -6,33 +6,43 @@ import random
 import pytest
 
 from analysis import estimate
-from analysis.estimate import Estimate, Sampled
+from analysis.estimate import Estimate, Sampled, Samples
 from pipeline import config
 
 
-def stage(captures: int) -> Sampled:
-    """A stage that costs 3 s anyway, 1 s of it in tasks, and 0.01 s a capture, in eight tasks."""
-    work = 0.01 * captures
+def stage(captures: int, left: int) -> list[Sampled]:
+    """Stages that cost 3 s anyway, 0.01 s a capture, and 0.1 s a document that is left."""
+    work = 0.01 * captures + 0.1 * left
     tasks = tuple(work / 8 * (1 + 0.1 * (number % 3 - 1)) for number in range(8))
-    return Sampled(
-        "extract", 3 + work, 1 + work, 0.0, tasks, 100 * captures, captures, captures, captures
+    sums = (3 + work, 1 + work, 0.0, tasks, 100 * captures + left, captures)
+    kept = {"extract": captures, "fingerprint": captures, "cluster": left}
+    return [Sampled(name, *sums, number, left) for name, number in kept.items()]
+
+
+def whole(total: int, left: int = 400) -> Estimate:
+    """Of so many bytes, 100 a capture, from a sample of 400 captures and one of 100."""
+    large, copies = stage(400, left), stage(3200, left)
+    return estimate.estimate(
+        Samples(large, stage(100, left // 4), large, copies, 8, 400, (10_000, 40_000)), total
     )
-
-
-def whole(total: int) -> Estimate:
-    """Of so many bytes, 100 a capture."""
-    small, large = [stage(100)], [stage(400)]
-    return estimate.estimate(large, small, large, (100, 400), (10_000, 40_000), total)
 
 
 def test_what_a_stage_costs_anyway_is_not_scaled() -> None:
     found = whole(4_000_000)
-    assert found.core_seconds.value == pytest.approx(3 + 0.01 * 40_000)
+    assert found.core_seconds.value == pytest.approx(3 * (3 + 0.11 * 40_000))
     assert found.core_seconds.low < found.core_seconds.value < found.core_seconds.high
     assert found.captures.value == 40_000
     assert found.bytes_read == 4_000_000
-    assert found.bytes_written.value == pytest.approx(100 * 40_000)
-    assert found.bytes_shuffled.value == pytest.approx(40_000)
+    assert found.bytes_written.value == pytest.approx(3 * 101 * 40_000)
+    assert found.bytes_shuffled.value == pytest.approx(3 * 40_000)
+
+
+def test_duplicates_cost_what_reading_them_costs() -> None:
+    found = whole(4_000_000, 360)
+    left = estimate.distinct(400, 360, 40_000)
+    assert left < 4_000
+    expected = 3 * (3 + 0.01 * 40_000 + 0.1 * left)
+    assert found.core_seconds.value == pytest.approx(expected, rel=0.01)
 
 
 def test_duplicates_of_a_sample_foretell_those_of_the_whole() -> None:
