@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from jobs import tables
 from jobs.metrics import MetricsLog
-from jobs.spark_usage import Used
+from jobs.spark_usage import Used, used
 from pipeline import storage
 
 pytestmark = pytest.mark.spark
@@ -29,6 +29,8 @@ def busy(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def test_a_stages_metrics_hold_what_its_frames_used(spark: SparkSession, tmp_path: Path) -> None:
     tables.in_workers(spark.range(100, numPartitions=2), busy, "id long").collect()
+    before = used()
+    assert before.frame_seconds >= 2 * BUSY
     log = MetricsLog(str(tmp_path), "mine")  # what was before it is another's
     rows = tables.in_workers(spark.range(100, numPartitions=2), busy, "id long")
     assert rows.repartition(3, "id").count() == 100
@@ -36,6 +38,7 @@ def test_a_stages_metrics_hold_what_its_frames_used(spark: SparkSession, tmp_pat
     (path,) = storage.list_files(f"{tmp_path}/metrics")
     line = json.loads(storage.read_bytes(path))
     assert line["task_cpu_seconds"] >= 2 * BUSY
+    assert line["task_cpu_seconds"] == round(used().frame_seconds - before.frame_seconds, 3)
     assert line["shuffled_bytes"] > 0
 
 
