@@ -28,8 +28,8 @@ def there(store: Failing, crawl: Path, sample: list[str]) -> list[str]:
     """Arguments of a run on the sample's archives in the bucket."""
     for path in storage.list_files(str(crawl)):
         name = path.removeprefix(str(crawl))
-        storage.write_bytes(f"s3://{BUCKET}/crawl{name}", Path(path).read_bytes())
-    return [given.replace(str(crawl), f"s3://{BUCKET}/crawl") for given in sample]
+        storage.write_bytes(f"s3://{BUCKET}/{crawl.name}{name}", Path(path).read_bytes())
+    return [given.replace(str(crawl), f"s3://{BUCKET}/{crawl.name}") for given in sample]
 
 
 def test_a_store_that_fails_one_request_in_ten(
