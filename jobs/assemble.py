@@ -72,7 +72,7 @@ def shipped_rows(run: Run, placed: Placement) -> DataFrame:
             )
 
     tasks = [(part.number, "") for part in parts]
-    return tables.frame(run, tasks, read, PLACED_ROWS)
+    return tables.frame(run.spark, tasks, read, PLACED_ROWS)
 
 
 def dataset_rows(
@@ -148,8 +148,8 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
         yield from stored.read(held_at[part], table, names)
 
     shards = [(file.part, storage.join(folder, file.name)) for file in files]
-    wanted = tables.frame(run, shards, read_wanted, WANTED).distinct()
-    held = tables.frame(run, sorted(held_at.items()), read_held, HELD)
+    wanted = tables.frame(run.spark, shards, read_wanted, WANTED).distinct()
+    held = tables.frame(run.spark, sorted(held_at.items()), read_held, HELD)
     return tables.write_by_part(
         held.join(wanted, "sha256"),
         folder,

@@ -67,7 +67,7 @@ def read_index(run: Run, index: IndexSettings) -> DataFrame:
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=INDEX)
 
-    return tables.frame(run, list(enumerate(paths)), read, INDEX)
+    return tables.frame(run.spark, list(enumerate(paths)), read, INDEX)
 
 
 def index_files(table: str) -> list[str]:

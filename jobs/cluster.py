@@ -78,9 +78,10 @@ def frames(
     run: Run, tasks: list[tuple[int, str]], judge: Judge, meeting: Meeting
 ) -> tuple[DataFrame, DataFrame]:
     """Keys (node, key) and records of this run's documents."""
-    keep = run.config.deduplicate.keep
-    listed = tables.frame(run, tasks, candidates.key_reader(judge), candidates.KEYED, meeting)
-    records = tables.frame(run, tasks, candidates.record_reader(keep), candidates.RECORDS, meeting)
+    read_keys = candidates.key_reader(judge)
+    read_records = candidates.record_reader(run.config.deduplicate.keep)
+    listed = tables.frame(run.spark, tasks, read_keys, candidates.KEYED, meeting)
+    records = tables.frame(run.spark, tasks, read_records, candidates.RECORDS, meeting)
     return listed.select("node", F.explode("keys").alias("key")), records
 
 
@@ -103,7 +104,7 @@ def with_decisions(run: Run, members: DataFrame, files: list[PartFile]) -> DataF
     """Lay what was decided beside the members of components: reason and kept_id, null for kept."""
     folder = run.target("clusters")
     paths = [(file.part, storage.join(folder, file.name)) for file in files]
-    decided = tables.frame(run, paths, _read, CLUSTERS)
+    decided = tables.frame(run.spark, paths, _read, CLUSTERS)
     names = members.select("node", "label", "part").withColumn("doc_id", graph.doc_id("node"))
     return names.join(decided, "doc_id", "left")
 

@@ -89,7 +89,7 @@ def wanted_images(run: Run) -> DataFrame:
     def read(part: int, _: str) -> tables.Batches:
         return mentions(paths[part], settings)
 
-    said = tables.frame(run, [(part, "") for part in paths], read, MENTIONS)
+    said = tables.frame(run.spark, [(part, "") for part in paths], read, MENTIONS)
     found = said.groupBy("url").agg(
         F.max("wanted").alias("wanted"),
         F.max("opt_out").alias("opt_out"),
@@ -147,7 +147,7 @@ def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
         rows = [asdict(request) for request in rounds.asked(part, path).moved(hops)]
         yield pa.RecordBatch.from_pylist(rows, schema=WANTED)
 
-    return tables.frame(run, sorted(rounds.files[-1].items()), read, WANTED)
+    return tables.frame(run.spark, sorted(rounds.files[-1].items()), read, WANTED)
 
 
 def write_images(run: Run, rounds: Rounds) -> Result:

@@ -19,7 +19,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.progress import say
-from jobs.tables import SHUFFLED, Meeting, in_workers
+from jobs.tables import SHUFFLED, Meeting, frame, in_workers
 from pipeline import storage
 from pipeline.deduplication import fingerprint
 from pipeline.deduplication.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
@@ -143,14 +143,10 @@ def _writer(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Batches]:
 
 
 def _read(spark: SparkSession, paths: list[str], meeting: Meeting) -> DataFrame:
-    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
-        for batch in batches:
-            for path in batch["path"].to_pylist():
-                yield from storage.iter_parquet(path, batch_rows=100_000)
+    def rows(part: int, path: str) -> Batches:
+        yield from storage.iter_parquet(path, batch_rows=100_000)
 
-    rows = spark.sparkContext.parallelize([(path,) for path in paths], meeting.slices(len(paths)))
-    given = spark.createDataFrame(rows, "path string")
-    return meeting.gather(in_workers(given, work, "node binary, label binary"))
+    return frame(spark, [(0, path) for path in paths], rows, EDGES, meeting)
 
 
 def doc_id(node: str) -> Column:

@@ -80,9 +80,9 @@ def placed(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
             yield batch
 
     paths = [(file.part, storage.join(run.target("images"), file.name)) for file in images]
-    kept = tables.frame(run, paths, read_kept, KEPT).distinct()
+    kept = tables.frame(run.spark, paths, read_kept, KEPT).distinct()
     every = [(part, "") for part in range(rounds.tasks)]
-    held = tables.frame(run, every, read_places, PLACED).groupBy("sha256")
+    held = tables.frame(run.spark, every, read_places, PLACED).groupBy("sha256")
     first = held.agg(F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("one"))
     rows = kept.join(first, "sha256", "left").select("sha256", "one.*").select(*PLACED.names)
     return tables.in_workers(rows, check, PLACED)

@@ -73,9 +73,9 @@ def place(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
             yield pa.RecordBatch.from_arrays([pa.array(parts), pa.array(keys)], schema=USES)
 
     fetched = sorted(run.paths("images").items())
-    images = tables.frame(run, fetched, read_images, PICTURES, meeting)
+    images = tables.frame(run.spark, fetched, read_images, PICTURES, meeting)
     seen = with_classes(run, images, meeting) if settings.looks else images
-    uses = tables.frame(run, tasks, read_uses, USES, meeting).distinct()
+    uses = tables.frame(run.spark, tasks, read_uses, USES, meeting).distinct()
     placed = uses.join(meeting.beside(seen), "key")
     return tables.write_by_part(placed, folder, PICTURES, meeting=meeting)
 

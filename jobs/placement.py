@@ -54,5 +54,5 @@ def _counts(run: Run, splits: Splits) -> Iterator[tuple[str, int, int]]:
             buckets = map(layout.bucket, chosen["doc_id"].to_pylist())
             yield pa.RecordBatch.from_pydict({"split": held, "bucket": list(buckets)}, COUNTED)
 
-    counted = tables.frame(run, tasks, read, COUNTED).groupBy("split", "bucket").count()
+    counted = tables.frame(run.spark, tasks, read, COUNTED).groupBy("split", "bucket").count()
     return ((row["split"], row["bucket"], row["count"]) for row in counted.collect())

@@ -96,8 +96,8 @@ def place_images(run: Run) -> list[PartFile]:
         for batch in storage.iter_parquet(path):
             yield uses_of(batch)
 
-    wanted = tables.frame(run, [(part.number, "") for part in parts], read_wanted, WANTED)
-    images = tables.frame(run, sorted(run.paths("images").items()), read_images, IMAGE_USES)
+    wanted = tables.frame(run.spark, [(part.number, "") for part in parts], read_wanted, WANTED)
+    images = tables.frame(run.spark, sorted(run.paths("images").items()), read_images, IMAGE_USES)
     placed = wanted.distinct().join(images, "key")
     return tables.write_by_part(placed, run.target("image_uses"), IMAGE_USES)
 

@@ -94,7 +94,7 @@ def find_repeated(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> 
         yield from repeats.count(list(chosen.left(files)), part, chosen.rules).to_batches()
 
     meeting = Meeting.of(run, "fingerprints")
-    counted = tables.frame(run, tasks, read, COUNTED, meeting)
+    counted = tables.frame(run.spark, tasks, read, COUNTED, meeting)
     total = F.sum("count").over(Window.partitionBy("key"))
     repeated = counted.withColumn("total", total).where("total >= bound")
     rows = repeated.select("part", *REPEATED.names)
@@ -123,7 +123,7 @@ def find_sets(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> list
             yield pa.RecordBatch.from_pydict(columns, SETS).filter(pa.array(enough))
 
     meeting = Meeting.of(run, "fingerprints")
-    rows = tables.frame(run, tasks, read, SETS, meeting)
+    rows = tables.frame(run.spark, tasks, read, SETS, meeting)
     size = F.count(F.lit(1)).over(Window.partitionBy("group"))
     members = rows.withColumn("size", size).where("size > 1").drop("size")
     judge = Judge((), rule.min_similarity, settings.max_leaders, rule.reason)

@@ -48,8 +48,8 @@ def place(run: Run, folder: str) -> list[PartFile]:
         for batch in storage.iter_parquet(path):
             yield batch.append_column("age", pa.array([age] * len(batch), pa.int32()))
 
-    names = tables.frame(run, sorted(run.paths("fingerprints").items()), read_names, NAMES)
-    revised = tables.frame(run, files, read_revisions, AGED)
+    names = tables.frame(run.spark, sorted(run.paths("fingerprints").items()), read_names, NAMES)
+    revised = tables.frame(run.spark, files, read_revisions, AGED)
     newest = Window.partitionBy("doc_id").orderBy(F.desc("age"))
     last = revised.withColumn("place", F.row_number().over(newest)).where("place = 1")
     found = last.join(names, "doc_id").select("part", *CLUSTERS.names)

@@ -31,7 +31,7 @@ def split(run: Run) -> Result:
     settings = run.config.assemble.splits
     parts = run.parts("fingerprints", "final_verdicts")
     tasks = [(part.number, "\n".join(part.paths.values())) for part in parts]
-    hosts = tables.frame(run, tasks, hosts_reader(settings), HOSTS).where("place > 0")
+    hosts = tables.frame(run.spark, tasks, hosts_reader(settings), HOSTS).where("place > 0")
     held = {row.host: splits.NAMES[row.place] for row in hosts.distinct().collect()}
     settled = splits.settle(held, near_hosts(run, tasks, settings) if held else [])
     rows = sorted((host, held[host], split) for host, split in settled.items())
@@ -99,7 +99,7 @@ def near_hosts(
 
     Only documents that share a key with one of a held-out host are looked at.
     """
-    keyed = tables.frame(run, tasks, keys_reader(settings), KEYS)
+    keyed = tables.frame(run.spark, tasks, keys_reader(settings), KEYS)
     held = keyed.where("place > 0").select(
         "key", F.col("node").alias("one"), F.col("host").alias("host_one")
     )
@@ -111,7 +111,7 @@ def near_hosts(
 
 def _verified(run: Run, tasks: list[tuple[int, str]], pairs: DataFrame, least: float) -> DataFrame:
     """Hosts of the pairs of documents whose texts are near."""
-    sketches = tables.frame(run, tasks, read_signatures, SIGNATURES)
+    sketches = tables.frame(run.spark, tasks, read_signatures, SIGNATURES)
     one = sketches.withColumnsRenamed({"node": "one", "signature": "signature_one"})
     other = sketches.withColumnsRenamed({"node": "other", "signature": "signature_other"})
 

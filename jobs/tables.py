@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs import session, spark_usage, watchdog
+from jobs import session, spark_usage, worker
 from jobs.job import Run, part_name
 from pipeline import storage
 from pipeline.manifest import PartFile
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
 Batches = Iterator[pa.RecordBatch]
@@ -75,16 +74,15 @@ def in_workers(
     clock = spark_usage.frame_clock(rows.sparkSession.sparkContext)
 
     def watched(batches: Iterable[pa.RecordBatch]) -> Batches:
-        started = time.process_time()
-        with watchdog.limit(seconds):
+        with worker.task(seconds) as used:
             yield from work(batches)
-        clock.add(time.process_time() - started)
+            clock.add(used())
 
     return rows.mapInArrow(watched, schema if isinstance(schema, str) else spark_schema(schema))
 
 
 def frame(
-    run: Run,
+    spark: SparkSession,
     tasks: Sequence[tuple[int, str]],
     read: Callable[[int, str], Batches],
     schema: pa.Schema,
@@ -101,8 +99,8 @@ def frame(
                 for out in read(part, text):
                     yield out.cast(schema) if out.schema != schema else out
 
-    rows = run.spark.sparkContext.parallelize(list(tasks), meeting.slices(len(tasks)))
-    given = run.spark.createDataFrame(rows, "part int, text string")
+    rows = spark.sparkContext.parallelize(list(tasks), meeting.slices(len(tasks)))
+    given = spark.createDataFrame(rows.mapPartitions(worker.passed), "part int, text string")
     return meeting.gather(in_workers(given, work, schema))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from jobs import failure, watchdog
+from jobs import failure, worker
 from jobs.metrics import MetricsLog
 from jobs.progress import Progress, say
 from jobs.result import Result
@@ -136,10 +135,8 @@ class Waves:
         limit = self._settings.task_seconds
 
         def guarded(task: Any) -> tuple[Result, float]:
-            started = time.process_time()
-            with watchdog.limit(limit):
-                result = work(task)
-            return result, time.process_time() - started
+            with worker.task(limit) as clock:
+                return work(task), clock()
 
         text = f"{self._label}: wave {wave.number} of {self._total}"
         self._context.setJobGroup(self._group, text if self._total > 1 else self._label)

@@ -30,7 +30,7 @@ FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob(
 SHARED_JOB_MODULES = {
     *("careful", "cli", "earlier", "failure", "graph", "image_store", "job", "lookup", "looks"),
     *("metrics", "placement", "progress", "repeated", "result", "revisions", "session", "tables"),
-    *("tools", "usage", "watchdog", "waves"),
+    *("tools", "usage", "waves", "worker"),
 }
 
 

@@ -83,7 +83,7 @@ def test_frames_are_read_in_workers_and_written_back_by_part(
                 [pa.array([part] * batch.num_rows, pa.int32()), batch["n"]], schema=schema
             )
 
-    rows = frame(run, list(run.paths("numbers").items()), read, schema)
+    rows = frame(run.spark, list(run.paths("numbers").items()), read, schema)
     files = write_by_part(rows.where("part != 1"), f"{tmp_path}/out", SCHEMA)
     found = {
         f.part: storage.read_parquet(f"{tmp_path}/out/{f.name}")["n"].to_pylist() for f in files
@@ -95,8 +95,8 @@ def test_spark_s_jobs_bear_the_name_of_their_stage(spark: SparkSession, tmp_path
     run = run_in(tmp_path)
     run.execute(NUMBERS)
     run.stage = f"named-{tmp_path.name}"
-    rows = frame(run, [(0, "")], lambda part, _: iter([pa.RecordBatch.from_pydict({"n": [1]})]),
-                 pa.schema([("n", pa.int64())]))  # fmt: skip
+    batch = pa.RecordBatch.from_pydict({"n": [1]})
+    rows = frame(run.spark, [(0, "")], lambda part, _: iter([batch]), batch.schema)
     assert rows.count() == 1
     assert spark.sparkContext.statusTracker().getJobIdsForGroup(run.stage)
 
@@ -110,7 +110,7 @@ def test_a_frame_s_task_that_hangs_is_ended(spark: SparkSession, tmp_path: Path)
             time.sleep(3600)
         yield pa.RecordBatch.from_pydict({"n": [7]})
 
-    rows = frame(run, [(0, "")], read, pa.schema([("n", pa.int64())]))
+    rows = frame(run.spark, [(0, "")], read, pa.schema([("n", pa.int64())]))
     with pytest.raises(Exception, match="exited unexpectedly"):
         rows.collect()
     assert [row.n for row in rows.collect()] == [7]
