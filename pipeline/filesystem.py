@@ -75,7 +75,9 @@ def restore(folder: str) -> None:
 @lru_cache(maxsize=64)
 def _s3(bucket: str, endpoint: str | None) -> fs.FileSystem:
     options = {
-        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        # Not the "standard" one: pyarrow never fills its allowance of retries up again, so after a
+        # hundred refusals a process would give up at each one.
+        "retry_strategy": fs.AwsDefaultS3RetryStrategy(max_attempts=ATTEMPTS),
         "connect_timeout": CONNECT_SECONDS,
         "request_timeout": REQUEST_SECONDS,
     }

@@ -15,14 +15,7 @@ ATTEMPTS = 8
 FIRST_WAIT = 0.1  # seconds, doubled each time
 # What the AWS library does not try again although it should: a refusal longer than the bytes that
 # were asked for, which it calls a failure of its own, and one without a text, as those to HEAD are.
-# And what it tried in vain: by the time of the next attempt here the store may have rested.
-GIVEN_UP = (
-    "INTERNAL_FAILURE",
-    "SERVICE_UNAVAILABLE",
-    "SLOW_DOWN",
-    "UNKNOWN (HTTP status 429)",
-    "UNKNOWN (HTTP status 50",
-)
+GIVEN_UP = ("INTERNAL_FAILURE", "UNKNOWN (HTTP status 429)", "UNKNOWN (HTTP status 50")
 
 
 def again(work: Callable[[], Result]) -> Result:

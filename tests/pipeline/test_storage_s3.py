@@ -85,6 +85,14 @@ def test_a_store_that_fails_one_request_in_ten(store: Failing) -> None:
     assert sorted(found) == list(range(1, 13))
 
 
+def test_one_process_is_refused_hundreds_of_times(store: Failing) -> None:
+    store.share = 0.3
+    while store.failed < 200:
+        storage.write_bytes(f"s3://{BUCKET}/often.txt", b"text")
+        assert storage.read_bytes(f"s3://{BUCKET}/often.txt") == b"text"
+    store.share = 0.0
+
+
 def test_small_ranges_of_a_store_that_fails(store: Failing) -> None:
     text = bytes(range(256))
     storage.write_bytes(f"s3://{BUCKET}/f", text)
