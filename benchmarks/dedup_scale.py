@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from benchmarks import figure, process, synthetic
-from jobs import cluster
+from jobs import cluster, spark_usage
 from jobs.job import Run
 from pipeline import config
 
@@ -68,6 +68,7 @@ def one(documents: int) -> dict[str, float]:
         "rounds": found.metrics["component_rounds"],
         "largest_worker_bytes": memory.largest,
         "java_bytes": memory.java,
+        "shuffled_bytes": spark_usage.used().shuffled_bytes,
     }
 
 
