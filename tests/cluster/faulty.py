@@ -39,8 +39,9 @@ def faulty_map(run: Run, tasks: Any, work: Callable[..., Any], label: str = "") 
     return plain_map(run, tasks, armed(work, f"{FOLDER}/{run.stage}", FAULT), label)
 
 
-def faulty_frame(run: Run, tasks: Any, read: Callable[..., Any], *rest: Any) -> Any:
-    return plain_frame(run, tasks, armed(read, f"{FOLDER}/{run.stage}", FAULT), *rest)
+def faulty_frame(spark: Any, tasks: Any, read: Callable[..., Any], *rest: Any) -> Any:
+    stage = spark.sparkContext.getLocalProperty("spark.jobGroup.id")
+    return plain_frame(spark, tasks, armed(read, f"{FOLDER}/{stage}", FAULT), *rest)
 
 
 if __name__ == "__main__":
