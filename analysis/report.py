@@ -35,6 +35,7 @@ class Corpus:
     documents: int = 2_000  # read for topics and phrases
     phrase_words: int = 8
     against: str | None = None
+    distribution_documents: int | None = None  # about so many are drawn from; None: all
 
 
 PLAIN = Corpus()
@@ -42,8 +43,12 @@ PLAIN = Corpus()
 
 def render(output: str, documents: int = SAMPLE_DOCUMENTS, corpus: Corpus = PLAIN) -> str:
     """Make the report of a run's folder. Raises InputError when there is no run."""
-    tables = RunTables(output)
-    other = RunTables(corpus.against) if corpus.against else None
+    tables = RunTables(output, documents=corpus.distribution_documents)
+    other = (
+        RunTables(corpus.against, documents=corpus.distribution_documents)
+        if corpus.against
+        else None
+    )
     found, query = distributions(tables), Query(tables)
     reference = Query(other) if other else None
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
@@ -53,6 +58,7 @@ def render(output: str, documents: int = SAMPLE_DOCUMENTS, corpus: Corpus = PLAI
         .get_template("report.html")
         .render(
             output=output,
+            tables=tables,
             policy=policy(style),
             style=Markup(style),
             stages=[stage for stage in manifests if stage],

@@ -13,18 +13,32 @@ from pipeline import manifest, storage
 from pipeline.errors import InputError
 from pipeline.manifest import Manifest
 
+ALIGNED = {"documents", "signals", "verdicts", "final_verdicts"}  # a part has the same documents
+
 
 class RunTables:
     """The committed tables below a run's folder."""
 
-    def __init__(self, output: str, staged: tuple[str, Manifest] | None = None) -> None:
+    def __init__(
+        self,
+        output: str,
+        staged: tuple[str, Manifest] | None = None,
+        documents: int | None = None,
+    ) -> None:
         """`staged`: folder and manifest of a dataset that is to replace the committed one.
 
-        Raises InputError when the folder holds no documents.
+        `documents`: of a larger run only whole parts, evenly spread, that hold about so many are
+        seen; the dataset, the images and what deduplication dropped are seen whole. Raises
+        InputError when the folder holds no documents.
         """
         self.output, self._staged = output, staged
-        if self.find("documents") is None:
+        found = self.find("documents")
+        if found is None:
             raise InputError(f"{output}: no run here (no documents/{manifest.NAME}); run it first")
+        self.documents = found.rows
+        seen = [file for file in found.files if file.part in _spread(found, documents)]
+        self._parts = {file.part for file in seen}
+        self.seen = sum(file.rows for file in seen)
 
     def folder(self, table: str) -> str:
         """Folder of a table."""
@@ -48,6 +62,8 @@ class RunTables:
         found = self.find(name)
         paths: dict[int, list[str]] = {}
         for file in found.files if found else []:
+            if name in ALIGNED and file.part not in self._parts:
+                continue
             if file.name.startswith((f"{kind}/", f"{kind}-")) or not kind:
                 paths.setdefault(file.part, []).append(storage.join(self.folder(name), file.name))
         return paths
@@ -96,6 +112,15 @@ class RunTables:
                         found.setdefault(row[key], row)
                         wanted.discard(row[key])
         return found
+
+
+def _spread(table: Manifest, rows: int | None) -> set[int]:
+    """Parts of a table that hold about so many rows, at least one."""
+    parts = sorted({file.part for file in table.files})
+    if rows is None or table.rows <= rows:
+        return set(parts)
+    number = max(1, len(parts) * rows // table.rows)
+    return {parts[place * len(parts) // number] for place in range(number)}
 
 
 def _hits(

@@ -29,7 +29,11 @@ def write_report(run: Run) -> Result:
 def page_of(output: str, settings: ReportSettings) -> bytes:
     """The report under the settings."""
     corpus = Corpus(
-        settings.topics, settings.corpus_documents, settings.phrase_words, settings.against
+        settings.topics,
+        settings.corpus_documents,
+        settings.phrase_words,
+        settings.against,
+        settings.distribution_documents,
     )
     return report.render(output, settings.sample_documents, corpus).encode("utf-8", "replace")
 

@@ -41,6 +41,9 @@ class ReportSettings(Section):
     """Section `report`: the report, and the dataset's card."""
 
     sample_documents: int = Field(ge=0)
+    distribution_documents: int = Field(
+        gt=0, description="about so many are drawn from for distributions and rejected examples"
+    )
     topics: int = Field(ge=0, description="topics of the model over the texts; 0: none")
     corpus_documents: int = Field(gt=0, description="documents read for topics and phrases")
     phrase_words: int = Field(gt=1, description="words of a phrase that documents repeat")
