@@ -23,7 +23,11 @@ def descendants(root: int) -> list[int]:
 
 
 def processor_seconds(root: int) -> float:
-    """Processor time of the living descendants and of the children they have waited for."""
+    """Processor time of the living descendants and of the children they have waited for.
+
+    PySpark's daemon waits for none: of its workers that idled for a minute and were ended, the time
+    is lost here (a stage's metrics have it).
+    """
     total = 0
     for pid in descendants(root):
         fields = _stat(pid)
