@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -29,7 +30,7 @@ SHIFTS = 30  # signals told of, the most shifted first
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the report looks for in the texts, and the run it is compared with."""
+    """What the report reads, what it looks for in the texts, and the run it is compared with."""
 
     topics: int = 0
     documents: int = 2_000  # read for topics and phrases
@@ -43,12 +44,8 @@ PLAIN = Corpus()
 
 def render(output: str, documents: int = SAMPLE_DOCUMENTS, corpus: Corpus = PLAIN) -> str:
     """Make the report of a run's folder. Raises InputError when there is no run."""
-    tables = RunTables(output, documents=corpus.distribution_documents)
-    other = (
-        RunTables(corpus.against, documents=corpus.distribution_documents)
-        if corpus.against
-        else None
-    )
+    drawn = partial(RunTables, documents=corpus.distribution_documents)
+    tables, other = drawn(output), drawn(corpus.against) if corpus.against else None
     found, query = distributions(tables), Query(tables)
     reference = Query(other) if other else None
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")

@@ -36,9 +36,8 @@ class RunTables:
         if found is None:
             raise InputError(f"{output}: no run here (no documents/{manifest.NAME}); run it first")
         self.documents = found.rows
-        seen = [file for file in found.files if file.part in _spread(found, documents)]
-        self._parts = {file.part for file in seen}
-        self.seen = sum(file.rows for file in seen)
+        self._parts = _spread(found, documents)
+        self.seen = sum(file.rows for file in found.files if file.part in self._parts)
 
     def folder(self, table: str) -> str:
         """Folder of a table."""

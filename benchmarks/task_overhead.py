@@ -48,7 +48,7 @@ def main() -> None:
         before = processor_seconds(os.getpid())
         assert frame.count() == count
         figures.append((processor_seconds(os.getpid()) - before) / count * 1000)
-    figure.report("task overhead", figures[1], figures[0], unit="ms a task")
+    figure.report("task_overhead", figures[1], figures[0], unit="ms a task")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TypeVar
 from zipimport import zipimporter
 
@@ -27,36 +28,27 @@ def task(seconds: float) -> Iterator[Callable[[], float]]:
         yield lambda: time.process_time() - started
     finally:
         faulthandler.cancel_dump_traceback_later()
-    _settle()
+    _settle(len(sys.modules))
 
 
 def passed(rows: Iterable[Row]) -> Iterator[Row]:
     """The same rows: the task of a worker that has nothing to do but hand them on."""
     yield from rows
-    _settle()
+    _settle(len(sys.modules))
 
 
-def _settle() -> None:
+@lru_cache(maxsize=1)  # until modules were loaded since
+def _settle(modules: int) -> None:
     """Make cheap what PySpark does around each task: look through all objects and all zips.
 
     It collects garbage after a task and reads the directory of each zip on the path again before
     one, which takes longer than a short task. Modules stay, and so do the zips of a running worker.
     """
-    if _settled.modules == len(sys.modules):
-        return
     gc.collect()
     gc.freeze()
     for importer in sys.path_importer_cache.values():
         if isinstance(importer, zipimporter):
             importer.invalidate_caches = _nothing  # type: ignore[method-assign]
-    _settled.modules = len(sys.modules)
-
-
-class _Settled:
-    modules = 0  # at the last look
-
-
-_settled = _Settled()
 
 
 def _nothing() -> None:

@@ -80,6 +80,8 @@ def test_the_driver_killed_in_every_stage(
         with held(cluster, driver, stage) as busy:
             assert busy
             kill(driver)
+        assert f"{stage}: started" in driver.text
+        assert f"{stage}: up to date" not in driver.text
     start(tmp_path, CLI, *given, master=cluster.url).done()
     chain.check_same(tmp_path / "run", expected)
 
@@ -123,7 +125,7 @@ def test_a_worker_with_a_full_disk_is_left_out(
                 file.write(bytes(1 << 16))
         driver.done()
         assert "No space left on device" in driver.text
-        assert driver.attempts() <= BUDGET
+        assert 1 < driver.attempts() <= BUDGET
         chain.check_same(tmp_path / "run", expected)
     finally:
         submit.stop()
