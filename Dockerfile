@@ -52,12 +52,14 @@ RUN if command -v apt-get; then \
 RUN "$(command -v python3.11)" -m venv /opt/benben
 WORKDIR /source
 COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY benben benben
 COPY pipeline pipeline
 COPY filters filters
 COPY jobs jobs
 COPY analysis analysis
 COPY configs configs
 COPY sample sample
+COPY trainer trainer
 RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check \
         --constraint requirements.lock ".[${EXTRAS}]"
 

@@ -20,7 +20,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	touch $@
 
 demo: setup  ## The whole chain on the bundled sample, images served and downloaded for real
-	$(BIN)/python -m sample.demo --port $(PORT) --folder build/demo
+	$(BIN)/python -m benben.sample.demo --port $(PORT) --folder build/demo
 
 test: setup  ## The test suite; the trainer's too when it is set up
 	$(BIN)/python -m pytest -q
@@ -50,7 +50,7 @@ $(VENV)/.trainer-ready: $(VENV)/.ready requirements-trainer.lock
 SHAPES := build/train-demo/run/dataset/manifest.json
 
 $(SHAPES): $(VENV)/.trainer-ready configs/shapes.yaml $(wildcard sample/*.py sample/pages/*.yaml)
-	$(BIN)/python -m sample.demo --port $(PORT) --folder build/train-demo --pages 1800 --languages en --config shapes
+	$(BIN)/python -m benben.sample.demo --port $(PORT) --folder build/train-demo --pages 1800 --languages en --config shapes
 
 train-demo: setup-trainer $(SHAPES)  ## Train a tiny model on 1,800 pages of the sample's drawings (made once), and show that images help
 	rm -rf build/train-demo/model

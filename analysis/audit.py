@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.tables import RunTables
-from filters.columns import Nested
-from filters.paragraphs import split
+from benben.analysis.tables import RunTables
+from benben.filters.columns import Nested
+from benben.filters.paragraphs import split
 
 PER_REASON = 20
 PAYLOAD_CHARS = 2_000

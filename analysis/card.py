@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from analysis import croissant, funnel
-from analysis.facts import Facts, gather
-from analysis.funnel import Row
-from analysis.tables import RunTables
-from pipeline import storage
+from benben.analysis import croissant, funnel
+from benben.analysis.facts import Facts, gather
+from benben.analysis.funnel import Row
+from benben.analysis.tables import RunTables
+from benben.pipeline import storage
 
 TITLE = "Interleaved web documents"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"),
@@ -57,7 +57,7 @@ def texts_of(
 def render(facts: Facts, rows: list[Row], title: str, listed: bool = False) -> str:
     """The card's text."""
     environment = Environment(
-        loader=PackageLoader("analysis"), undefined=StrictUndefined, autoescape=False
+        loader=PackageLoader("benben.analysis"), undefined=StrictUndefined, autoescape=False
     )  # Markdown: names of pages' own making go through `cell`
     environment.filters |= {"amount": amount, "cell": cell, "top": top, "rest": rest}
     return environment.get_template("card.md").render(

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from analysis.tables import RunTables
-from filters.decide import decide_batch
-from filters.rule import read
-from pipeline.settings.signals import RuleSettings
+from benben.analysis.tables import RunTables
+from benben.filters.decide import decide_batch
+from benben.filters.rule import read
+from benben.pipeline.settings.signals import RuleSettings
 
 SAMPLES = 5
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.facts import Facts
+from benben.analysis.facts import Facts
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",

@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.histogram import Histogram
-from analysis.tables import RunTables
-from filters.columns import Nested, evaluate, paragraph_count
-from filters.signal import CATALOGUE, Scope, Signal
-from filters.sums import Sums
-from pipeline import storage
-from pipeline.url import domain
+from benben.analysis.histogram import Histogram
+from benben.analysis.tables import RunTables
+from benben.filters.columns import Nested, evaluate, paragraph_count
+from benben.filters.signal import CATALOGUE, Scope, Signal
+from benben.filters.sums import Sums
+from benben.pipeline import storage
+from benben.pipeline.url import domain
 
 BATCH_DOCUMENTS = 2_000
 NESTED: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.distribution import Distributions
-from analysis.histogram import Histogram
+from benben.analysis.distribution import Distributions
+from benben.analysis.histogram import Histogram
 
 
 @dataclass(frozen=True)

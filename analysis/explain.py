@@ -6,9 +6,9 @@ import html
 import re
 from collections.abc import Iterator
 
-from analysis.tables import RunTables
-from analysis.trace import NodeView, Piece, Trace, trace
-from pipeline.errors import InputError
+from benben.analysis.tables import RunTables
+from benben.analysis.trace import NodeView, Piece, Trace, trace
+from benben.pipeline.errors import InputError
 
 SHOWN_CHARS = 160
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")  # also bidi overrides

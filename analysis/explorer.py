@@ -14,11 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from analysis import originals, search
-from analysis.search import Search
-from analysis.views import Explorer
-from pipeline import storage
-from pipeline.errors import UserError
+from benben.analysis import originals, search
+from benben.analysis.search import Search
+from benben.analysis.views import Explorer
+from benben.pipeline import storage
+from benben.pipeline.errors import UserError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 MAX_QUERY = 4_096

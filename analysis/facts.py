@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from analysis import funnel
-from analysis.query import Query
-from analysis.tables import RunTables
-from pipeline.errors import InputError
+from benben.analysis import funnel
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.pipeline.errors import InputError
 
 # Number -> SQL, in the order of the card.
 NUMBERS = {

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from pipeline import manifest, storage
-from pipeline.manifest import Manifest
+from benben.pipeline import manifest, storage
+from benben.pipeline.manifest import Manifest
 
 # First table of every stage that decides, in the order of a run.
 TABLES = (

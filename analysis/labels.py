@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.sheet import Questions, Sheet, fails
-from pipeline import storage
-from pipeline.settings.signals import Bounds, Rule
+from benben.analysis.sheet import Questions, Sheet, fails
+from benben.pipeline import storage
+from benben.pipeline.settings.signals import Bounds, Rule
 
 RESAMPLES = 2_000
 LEVEL = 0.95

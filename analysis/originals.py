@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline import config
-from pipeline.archive import inputs
-from pipeline.archive.source import DEFAULT
-from pipeline.archive.warc import Capture, read_capture_at
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline import config
+from benben.pipeline.archive import inputs
+from benben.pipeline.archive.source import DEFAULT
+from benben.pipeline.archive.warc import Capture, read_capture_at
+from benben.pipeline.settings.archives import ArchiveSettings
 
 
 @dataclass(frozen=True)

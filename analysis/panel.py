@@ -8,9 +8,9 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from analysis.labels import bounds_of
-from analysis.sheet import WhatIf
-from analysis.tuning import Tuner
+from benben.analysis.labels import bounds_of
+from benben.analysis.sheet import WhatIf
+from benben.analysis.tuning import Tuner
 
 
 def sliders(tuner: Tuner) -> widgets.Widget:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import xxhash
 
-from analysis.query import Query
-from pipeline.obelics import BREAK_TEXT
+from benben.analysis.query import Query
+from benben.pipeline.obelics import BREAK_TEXT
 
 SHOWN = 30
 

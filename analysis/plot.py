@@ -6,7 +6,7 @@ from collections import Counter
 
 from markupsafe import Markup, escape
 
-from analysis.histogram import Bar, Histogram
+from benben.analysis.histogram import Bar, Histogram
 
 WIDTH, HEIGHT, FOOT = 280, 90, 16
 TOP_NAMES = 15

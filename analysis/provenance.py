@@ -11,10 +11,10 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
-from analysis.query import Query
-from analysis.tables import RunTables
-from analysis.trace import NodeView, Trace, trace
-from pipeline.errors import InputError, UserError
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.analysis.trace import NodeView, Trace, trace
+from benben.pipeline.errors import InputError, UserError
 
 DOC_ID = re.compile(r"[0-9a-f]{32}")
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
-from analysis.tables import RunTables
-from pipeline import schema, splits, storage
-from pipeline.signal_schema import SIGNALS
+from benben.analysis.tables import RunTables
+from benben.pipeline import schema, splits, storage
+from benben.pipeline.signal_schema import SIGNALS
 
 MEMORY = "2GB"  # of one connection; larger joins and sorts go to temporary files
 # View -> table of the run, and its columns for runs that have no such table, or no row of it.

@@ -15,15 +15,15 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import funnel, plot, samples
-from analysis.distribution import distributions
-from analysis.drift import compare
-from analysis.phrases import phrases
-from analysis.query import Query
-from analysis.tables import RunTables
-from analysis.topics import topics
+from benben.analysis import funnel, plot, samples
+from benben.analysis.distribution import distributions
+from benben.analysis.drift import compare
+from benben.analysis.phrases import phrases
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.analysis.topics import topics
 
-TEMPLATES = resources.files("analysis") / "templates"
+TEMPLATES = resources.files("benben.analysis") / "templates"
 SAMPLE_DOCUMENTS = 12
 SHIFTS = 30  # signals told of, the most shifted first
 
@@ -77,7 +77,9 @@ def render(output: str, documents: int = SAMPLE_DOCUMENTS, corpus: Corpus = PLAI
 
 def environment() -> Environment:
     """Templates with escaping on."""
-    made = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)
+    made = Environment(
+        loader=PackageLoader("benben.analysis"), autoescape=True, undefined=StrictUndefined
+    )
     made.filters["number"] = lambda value: "" if value is None else f"{value:,.4g}"
     return made
 

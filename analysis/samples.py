@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.query import Query
-from analysis.tables import RunTables
-from analysis.thumbnail import data_uri
-from filters.paragraphs import split
-from pipeline.obelics import BREAK_TEXT
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.analysis.thumbnail import data_uri
+from benben.filters.paragraphs import split
+from benben.pipeline.obelics import BREAK_TEXT
 
 TEXT_CHARS = 1_200  # of a slot or node; the rest is cut
 REJECTED_EACH = 2  # examples a reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from analysis.query import Query
+from benben.analysis.query import Query
 
 PAGE = 50  # hits a page
 TITLE_CHARS = 120

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from filters.decide import scope_values
-from filters.signal import CATALOGUE, Scope
-from pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.filters.decide import scope_values
+from benben.filters.signal import CATALOGUE, Scope
+from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
 
 Bits = NDArray[np.uint8]
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import manifest, storage
-from pipeline.errors import InputError
-from pipeline.manifest import Manifest
+from benben.pipeline import manifest, storage
+from benben.pipeline.errors import InputError
+from benben.pipeline.manifest import Manifest
 
 ALIGNED = {"documents", "signals", "verdicts", "final_verdicts"}  # a part has the same documents
 

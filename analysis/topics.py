@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import stopwordsiso
 
-from analysis.query import Query
-from pipeline.obelics import BREAK_TEXT
+from benben.analysis.query import Query
+from benben.pipeline.obelics import BREAK_TEXT
 
 WORDS = 10  # told of a topic
 VOCABULARY = 20_000

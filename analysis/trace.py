@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.originals import Originals
-from analysis.samples import Shown, shown
-from analysis.tables import RunTables
-from analysis.thumbnail import data_uri
-from filters.paragraphs import split
-from pipeline.archive.charset import decode_html
-from pipeline.images import stored
+from benben.analysis.originals import Originals
+from benben.analysis.samples import Shown, shown
+from benben.analysis.tables import RunTables
+from benben.analysis.thumbnail import data_uri
+from benben.filters.paragraphs import split
+from benben.pipeline.archive.charset import decode_html
+from benben.pipeline.images import stored
 
 SOURCE_CHARS = 200_000
 NOWHERE = Originals()

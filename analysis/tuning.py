@@ -18,15 +18,15 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from analysis import explain, labels
-from analysis.labels import End, Proposal, Scores
-from analysis.sheet import Questions, Sheet, WhatIf, load
-from analysis.tables import RunTables
-from analysis.trace import trace
-from filters.needed import columns
-from filters.rule import read
-from filters.signal import Scope
-from pipeline import config, storage
+from benben.analysis import explain, labels
+from benben.analysis.labels import End, Proposal, Scores
+from benben.analysis.sheet import Questions, Sheet, WhatIf, load
+from benben.analysis.tables import RunTables
+from benben.analysis.trace import trace
+from benben.filters.needed import columns
+from benben.filters.rule import read
+from benben.filters.signal import Scope
+from benben.pipeline import config, storage
 
 LABELS = "labels.jsonl"
 

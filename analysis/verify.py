@@ -12,18 +12,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from analysis import originals
-from analysis.originals import Originals
-from analysis.query import Query
-from analysis.tables import RunTables
-from filters import pii, replay
-from pipeline import manifest
-from pipeline.archive.warc import Capture
-from pipeline.document import Document
-from pipeline.errors import InputError, UserError
-from pipeline.obelics import ImageFact, Row, to_row
-from pipeline.page.extract import extract_page
-from pipeline.settings.extract import ExtractSettings
+from benben.analysis import originals
+from benben.analysis.originals import Originals
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.filters import pii, replay
+from benben.pipeline import manifest
+from benben.pipeline.archive.warc import Capture
+from benben.pipeline.document import Document
+from benben.pipeline.errors import InputError, UserError
+from benben.pipeline.obelics import ImageFact, Row, to_row
+from benben.pipeline.page.extract import extract_page
+from benben.pipeline.settings.extract import ExtractSettings
 
 
 def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tuple[str, str]]:

@@ -15,16 +15,16 @@ from threading import Lock
 
 from markupsafe import Markup
 
-from analysis import funnel, plot, search
-from analysis.distribution import Distributions, distributions
-from analysis.drift import compare
-from analysis.originals import Originals
-from analysis.query import Query
-from analysis.report import TEMPLATES, environment
-from analysis.search import Search
-from analysis.tables import RunTables
-from analysis.thumbnail import data_uri
-from analysis.trace import NOWHERE, trace
+from benben.analysis import funnel, plot, search
+from benben.analysis.distribution import Distributions, distributions
+from benben.analysis.drift import compare
+from benben.analysis.originals import Originals
+from benben.analysis.query import Query
+from benben.analysis.report import TEMPLATES, environment
+from benben.analysis.search import Search
+from benben.analysis.tables import RunTables
+from benben.analysis.thumbnail import data_uri
+from benben.analysis.trace import NOWHERE, trace
 
 WALL = 60  # pictures a page
 WALL_SIDE = 160  # pixels

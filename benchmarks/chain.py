@@ -23,9 +23,9 @@ from threading import Thread
 import pyarrow.parquet as pq
 from datasets import load_dataset
 
-from analysis import funnel
+from benben.analysis import funnel
+from benben.pipeline import manifest
 from benchmarks.figure import report
-from pipeline import manifest
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("BENBEN_SHARED", ROOT.parent / "shared")) / "data"
@@ -50,7 +50,7 @@ def serve(stack: ExitStack) -> None:
 
 def command(kind: str, output: str) -> list[str]:
     """The command line that is measured."""
-    run = [sys.executable, "-m", "jobs.cli", "run"]
+    run = [sys.executable, "-m", "benben.jobs.cli", "run"]
     if kind == "main":
         inputs = ", ".join(str(path) for path in sorted((DATA / "warc").glob("TEST-MAIN-*")))
         return [*run, "default", f"input=[{inputs}]", f"output={output}", "fetch.enabled=false"]

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
+from benben.pipeline.page.columns import IMAGE_BLOCK
+from benben.pipeline.page.content_features import Blocks, describe
+from benben.pipeline.page.dom import compile_plan
+from benben.pipeline.page.extract import default_settings
+from benben.pipeline.page.page_facts import read_facts
+from benben.pipeline.page.walk import LimitError, walk
 from benchmarks.gold import Page, common_tokens, pages, tokens
-from pipeline.page.columns import IMAGE_BLOCK
-from pipeline.page.content_features import Blocks, describe
-from pipeline.page.dom import compile_plan
-from pipeline.page.extract import default_settings
-from pipeline.page.page_facts import read_facts
-from pipeline.page.walk import LimitError, walk
 
 _IMAGE_WEIGHT = 0.1  # an image counts as a short text
 _SNIPPET_WEIGHT = 3.0

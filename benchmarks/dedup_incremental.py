@@ -14,10 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benben.jobs import cluster
+from benben.jobs.job import Run
+from benben.pipeline import config
 from benchmarks import figure, process, synthetic
-from jobs import cluster
-from jobs.job import Run
-from pipeline import config
 
 SIZES = (200_000, 1_000_000)
 ADDED = 100_000

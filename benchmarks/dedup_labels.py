@@ -21,13 +21,13 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from benben.jobs import cluster, deduplicate, extract, fingerprint
+from benben.jobs.job import Run, part_name
+from benben.pipeline import config, manifest, storage
+from benben.pipeline.deduplication.shingles import shingle_hashes, token_hashes
+from benben.pipeline.manifest import Count, Manifest, PartFile
+from benben.pipeline.schema import VERDICTS
 from benchmarks import figure
-from jobs import cluster, deduplicate, extract, fingerprint
-from jobs.job import Run, part_name
-from pipeline import config, manifest, storage
-from pipeline.deduplication.shingles import shingle_hashes, token_hashes
-from pipeline.manifest import Count, Manifest, PartFile
-from pipeline.schema import VERDICTS
 
 SHARED = Path(os.environ.get("BENBEN_SHARED", Path(__file__).parents[2] / "shared"))
 JUDGED = Path(__file__).with_name("dedup_judged.yaml")

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benben.pipeline import config, extract_page
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.deduplication import minhash
+from benben.pipeline.deduplication.shingles import shingle_hashes, token_hashes
+from benben.pipeline.settings.deduplicate import FingerprintSettings
 from benchmarks import figure
-from pipeline import config, extract_page
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.deduplication import minhash
-from pipeline.deduplication.shingles import shingle_hashes, token_hashes
-from pipeline.settings.deduplicate import FingerprintSettings
 
 SHARED = Path(os.environ.get("BENBEN_SHARED", Path(__file__).parents[2] / "shared"))
 LANGUAGES = ("en", "de", "zh", "es", "fr", "ru")

@@ -18,10 +18,10 @@ import sys
 import time
 from pathlib import Path
 
+from benben.jobs import cluster, spark_usage
+from benben.jobs.job import Run
+from benben.pipeline import config
 from benchmarks import figure, process, synthetic
-from jobs import cluster, spark_usage
-from jobs.job import Run
-from pipeline import config
 
 SIZES = (1_000_000, 2_000_000, 5_000_000)
 OPTIONS = {"spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "64"}

@@ -14,10 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+from benben.jobs import deduplicate
+from benben.jobs.job import Run
+from benben.pipeline import config
 from benchmarks import figure, process, synthetic
-from jobs import deduplicate
-from jobs.job import Run
-from pipeline import config
 
 PAGES, LINES, SHARED = 500_000, 10, 3
 OPTIONS = {"spark.driver.memory": "3g"}

@@ -16,9 +16,9 @@ import time
 import venv
 from pathlib import Path
 
+from benben.pipeline import config
+from benben.pipeline.deduplication.fingerprint import sketches
 from benchmarks import figure
-from pipeline import config
-from pipeline.deduplication.fingerprint import sketches
 
 PEER = ["datatrove[processing]==0.10.1", "spacy"]  # spacy: its English tokenizer
 ROUNDS, PEER_TEXTS = 3, 100

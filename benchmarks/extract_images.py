@@ -14,11 +14,11 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from benben.pipeline import extract_page, url
+from benben.pipeline.document import Node
+from benben.pipeline.page.image_url import best_candidate
 from benchmarks import figure
 from benchmarks.gold import Page, pages
-from pipeline import extract_page, url
-from pipeline.document import Node
-from pipeline.page.image_url import best_candidate
 
 SOURCES = ("readability", "llm-webkit-bench")
 THRESHOLD = 0.5

@@ -20,11 +20,11 @@ import numpy as np
 import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
 
+from benben.pipeline import extract_page
 from benchmarks import figure
 from benchmarks.content_score_data import rows
 from benchmarks.gold import HUMAN, LABELLED, SHARED, SNIPPETS, Page, pages, token_f1
 from benchmarks.train_content_score import cross_validate
-from pipeline import extract_page
 
 RESAMPLES = 1000
 

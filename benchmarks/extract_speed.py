@@ -17,11 +17,11 @@ import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
 from selectolax.lexbor import LexborHTMLParser
 
+from benben.pipeline import extract_page
+from benben.pipeline.archive.charset import decode_html
+from benben.pipeline.archive.warc import Capture, read_captures
 from benchmarks import figure
 from benchmarks.gold import SHARED
-from pipeline import extract_page
-from pipeline.archive.charset import decode_html
-from pipeline.archive.warc import Capture, read_captures
 
 ARCHIVES = 2
 WARM_UP = 20  # pages: caches of class names as in a long run

@@ -18,14 +18,14 @@ import time
 from functools import partial
 from pathlib import Path
 
+from benben.jobs import extract
+from benben.jobs.job import Run
+from benben.pipeline import config
+from benben.pipeline.archive import inputs
+from benben.pipeline.page.extract import extractor
 from benchmarks import figure
 from benchmarks.process import Memory
 from benchmarks.scale import SHARED, make
-from jobs import extract
-from jobs.job import Run
-from pipeline import config
-from pipeline.archive import inputs
-from pipeline.page.extract import extractor
 
 ARCHIVES = 16
 BIG_PAGE = SHARED / "data" / "malformed" / "gen" / "payloads.warc.gz"

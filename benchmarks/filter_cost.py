@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benben.filters.measure import measure_batch
+from benben.pipeline import config, language, records
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.page.extract import extract_page
 from benchmarks.figure import report
-from filters.measure import measure_batch
-from pipeline import config, language, records
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.page.extract import extract_page
 
 DEFAULT = Path(__file__).parent.parent.parent / "shared" / "data" / "warc"
 BATCH, ROUNDS = 250, 3

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import url
-from pipeline.archive import warc
-from pipeline.archive.charset import decode_html
+from benben.pipeline import url
+from benben.pipeline.archive import warc
+from benben.pipeline.archive.charset import decode_html
 
 SHARED = Path(os.environ.get("BENBEN_SHARED", Path(__file__).parent.parent.parent / "shared"))
 HUMAN = ("wcxb-dev", "scrapinghub-aeb", "magic-html-article", "magic-html-forum")

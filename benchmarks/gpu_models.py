@@ -11,12 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.batch import Pack, to_batch
-from trainer.flops import cost_of
-from trainer.model.decoder import Attention, Block, Context
-from trainer.model.vlm import VLM
-from trainer.optimizer import AdamW
-from trainer.settings import LMConfig, MemoryConfig, ModelConfig, OptimConfig, VisionConfig
+from benben.trainer.batch import Pack, to_batch
+from benben.trainer.flops import cost_of
+from benben.trainer.model.decoder import Attention, Block, Context
+from benben.trainer.model.vlm import VLM
+from benben.trainer.optimizer import AdamW
+from benben.trainer.settings import (
+    LMConfig,
+    MemoryConfig,
+    ModelConfig,
+    OptimConfig,
+    VisionConfig,
+)
 
 PEAK = 989e12  # H100 and H200, dense bfloat16
 GIB = 2**30

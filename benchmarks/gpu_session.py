@@ -144,9 +144,9 @@ def real(report: Report) -> None:
 @stage
 def plan(report: Report) -> None:
     """The planner's peak over the measured one, 8 layers of the Llama-8B shape at 32K."""
+    from benben.trainer.plan import run_memory
+    from benben.trainer.settings import Config, LMConfig, MemoryConfig, ModelConfig
     from benchmarks.gpu_models import GIB, LLAMA8B, OPTIM, RUNGS, Bench, text
-    from trainer.plan import run_memory
-    from trainer.settings import Config, LMConfig, MemoryConfig, ModelConfig
 
     lm = {**LLAMA8B, "layers": 8}
     for rung, memory in RUNGS.items():
@@ -169,8 +169,8 @@ def shapes(report: Report) -> None:
     """Rank correlation of predicted and measured products, and what the advice is worth."""
     from scipy.stats import spearmanr
 
-    from trainer.choose import gemm, hardware, measure, shape
-    from trainer.settings import LMConfig
+    from benben.trainer.choose import gemm, hardware, measure, shape
+    from benben.trainer.settings import LMConfig
 
     card, predicted, found = hardware.gpu("h200"), [], []
     path = measure.table_path(report.path.parent, measure.device_name())
@@ -187,8 +187,8 @@ def shapes(report: Report) -> None:
 @stage
 def vlm(report: Report) -> None:
     """A 2B-class decoder with a SigLIP so400m-shaped tower (384 px, 81 tokens an image)."""
+    from benben.trainer.settings import VisionConfig
     from benchmarks.gpu_models import RUNGS, Bench, interleaved
-    from trainer.settings import VisionConfig
 
     vision = VisionConfig(
         image_size=378, patch_size=14, hidden=1152, layers=27, heads=16, shuffle=3

@@ -12,11 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.batch import Pack, to_batch
-from trainer.checkpoint import store
-from trainer.model.vlm import VLM, initialise
-from trainer.optimizer import AdamW
-from trainer.settings import LMConfig, MemoryConfig, ModelConfig, OptimConfig, VisionConfig
+from benben.trainer.batch import Pack, to_batch
+from benben.trainer.checkpoint import store
+from benben.trainer.model.vlm import VLM, initialise
+from benben.trainer.optimizer import AdamW
+from benben.trainer.settings import (
+    LMConfig,
+    MemoryConfig,
+    ModelConfig,
+    OptimConfig,
+    VisionConfig,
+)
 
 LENGTHS = (300, 211, 513)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import resource
 import time
 
+from benben.pipeline.archive.inputs import Archive, deal
+from benben.pipeline.manifest import Manifest, PartFile
 from benchmarks import figure
-from pipeline.archive.inputs import Archive, deal
-from pipeline.manifest import Manifest, PartFile
 
 ARCHIVES, ARCHIVE_BYTES, PARTS_AN_ARCHIVE = 90_000, 1_000_000_000, 4
 

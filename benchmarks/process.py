@@ -8,8 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
-from jobs.usage import descendants
-from jobs.usage import processor_seconds as processor_seconds
+from benben.jobs.usage import descendants
+from benben.jobs.usage import processor_seconds as processor_seconds
 
 
 def benben(arguments: list[str]) -> float:

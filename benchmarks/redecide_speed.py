@@ -15,17 +15,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from benben.filters.decide import decide_batch
+from benben.filters.measure import measure_batch
+from benben.filters.needed import columns
+from benben.pipeline import config, records, storage
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.page.extract import extract_page
+from benben.pipeline.settings import Config
+from benben.pipeline.settings.signals import RuleSettings
+from benben.pipeline.signal_schema import SIGNALS
 from benchmarks.figure import report
 from benchmarks.filter_cost import DEFAULT
-from filters.decide import decide_batch
-from filters.measure import measure_batch
-from filters.needed import columns
-from pipeline import config, records, storage
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.page.extract import extract_page
-from pipeline.settings import Config
-from pipeline.settings.signals import RuleSettings
-from pipeline.signal_schema import SIGNALS
 
 BATCH, TIMES = 500, 20
 MOVED = {

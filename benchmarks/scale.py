@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benben.pipeline import storage
 from benchmarks import figure
-from pipeline import storage
 
 BY_WAVES = ("extract", "measure", "decide")
 
@@ -65,7 +65,7 @@ def run(folder: Path, archives: int, port: int) -> dict[str, Any]:
     parts = max(10, archives)
     command += [f"spark.partitions={parts}", f"spark.wave_tasks={parts // 10}"]
     command += ["spark.master=local[2]", "fetch.enabled=no"]
-    subprocess.run([sys.executable, "-m", "jobs.cli", *command], check=True)
+    subprocess.run([sys.executable, "-m", "benben.jobs.cli", *command], check=True)
     stages = {line["stage"]: line for line in last_lines(output)}
     pages = stages["extract"]["counts"]["documents"]["entered"]
     seconds = sum(line["task_cpu_seconds"] for line in stages.values())

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from jobs.job import Run, part_name
-from pipeline import manifest, storage
-from pipeline.deduplication import minhash
-from pipeline.deduplication.fingerprint import FINGERPRINTS, NODE_KEY
-from pipeline.deduplication.shingles import mix
-from pipeline.manifest import Count, Manifest, PartFile
-from pipeline.settings.deduplicate import FingerprintSettings
+from benben.jobs.job import Run, part_name
+from benben.pipeline import manifest, storage
+from benben.pipeline.deduplication import minhash
+from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, NODE_KEY
+from benben.pipeline.deduplication.shingles import mix
+from benben.pipeline.manifest import Count, Manifest, PartFile
+from benben.pipeline.settings.deduplicate import FingerprintSettings
 
 PART_DOCUMENTS = 50_000
 GIANT, DUPLICATES, SIZES = 200_000, 0.1, (2, 50)

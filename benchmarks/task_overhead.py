@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from benben.jobs import session, tables
+from benben.pipeline.settings.spark import SparkSettings
 from benchmarks import figure
 from benchmarks.process import processor_seconds
-from jobs import session, tables
-from pipeline.settings.spark import SparkSettings
 
-STAGE = "pipeline.page.extract"  # what a worker holds of it all
+STAGE = "benben.pipeline.page.extract"  # what a worker holds of it all
 BATCH = pa.RecordBatch.from_pydict({"n": [1]})
 
 

@@ -13,11 +13,11 @@ from zlib import crc32
 
 import numpy as np
 
+from benben.pipeline.page.content_features import FEATURES
+from benben.pipeline.page.content_score import ContentModel
 from benchmarks.content_score_data import Rows, rows
 from benchmarks.gold import LABELLED, token_f1
 from benchmarks.network import fit
-from pipeline.page.content_features import FEATURES
-from pipeline.page.content_score import ContentModel
 
 PATH = Path(__file__).parents[1] / "pipeline" / "page" / "content_score.npz"
 FOLDS = 5

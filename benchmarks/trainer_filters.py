@@ -14,12 +14,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benben.sample.build import build
+from benben.sample.demo import free_port
+from benben.sample.serve import serving
+from benben.trainer.choose import ablation, compare
+from benben.trainer.config import CONFIGS
 from benchmarks.figure import FOLDER, report
-from sample.build import build
-from sample.demo import free_port
-from sample.serve import serving
-from trainer.choose import ablation, compare
-from trainer.config import CONFIGS
 
 PAGES, PORT = 400, 8933
 RULES = ("shapes", "unfiltered")
@@ -34,7 +34,7 @@ def main() -> None:
             _run(rules, site, port)
     out = FOLDER / "filters"
     shutil.rmtree(out, ignore_errors=True)
-    records = ablation.run(ablation.read(Path(CONFIGS / "grids" / "filters.yaml")), out)
+    records = ablation.run(ablation.read(Path(CONFIGS / "grids" / "benben.filters.yaml")), out)
     compared = compare.compare(records)
     text = compare.table(records, compared)
     (out / "ablation.md").write_text(text)
@@ -47,7 +47,7 @@ def main() -> None:
 def _run(rules: str, site: Path, port: int) -> None:
     """Run the pipeline's chain with one rule set."""
     command = [
-        *(sys.executable, "-m", "jobs.cli", "run", rules),
+        *(sys.executable, "-m", "benben.jobs.cli", "run", rules),
         f"input=[{site / 'crawl-data'}]",
         f"output={FOLDER / rules}",
         f"fetch.allow_hosts=['127.0.0.1:{port}']",

@@ -11,9 +11,9 @@ import shutil
 import sys
 import time
 
+from benben.trainer.config import load
+from benben.trainer.train import train
 from benchmarks.figure import report
-from trainer.config import load
-from trainer.train import train
 
 
 def main() -> None:

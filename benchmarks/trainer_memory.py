@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from benben.trainer.plan import GIB, loss_peak
 from benchmarks.figure import report
-from trainer.plan import GIB, loss_peak
 
 
 def main() -> None:

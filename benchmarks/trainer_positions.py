@@ -12,10 +12,10 @@ import shutil
 import time
 from pathlib import Path
 
+from benben.trainer.choose import ablation, compare
+from benben.trainer.config import CONFIGS
+from benben.trainer.made import write_long
 from benchmarks.figure import FOLDER, report
-from trainer.choose import ablation, compare
-from trainer.config import CONFIGS
-from trainer.made import write_long
 
 DOCUMENTS, SENTENCES = 400, 210
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 
+from benben.pipeline.archive.charset import decode_html
+from benben.pipeline.archive.warc import Capture, read_captures
 from benchmarks import figure
-from pipeline.archive.charset import decode_html
-from pipeline.archive.warc import Capture, read_captures
 
 ROUNDS = 5
 SHARED = Path(os.environ.get("BENBEN_SHARED", Path(__file__).parents[2] / "shared"))

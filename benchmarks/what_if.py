@@ -12,10 +12,10 @@ import time
 
 import numpy as np
 
-from analysis.sheet import Questions, Sheet
+from benben.analysis.sheet import Questions, Sheet
+from benben.pipeline import config
+from benben.pipeline.settings.signals import Rule
 from benchmarks.figure import report
-from pipeline import config
-from pipeline.settings.signals import Rule
 
 ROWS, BAR_SECONDS, BAR_GB = 10_000_000, 2.0, 4.0
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("pipeline", "filters", "jobs", "analysis", "configs")
+PACKAGE = "benben"
+FOLDERS = ("pipeline", "filters", "jobs", "analysis", "configs")  # what a job needs of it
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip of equal code is equal, whenever it is made
 
 
@@ -20,7 +21,8 @@ def build(target: Path, root: Path = ROOT) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w") as archive:
         for path in sorted(files(root)):
-            entry = zipfile.ZipInfo(path.relative_to(root).as_posix(), EPOCH)
+            name = path.relative_to(root / PACKAGE).as_posix()
+            entry = zipfile.ZipInfo(f"{PACKAGE}/{name}", EPOCH)
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return target
@@ -28,8 +30,9 @@ def build(target: Path, root: Path = ROOT) -> Path:
 
 def files(root: Path = ROOT) -> Iterator[Path]:
     """What goes into the zip: every file of the packages that run in a job."""
+    yield root / PACKAGE / "__init__.py"
     for folder in FOLDERS:
-        for path in (root / folder).rglob("*"):
+        for path in (root / PACKAGE / folder).rglob("*"):  # a link to the folder of that name
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path
 

@@ -29,4 +29,4 @@ trap 'store rm "$container" > /dev/null' EXIT
 inside() { store run --isolation chroot "$container" -- "$@"; }
 echo "user $(inside id -un), $(inside benben --version)"
 inside lmplz --help 2>&1 | head -1 || true
-inside bash -c 'cd /tmp && python -m sample.build /tmp/sample && benben run default "input=[/tmp/sample]" output=/tmp/run fetch.enabled=no'
+inside bash -c 'cd /tmp && python -m benben.sample.build /tmp/sample && benben run default "input=[/tmp/sample]" output=/tmp/run fetch.enabled=no'

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
+from benben.pipeline.errors import UserError
 from deploy import clients, requests
-from pipeline.errors import UserError
 
 Ask = Callable[[str, str, dict[str, Any], Mapping[str, object]], dict[str, Any]]
 

@@ -10,8 +10,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from benben.pipeline import storage
 from deploy import bundle
-from pipeline import storage
 
 EXTRAS = ("models", "nsfw")
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from pipeline import config
-from pipeline.errors import UserError
+from benben.pipeline import config
+from benben.pipeline.errors import UserError
 
-FOLDER = resources.files("configs") / "cluster"
+FOLDER = resources.files("benben.configs") / "cluster"
 _NAME = re.compile(r"\$\{(\w+)\}")
 
 

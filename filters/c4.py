@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import characters
-from filters.paragraphs import Integers, Paragraphs
-from filters.wordlists import hash_list
-from filters.words import Words
+from benben.filters import characters
+from benben.filters.paragraphs import Integers, Paragraphs
+from benben.filters.wordlists import hash_list
+from benben.filters.words import Words
 
 GOPHER_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Rae et al. 2021, A1.1
 PLACEHOLDER = ("lorem ipsum", "Lorem ipsum", "Lorem Ipsum", "LOREM IPSUM")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from filters.rule import read
-from filters.signal import CATALOGUE, SCOPES
-from pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.filters.rule import read
+from benben.filters.signal import CATALOGUE, SCOPES
+from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
 
 CONFIGS = ("default", "obelics", "multilingual", "strict")
 
@@ -22,8 +22,10 @@ def signals_markdown() -> str:
 
 
 def document() -> str:
-    """`docs/signals.md`: made by `python -m filters.catalogue > docs/signals.md`."""
-    parts = ["# Signals and rules\n\nMade by `python -m filters.catalogue > docs/signals.md`.\n"]
+    """`docs/signals.md`: made by `python -m benben.filters.catalogue > docs/signals.md`."""
+    parts = [
+        "# Signals and rules\n\nMade by `python -m benben.filters.catalogue > docs/signals.md`.\n"
+    ]
     parts.append(f"\n## Signals\n\n{signals_markdown()}")
     for name in CONFIGS:
         parts.append(f"\n## Rules of `{name}`\n\n{rules_markdown(read(name))}")

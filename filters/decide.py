@@ -14,12 +14,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from filters.columns import Counts, Integers, Nested, evaluate, paragraph_count, to_numpy
-from filters.rule import Judgement, Mask, judge
-from filters.signal import CATALOGUE, Scope
-from filters.sums import Sums
-from filters.verdict import DocumentFailures, Ledger, to_batch
-from pipeline.settings.signals import Rule, RuleSettings
+from benben.filters.columns import (
+    Counts,
+    Integers,
+    Nested,
+    evaluate,
+    paragraph_count,
+    to_numpy,
+)
+from benben.filters.rule import Judgement, Mask, judge
+from benben.filters.signal import CATALOGUE, Scope
+from benben.filters.sums import Sums
+from benben.filters.verdict import DocumentFailures, Ledger, to_batch
+from benben.pipeline.settings.signals import Rule, RuleSettings
 
 
 def decide_batch(

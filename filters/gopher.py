@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import gopher_grams
-from filters.paragraphs import Paragraphs
-from filters.words import Words
+from benben.filters import gopher_grams
+from benben.filters.paragraphs import Paragraphs
+from benben.filters.words import Words
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)

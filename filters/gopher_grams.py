@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters.grams import slot_bits
-from filters.scan import Hashes, Integers, mixed
-from pipeline.compiled import borrowed, compiled
+from benben.filters.grams import slot_bits
+from benben.filters.scan import Hashes, Integers, mixed
+from benben.pipeline.compiled import borrowed, compiled
 
 
 class Room(NamedTuple):

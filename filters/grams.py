@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.scan import Hashes, Integers, mixed
-from pipeline.compiled import borrowed, compiled
+from benben.filters.scan import Hashes, Integers, mixed
+from benben.pipeline.compiled import borrowed, compiled
 
 _ROOM = 4  # slots of a table, at least, for each n-gram
 _DOCUMENT, _HASH, _PLACE, _BITS = (np.uint64(one) for one in (52, 28, 16, 64))

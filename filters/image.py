@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import signal_schema
-from pipeline.settings.signals import SignalSettings
+from benben.pipeline import signal_schema
+from benben.pipeline.settings.signals import SignalSettings
 
 _FORMAT = r"\.(?P<ending>[A-Za-z]{3,4})(?:[?#].*)?$"
 _FORMATS = {

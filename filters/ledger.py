@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.columns import Integers, Nested, match, to_numpy
-from filters.rule import Mask
-from pipeline.manifest import Count, Counts
+from benben.filters.columns import Integers, Nested, match, to_numpy
+from benben.filters.rule import Mask
+from benben.pipeline.manifest import Count, Counts
 
 KEPT = -1
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from filters import (
+from benben.filters import (
     c4,
     characters,
     gopher,
@@ -25,10 +25,10 @@ from filters import (
     wordlists,
     words,
 )
-from filters.paragraphs import Paragraphs
-from pipeline import language, signal_schema
-from pipeline.opt_out import binding
-from pipeline.settings.signals import OptOutSettings, SignalSettings
+from benben.filters.paragraphs import Paragraphs
+from benben.pipeline import language, signal_schema
+from benben.pipeline.opt_out import binding
+from benben.pipeline.settings.signals import OptOutSettings, SignalSettings
 
 Columns = dict[str, NDArray[Any]]
 CHUNK = 128  # documents laid out at once: few enough that their arrays stay in the cache

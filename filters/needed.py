@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from filters.signal import CATALOGUE, SCOPES, Scope
-from filters.sums import REPEATS
-from pipeline.settings.signals import RuleSettings
-from pipeline.signal_schema import IMAGE_SIGNALS, PARAGRAPH_SIGNALS, SIGNALS
+from benben.filters.signal import CATALOGUE, SCOPES, Scope
+from benben.filters.sums import REPEATS
+from benben.pipeline.settings.signals import RuleSettings
+from benben.pipeline.signal_schema import IMAGE_SIGNALS, PARAGRAPH_SIGNALS, SIGNALS
 
 ALWAYS = ("doc_id", "reason", "language", "break_nodes")
 PARAGRAPH, IMAGE = "paragraphs.list.element.{}", "images.list.element.{}"

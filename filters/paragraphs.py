@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from filters import scan
-from filters.characters import Characters
+from benben.filters import scan
+from benben.filters.characters import Characters
 
 Integers = NDArray[np.int64]
 BLANK_LINE = re.compile("\n{2,}")

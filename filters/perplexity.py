@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.paragraphs import Paragraphs
-from pipeline.language import ModelError, local_model
-from pipeline.settings.signals import PerplexityModel, SignalSettings
+from benben.filters.paragraphs import Paragraphs
+from benben.pipeline.language import ModelError, local_model
+from benben.pipeline.settings.signals import PerplexityModel, SignalSettings
 
 # CCNet's normalisation (Wenzek et al. 2020, text_normalizer), with its odd full-width 1
 _PUNCTUATION = str.maketrans({

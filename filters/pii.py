@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from filters import pii_marks
-from filters.paragraphs import Integers, Paragraphs
-from pipeline.document import Node
+from benben.filters import pii_marks
+from benben.filters.paragraphs import Integers, Paragraphs
+from benben.pipeline.document import Node
 
 KINDS = ("emails", "ips", "phones", "credentials")
 MARKERS = {"emails": "<EMAIL>", "ips": "<IP>", "phones": "<PHONE>", "credentials": "<CREDENTIAL>"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.characters import DIGIT
-from filters.scan import Classes, Codes, Integers
-from pipeline.compiled import borrowed, compiled
+from benben.filters.characters import DIGIT
+from benben.filters.scan import Classes, Codes, Integers
+from benben.pipeline.compiled import borrowed, compiled
 
 EMAILS, IPS, PHONES, CREDENTIALS = 1, 2, 4, 8
 # Fewest digits of a telephone number with and without a plus sign, most characters between two.

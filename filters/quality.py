@@ -13,11 +13,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.paragraphs import Paragraphs
-from filters.words import Words
-from pipeline import language
-from pipeline.language import ModelError, local_model
-from pipeline.settings.signals import QualityModel
+from benben.filters.paragraphs import Paragraphs
+from benben.filters.words import Words
+from benben.pipeline import language
+from benben.pipeline.language import ModelError, local_model
+from benben.pipeline.settings.signals import QualityModel
 
 
 def score(

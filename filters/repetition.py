@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from filters import grams as ngrams
-from filters.characters import mix
-from filters.paragraphs import Integers, Paragraphs
-from filters.words import Words
-from pipeline import signal_schema
+from benben.filters import grams as ngrams
+from benben.filters.characters import mix
+from benben.filters.paragraphs import Integers, Paragraphs
+from benben.filters.words import Words
+from benben.pipeline import signal_schema
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
 

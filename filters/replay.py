@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from filters.paragraphs import split
-from pipeline.document import Document, Node
+from benben.filters.paragraphs import split
+from benben.pipeline.document import Document, Node
 
 
 def apply(document: Document, dropped: Iterable[Mapping[str, Any]]) -> list[Node]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.signal import CATALOGUE, SCOPES, Scope
-from pipeline import config
-from pipeline.config import ConfigError
-from pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.filters.signal import CATALOGUE, SCOPES, Scope
+from benben.pipeline import config
+from benben.pipeline.config import ConfigError
+from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

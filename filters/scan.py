@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.characters import (
+from benben.filters.characters import (
     ALPHA,
     CONTINUOUS,
     DIGIT,
@@ -18,7 +18,7 @@ from filters.characters import (
     UPPER,
     WORD,
 )
-from pipeline.compiled import borrowed, compiled
+from benben.pipeline.compiled import borrowed, compiled
 
 Integers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from filters.columns import Nested, evaluate
-from filters.sums import Sums
-from filters.verdict import Ledger
+from benben.filters.columns import Nested, evaluate
+from benben.filters.sums import Sums
+from benben.filters.verdict import Ledger
 
 NAMES = ("language_score", "perplexity", "quality")
 COLUMNS = [  # of SIGNALS that the scores are made of

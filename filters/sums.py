@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from filters.columns import Integers, Nested, paragraph_count, to_numpy
-from filters.repetition import CHARACTERS, WORDS, sum_of_most
-from filters.rule import Floats, Mask
-from pipeline.compiled import borrowed, compiled
+from benben.filters.columns import Integers, Nested, paragraph_count, to_numpy
+from benben.filters.repetition import CHARACTERS, WORDS, sum_of_most
+from benben.filters.rule import Floats, Mask
+from benben.pipeline.compiled import borrowed, compiled
 
 Places = NDArray[np.int32]
 SEPARATOR = 2  # a blank line joins paragraphs: OBELICS's document text counts its two newlines

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import scan
-from filters.characters import TERMINAL
-from filters.paragraphs import Integers, Paragraphs
-from filters.words import Words
+from benben.filters import scan
+from benben.filters.characters import TERMINAL
+from benben.filters.paragraphs import Integers, Paragraphs
+from benben.filters.words import Words
 
 Counts = dict[str, Integers]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from filters.columns import Integers, Nested, match
-from filters.rule import Floats, Mask
-from filters.signal import Scope
-from pipeline import schema
+from benben.filters.columns import Integers, Nested, match
+from benben.filters.rule import Floats, Mask
+from benben.filters.signal import Scope
+from benben.pipeline import schema
 
 
 class Drops:

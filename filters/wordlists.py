@@ -21,14 +21,14 @@ import numpy as np
 import stopwordsiso
 from numpy.typing import NDArray
 
-from filters import characters, paragraphs, words
-from filters.paragraphs import Integers, Paragraphs
-from filters.words import Words
-from pipeline.settings.signals import SignalSettings
+from benben.filters import characters, paragraphs, words
+from benben.filters.paragraphs import Integers, Paragraphs
+from benben.filters.words import Words
+from benben.pipeline.settings.signals import SignalSettings
 
 KINDS = ("stop", "flagged", "common", "spam")
 LONGEST = 4  # characters of the longest listed word that is matched in a script without spaces
-_LISTS = resources.files("filters") / "lists"
+_LISTS = resources.files("benben.filters") / "lists"
 _Spam = tuple[tuple[str, tuple[str, ...]], ...]
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import scan
-from filters.paragraphs import Integers, Paragraphs
+from benben.filters import scan
+from benben.filters.paragraphs import Integers, Paragraphs
 
 
 @dataclass(slots=True)

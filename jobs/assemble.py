@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters import pii, replay, scores
-from jobs import cli, tables
-from jobs.job import Result, Run, Stage
-from jobs.placement import Placement
-from pipeline import crawl, storage
-from pipeline.document import Document
-from pipeline.images import stored
-from pipeline.images.image_facts import ImageFacts
-from pipeline.manifest import Count, PartFile
-from pipeline.obelics import general_metadata, to_row
-from pipeline.records import from_batch
-from pipeline.schema import DATASET, IMAGE_BYTES
+from benben.filters import pii, replay, scores
+from benben.jobs import cli, tables
+from benben.jobs.job import Result, Run, Stage
+from benben.jobs.placement import Placement
+from benben.pipeline import crawl, storage
+from benben.pipeline.document import Document
+from benben.pipeline.images import stored
+from benben.pipeline.images.image_facts import ImageFacts
+from benben.pipeline.manifest import Count, PartFile
+from benben.pipeline.obelics import general_metadata, to_row
+from benben.pipeline.records import from_batch
+from benben.pipeline.schema import DATASET, IMAGE_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

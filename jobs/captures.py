@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs import cli, tables
-from jobs.job import Result, Run, Stage
-from pipeline import storage
-from pipeline.archive.captures import CAPTURES, INDEX
-from pipeline.errors import InputError
-from pipeline.manifest import Count
-from pipeline.settings import Config
-from pipeline.settings.archives import IndexSettings
+from benben.jobs import cli, tables
+from benben.jobs.job import Result, Run, Stage
+from benben.pipeline import storage
+from benben.pipeline.archive.captures import CAPTURES, INDEX
+from benben.pipeline.errors import InputError
+from benben.pipeline.manifest import Count
+from benben.pipeline.settings import Config
+from benben.pipeline.settings.archives import IndexSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

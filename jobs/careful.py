@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.archive.warc import Capture
-from pipeline.document import Document
-from pipeline.isolate import Died, Isolated
+from benben.pipeline.archive.warc import Capture
+from benben.pipeline.document import Document
+from benben.pipeline.isolate import Died, Isolated
 
 Read = Callable[[Capture], Document]
 MORE_ATTEMPTS = 2  # after the one that failed the task

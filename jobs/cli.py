@@ -9,13 +9,13 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from jobs import failure
-from jobs.job import Run, Stage
-from jobs.progress import say
-from pipeline import config
-from pipeline.errors import UserError
-from pipeline.manifest import ConservationError, code_version
-from pipeline.settings import Config
+from benben.jobs import failure
+from benben.jobs.job import Run, Stage
+from benben.jobs.progress import say
+from benben.pipeline import config
+from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import ConservationError, code_version
+from benben.pipeline.settings import Config
 
 # In the order of a run. One file in jobs/ each.
 STAGES = {
@@ -37,16 +37,25 @@ STAGES = {
 
 # Commands that take their own arguments and need no Spark.
 TOOLS = {
-    "explore": ("analysis.explorer.main", "look into a finished run in a browser"),
-    "explain": ("jobs.tools.explain", "the story of one page, node by node"),
-    "trace": ("analysis.provenance.main", "where a document or image comes from, every verdict"),
-    "verify": ("analysis.verify.main", "make shipped rows again from their archives and compare"),
-    "takedown": ("jobs.takedown.main", "remove documents and images for good, and keep them out"),
-    "export": ("jobs.export.main", "the dataset as WebDataset tar files"),
-    "estimate": ("jobs.estimate.main", "core-hours, time and price of a run, from a sample"),
-    "compare": ("jobs.tools.compare", "what each of two configs keeps that the other drops"),
-    "audit": ("jobs.tools.audit", "a sample of what each rule dropped, as JSON lines"),
-    "models": ("jobs.tools.models", "the model files a config names, and where to get each"),
+    "explore": ("benben.analysis.explorer.main", "look into a finished run in a browser"),
+    "explain": ("benben.jobs.tools.explain", "the story of one page, node by node"),
+    "trace": (
+        "benben.analysis.provenance.main",
+        "where a document or image comes from, every verdict",
+    ),
+    "verify": (
+        "benben.analysis.verify.main",
+        "make shipped rows again from their archives and compare",
+    ),
+    "takedown": (
+        "benben.jobs.takedown.main",
+        "remove documents and images for good, and keep them out",
+    ),
+    "export": ("benben.jobs.export.main", "the dataset as WebDataset tar files"),
+    "estimate": ("benben.jobs.estimate.main", "core-hours, time and price of a run, from a sample"),
+    "compare": ("benben.jobs.tools.compare", "what each of two configs keeps that the other drops"),
+    "audit": ("benben.jobs.tools.audit", "a sample of what each rule dropped, as JSON lines"),
+    "models": ("benben.jobs.tools.models", "the model files a config names, and where to get each"),
 }
 
 
@@ -101,12 +110,12 @@ def _add_run_arguments(verb: argparse.ArgumentParser) -> None:
 
 def load_stage(name: str) -> Stage:
     """Import a job file and return its stage."""
-    return importlib.import_module(f"jobs.{name}").STAGE  # type: ignore[no-any-return]
+    return importlib.import_module(f"benben.jobs.{name}").STAGE  # type: ignore[no-any-return]
 
 
 def configured(options: argparse.Namespace) -> Config:
     """The config, with its rules and model files checked before any work. Raises UserError."""
-    from filters import models, rule
+    from benben.filters import models, rule
 
     settings = config.load(options.config, options.overrides)
     rule.check(settings.rules)
@@ -122,7 +131,7 @@ def run_one(options: argparse.Namespace) -> int:
 
 def run_all(options: argparse.Namespace) -> int:
     """Run every stage in order, then print the funnel and where things are."""
-    from analysis import funnel
+    from benben.analysis import funnel
 
     settings = configured(options)
     started = time.monotonic()
@@ -133,7 +142,7 @@ def run_all(options: argparse.Namespace) -> int:
         say(f"[{number}/{len(wanted)}] {STAGES[name]}")
         run.execute(stages[name], options.force)
     print(funnel.as_text(funnel.read(settings.output)))
-    estimate = importlib.import_module("jobs.estimate")
+    estimate = importlib.import_module("benben.jobs.estimate")
     print("\n".join(["", *estimate.compared(settings.output)]))
     print(f"\nseconds  {time.monotonic() - started:.1f}")
     print(f"dataset  {run.table('dataset')}")
@@ -148,7 +157,7 @@ def explain_failure(error: Exception, debug: bool) -> int:
     text = str(error)
     for line in reversed(text.splitlines()):
         name, _, message = line.strip().partition(": ")
-        if message and name.startswith("pipeline.errors."):
+        if message and name.startswith("benben.pipeline.errors."):
             print(f"benben: {message}", file=sys.stderr)
             return 2
     print(f"benben: {failure.cause(error)}", file=sys.stderr)

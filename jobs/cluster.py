@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from jobs import cli, earlier, graph, lookup, tables
-from jobs.earlier import INDEX_COMPONENTS, INDEX_KEYS, INDEX_RECORDS, OLD, Earlier, node_key
-from jobs.job import Result, Run, Stage
-from jobs.tables import Meeting
-from pipeline import storage
-from pipeline.deduplication import candidates
-from pipeline.deduplication.clusters import CLUSTERS, EXACT, Judge, Traits
-from pipeline.manifest import Count, PartFile
-from pipeline.settings.deduplicate import DeduplicateSettings
+from benben.jobs import cli, earlier, graph, lookup, tables
+from benben.jobs.earlier import (
+    INDEX_COMPONENTS,
+    INDEX_KEYS,
+    INDEX_RECORDS,
+    OLD,
+    Earlier,
+    node_key,
+)
+from benben.jobs.job import Result, Run, Stage
+from benben.jobs.tables import Meeting
+from benben.pipeline import storage
+from benben.pipeline.deduplication import candidates
+from benben.pipeline.deduplication.clusters import CLUSTERS, EXACT, Judge, Traits
+from benben.pipeline.manifest import Count, PartFile
+from benben.pipeline.settings.deduplicate import DeduplicateSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

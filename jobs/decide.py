@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from filters import ledger
-from filters.decide import decide_batch
-from filters.needed import columns
-from jobs import cli
-from jobs.job import Part, Result, Run, Stage, write_part
-from pipeline import storage
-from pipeline.manifest import Counts, add_counts
-from pipeline.schema import VERDICTS
-from pipeline.settings.signals import RuleSettings
-from pipeline.takedown import tombstones, withhold
-from pipeline.takedown.tombstones import Tombstones, read
+from benben.filters import ledger
+from benben.filters.decide import decide_batch
+from benben.filters.needed import columns
+from benben.jobs import cli
+from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.pipeline import storage
+from benben.pipeline.manifest import Counts, add_counts
+from benben.pipeline.schema import VERDICTS
+from benben.pipeline.settings.signals import RuleSettings
+from benben.pipeline.takedown import tombstones, withhold
+from benben.pipeline.takedown.tombstones import Tombstones, read
 
 Judged = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 BATCH_DOCUMENTS = 1_000

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from jobs import cli, repeated, revisions
-from jobs.job import Result, Run, Stage
-from jobs.repeated import Gone, Repeats
-from pipeline import storage
-from pipeline.deduplication import repeats
-from pipeline.deduplication.repeats import SetRule
-from pipeline.settings.deduplicate import DeduplicateSettings
+from benben.jobs import cli, repeated, revisions
+from benben.jobs.job import Result, Run, Stage
+from benben.jobs.repeated import Gone, Repeats
+from benben.pipeline import storage
+from benben.pipeline.deduplication import repeats
+from benben.pipeline.deduplication.repeats import SetRule
+from benben.pipeline.settings.deduplicate import DeduplicateSettings
 
 UNITS = {"nodes": "text_nodes", "images": "image_nodes"}
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs import lookup
-from pipeline import manifest, storage
-from pipeline.deduplication.candidates import RECORDS
-from pipeline.errors import UserError
-from pipeline.settings import Config
+from benben.jobs import lookup
+from benben.pipeline import manifest, storage
+from benben.pipeline.deduplication.candidates import RECORDS
+from benben.pipeline.errors import UserError
+from benben.pipeline.settings import Config
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -14,16 +14,16 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from analysis import estimate as figures
-from analysis.estimate import Estimate, Sampled, Samples
-from jobs import cli, usage
-from jobs.job import Run
-from jobs.progress import say
-from pipeline import archive_sample, config, manifest, storage
-from pipeline.archive import inputs
-from pipeline.archive_sample import Taken
-from pipeline.errors import UserError
-from pipeline.settings import Config
+from benben.analysis import estimate as figures
+from benben.analysis.estimate import Estimate, Sampled, Samples
+from benben.jobs import cli, usage
+from benben.jobs.job import Run
+from benben.jobs.progress import say
+from benben.pipeline import archive_sample, config, manifest, storage
+from benben.pipeline.archive import inputs
+from benben.pipeline.archive_sample import Taken
+from benben.pipeline.errors import UserError
+from benben.pipeline.settings import Config
 
 START = "start"  # what a run takes before its first stage
 SMALLER = 4  # the smaller sample is this part of the larger

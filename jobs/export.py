@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.tables import RunTables
-from jobs.progress import say
-from pipeline import storage, webdataset
-from pipeline.errors import InputError
-from pipeline.webdataset import ImageIndex
+from benben.analysis.tables import RunTables
+from benben.jobs.progress import say
+from benben.pipeline import storage, webdataset
+from benben.pipeline.errors import InputError
+from benben.pipeline.webdataset import ImageIndex
 
 SAMPLES = 1_000  # of a tar file
 

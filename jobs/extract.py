@@ -8,20 +8,20 @@ from functools import partial
 
 import pyarrow as pa
 
-from jobs import careful, cli
-from jobs.job import Result, Run, Stage, write_part
-from pipeline import manifest, records, storage
-from pipeline.archive import captures, inputs
-from pipeline.archive.inputs import Split
-from pipeline.archive.warc import Capture, Loss, read_captures
-from pipeline.document import Document
-from pipeline.errors import InputError
-from pipeline.manifest import Count, Counts
-from pipeline.node_columns import from_nodes
-from pipeline.page.extract import extract_page
-from pipeline.schema import DEAD_LETTERS, DOCUMENTS
-from pipeline.settings import Config
-from pipeline.settings.extract import ExtractSettings
+from benben.jobs import careful, cli
+from benben.jobs.job import Result, Run, Stage, write_part
+from benben.pipeline import manifest, records, storage
+from benben.pipeline.archive import captures, inputs
+from benben.pipeline.archive.inputs import Split
+from benben.pipeline.archive.warc import Capture, Loss, read_captures
+from benben.pipeline.document import Document
+from benben.pipeline.errors import InputError
+from benben.pipeline.manifest import Count, Counts
+from benben.pipeline.node_columns import from_nodes
+from benben.pipeline.page.extract import extract_page
+from benben.pipeline.schema import DEAD_LETTERS, DOCUMENTS
+from benben.pipeline.settings import Config
+from benben.pipeline.settings.extract import ExtractSettings
 
 BATCH_DOCUMENTS, BATCH_BYTES = 100, 64 << 20  # what a task holds: rows, and bytes of pages
 PATIENCE = 6  # times a page's own time limit, before its process is ended from outside

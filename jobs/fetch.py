@@ -18,23 +18,23 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import cli, image_store, tables
-from jobs.job import Result, Run, Stage, write_part
-from pipeline import storage
-from pipeline.archive import inputs
-from pipeline.images.archive_image import Shelf
-from pipeline.images.fetch_part import fetch_part
-from pipeline.images.journal import VERSION, slot_of, task_of
-from pipeline.images.outcome import owner
-from pipeline.images.recorder import Store
-from pipeline.images.rounds import Rounds
-from pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
-from pipeline.manifest import Count
-from pipeline.schema import IMAGES
-from pipeline.settings import Config
-from pipeline.settings.fetch import FetchSettings
-from pipeline.takedown import tombstones, withhold
-from pipeline.takedown.tombstones import Tombstones
+from benben.jobs import cli, image_store, tables
+from benben.jobs.job import Result, Run, Stage, write_part
+from benben.pipeline import storage
+from benben.pipeline.archive import inputs
+from benben.pipeline.images.archive_image import Shelf
+from benben.pipeline.images.fetch_part import fetch_part
+from benben.pipeline.images.journal import VERSION, slot_of, task_of
+from benben.pipeline.images.outcome import owner
+from benben.pipeline.images.recorder import Store
+from benben.pipeline.images.rounds import Rounds
+from benben.pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
+from benben.pipeline.manifest import Count
+from benben.pipeline.schema import IMAGES
+from benben.pipeline.settings import Config
+from benben.pipeline.settings.fetch import FetchSettings
+from benben.pipeline.takedown import tombstones, withhold
+from benben.pipeline.takedown.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

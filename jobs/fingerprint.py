@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import cli
-from jobs.job import Part, Result, Run, Stage, write_part
-from pipeline import storage
-from pipeline.deduplication import decontaminate, fingerprint
-from pipeline.manifest import ConservationError, Count
-from pipeline.settings.deduplicate import FingerprintSettings
+from benben.jobs import cli
+from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.pipeline import storage
+from benben.pipeline.deduplication import decontaminate, fingerprint
+from benben.pipeline.manifest import ConservationError, Count
+from benben.pipeline.settings.deduplicate import FingerprintSettings
 
 BATCH_ROWS = 500
 

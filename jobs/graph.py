@@ -18,12 +18,18 @@ from pyspark import TaskContext
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs.progress import say
-from jobs.tables import SHUFFLED, Meeting, frame, in_workers
-from pipeline import storage
-from pipeline.deduplication import fingerprint
-from pipeline.deduplication.clusters import CLUSTERS, Cluster, Dropped, Judge, Traits
-from pipeline.errors import UserError
+from benben.jobs.progress import say
+from benben.jobs.tables import SHUFFLED, Meeting, frame, in_workers
+from benben.pipeline import storage
+from benben.pipeline.deduplication import fingerprint
+from benben.pipeline.deduplication.clusters import (
+    CLUSTERS,
+    Cluster,
+    Dropped,
+    Judge,
+    Traits,
+)
+from benben.pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs import tables
-from jobs.job import Result, Run
-from pipeline import storage
-from pipeline.images import stored, tar_shards
-from pipeline.images.fetch_part import places
-from pipeline.images.rounds import Rounds
-from pipeline.images.shards import write_shards
-from pipeline.manifest import PartFile
-from pipeline.schema import IMAGE_PLACES
+from benben.jobs import tables
+from benben.jobs.job import Result, Run
+from benben.pipeline import storage
+from benben.pipeline.images import stored, tar_shards
+from benben.pipeline.images.fetch_part import places
+from benben.pipeline.images.rounds import Rounds
+from benben.pipeline.images.shards import write_shards
+from benben.pipeline.manifest import PartFile
+from benben.pipeline.schema import IMAGE_PLACES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from jobs import session, waves
-from jobs.metrics import MetricsLog, figures
-from jobs.progress import say
-from jobs.result import Result
-from pipeline import manifest, storage
-from pipeline.errors import UserError
-from pipeline.manifest import Counts, Manifest, PartFile
-from pipeline.settings import Config
+from benben.jobs import session, waves
+from benben.jobs.metrics import MetricsLog, figures
+from benben.jobs.progress import say
+from benben.jobs.result import Result
+from benben.pipeline import manifest, storage
+from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import Counts, Manifest, PartFile
+from benben.pipeline.settings import Config
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from jobs import graph, tables
-from jobs.tables import Meeting
-from pipeline.deduplication import looks
+from benben.jobs import graph, tables
+from benben.jobs.tables import Meeting
+from benben.pipeline.deduplication import looks
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from pipeline.settings.deduplicate import LookSettings
+    from benben.pipeline.settings.deduplicate import LookSettings
 
 Batches = Iterator[pa.RecordBatch]
 KEYED = pa.schema([("key", pa.int64()), ("look", pa.int64())])

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import functions as F
 
-from jobs import tables
-from pipeline import storage
+from benben.jobs import tables
+from benben.pipeline import storage
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-    from pipeline.manifest import PartFile
+    from benben.pipeline.manifest import PartFile
 
 Batches = Iterator[pa.RecordBatch]
 BUCKET_BITS = 6  # 64 files a table: part of the format, equal in all runs

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from filters.measure import measure_batch
-from jobs import cli
-from jobs.job import Part, Result, Run, Stage, write_part
-from pipeline import storage
-from pipeline.manifest import Count
-from pipeline.schema import SIGNALS
+from benben.filters.measure import measure_batch
+from benben.jobs import cli
+from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.pipeline import storage
+from benben.pipeline.manifest import Count
+from benben.pipeline.schema import SIGNALS
 
 BATCH_DOCUMENTS = 256  # a batch's text is measured at once: some MB
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from jobs import spark_usage
-from jobs.result import Result
-from jobs.spark_usage import Used
-from pipeline import storage
+from benben.jobs import spark_usage
+from benben.jobs.result import Result
+from benben.jobs.spark_usage import Used
+from benben.pipeline import storage
 
 
 class MetricsLog:

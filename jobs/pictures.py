@@ -10,17 +10,22 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from jobs import cli, looks, repeated, tables
-from jobs.job import Result, Run, Stage
-from jobs.repeated import Gone, Repeats, Task
-from jobs.tables import Meeting
-from pipeline import storage
-from pipeline.deduplication import benchmark_images, candidates, pictures, repeats
-from pipeline.deduplication.duplicates import Duplicates
-from pipeline.deduplication.pictures import PICTURES, Pictures
-from pipeline.deduplication.repeats import SetRule
-from pipeline.manifest import PartFile
-from pipeline.settings.deduplicate import PictureSettings
+from benben.jobs import cli, looks, repeated, tables
+from benben.jobs.job import Result, Run, Stage
+from benben.jobs.repeated import Gone, Repeats, Task
+from benben.jobs.tables import Meeting
+from benben.pipeline import storage
+from benben.pipeline.deduplication import (
+    benchmark_images,
+    candidates,
+    pictures,
+    repeats,
+)
+from benben.pipeline.deduplication.duplicates import Duplicates
+from benben.pipeline.deduplication.pictures import PICTURES, Pictures
+from benben.pipeline.deduplication.repeats import SetRule
+from benben.pipeline.manifest import PartFile
+from benben.pipeline.settings.deduplicate import PictureSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from jobs import tables
-from jobs.job import Run
-from pipeline import crawl, layout, storage
-from pipeline.archive import inputs
-from pipeline.layout import Layout
-from pipeline.splits import Splits
+from benben.jobs import tables
+from benben.jobs.job import Run
+from benben.pipeline import crawl, layout, storage
+from benben.pipeline.archive import inputs
+from benben.pipeline.layout import Layout
+from benben.pipeline.splits import Splits
 
 COUNTED = pa.schema([("split", pa.string()), ("bucket", pa.int32())])
 

@@ -13,17 +13,17 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from filters import ledger
-from filters.decide import decide_batch
-from filters.needed import columns
-from jobs import cli, tables
-from jobs.job import Part, Result, Run, Stage, write_part
-from pipeline import storage
-from pipeline.deduplication.duplicates import Duplicates
-from pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
-from pipeline.manifest import Counts, PartFile, add_counts
-from pipeline.schema import IMAGE_USES, VERDICTS
-from pipeline.takedown import withhold
+from benben.filters import ledger
+from benben.filters.decide import decide_batch
+from benben.filters.needed import columns
+from benben.jobs import cli, tables
+from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.pipeline import storage
+from benben.pipeline.deduplication.duplicates import Duplicates
+from benben.pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
+from benben.pipeline.manifest import Counts, PartFile, add_counts
+from benben.pipeline.schema import IMAGE_USES, VERDICTS
+from benben.pipeline.takedown import withhold
 
 DROPPING = ("duplicates", "picture_duplicates")
 BATCH_DOCUMENTS = 1_000

@@ -16,15 +16,21 @@ import pyarrow.compute as pc
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs import graph, tables
-from jobs.job import Result, Run, write_part
-from jobs.tables import Meeting
-from pipeline import storage
-from pipeline.deduplication import candidates, repeats
-from pipeline.deduplication.clusters import CLUSTERS, Judge, keep_ranks
-from pipeline.deduplication.repeats import COUNTED, REPEATED, Repeated, Rule, SetRule
-from pipeline.manifest import Count, Counts, PartFile
-from pipeline.schema import DUPLICATES
+from benben.jobs import graph, tables
+from benben.jobs.job import Result, Run, write_part
+from benben.jobs.tables import Meeting
+from benben.pipeline import storage
+from benben.pipeline.deduplication import candidates, repeats
+from benben.pipeline.deduplication.clusters import CLUSTERS, Judge, keep_ranks
+from benben.pipeline.deduplication.repeats import (
+    COUNTED,
+    REPEATED,
+    Repeated,
+    Rule,
+    SetRule,
+)
+from benben.pipeline.manifest import Count, Counts, PartFile
+from benben.pipeline.schema import DUPLICATES
 
 Batches = Iterator[pa.RecordBatch]
 Task = tuple[int, str]  # a part, and its files, one a line

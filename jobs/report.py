@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from analysis import card, funnel, report
-from analysis.report import Corpus
-from jobs import cli
-from jobs.job import Result, Run, Stage
-from pipeline import manifest, storage
-from pipeline.errors import UserError
-from pipeline.manifest import PartFile
-from pipeline.settings import Config
-from pipeline.settings.ship import ReportSettings
+from benben.analysis import card, funnel, report
+from benben.analysis.report import Corpus
+from benben.jobs import cli
+from benben.jobs.job import Result, Run, Stage
+from benben.pipeline import manifest, storage
+from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import PartFile
+from benben.pipeline.settings import Config
+from benben.pipeline.settings.ship import ReportSettings
 
 
 def write_report(run: Run) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.manifest import Counts, PartFile, add_counts
+from benben.pipeline.manifest import Counts, PartFile, add_counts
 
 
 @dataclass

@@ -12,15 +12,15 @@ import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs import tables
-from pipeline import manifest, storage
-from pipeline.deduplication.clusters import CLUSTERS
-from pipeline.errors import UserError
+from benben.jobs import tables
+from benben.pipeline import manifest, storage
+from benben.pipeline.deduplication.clusters import CLUSTERS
+from benben.pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from jobs.job import Run
-    from pipeline.manifest import Manifest, PartFile
-    from pipeline.settings import Config
+    from benben.jobs.job import Run
+    from benben.pipeline.manifest import Manifest, PartFile
+    from benben.pipeline.settings import Config
 
 NAMES = pa.schema([("doc_id", pa.string()), ("part", pa.int32())])
 AGED = CLUSTERS.append(pa.field("age", pa.int32()))

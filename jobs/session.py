@@ -12,11 +12,11 @@ import yaml
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from pipeline.errors import UserError
-from pipeline.settings.spark import SparkSettings
+from benben.pipeline.errors import UserError
+from benben.pipeline.settings.spark import SparkSettings
 
 WORKSTATION = "local[*,2]"  # all cores; a failed task is tried once more, with care
-SETTINGS = resources.files("configs")
+SETTINGS = resources.files("benben.configs")
 TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: where a frame's tasks learn it
 # What a worker's storage needs to know and a driver may have been told; no credentials.
 FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}

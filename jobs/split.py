@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs import cli, tables
-from jobs.job import Result, Run, Stage, write_part
-from pipeline import splits, storage
-from pipeline.deduplication.minhash import similarity
-from pipeline.manifest import Count
-from pipeline.schema import SPLITS
-from pipeline.settings.ship import SplitSettings
+from benben.jobs import cli, tables
+from benben.jobs.job import Result, Run, Stage, write_part
+from benben.pipeline import splits, storage
+from benben.pipeline.deduplication.minhash import similarity
+from benben.pipeline.manifest import Count
+from benben.pipeline.schema import SPLITS
+from benben.pipeline.settings.ship import SplitSettings
 
 Batches = Iterator[pa.RecordBatch]
 BATCH_ROWS = 10_000

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jobs import session, spark_usage, worker
-from jobs.job import Run, part_name
-from pipeline import storage
-from pipeline.manifest import PartFile
+from benben.jobs import session, spark_usage, worker
+from benben.jobs.job import Run, part_name
+from benben.pipeline import storage
+from benben.pipeline.manifest import PartFile
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -15,17 +15,17 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from analysis import card, funnel, report
-from analysis.tables import RunTables
-from jobs.progress import say
-from pipeline import filesystem, manifest, storage
-from pipeline.errors import InputError, UserError
-from pipeline.images import tar_shards
-from pipeline.manifest import Manifest
-from pipeline.takedown import chain, erase, pending, stage, tombstones, withhold
-from pipeline.takedown.pending import FOLDER, Pending
-from pipeline.takedown.removal import Removed
-from pipeline.takedown.tombstones import Kind, Tombstone
+from benben.analysis import card, funnel, report
+from benben.analysis.tables import RunTables
+from benben.jobs.progress import say
+from benben.pipeline import filesystem, manifest, storage
+from benben.pipeline.errors import InputError, UserError
+from benben.pipeline.images import tar_shards
+from benben.pipeline.manifest import Manifest
+from benben.pipeline.takedown import chain, erase, pending, stage, tombstones, withhold
+from benben.pipeline.takedown.pending import FOLDER, Pending
+from benben.pipeline.takedown.removal import Removed
+from benben.pipeline.takedown.tombstones import Kind, Tombstone
 
 KINDS = ("url", "host", "regex", "document", "sha256", "phash", "text")
 SHOWN = 20  # documents a dry run names

@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipeline import config
+from benben.pipeline import config
 
 
 def explain(arguments: Sequence[str]) -> int:
     """Tell the story of one page, node by node."""
-    from analysis.explain import tell
+    from benben.analysis.explain import tell
 
     parser = argparse.ArgumentParser(prog="benben explain", description=explain.__doc__)
     parser.add_argument("run", help="folder of a run")
@@ -24,7 +24,7 @@ def explain(arguments: Sequence[str]) -> int:
 
 def compare(arguments: Sequence[str]) -> int:
     """Say what each of two configs keeps that the other drops, by rule."""
-    from analysis.compare import between
+    from benben.analysis.compare import between
 
     parser = argparse.ArgumentParser(prog="benben compare", description=compare.__doc__)
     parser.add_argument("run", help="folder of a run with signals")
@@ -37,7 +37,7 @@ def compare(arguments: Sequence[str]) -> int:
 
 def models(arguments: Sequence[str]) -> int:
     """List the model files a config names, load each, and say where to get it."""
-    from filters.models import check, table
+    from benben.filters.models import check, table
 
     parser = argparse.ArgumentParser(prog="benben models", description=models.__doc__)
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")
@@ -50,9 +50,9 @@ def models(arguments: Sequence[str]) -> int:
 
 def audit(arguments: Sequence[str]) -> int:
     """Write a bounded sample of what each rule dropped, with its text, as JSON lines."""
-    from analysis.audit import PER_REASON
-    from analysis.audit import audit as sample
-    from analysis.tables import RunTables
+    from benben.analysis.audit import PER_REASON
+    from benben.analysis.audit import audit as sample
+    from benben.analysis.tables import RunTables
 
     parser = argparse.ArgumentParser(prog="benben audit", description=audit.__doc__)
     parser.add_argument("run", help="folder of a run")

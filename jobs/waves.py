@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from jobs import failure, worker
-from jobs.metrics import MetricsLog
-from jobs.progress import Progress, say
-from jobs.result import Result
-from pipeline import storage
-from pipeline.settings.spark import SparkSettings
+from benben.jobs import failure, worker
+from benben.jobs.metrics import MetricsLog
+from benben.jobs.progress import Progress, say
+from benben.jobs.result import Result
+from benben.pipeline import storage
+from benben.pipeline.settings.spark import SparkSettings
 
 Task = TypeVar("Task")
 Work = Callable[[Any], Result]
@@ -122,7 +122,7 @@ class Waves:
                     text = failure.cause(error)
                     say(f"{self._label}: wave {number} of {self._total} failed: {text}")
                     failed[number] = error
-                    users = "pipeline.errors." in str(error)
+                    users = "benben.pipeline.errors." in str(error)
                     if users or len(failed) >= self._settings.failed_waves:
                         return
         finally:

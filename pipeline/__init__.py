@@ -6,17 +6,17 @@ it needs is imported when it is asked for, since stages that extract nothing can
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.document import Document, Node
+from benben.pipeline.document import Document, Node
 
 if TYPE_CHECKING:
-    from pipeline.page.extract import extract_page
+    from benben.pipeline.page.extract import extract_page
 
 __all__ = ["Document", "Node", "extract_page"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "extract_page":
-        from pipeline.page.extract import extract_page
+        from benben.pipeline.page.extract import extract_page
 
         return extract_page
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

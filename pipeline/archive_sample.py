@@ -6,11 +6,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline import storage
-from pipeline.archive.inputs import Archive, Split
-from pipeline.archive.source import DEFAULT, open_source
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline import storage
+from benben.pipeline.archive.inputs import Archive, Split
+from benben.pipeline.archive.source import DEFAULT, open_source
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.settings.archives import ArchiveSettings
 
 WINDOW = 32 << 10  # bytes of a stretch: many short ones differ less from the whole than few long
 

@@ -21,12 +21,15 @@ from numba.core import caching
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-PACKAGES = ("pipeline.page", "filters")  # that hold compiled functions, besides this file
+PACKAGES = (
+    "benben.pipeline.page",
+    "benben.filters",
+)  # that hold compiled functions, besides this file
 
 
 def _sources() -> str:
     """Digest of the code that may be compiled; numba alone looks at a function's own file only."""
-    found = hashlib.sha256(resources.files("pipeline").joinpath("compiled.py").read_bytes())
+    found = hashlib.sha256(resources.files("benben.pipeline").joinpath("compiled.py").read_bytes())
     for package in PACKAGES:
         for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
             if file.name.endswith((".py", ".yaml")):

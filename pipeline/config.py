@@ -11,13 +11,13 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline import storage
-from pipeline.errors import UserError
-from pipeline.settings import Config
+from benben.pipeline import storage
+from benben.pipeline.errors import UserError
+from benben.pipeline.settings import Config
 
 Model = TypeVar("Model", bound=BaseModel)
 Source = str | Traversable  # a path or URL, or a config shipped with the project
-CONFIGS = resources.files("configs")  # a folder, or inside the zip spark-submit was given
+CONFIGS = resources.files("benben.configs")  # a folder, or inside the zip spark-submit was given
 
 
 class ConfigError(UserError):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pyarrow import fs
 
-from pipeline.patient import patient
+from benben.pipeline.patient import patient
 
 ATTEMPTS = 10  # of a request to a store; at one failure in ten, one in 10^10 fails for good
 CONNECT_SECONDS, REQUEST_SECONDS = 10, 60

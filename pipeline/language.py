@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import Any
 
-from pipeline.errors import UserError
+from benben.pipeline.errors import UserError
 
 LABEL = "__label__"
 UNKNOWN = "und"  # BCP 47: undetermined

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import accumulate
 
-from pipeline.splits import NAMES
+from benben.pipeline.splits import NAMES
 
 DIGITS = 5  # of an id, that rows are counted by: 2^20 buckets, in the order of ids
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline import storage
-from pipeline.version import VERSION
+from benben.pipeline import storage
+from benben.pipeline.version import VERSION
 
 NAME = "manifest.json"
 CODE_FOLDERS = ("pipeline", "filters", "jobs")
@@ -137,7 +137,7 @@ def code_version() -> str:
     """
     digest = hashlib.blake2b(digest_size=6)
     for folder in CODE_FOLDERS:
-        for name, file in sorted(_code_files(resources.files(folder), folder)):
+        for name, file in sorted(_code_files(resources.files(f"benben.{folder}"), folder)):
             digest.update(name.encode() + b"\0" + file.read_bytes())
     return f"{VERSION}+{digest.hexdigest()}"
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.document import Node
-from pipeline.schema import NODE
+from benben.pipeline.document import Node
+from benben.pipeline.schema import NODE
 
 KINDS = ("text", "image", "break")
 TEXT, IMAGE, BREAK = range(len(KINDS))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from pipeline.document import Node
+from benben.pipeline.document import Node
 
 # A read-more link means several articles on one page; OBELICS marks the place with this text.
 BREAK_TEXT = "END_OF_DOCUMENT_TOKEN_TO_BE_REPLACED"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import node_columns, url
-from pipeline.archive.warc import Capture
-from pipeline.document import Document, Node, document_id
-from pipeline.schema import DOCUMENTS
+from benben.pipeline import node_columns, url
+from benben.pipeline.archive.warc import Capture
+from benben.pipeline.document import Document, Node, document_id
+from benben.pipeline.schema import DOCUMENTS
 
 
 def to_batch(captures: Sequence[Capture], documents: Sequence[Document]) -> pa.RecordBatch:

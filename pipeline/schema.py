@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.signal_schema import SIGNALS as SIGNALS
+from benben.pipeline.signal_schema import SIGNALS as SIGNALS
 
 NODE = pa.struct(
     [

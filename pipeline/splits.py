@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import storage
-from pipeline.deduplication.fingerprint import key
-from pipeline.settings.ship import SplitSettings
+from benben.pipeline import storage
+from benben.pipeline.deduplication.fingerprint import key
+from benben.pipeline.settings.ship import SplitSettings
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 NAMES = (TRAIN, VALIDATION, TEST)

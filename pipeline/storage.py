@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from pipeline.filesystem import is_local
-from pipeline.filesystem import resolve as resolve  # for readers that want a path
+from benben.pipeline.filesystem import is_local
+from benben.pipeline.filesystem import resolve as resolve  # for readers that want a path
 
 UNFINISHED = ".tmp"  # ending of a local file that is being written
 UPLOAD_BYTES = 16 << 20  # read at once while a finished file goes up

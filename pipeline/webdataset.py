@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import storage
+from benben.pipeline import storage
 
 Stored = tuple[str, bytes]  # format, bytes
 ENDINGS = {"jpeg": "jpg", "tiff": "tif"}  # where they differ from the format's name

@@ -1,4 +1,4 @@
-"""Make the sample: `python -m sample.build OUT`.
+"""Make the sample: `python -m benben.sample.build OUT`.
 
 OUT/www holds the site, OUT/site.json what its server says beyond plain files, and
 OUT/crawl-data the WARC files of a crawl of it. Equal arguments give equal bytes.
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sample.shapes import TURN
-from sample.warc import write_crawl
-from sample.website import SEED, SHAPE_PAGES, Site, build_site
+from benben.sample.shapes import TURN
+from benben.sample.warc import write_crawl
+from benben.sample.website import SEED, SHAPE_PAGES, Site, build_site
 
 PORT = 8899
 
@@ -43,7 +43,7 @@ def build(
 
 def main() -> None:
     """Build from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m sample.build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benben.sample.build", description=__doc__)
     parser.add_argument("out", type=Path, help="folder to write to")
     parser.add_argument("--port", type=int, default=PORT, help="port in the pages' URLs")
     parser.add_argument("--pages", type=int, default=SHAPE_PAGES, help="number of shape pages")

@@ -1,4 +1,4 @@
-"""The whole chain on the bundled sample: `python -m sample.demo --folder DIR`.
+"""The whole chain on the bundled sample: `python -m benben.sample.demo --folder DIR`.
 
 Builds the site and its crawl, serves the site on loopback, and runs `benben run CONFIG` on it, so
 that images are downloaded for real. More pages of drawn shapes and another config make what
@@ -14,10 +14,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from sample.build import PORT, build
-from sample.serve import serving
-from sample.shapes import TURN
-from sample.website import SHAPE_PAGES
+from benben.sample.build import PORT, build
+from benben.sample.serve import serving
+from benben.sample.shapes import TURN
+from benben.sample.website import SHAPE_PAGES
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     build(site, port=port, pages=chosen.pages, languages=chosen.languages)
     with serving(site, port):
         command = [
-            *(sys.executable, "-m", "jobs.cli", "run", *chosen.config),
+            *(sys.executable, "-m", "benben.jobs.cli", "run", *chosen.config),
             f"input=[{site / 'crawl-data'}]",
             f"output={chosen.folder / 'run'}",
             f"fetch.allow_hosts=['127.0.0.1:{port}']",

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from sample.drawing import encode
-from sample.page import Page, Picture
-from sample.prose import PAGES, article
+from benben.sample.drawing import encode
+from benben.sample.page import Page, Picture
+from benben.sample.prose import PAGES, article
 
 
 @dataclass

@@ -8,8 +8,17 @@ from typing import Any
 
 import yaml
 
-from sample.page import Block, Grid, Items, Page, Paragraph, Picture, number, pick
-from sample.scenes import draw_scene
+from benben.sample.page import (
+    Block,
+    Grid,
+    Items,
+    Page,
+    Paragraph,
+    Picture,
+    number,
+    pick,
+)
+from benben.sample.scenes import draw_scene
 
 PAGES = Path(__file__).parent / "pages"
 LANGUAGES = ("en", "de", "fr", "es", "zh")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
-from sample.drawing import OVERSAMPLE, RGB
+from benben.sample.drawing import OVERSAMPLE, RGB
 
 Pen = ImageDraw.ImageDraw
 Colour = tuple[int, int, int]

@@ -1,4 +1,4 @@
-"""Serve the sample's site on loopback: `python -m sample.serve OUT --port N`.
+"""Serve the sample's site on loopback: `python -m benben.sample.serve OUT --port N`.
 
 Answers with the headers, redirects and error codes that `site.json` names, so that downloads
 meet what they meet on the web.
@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sample.build import PORT
+from benben.sample.build import PORT
 
 mimetypes.add_type("image/webp", ".webp")
 
@@ -101,8 +101,8 @@ def serving(root: Path, port: int = 0) -> Iterator[int]:
 
 def main() -> None:
     """Serve from the command line until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m sample.serve", description=__doc__)
-    parser.add_argument("root", type=Path, help="folder made by sample.build")
+    parser = argparse.ArgumentParser(prog="python -m benben.sample.serve", description=__doc__)
+    parser.add_argument("root", type=Path, help="folder made by benben.sample.build")
     parser.add_argument("--port", type=int, default=PORT, help="0 takes a free port")
     parser.add_argument("--quiet", action="store_true", help="do not log requests")
     given = parser.parse_args()

@@ -10,9 +10,17 @@ from typing import Any
 
 import yaml
 
-from sample.drawing import COLOURS, GROUNDS, PLACES, RADIUS, SHAPES, Shape, draw_shapes
-from sample.page import EMBEDDINGS, Block, Page, Paragraph, Picture
-from sample.prose import PAGES
+from benben.sample.drawing import (
+    COLOURS,
+    GROUNDS,
+    PLACES,
+    RADIUS,
+    SHAPES,
+    Shape,
+    draw_shapes,
+)
+from benben.sample.page import EMBEDDINGS, Block, Page, Paragraph, Picture
+from benben.sample.prose import PAGES
 
 TURN = ("en", "de", "en", "fr", "en", "es", "en", "zh", "en", "en")  # languages, page by page
 OPPOSITE = {

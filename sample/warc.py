@@ -12,7 +12,7 @@ from pathlib import Path
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from sample.page import Capture
+from benben.sample.page import Capture
 
 CRAWL = "BENBEN-SAMPLE-2026-45"
 SEGMENT = f"crawl-data/{CRAWL}/segments/1793491200000.1/warc"

@@ -18,8 +18,8 @@ settings.load_profile("steady")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One Spark session for the whole test run."""
-    from jobs import session
-    from pipeline.settings.spark import SparkSettings
+    from benben.jobs import session
+    from benben.pipeline.settings.spark import SparkSettings
 
     found = session.start(SparkSettings(master="local[2]"), "tests")
     yield found

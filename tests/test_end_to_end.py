@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import cli
-from pipeline import manifest
-from pipeline.obelics import check_row
-from sample.build import build
-from sample.demo import free_port
-from sample.serve import serving
+from benben.jobs import cli
+from benben.pipeline import manifest
+from benben.pipeline.obelics import check_row
+from benben.sample.build import build
+from benben.sample.demo import free_port
+from benben.sample.serve import serving
 
 pytestmark = pytest.mark.spark
 

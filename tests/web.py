@@ -14,8 +14,8 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline import config
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline import config
+from benben.pipeline.settings.fetch import FetchSettings
 
 Route = bytes | int | tuple[int, dict[str, str], bytes] | Callable[["Handler"], None]
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.longseq.tiling import IGNORE
-from trainer.model.layout import Layout
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.model.layout import Layout
 
 
 @dataclass(frozen=True)

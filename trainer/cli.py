@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer import cli_checkpoint
-from trainer.choose import cli_ablate, cli_plan, cli_shape, cli_tokenizer
-from trainer.config import ConfigError, load
+from benben.trainer import cli_checkpoint
+from benben.trainer.choose import cli_ablate, cli_plan, cli_shape, cli_tokenizer
+from benben.trainer.config import ConfigError, load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_users(error: Exception) -> bool:
-    from trainer.checkpoint.store import CheckpointError
-    from trainer.data.corpus import CorpusError
-    from trainer.data.loader import NoDocuments
-    from trainer.train import TrainingError
+    from benben.trainer.checkpoint.store import CheckpointError
+    from benben.trainer.data.corpus import CorpusError
+    from benben.trainer.data.loader import NoDocuments
+    from benben.trainer.train import TrainingError
 
     kinds = (ConfigError, CheckpointError, CorpusError, NoDocuments, TrainingError)
     return isinstance(error, kinds)
@@ -38,8 +38,8 @@ def _is_users(error: Exception) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="benben-train",
-        description="Train a vision-language model on the dataset; `torchrun -m trainer.cli train "
-        "CONFIG` on several processes.",
+        description="Train a vision-language model on the dataset; on several processes: "
+        "`torchrun -m benben.trainer.cli train CONFIG`.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train from the newest checkpoint or the start")
@@ -65,8 +65,8 @@ def _config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from trainer.parallel import close
-    from trainer.train import train
+    from benben.trainer.parallel import close
+    from benben.trainer.train import train
 
     config = load(options.config, options.overrides)
     result = train(config)
@@ -75,9 +75,9 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from trainer import evaluate, fewshot
-    from trainer.parallel import close
-    from trainer.session import Session
+    from benben.trainer import evaluate, fewshot
+    from benben.trainer.parallel import close
+    from benben.trainer.session import Session
 
     config = load(options.config, options.overrides)
     session = Session(config)

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def _one(path: Path) -> Path:
-    from trainer.checkpoint import store
+    from benben.trainer.checkpoint import store
 
     found = path if (path / store.MANIFEST).is_file() else store.newest(path)
     if found is None:
@@ -45,7 +45,7 @@ def _one(path: Path) -> Path:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from trainer.checkpoint import store
+    from benben.trainer.checkpoint import store
 
     for path in store.checkpoints(options.source):
         content = store.manifest(path)
@@ -55,7 +55,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from trainer.checkpoint import atomic, store
+    from benben.trainer.checkpoint import atomic, store
 
     path = _one(options.source)
     content = store.manifest(path)
@@ -66,20 +66,20 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from trainer.checkpoint import atomic
+    from benben.trainer.checkpoint import atomic
 
     count = atomic.export(_one(options.source), options.target)
     print(f"{options.target}: {count} parameters")
 
 
 def _import(options: argparse.Namespace) -> None:
-    from trainer.checkpoint import atomic
+    from benben.trainer.checkpoint import atomic
 
     print(atomic.restore(options.source, options.target, options.multiple))
 
 
 def _huggingface(options: argparse.Namespace) -> None:
-    from trainer.checkpoint import atomic
+    from benben.trainer.checkpoint import atomic
 
     atomic.to_huggingface(_one(options.source), options.target, options.dtype)
     print(options.target)
@@ -89,7 +89,7 @@ def _merge(options: argparse.Namespace) -> None:
     import yaml
     from safetensors.torch import load_file, save_file
 
-    from trainer.checkpoint.rules import Rule, merge
+    from benben.trainer.checkpoint.rules import Rule, merge
 
     rules = [Rule.model_validate(entry) for entry in yaml.safe_load(options.rules.read_text())]
     merged = merge([load_file(path) for path in options.shards], rules)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from trainer.settings import Config
+from benben.trainer.settings import Config
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "trainer"
 
@@ -53,7 +53,7 @@ def read(path: str) -> dict[str, Any]:
 
 
 def _check_shape(config: Config, source: str) -> None:
-    from trainer.choose import lint
+    from benben.trainer.choose import lint
 
     errors = [f"  {finding}" for finding in lint.report(config)]
     if errors:

@@ -15,11 +15,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from trainer.batch import Pack
-from trainer.data.loader import Loader, NoDocuments
-from trainer.longseq.tiling import IGNORE
-from trainer.session import Session
-from trainer.settings import DataConfig
+from benben.trainer.batch import Pack
+from benben.trainer.data.loader import Loader, NoDocuments
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.session import Session
+from benben.trainer.settings import DataConfig
 
 Sums = dict[str, list[float]]  # name -> [summed nll, tokens, bytes]
 PICTURES = ("given", "blank", "shuffled")

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.batch import Pack
-from trainer.counter import generator
-from trainer.data.images import decode
-from trainer.longseq.tiling import IGNORE
-from trainer.made import COLOURS, SHAPES, Example, examples
-from trainer.session import Session
+from benben.trainer.batch import Pack
+from benben.trainer.counter import generator
+from benben.trainer.data.images import decode
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.made import COLOURS, SHAPES, Example, examples
+from benben.trainer.session import Session
 
 LONGEST = 24  # tokens generated for a caption
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.model.vlm import VLM, group_of
-from trainer.settings import LMConfig, MemoryConfig
-from trainer.shards import parameters
+from benben.trainer.model.vlm import VLM, group_of
+from benben.trainer.settings import LMConfig, MemoryConfig
+from benben.trainer.shards import parameters
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import statistics
 from collections import deque
 from typing import Any
 
-from trainer.settings import GuardConfig
+from benben.trainer.settings import GuardConfig
 
 
 class SpikeGuard:

@@ -12,9 +12,9 @@ from typing import Any
 from lmms_eval.api.model import lmms
 from lmms_eval.api.registry import register_model
 
-from trainer.config import load
-from trainer.fewshot import Prompt
-from trainer.session import Session
+from benben.trainer.config import load
+from benben.trainer.fewshot import Prompt
+from benben.trainer.session import Session
 
 
 @register_model("benben")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
-from trainer.counter import generator
+from benben.trainer.counter import generator
 
 COLOURS = {
     "red": (214, 39, 40),

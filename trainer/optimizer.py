@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from trainer import counter
-from trainer.model.vlm import VLM, group_of
-from trainer.settings import OptimConfig
-from trainer.shards import Shard, local, parameters, shard_of
+from benben.trainer import counter
+from benben.trainer.model.vlm import VLM, group_of
+from benben.trainer.settings import OptimConfig
+from benben.trainer.shards import Shard, local, parameters, shard_of
 
 CHUNK = 1 << 26  # elements updated at a time where noise is needed
 

@@ -21,11 +21,11 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 
-from trainer.longseq.ulysses import check_heads
-from trainer.model.decoder import Block
-from trainer.model.vlm import VLM
-from trainer.settings import ParallelConfig
-from trainer.shards import shard_of
+from benben.trainer.longseq.ulysses import check_heads
+from benben.trainer.model.decoder import Block
+from benben.trainer.model.vlm import VLM
+from benben.trainer.settings import ParallelConfig
+from benben.trainer.shards import shard_of
 
 TENSOR_PLAN = {
     **{f"attn.{name}": ColwiseParallel for name in ("q", "k", "v")},

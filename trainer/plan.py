@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from trainer import compat
-from trainer.batch import Batch
-from trainer.model.layout import Layout
-from trainer.model.vlm import VLM
-from trainer.optimizer import CHUNK
-from trainer.settings import Config, MemoryConfig, ModelConfig
+from benben.trainer import compat
+from benben.trainer.batch import Batch
+from benben.trainer.model.layout import Layout
+from benben.trainer.model.vlm import VLM
+from benben.trainer.optimizer import CHUNK
+from benben.trainer.settings import Config, MemoryConfig, ModelConfig
 
 GIB = 2**30
 TOKENS_AN_IMAGE = 1024  # what a plan counts on
@@ -201,7 +201,7 @@ def _crossing(a: int, b: int, need_a: float, need_b: float, cap: float) -> float
 
 def loss_peak(tokens: int, vocabulary: int, hidden: int, tile: int) -> int:
     """Return the peak bytes of the head's loss alone, bfloat16, forward and backward."""
-    from trainer.longseq.tiling import loss_sum
+    from benben.trainer.longseq.tiling import loss_sum
 
     def run() -> None:
         def make(*shape: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trainer.settings import OptimConfig
+from benben.trainer.settings import OptimConfig
 
 
 def learning_rate(config: OptimConfig, tokens: float, total: float) -> float:

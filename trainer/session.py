@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer import counter, parallel
-from trainer.batch import Pack, join, to_batch
-from trainer.checkpoint import store
-from trainer.config import ConfigError
-from trainer.data import vocabulary as vocabularies
-from trainer.data.loader import DataState, Loader
-from trainer.data.source import DataSource
-from trainer.data.vocabulary import Vocabulary
-from trainer.longseq.tiling import IGNORE
-from trainer.model import huggingface
-from trainer.model.vlm import VLM, initialise
-from trainer.optimizer import AdamW
-from trainer.parallel import Mesh
-from trainer.settings import Config, DataConfig
-from trainer.shards import copy_full
+from benben.trainer import counter, parallel
+from benben.trainer.batch import Pack, join, to_batch
+from benben.trainer.checkpoint import store
+from benben.trainer.config import ConfigError
+from benben.trainer.data import vocabulary as vocabularies
+from benben.trainer.data.loader import DataState, Loader
+from benben.trainer.data.source import DataSource
+from benben.trainer.data.vocabulary import Vocabulary
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.model import huggingface
+from benben.trainer.model.vlm import VLM, initialise
+from benben.trainer.optimizer import AdamW
+from benben.trainer.parallel import Mesh
+from benben.trainer.settings import Config, DataConfig
+from benben.trainer.shards import copy_full
 
 TRAINING_DOCUMENTS = 20_000  # read to train a tokenizer
 

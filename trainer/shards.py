@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from trainer.compat import local_shape_and_offset, splits
+from benben.trainer.compat import local_shape_and_offset, splits
 
 _GROUP = re.compile(r"\bgroups\.\d+\.")
 

@@ -7,17 +7,17 @@ import signal
 import time
 from typing import Any
 
-from trainer import evaluate
-from trainer.batch import Pack
-from trainer.checkpoint.store import newest
-from trainer.data.loader import DataState
-from trainer.flops import cost_of
-from trainer.guard import SpikeGuard
-from trainer.metrics import Metrics
-from trainer.parallel import gradient_norm
-from trainer.schedule import batch_packs, learning_rate
-from trainer.session import Session
-from trainer.settings import Config
+from benben.trainer import evaluate
+from benben.trainer.batch import Pack
+from benben.trainer.checkpoint.store import newest
+from benben.trainer.data.loader import DataState
+from benben.trainer.flops import cost_of
+from benben.trainer.guard import SpikeGuard
+from benben.trainer.metrics import Metrics
+from benben.trainer.parallel import gradient_norm
+from benben.trainer.schedule import batch_packs, learning_rate
+from benben.trainer.session import Session
+from benben.trainer.settings import Config
 
 
 class TrainingError(Exception):

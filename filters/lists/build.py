@@ -1,4 +1,4 @@
-"""Make the shipped word lists: `python -m filters.lists.build`.
+"""Make the shipped word lists: `python -m benben.filters.lists.build`.
 
 Needs npm, pip, apt-get (Debian 12) and a network.
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline import storage
-from pipeline.archive.source import DEFAULT, Bytes, Source, open_source
-from pipeline.archive.warc import MAX_BYTES, Capture, Loss, read_captures_of
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline import storage
+from benben.pipeline.archive.source import DEFAULT, Bytes, Source, open_source
+from benben.pipeline.archive.warc import MAX_BYTES, Capture, Loss, read_captures_of
+from benben.pipeline.settings.archives import ArchiveSettings
 
 # The columns of the index that say which pages there are and where.
 # https://commoncrawl.org/columnar-index

@@ -16,9 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from pipeline.archive.members import GZIP_START, Member, begins_member, inflate
-from pipeline.archive.record_head import ARC_START, PROBED_HEAD_BYTES, WARC_START, Head, parse_head
-from pipeline.archive.source import Bytes, Window
+from benben.pipeline.archive.members import GZIP_START, Member, begins_member, inflate
+from benben.pipeline.archive.record_head import (
+    ARC_START,
+    PROBED_HEAD_BYTES,
+    WARC_START,
+    Head,
+    parse_head,
+)
+from benben.pipeline.archive.source import Bytes, Window
 
 Form = re.Pattern[bytes]
 

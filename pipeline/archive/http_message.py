@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipeline.archive.record_head import head_size
+from benben.pipeline.archive.record_head import head_size
 
 HTML = ("text/html", "application/xhtml+xml")
 _XML = ("application/xml", "text/xml")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline import storage
-from pipeline.archive.source import DEFAULT, REMOTE, open_source
-from pipeline.errors import InputError
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline import storage
+from benben.pipeline.archive.source import DEFAULT, REMOTE, open_source
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.archives import ArchiveSettings
 
 ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz")
 LIST_ENDINGS = (".paths", ".paths.gz", ".txt")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pipeline.archive.inflate import CorruptError, Inflate
-from pipeline.archive.record_head import ARC_START, WARC_START
-from pipeline.archive.source import PADDING, Bytes, Source, Spool, Window
+from benben.pipeline.archive.inflate import CorruptError, Inflate
+from benben.pipeline.archive.record_head import ARC_START, WARC_START
+from benben.pipeline.archive.source import PADDING, Bytes, Source, Spool, Window
 
 GZIP_START = re.compile(rb"\x1f\x8b\x08")
 PIECE = 64 << 10  # compressed bytes fed at once: what follows a member's end is copied

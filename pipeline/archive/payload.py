@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import brotli
 import zstandard
 
-from pipeline.archive.inflate import CorruptError, Form, Inflate
+from benben.pipeline.archive.inflate import CorruptError, Form, Inflate
 
 GZIP = b"\x1f\x8b\x08"
 MOST_CODINGS = 4

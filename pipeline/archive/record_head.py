@@ -11,7 +11,7 @@ from io import BytesIO
 
 from fastwarc.warc import HeaderMap
 
-from pipeline.archive.source import Window
+from benben.pipeline.archive.source import Window
 
 HEAD_BYTES = 1 << 20  # longest head
 PROBED_HEAD_BYTES = 16 << 10  # longest head of a record that is looked for after damage

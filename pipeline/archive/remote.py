@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from pipeline.archive.servers import Failure, Server, open_server
-from pipeline.archive.throttle import Throttle, backoff
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.archive.servers import Failure, Server, open_server
+from benben.pipeline.archive.throttle import Throttle, backoff
+from benben.pipeline.settings.archives import ArchiveSettings
 
 
 def open_remote(url: str, settings: ArchiveSettings) -> RemoteFile:

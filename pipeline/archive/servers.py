@@ -16,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from pipeline.images.politeness import retry_after_seconds
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.images.politeness import retry_after_seconds
+from benben.pipeline.settings.archives import ArchiveSettings
 
 _SLOW = (429, 503)  # "you ask too much": everybody on this machine slows down
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)

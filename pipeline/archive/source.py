@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Callable
 from typing import Protocol
 
-from pipeline import storage
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline import storage
+from benben.pipeline.settings.archives import ArchiveSettings
 
 REMOTE = ("http://", "https://", "s3://", "s3a://", "s3n://")
 DEFAULT = ArchiveSettings()
@@ -82,9 +82,7 @@ class Spool:
 def open_source(url: str, settings: ArchiveSettings = DEFAULT) -> Source:
     """Open an archive for range reads. Raises OSError."""
     if url.startswith(REMOTE):
-        from pipeline.archive.remote import (
-            open_remote,  # brings boto3: a second that local runs spare
-        )
+        from benben.pipeline.archive.remote import open_remote
 
         return open_remote(url, settings)
     return StoredFile(url)

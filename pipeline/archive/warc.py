@@ -8,12 +8,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline.archive.framing import Loss, Record, read_records
-from pipeline.archive.http_message import Message, is_html, may_be_html, media_type, parse_response
-from pipeline.archive.payload import PayloadError, decode_body
-from pipeline.archive.record_head import Head
-from pipeline.archive.source import DEFAULT, Bytes, Source, Window, open_source
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.archive.framing import Loss, Record, read_records
+from benben.pipeline.archive.http_message import (
+    Message,
+    is_html,
+    may_be_html,
+    media_type,
+    parse_response,
+)
+from benben.pipeline.archive.payload import PayloadError, decode_body
+from benben.pipeline.archive.record_head import Head
+from benben.pipeline.archive.source import DEFAULT, Bytes, Source, Window, open_source
+from benben.pipeline.settings.archives import ArchiveSettings
 
 __all__ = ["Capture", "Loss", "read_capture_at", "read_captures", "read_captures_of"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import storage
-from pipeline.deduplication.decontaminate import identities, read_items
-from pipeline.errors import InputError
-from pipeline.images.picture import Decoder
-from pipeline.settings.deduplicate import ImageBenchmarkSettings
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline import storage
+from benben.pipeline.deduplication.decontaminate import identities, read_items
+from benben.pipeline.errors import InputError
+from benben.pipeline.images.picture import Decoder
+from benben.pipeline.settings.deduplicate import ImageBenchmarkSettings
+from benben.pipeline.settings.fetch import FetchSettings
 
 PHASH = re.compile("[0-9a-fA-F]{16}")
 LISTS = (".jsonl", ".jsonl.gz")

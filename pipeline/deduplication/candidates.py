@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import storage
-from pipeline.deduplication.clusters import Judge, keep_ranks
-from pipeline.settings.deduplicate import KeepSettings
+from benben.pipeline import storage
+from benben.pipeline.deduplication.clusters import Judge, keep_ranks
+from benben.pipeline.settings.deduplicate import KeepSettings
 
 Batches = Iterator[pa.RecordBatch]
 Reader = Callable[[int, str], Batches]

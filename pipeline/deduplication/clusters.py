@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.deduplication import minhash
-from pipeline.settings.deduplicate import KeepSettings
+from benben.pipeline.deduplication import minhash
+from benben.pipeline.settings.deduplicate import KeepSettings
 
 # Documents that repeat a better one; aligned by part, only they have a row.
 CLUSTERS = pa.schema(

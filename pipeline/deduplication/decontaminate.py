@@ -16,10 +16,15 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import storage
-from pipeline.deduplication.shingles import Hashes, Offsets, shingle_hashes, token_hashes
-from pipeline.errors import InputError
-from pipeline.settings.deduplicate import DecontaminateSettings
+from benben.pipeline import storage
+from benben.pipeline.deduplication.shingles import (
+    Hashes,
+    Offsets,
+    shingle_hashes,
+    token_hashes,
+)
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.deduplicate import DecontaminateSettings
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import storage
-from pipeline.schema import DUPLICATES, VERDICTS
+from benben.pipeline import storage
+from benben.pipeline.schema import DUPLICATES, VERDICTS
 
 DROPPED = VERDICTS.field("dropped").type
 

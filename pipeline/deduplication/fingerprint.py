@@ -13,9 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.deduplication import decontaminate, minhash
-from pipeline.deduplication.shingles import sequence_hashes, shingle_hashes, token_hashes
-from pipeline.settings.deduplicate import FingerprintSettings
+from benben.pipeline.deduplication import decontaminate, minhash
+from benben.pipeline.deduplication.shingles import (
+    sequence_hashes,
+    shingle_hashes,
+    token_hashes,
+)
+from benben.pipeline.settings.deduplicate import FingerprintSettings
 
 NODE_KEY = pa.struct([("index", pa.int32()), ("key", pa.int64())])
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.deduplication.shingles import mix
-from pipeline.settings.deduplicate import LookSettings
+from benben.pipeline.deduplication.shingles import mix
+from benben.pipeline.settings.deduplicate import LookSettings
 
 Hashes = npt.NDArray[np.uint64]
 BITS = 64

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.deduplication.shingles import Hashes, Offsets, mix
+from benben.pipeline.deduplication.shingles import Hashes, Offsets, mix
 
 Signatures = npt.NDArray[np.uint32]  # [documents, slots]
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.deduplication import fingerprint, looks
-from pipeline.deduplication.benchmark_images import BenchmarkImages
-from pipeline.settings.deduplicate import PictureSettings
+from benben.pipeline.deduplication import fingerprint, looks
+from benben.pipeline.deduplication.benchmark_images import BenchmarkImages
+from benben.pipeline.settings.deduplicate import PictureSettings
 
 # A fetched image, by the key that fingerprints give its URL.
 PICTURES = pa.schema(

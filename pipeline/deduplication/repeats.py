@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.deduplication.shingles import mix
-from pipeline.schema import NODE_VERDICT
-from pipeline.settings.deduplicate import DeduplicateSettings, PictureSettings
+from benben.pipeline.deduplication.shingles import mix
+from benben.pipeline.schema import NODE_VERDICT
+from benben.pipeline.settings.deduplicate import DeduplicateSettings, PictureSettings
 
 Keys = npt.NDArray[np.int64]
 COLUMNS = ["host_key", "text_nodes", "image_nodes"]

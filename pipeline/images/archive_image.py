@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from pipeline.archive.framing import Record, read_records
-from pipeline.archive.http_message import media_type, parse_response
-from pipeline.archive.payload import PayloadError, decode_body
-from pipeline.archive.source import DEFAULT, Bytes, Window, open_source
-from pipeline.archive.warc import HTTP_HEAD
-from pipeline.images.consent import header_reason
-from pipeline.images.outcome import Outcome
-from pipeline.images.studio import Studio
-from pipeline.images.wanted import WantedImage
-from pipeline.settings.archives import ArchiveSettings
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline.archive.framing import Record, read_records
+from benben.pipeline.archive.http_message import media_type, parse_response
+from benben.pipeline.archive.payload import PayloadError, decode_body
+from benben.pipeline.archive.source import DEFAULT, Bytes, Window, open_source
+from benben.pipeline.archive.warc import HTTP_HEAD
+from benben.pipeline.images.consent import header_reason
+from benben.pipeline.images.outcome import Outcome
+from benben.pipeline.images.studio import Studio
+from benben.pipeline.images.wanted import WantedImage
+from benben.pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.settings.fetch import FetchSettings
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from protego import Protego
 from yarl import URL
 
-from pipeline.opt_out import binding
-from pipeline.settings.fetch import ConsentSettings
+from benben.pipeline.opt_out import binding
+from benben.pipeline.settings.fetch import ConsentSettings
 
 # RFC 9309, section 2.3.1.4: unreachable (5xx, network errors) means complete disallow;
 # 2.3.1.3: unavailable (4xx) means no restriction. 429 says "later", so it counts as unreachable.

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow.parquet as pq
 
-from pipeline import storage
-from pipeline.errors import InputError
+from benben.pipeline import storage
+from benben.pipeline.errors import InputError
 
 BYTES_COLUMNS = ("jpg", "png", "webp")  # img2dataset's encode_format
 

@@ -16,16 +16,16 @@ from itertools import groupby
 
 from yarl import URL
 
-from pipeline.images.address import Lookup, Refused, check_url, system_lookup
-from pipeline.images.consent import SiteFile, header_reason
-from pipeline.images.opt_out_lists import OptOutLists
-from pipeline.images.outcome import Outcome, Request, owner, pair_of
-from pipeline.images.picture import SNIFF_BYTES, Bad
-from pipeline.images.politeness import Host, retry_after_seconds
-from pipeline.images.request import CHUNK, Client, Failed, Response
-from pipeline.images.site import LATER_STATUS, Site, SiteFiles
-from pipeline.images.studio import Studio
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline.images.address import Lookup, Refused, check_url, system_lookup
+from benben.pipeline.images.consent import SiteFile, header_reason
+from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.images.outcome import Outcome, Request, owner, pair_of
+from benben.pipeline.images.picture import SNIFF_BYTES, Bad
+from benben.pipeline.images.politeness import Host, retry_after_seconds
+from benben.pipeline.images.request import CHUNK, Client, Failed, Response
+from benben.pipeline.images.site import LATER_STATUS, Site, SiteFiles
+from benben.pipeline.images.studio import Studio
+from benben.pipeline.settings.fetch import FetchSettings
 
 ACCEPT = "image/avif,image/webp,image/*,*/*;q=0.5"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -9,18 +9,18 @@ import pyarrow as pa
 import xxhash
 from yarl import URL
 
-from pipeline.images import downloaded
-from pipeline.images.archive_image import Shelf, take_from_archive
-from pipeline.images.consent import SiteFile
-from pipeline.images.fetch import Sinks, fetch_images
-from pipeline.images.journal import Frame, Range
-from pipeline.images.opt_out_lists import OptOutLists
-from pipeline.images.outcome import Outcome, Request, table
-from pipeline.images.recorder import Recorder, Store, content_key
-from pipeline.images.studio import Studio
-from pipeline.images.wanted import WantedImage
-from pipeline.schema import IMAGE_PLACES, IMAGES
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline.images import downloaded
+from benben.pipeline.images.archive_image import Shelf, take_from_archive
+from benben.pipeline.images.consent import SiteFile
+from benben.pipeline.images.fetch import Sinks, fetch_images
+from benben.pipeline.images.journal import Frame, Range
+from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.images.outcome import Outcome, Request, table
+from benben.pipeline.images.recorder import Recorder, Store, content_key
+from benben.pipeline.images.studio import Studio
+from benben.pipeline.images.wanted import WantedImage
+from benben.pipeline.schema import IMAGE_PLACES, IMAGES
+from benben.pipeline.settings.fetch import FetchSettings
 
 BATCH_ROWS = 2_000
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline import storage
-from pipeline.obelics import ImageFact
-from pipeline.schema import IMAGE_USES
+from benben.pipeline import storage
+from benben.pipeline.obelics import ImageFact
+from benben.pipeline.schema import IMAGE_USES
 
 FACTS = [field for field in IMAGE_USES if field.name != "key"]
 NOT_FETCHED = "image.not-fetched"  # no row in `images`: the page was not asked for its images

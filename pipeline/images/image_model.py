@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.errors import InputError
-from pipeline.settings.fetch import ImageModelSettings
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.fetch import ImageModelSettings
 
 
 class ImageModel:

@@ -19,8 +19,8 @@ from typing import Any
 
 import xxhash
 
-from pipeline import storage
-from pipeline.images.outcome import owner
+from benben.pipeline import storage
+from benben.pipeline.images.outcome import owner
 
 MAGIC = b"BBJ2"
 ENDING = ".journal"

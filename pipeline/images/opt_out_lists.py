@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 from yarl import URL
 
-from pipeline import storage
-from pipeline.errors import InputError
-from pipeline.settings.fetch import ConsentSettings
-from pipeline.takedown import tombstones
-from pipeline.takedown.tombstones import Tombstones
+from benben.pipeline import storage
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.fetch import ConsentSettings
+from benben.pipeline.takedown import tombstones
+from benben.pipeline.takedown.tombstones import Tombstones
 
 
 class OptOutLists:

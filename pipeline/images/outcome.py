@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from pipeline.images.picture import Picture
-from pipeline.schema import IMAGES
+from benben.pipeline.images.picture import Picture
+from benben.pipeline.schema import IMAGES
 
 # What a later attempt may mend; everything else is the final word on a URL.
 LATER = frozenset(

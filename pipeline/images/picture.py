@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageFile
 
-from pipeline.images import pixels as px
-from pipeline.images.budget import ThreadBudget
-from pipeline.settings.fetch import FetchSettings, ReencodeSettings
+from benben.pipeline.images import pixels as px
+from benben.pipeline.images.budget import ThreadBudget
+from benben.pipeline.settings.fetch import FetchSettings, ReencodeSettings
 
 # Peak memory of a decode in bytes a pixel.
 DECODE_COST = {"jpeg": 8, "png": 10, "gif": 10, "webp": 17, "avif": 20, "tiff": 16, "bmp": 10}

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from pipeline.images.address import Refused
-from pipeline.settings.fetch import PolitenessSettings
+from benben.pipeline.images.address import Refused
+from benben.pipeline.settings.fetch import PolitenessSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
 
-from pipeline import storage
-from pipeline.filesystem import is_local
-from pipeline.images import journal
-from pipeline.images.consent import SiteFile
-from pipeline.images.journal import Frame, Range, Segment, slot_of
-from pipeline.images.outcome import Outcome
-from pipeline.images.tar_shards import Place, TarShard
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline import storage
+from benben.pipeline.filesystem import is_local
+from benben.pipeline.images import journal
+from benben.pipeline.images.consent import SiteFile
+from benben.pipeline.images.journal import Frame, Range, Segment, slot_of
+from benben.pipeline.images.outcome import Outcome
+from benben.pipeline.images.tar_shards import Place, TarShard
+from benben.pipeline.settings.fetch import FetchSettings
 
 STORE_SECONDS = 60.0  # object stores show a file when it is closed; so much a kill may cost there
 SEGMENT_BYTES = 16 << 20  # a journal's segment is read whole

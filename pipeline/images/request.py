@@ -14,9 +14,15 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from pipeline.images.address import AddressRefused, Gate, Lookup, Refused, system_lookup
-from pipeline.images.budget import TaskBudget
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline.images.address import (
+    AddressRefused,
+    Gate,
+    Lookup,
+    Refused,
+    system_lookup,
+)
+from benben.pipeline.images.budget import TaskBudget
+from benben.pipeline.settings.fetch import FetchSettings
 
 SMALL_BODY = 256 * 1024  # bodies up to here are not counted against limits.body_bytes
 CHUNK = 64 * 1024

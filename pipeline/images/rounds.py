@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.images.fetch_part import Share
-from pipeline.images.journal import Range
-from pipeline.images.recorder import Store
-from pipeline.images.wanted import WantedFile
+from benben.pipeline.images.fetch_part import Share
+from benben.pipeline.images.journal import Range
+from benben.pipeline.images.recorder import Store
+from benben.pipeline.images.wanted import WantedFile
 
 
 @dataclass(frozen=True)

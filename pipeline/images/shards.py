@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import storage
-from pipeline.manifest import PartFile
-from pipeline.schema import IMAGE_BYTES
+from benben.pipeline import storage
+from benben.pipeline.manifest import PartFile
+from benben.pipeline.schema import IMAGE_BYTES
 
 ROW_GROUP_IMAGES = 64  # what a reader holds at once
 

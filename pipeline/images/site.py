@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from yarl import URL
 
-from pipeline.images.address import Refused, check_url
-from pipeline.images.consent import Reservations, Robots, SiteFile, origin
-from pipeline.images.politeness import Host, retry_after_seconds
-from pipeline.images.request import Client, Failed
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline.images.address import Refused, check_url
+from benben.pipeline.images.consent import Reservations, Robots, SiteFile, origin
+from benben.pipeline.images.politeness import Host, retry_after_seconds
+from benben.pipeline.images.request import Client, Failed
+from benben.pipeline.settings.fetch import FetchSettings
 
 ROBOTS, TDMREP = "/robots.txt", "/.well-known/tdmrep.json"
 ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2: at least five are followed

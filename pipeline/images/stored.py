@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import storage
-from pipeline.images import tar_shards
-from pipeline.images.tar_shards import Place
-from pipeline.schema import IMAGE_BYTES, IMAGE_PLACES
+from benben.pipeline import storage
+from benben.pipeline.images import tar_shards
+from benben.pipeline.images.tar_shards import Place
+from benben.pipeline.schema import IMAGE_BYTES, IMAGE_PLACES
 
 BATCH_IMAGES, BATCH_BYTES = 64, 32 << 20
 

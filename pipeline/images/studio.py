@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pipeline.images.image_model import ImageModel, open_model
-from pipeline.images.opt_out_lists import OptOutLists
-from pipeline.images.outcome import Outcome
-from pipeline.images.picture import Decoder, Picture, reencode
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline.images.image_model import ImageModel, open_model
+from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.images.outcome import Outcome
+from benben.pipeline.images.picture import Decoder, Picture, reencode
+from benben.pipeline.settings.fetch import FetchSettings
 
 
 @dataclass(frozen=True, slots=True)

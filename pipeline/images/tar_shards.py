@@ -12,9 +12,9 @@ import tarfile
 from collections.abc import Iterable, Iterator, Set
 from typing import BinaryIO, NamedTuple
 
-from pipeline import storage
-from pipeline.filesystem import is_local
-from pipeline.images.journal import Range
+from benben.pipeline import storage
+from benben.pipeline.filesystem import is_local
+from benben.pipeline.images.journal import Range
 
 ENDING = ".tar"
 BLOCK = tarfile.BLOCKSIZE

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import storage
-from pipeline.deduplication.duplicates import Duplicates
-from pipeline.images.consent import page_reason
-from pipeline.images.outcome import owner
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline import storage
+from benben.pipeline.deduplication.duplicates import Duplicates
+from benben.pipeline.images.consent import page_reason
+from benben.pipeline.images.outcome import owner
+from benben.pipeline.settings.fetch import FetchSettings
 
 BATCH_DOCUMENTS = 1_000
 PLACE = ("url", "warc", "warc_offset", "warc_length")

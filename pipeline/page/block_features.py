@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.compiled import borrowed, compiled
-from pipeline.page.characters import BREAK as LINE_BREAK
-from pipeline.page.characters import CAPITAL, COLON, COMMA, DIGIT, SPACE, STOP
-from pipeline.page.columns import (
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.page.characters import BREAK as LINE_BREAK
+from benben.pipeline.page.characters import CAPITAL, COLON, COMMA, DIGIT, SPACE, STOP
+from benben.pipeline.page.columns import (
     AN_IMAGE,
     CHARS,
     COUNTS,
@@ -27,9 +27,9 @@ from pipeline.page.columns import (
     START,
     TAG,
 )
-from pipeline.page.columns import STOP as TEXT_STOP
-from pipeline.page.dom import Bytes, Integers
-from pipeline.page.neighbour_features import (
+from benben.pipeline.page.columns import STOP as TEXT_STOP
+from benben.pipeline.page.dom import Bytes, Integers
+from benben.pipeline.page.neighbour_features import (
     ALIKE,
     NEAR,
     POSITION,
@@ -41,7 +41,7 @@ from pipeline.page.neighbour_features import (
     write_positions,
     write_windows,
 )
-from pipeline.page.page_sums import (
+from benben.pipeline.page.page_sums import (
     SUM_CHARS,
     SUM_IMAGES,
     SUM_LINKED,

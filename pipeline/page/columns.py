@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.compiled import borrowed, compiled
-from pipeline.page.characters import CLASS_COUNT
-from pipeline.page.dom import Bytes, Integers, Table
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.page.characters import CLASS_COUNT
+from benben.pipeline.page.dom import Bytes, Integers, Table
 
 # Block elements in document order, the root first. FIRST and END are the element's range of blocks,
 # POSITION its place among its parent's elements, from 1.

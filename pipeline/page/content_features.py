@@ -13,11 +13,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.page.block_features import LEVEL, LEVELS, TEXT, Layout, describe_blocks
-from pipeline.page.content_words import FIRST_BIT, GROUPS
-from pipeline.page.dom import AROUND, FIGURE, FIRST_AROUND, HIDDEN, TAGS, tag_id
-from pipeline.page.neighbour_features import ALIKE, NEAR, PAGE, POSITION, SHIFTS, WINDOWS
-from pipeline.page.walked import Walk
+from benben.pipeline.page.block_features import (
+    LEVEL,
+    LEVELS,
+    TEXT,
+    Layout,
+    describe_blocks,
+)
+from benben.pipeline.page.content_words import FIRST_BIT, GROUPS
+from benben.pipeline.page.dom import AROUND, FIGURE, FIRST_AROUND, HIDDEN, TAGS, tag_id
+from benben.pipeline.page.neighbour_features import (
+    ALIKE,
+    NEAR,
+    PAGE,
+    POSITION,
+    SHIFTS,
+    WINDOWS,
+)
+from benben.pipeline.page.walked import Walk
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]

@@ -15,11 +15,17 @@ from importlib.resources.abc import Traversable
 
 import numpy as np
 
-from pipeline.compiled import borrowed, compiled
-from pipeline.page.content_features import FEATURES, Blocks, Floats, Integers, describe
-from pipeline.page.walked import Walk
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.page.content_features import (
+    FEATURES,
+    Blocks,
+    Floats,
+    Integers,
+    describe,
+)
+from benben.pipeline.page.walked import Walk
 
-WEIGHTS = resources.files("pipeline.page") / "content_score.npz"
+WEIGHTS = resources.files("benben.pipeline.page") / "content_score.npz"
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # a page's cut stays within
 
 

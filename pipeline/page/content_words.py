@@ -7,7 +7,7 @@ from importlib import resources
 import yaml
 
 _GROUPS: dict[str, list[str]] = yaml.safe_load(
-    (resources.files("pipeline.page") / "content_words.yaml").read_text(encoding="utf-8")
+    (resources.files("benben.pipeline.page") / "content_words.yaml").read_text(encoding="utf-8")
 )
 GROUPS = tuple(_GROUPS)
 FIRST_BIT = 16  # of an element's flags

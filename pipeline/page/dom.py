@@ -9,11 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
-from pipeline.compiled import borrowed, compiled
-from pipeline.page import content_words
-from pipeline.page.characters import CLASSES
-from pipeline.page.lexbor import DYNAMIC, attribute_after, attribute_of, hash_name, name_of
-from pipeline.settings.extract import ExtractSettings
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.page import content_words
+from benben.pipeline.page.characters import CLASSES
+from benben.pipeline.page.lexbor import (
+    DYNAMIC,
+    attribute_after,
+    attribute_of,
+    hash_name,
+    name_of,
+)
+from benben.pipeline.settings.extract import ExtractSettings
 
 Integers = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]

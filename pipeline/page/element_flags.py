@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiled import byte_at, compiled
-from pipeline.page import content_words
-from pipeline.page.dom import (
+from benben.pipeline.compiled import byte_at, compiled
+from benben.pipeline.page import content_words
+from benben.pipeline.page.dom import (
     ARTICLE_BREAK,
     BACKGROUND,
     CLASS,
@@ -21,7 +21,7 @@ from pipeline.page.dom import (
     Table,
     Tables,
 )
-from pipeline.page.lexbor import (
+from benben.pipeline.page.lexbor import (
     DYNAMIC,
     attribute_after,
     attribute_of,

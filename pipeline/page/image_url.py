@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from pipeline.page.notes import Attributes
-from pipeline.settings.extract import ImageSettings
-from pipeline.url import join
+from benben.pipeline.page.notes import Attributes
+from benben.pipeline.settings.extract import ImageSettings
+from benben.pipeline.url import join
 
 _SPACES = " \t\n\f\r"
 _URL = re.compile(r"[^ \t\n\f\r]+")

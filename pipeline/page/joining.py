@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiled import compiled
-from pipeline.page.columns import (
-    A_TEXT,
-    ELEMENT,
-    END,
-    FIRST,
-    KIND,
-    PARENT,
-    TAG,
+from benben.pipeline.compiled import compiled
+from benben.pipeline.page.columns import A_TEXT, ELEMENT, END, FIRST, KIND, PARENT, TAG
+from benben.pipeline.page.dom import (
+    NO_GAP,
+    PARAGRAPH,
+    SEPARATORS,
+    Bytes,
+    Integers,
+    Plan,
+    tag_id,
 )
-from pipeline.page.dom import NO_GAP, PARAGRAPH, SEPARATORS, Bytes, Integers, Plan, tag_id
-from pipeline.page.walked import Walk
-from pipeline.settings.extract import ExtractSettings
+from benben.pipeline.page.walked import Walk
+from benben.pipeline.settings.extract import ExtractSettings
 
 JOINS = (*SEPARATORS, " | ")  # what stands between joined blocks
 _CELL = len(SEPARATORS)

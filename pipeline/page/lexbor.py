@@ -17,7 +17,7 @@ import numpy.typing as npt
 from selectolax import __version__
 from selectolax.lexbor import LexborHTMLParser
 
-from pipeline.compiled import byte_at, compiled, word_at
+from benben.pipeline.compiled import byte_at, compiled, word_at
 
 NAME, NEXT, PARENT_NODE, FIRST_CHILD, TYPE = 8, 40, 56, 64, 88  # of a node
 DATA, LENGTH = 96, 104  # of a text

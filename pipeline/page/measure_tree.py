@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.compiled import compiled
-from pipeline.page.columns import Sizes
-from pipeline.page.dom import DROP, IMAGE, TAGS, UNKNOWN, Bytes
-from pipeline.page.lexbor import (
+from benben.pipeline.compiled import compiled
+from benben.pipeline.page.columns import Sizes
+from benben.pipeline.page.dom import DROP, IMAGE, TAGS, UNKNOWN, Bytes
+from benben.pipeline.page.lexbor import (
     ELEMENT_NODE,
     TEXT_NODE,
     attribute_after,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiled import compiled
-from pipeline.page.columns import DEPTH, ELEMENT, PARENT, TAG
-from pipeline.page.dom import Integers
-from pipeline.page.page_sums import (
+from benben.pipeline.compiled import compiled
+from benben.pipeline.page.columns import DEPTH, ELEMENT, PARENT, TAG
+from benben.pipeline.page.dom import Integers
+from benben.pipeline.page.page_sums import (
     SUM_CHARS,
     SUM_IMAGES,
     SUM_LINKED,

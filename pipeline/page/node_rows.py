@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.compiled import borrowed, compiled
-from pipeline.node_columns import Strings
-from pipeline.page.columns import (
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.node_columns import Strings
+from benben.pipeline.page.columns import (
     A_TEXT,
     AN_IMAGE,
     CHARS,
@@ -26,7 +26,7 @@ from pipeline.page.columns import (
     STOP,
     TAG,
 )
-from pipeline.page.dom import (
+from benben.pipeline.page.dom import (
     CAPTION,
     FIGURE,
     HIDDEN,
@@ -36,8 +36,8 @@ from pipeline.page.dom import (
     borrow_tables,
     tag_id,
 )
-from pipeline.page.joining import APART, JOINS
-from pipeline.page.notes import write_step
+from benben.pipeline.page.joining import APART, JOINS
+from benben.pipeline.page.notes import write_step
 
 _FIGURE, _BODY, _HTML = tag_id("figure"), tag_id("body"), tag_id("html")
 _SEPARATORS = np.frombuffer("".join(JOINS).encode(), np.uint8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.node_columns import IMAGE, ImageNode, NodeColumns
-from pipeline.page.columns import (
+from benben.pipeline.node_columns import IMAGE, ImageNode, NodeColumns
+from benben.pipeline.page.columns import (
     A_TEXT,
     ELEMENT,
     FLAGS,
@@ -15,13 +15,19 @@ from pipeline.page.columns import (
     NOTE_START,
     NOTE_STOP,
 )
-from pipeline.page.dom import CAPTION, NOSCRIPT, Integers, Plan
-from pipeline.page.image_url import ImageAddresses, pixels
-from pipeline.page.joining import join_blocks
-from pipeline.page.node_rows import choose, describe, number_figures, write_paths, write_texts
-from pipeline.page.notes import Attributes, read_note
-from pipeline.page.walked import Walk
-from pipeline.settings.extract import ExtractSettings
+from benben.pipeline.page.dom import CAPTION, NOSCRIPT, Integers, Plan
+from benben.pipeline.page.image_url import ImageAddresses, pixels
+from benben.pipeline.page.joining import join_blocks
+from benben.pipeline.page.node_rows import (
+    choose,
+    describe,
+    number_figures,
+    write_paths,
+    write_texts,
+)
+from benben.pipeline.page.notes import Attributes, read_note
+from benben.pipeline.page.walked import Walk
+from benben.pipeline.settings.extract import ExtractSettings
 
 Found = tuple[str, Attributes] | None
 

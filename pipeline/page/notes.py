@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.compiled import byte_at, compiled
-from pipeline.page.columns import (
+from benben.pipeline.compiled import byte_at, compiled
+from benben.pipeline.page.columns import (
     BLOCKS,
     CONTENT,
     FACT_START,
@@ -30,7 +30,7 @@ from pipeline.page.columns import (
     PATH_STOP,
     Columns,
 )
-from pipeline.page.dom import (
+from benben.pipeline.page.dom import (
     BLOCK,
     HTTP_EQUIV,
     ID,
@@ -42,8 +42,8 @@ from pipeline.page.dom import (
     Tables,
     tag_id,
 )
-from pipeline.page.element_flags import find, number_of
-from pipeline.page.lexbor import (
+from benben.pipeline.page.element_flags import find, number_of
+from benben.pipeline.page.lexbor import (
     TEXT_NODE,
     attribute_after,
     attribute_of,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.page import opt_outs as optout
-from pipeline.page.dom import tag_id
-from pipeline.page.notes import Attributes
-from pipeline.url import join
+from benben.pipeline.page import opt_outs as optout
+from benben.pipeline.page.dom import tag_id
+from benben.pipeline.page.notes import Attributes
+from benben.pipeline.url import join
 
 _SCRIPT, _META, _LINK, _TITLE = (tag_id(name) for name in ("script", "meta", "link", "title"))
 _IMAGE_PROPERTIES = frozenset(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiled import compiled
-from pipeline.page.characters import STOP
-from pipeline.page.columns import AN_IMAGE, CHARS, COUNTS, KIND
-from pipeline.page.dom import Integers
+from benben.pipeline.compiled import compiled
+from benben.pipeline.page.characters import STOP
+from benben.pipeline.page.columns import AN_IMAGE, CHARS, COUNTS, KIND
+from benben.pipeline.page.dom import Integers
 
 # Columns of the sums; row n holds those of the blocks before n.
 SUM_CHARS, SUM_LINKED, SUM_PROSE, SUM_TEXTS, SUM_IMAGES, SUM_STOPS = range(6)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiled import byte_at, compiled
-from pipeline.page.characters import BREAK, SPACE, WHITE
-from pipeline.page.columns import (
+from benben.pipeline.compiled import byte_at, compiled
+from benben.pipeline.page.characters import BREAK, SPACE, WHITE
+from benben.pipeline.page.columns import (
     A_TEXT,
     BLOCKS,
     CHARS,
@@ -27,8 +27,8 @@ from pipeline.page.columns import (
     WRITTEN,
     Columns,
 )
-from pipeline.page.dom import PRE, Bytes
-from pipeline.page.lexbor import quick_hash
+from benben.pipeline.page.dom import PRE, Bytes
+from benben.pipeline.page.lexbor import quick_hash
 
 # What lies between the last character and the next: nothing, white space, one <br>, several.
 NOTHING, BLANK, ONE_LINE, EMPTY_LINE = range(4)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.compiled import borrowed, compiled
-from pipeline.page.columns import (
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.page.columns import (
     A_BREAK,
     AN_IMAGE,
     BLOCKS,
@@ -37,7 +37,7 @@ from pipeline.page.columns import (
     allocate,
     borrow,
 )
-from pipeline.page.dom import (
+from benben.pipeline.page.dom import (
     ARTICLE_BREAK,
     BACKGROUND,
     BLOCK,
@@ -59,8 +59,8 @@ from pipeline.page.dom import (
     borrow_tables,
     tag_id,
 )
-from pipeline.page.element_flags import attribute_flags, ends_article
-from pipeline.page.lexbor import (
+from benben.pipeline.page.element_flags import attribute_flags, ends_article
+from benben.pipeline.page.lexbor import (
     ELEMENT_NODE,
     TEXT_NODE,
     attribute_of,
@@ -70,11 +70,17 @@ from pipeline.page.lexbor import (
     text_of,
     type_of,
 )
-from pipeline.page.measure_tree import measure
-from pipeline.page.notes import note_fact, note_image
-from pipeline.page.texts import add_preformatted, add_text, begin_block, break_line, flush
-from pipeline.page.walked import Walk
-from pipeline.settings.extract import Limits
+from benben.pipeline.page.measure_tree import measure
+from benben.pipeline.page.notes import note_fact, note_image
+from benben.pipeline.page.texts import (
+    add_preformatted,
+    add_text,
+    begin_block,
+    break_line,
+    flush,
+)
+from benben.pipeline.page.walked import Walk
+from benben.pipeline.settings.extract import Limits
 
 _DIV = tag_id("div")
 _SILENT = NOSCRIPT | TEXT_FREE

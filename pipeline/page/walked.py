@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.page.columns import START, STOP
-from pipeline.page.dom import Integers
-from pipeline.page.notes import Attributes, read_note
+from benben.pipeline.page.columns import START, STOP
+from benben.pipeline.page.dom import Integers
+from benben.pipeline.page.notes import Attributes, read_note
 
 
 @dataclass(frozen=True)

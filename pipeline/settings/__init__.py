@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pipeline.settings.archives import ArchiveSettings, IndexSettings
-from pipeline.settings.deduplicate import DeduplicateSettings, FingerprintSettings, PictureSettings
-from pipeline.settings.extract import ExtractSettings
-from pipeline.settings.fetch import FetchSettings
-from pipeline.settings.section import Section
-from pipeline.settings.ship import AssembleSettings, ReportSettings, TakedownSettings
-from pipeline.settings.signals import RuleSettings, SignalSettings
-from pipeline.settings.spark import SparkSettings
+from benben.pipeline.settings.archives import ArchiveSettings, IndexSettings
+from benben.pipeline.settings.deduplicate import (
+    DeduplicateSettings,
+    FingerprintSettings,
+    PictureSettings,
+)
+from benben.pipeline.settings.extract import ExtractSettings
+from benben.pipeline.settings.fetch import FetchSettings
+from benben.pipeline.settings.section import Section
+from benben.pipeline.settings.ship import (
+    AssembleSettings,
+    ReportSettings,
+    TakedownSettings,
+)
+from benben.pipeline.settings.signals import RuleSettings, SignalSettings
+from benben.pipeline.settings.spark import SparkSettings
 
 __all__ = ["Config", "Section"]
 

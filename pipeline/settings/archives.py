@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeline.settings.section import Section
+from benben.pipeline.settings.section import Section
 
 
 class S3Settings(Section):

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.section import Section
+from benben.pipeline.settings.section import Section
 
 Criterion = Literal["quality", "images", "words", "newest", "oldest"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from pipeline.settings.section import Section
+from benben.pipeline.settings.section import Section
 
 HostPort = Annotated[str, StringConstraints(pattern=r"^[^:/@\s]+:\d+$|^\[[0-9A-Fa-f:.]+\]:\d+$")]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.section import Section
+from benben.pipeline.settings.section import Section
 
 
 class SplitSettings(Section):

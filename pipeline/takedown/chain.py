@@ -7,8 +7,8 @@ import hashlib
 import json
 from typing import Any
 
-from pipeline import storage
-from pipeline.errors import InputError
+from benben.pipeline import storage
+from benben.pipeline.errors import InputError
 
 FIRST = "0" * 64  # what the first entry follows
 

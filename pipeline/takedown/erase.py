@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import manifest, storage
-from pipeline.manifest import Manifest, PartFile
-from pipeline.takedown.pending import Pending
-from pipeline.takedown.tombstones import REASON
+from benben.pipeline import manifest, storage
+from benben.pipeline.manifest import Manifest, PartFile
+from benben.pipeline.takedown.pending import Pending
+from benben.pipeline.takedown.tombstones import REASON
 
 Mask = npt.NDArray[np.bool_]
 BATCH_ROWS = 500

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline import storage
-from pipeline.takedown.removal import Request
-from pipeline.takedown.tombstones import Tombstone, Tombstones
+from benben.pipeline import storage
+from benben.pipeline.takedown.removal import Request
+from benben.pipeline.takedown.tombstones import Tombstone, Tombstones
 
 FOLDER = "takedown"  # of a run: the list of tombstones, the log, a takedown under way
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.takedown.tombstones import REASON, Tombstones
+from benben.pipeline.takedown.tombstones import REASON, Tombstones
 
 NO_IMAGE = f"{REASON}no_image"  # a document whose last image went
 LISTS = ("texts", "images", "image_sha256")

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import manifest, storage
-from pipeline.filesystem import exchange, is_local
-from pipeline.manifest import Counts, Manifest, PartFile
-from pipeline.takedown.erase import renamed
-from pipeline.takedown.pending import Pending
-from pipeline.takedown.removal import Removed, Request, still_shown, take_down
+from benben.pipeline import manifest, storage
+from benben.pipeline.filesystem import exchange, is_local
+from benben.pipeline.manifest import Counts, Manifest, PartFile
+from benben.pipeline.takedown.erase import renamed
+from benben.pipeline.takedown.pending import Pending
+from benben.pipeline.takedown.removal import Removed, Request, still_shown, take_down
 
 BATCH_ROWS = 500
 BATCH_IMAGES = 64

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline import storage, url
-from pipeline.errors import InputError
+from benben.pipeline import storage, url
+from benben.pipeline.errors import InputError
 
 Kind = Literal["url", "host", "regex", "document", "payload", "sha256", "phash", "text"]
 REASON = "takedown."  # what reasons of the ledger begin with

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.schema import VERDICTS
-from pipeline.takedown.tombstones import REASON, Tombstones
+from benben.pipeline.schema import VERDICTS
+from benben.pipeline.takedown.tombstones import REASON, Tombstones
 
 COLUMNS = ["doc_id", "url", "payload_digest", "title", "nodes"]  # of `documents` that are compared
 DROPPED = VERDICTS.field("dropped").type

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from filters.measure import measure_batch
-from pipeline import config, manifest, schema, storage
-from pipeline.document import Node
-from pipeline.manifest import Count, Counts, Manifest, PartFile
-from pipeline.obelics import ImageFact, Row, general_metadata, to_row
-from sample.drawing import Shape, draw_shapes, encode
+from benben.filters.measure import measure_batch
+from benben.pipeline import config, manifest, schema, storage
+from benben.pipeline.document import Node
+from benben.pipeline.manifest import Count, Counts, Manifest, PartFile
+from benben.pipeline.obelics import ImageFact, Row, general_metadata, to_row
+from benben.sample.drawing import Shape, draw_shapes, encode
 
 HOSTILE = (
     "<script>document.title='hacked'</script><img src=x onerror=\"document.title='hacked'\">"

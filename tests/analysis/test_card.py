@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from analysis import card, croissant, report
-from pipeline import schema
-from pipeline.errors import InputError
+from benben.analysis import card, croissant, report
+from benben.pipeline import schema
+from benben.pipeline.errors import InputError
 from tests.analysis.run_folder import make
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from analysis import report
-from analysis.phrases import phrases
-from analysis.query import Query
-from analysis.tables import RunTables
-from analysis.topics import topics
-from pipeline import schema
+from benben.analysis import report
+from benben.analysis.phrases import phrases
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.analysis.topics import topics
+from benben.pipeline import schema
 from tests.analysis.run_folder import make, write_table
 
 FIELDS = {

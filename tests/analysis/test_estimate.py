@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from analysis import estimate
-from analysis.estimate import Estimate, Sampled, Samples
-from pipeline import config
+from benben.analysis import estimate
+from benben.analysis.estimate import Estimate, Sampled, Samples
+from benben.pipeline import config
 
 
 def stage(captures: int, left: int) -> list[Sampled]:

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from analysis import explorer
-from analysis.query import Query
-from analysis.search import Search, find
-from analysis.tables import RunTables
-from analysis.views import Explorer
-from sample.serve import running
+from benben.analysis import explorer
+from benben.analysis.query import Query
+from benben.analysis.search import Search, find
+from benben.analysis.tables import RunTables
+from benben.analysis.views import Explorer
+from benben.sample.serve import running
 from tests.analysis.run_folder import make
 from tests.browser import Tab, drive, needs_chromium
 

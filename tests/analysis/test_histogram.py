@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from analysis.histogram import BARS, Histogram
+from benben.analysis.histogram import BARS, Histogram
 
 
 def filled(values: list[float], unit: str = "ratio") -> Histogram:

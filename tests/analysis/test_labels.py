@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import labels
-from pipeline.settings.signals import Rule
+from benben.analysis import labels
+from benben.pipeline.settings.signals import Rule
 from tests.analysis.test_sheet import sheet
 
 GOOD, BAD = True, False

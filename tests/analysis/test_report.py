@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from analysis import report
-from pipeline.errors import InputError
+from benben.analysis import report
+from benben.pipeline.errors import InputError
 from tests.analysis.run_folder import DOCUMENTS, make
 from tests.browser import Tab, drive, needs_chromium
 

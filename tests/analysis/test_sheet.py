@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.sheet import Questions, Sheet, fails, load, phi
-from filters.decide import decide_batch
-from pipeline.settings.signals import Rule
+from benben.analysis.sheet import Questions, Sheet, fails, load, phi
+from benben.filters.decide import decide_batch
+from benben.pipeline.settings.signals import Rule
 from tests.filters.pages import image, measure, page, rules, text
 
 LONG = "The owl slept in the old barn while the rain fell on the roof."

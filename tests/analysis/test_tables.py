@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis import report
-from analysis.report import Corpus
-from analysis.tables import ALIGNED, RunTables
-from pipeline import manifest, storage
-from pipeline.manifest import PartFile
+from benben.analysis import report
+from benben.analysis.report import Corpus
+from benben.analysis.tables import ALIGNED, RunTables
+from benben.pipeline import manifest, storage
+from benben.pipeline.manifest import PartFile
 from tests.analysis.run_folder import DOCUMENTS, make
 
 

@@ -9,14 +9,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from analysis import explain, labels, panel
-from analysis.audit import audit
-from analysis.compare import between
-from analysis.tables import RunTables
-from analysis.trace import trace
-from analysis.tuning import Tuner
-from pipeline import config
-from pipeline.errors import InputError
+from benben.analysis import explain, labels, panel
+from benben.analysis.audit import audit
+from benben.analysis.compare import between
+from benben.analysis.tables import RunTables
+from benben.analysis.trace import trace
+from benben.analysis.tuning import Tuner
+from benben.pipeline import config
+from benben.pipeline.errors import InputError
 from tests.analysis import run_folder
 from tests.shared import ROOT
 

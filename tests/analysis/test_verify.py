@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from analysis import verify
-from filters import pii, replay
-from filters.decide import decide_batch
-from filters.measure import measure_batch
-from pipeline import config, records, schema
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.obelics import to_row
-from pipeline.page.extract import extract_page
-from sample.build import build
+from benben.analysis import verify
+from benben.filters import pii, replay
+from benben.filters.decide import decide_batch
+from benben.filters.measure import measure_batch
+from benben.pipeline import config, records, schema
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.obelics import to_row
+from benben.pipeline.page.extract import extract_page
+from benben.sample.build import build
 from tests.analysis.run_folder import write_table
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benben.jobs import session
+from benben.sample.build import build
+from benben.sample.demo import free_port
+from benben.sample.serve import serving
 from deploy.standalone import Cluster
-from jobs import session
-from sample.build import build
-from sample.demo import free_port
-from sample.serve import serving
 from tests.cluster import chain, submit
 
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from jobs import cli, tables
-from jobs.job import Run
+from benben.jobs import cli, tables
+from benben.jobs.job import Run
 
 FAULT, FOLDER = os.environ["FAULT"], os.environ["FAULT_FOLDER"]
 plain_map, plain_frame = Run.map, tables.frame

@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 
-from jobs import cli
-from pipeline import manifest
-from pipeline.manifest import Manifest
+from benben.jobs import cli
+from benben.pipeline import manifest
+from benben.pipeline.manifest import Manifest
 
 write = manifest.write
 

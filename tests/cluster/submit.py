@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pyspark
 
+from benben.jobs import session
 from deploy import bundle
-from jobs import session
 
 ROOT = Path(__file__).parent.parent.parent
 SPARK_HOME = Path(pyspark.__file__).parent

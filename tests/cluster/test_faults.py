@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benben.jobs import session
 from deploy.standalone import Cluster
-from jobs import session
 from tests.cluster import chain, submit
 from tests.cluster.submit import ROOT, Driver, start, wait_for
 

@@ -9,10 +9,10 @@ import pytest
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
+from benben.jobs import cli
+from benben.pipeline import config, storage
+from benben.pipeline.errors import UserError
 from deploy import clients, launch, publish, requests
-from jobs import cli
-from pipeline import config, storage
-from pipeline.errors import UserError
 
 VALUES = {
     "account": "123456789012",

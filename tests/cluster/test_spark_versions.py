@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyspark
 import pytest
 
-from pipeline import manifest, storage
+from benben.pipeline import manifest, storage
 from tests.cluster import chain
 
 OTHER = os.environ.get("BENBEN_SPARK4", "")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli
-from pipeline import manifest, storage
+from benben.jobs import cli
+from benben.pipeline import manifest, storage
 from tests.cluster import chain
 from tests.cluster.submit import ROOT
 from tests.pipeline.stores import BUCKET, Failing, s3

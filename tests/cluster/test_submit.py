@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from benben.pipeline import manifest, storage
 from deploy import bundle
-from pipeline import manifest, storage
 from tests.cluster.submit import ROOT, start
 
 TINY = ROOT / "tests" / "cluster" / "tiny.py"
@@ -14,7 +14,11 @@ def test_the_zip_of_equal_code_is_equal_and_has_the_data_files(tmp_path: Path) -
     one, two = (bundle.build(tmp_path / name).read_bytes() for name in ("1.zip", "2.zip"))
     assert one == two
     names = set(zipfile.ZipFile(tmp_path / "1.zip").namelist())
-    assert {"configs/default.yaml", "configs/cluster/stages.yaml", "jobs/cli.py"} <= names
+    assert {
+        "benben/configs/default.yaml",
+        "benben/configs/cluster/stages.yaml",
+        "benben/jobs/cli.py",
+    } <= names
     assert not any("__pycache__" in name or name.startswith("tests") for name in names)
 
 

@@ -6,10 +6,10 @@ import sys
 
 import pyarrow as pa
 
-import jobs
-from jobs.job import Result, Run, Stage, write_part
-from pipeline import config
-from pipeline.manifest import Count
+from benben import jobs
+from benben.jobs.job import Result, Run, Stage, write_part
+from benben.pipeline import config
+from benben.pipeline.manifest import Count
 
 SCHEMA = pa.schema([("n", pa.int64()), ("square", pa.int64())])
 TASKS = 8

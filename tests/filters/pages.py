@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from filters.measure import measure_batch
-from pipeline import config, schema
-from pipeline.settings.signals import RuleSettings, SignalSettings
+from benben.filters.measure import measure_batch
+from benben.pipeline import config, schema
+from benben.pipeline.settings.signals import RuleSettings, SignalSettings
 
 SETTINGS: SignalSettings = config.load("default", ["input=[x]"]).signals
 OBELICS = config.load("obelics", ["input=[x]"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from filters.rule import check
-from pipeline import config
+from benben.filters.rule import check
+from benben.pipeline import config
 from tests.filters.pages import OBELICS
 
 # Laurençon et al. 2023, table 3, and the published code where it is finer (paragraph, document).

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from filters.decide import decide_batch
-from filters.ledger import count, unjudged
-from pipeline import schema
+from benben.filters.decide import decide_batch
+from benben.filters.ledger import count, unjudged
+from benben.pipeline import schema
 from tests.filters.pages import image, measure, page, rules, text
 
 FACTS = pa.list_(

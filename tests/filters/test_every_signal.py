@@ -13,14 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import filters.measure
-from filters import characters
-from filters.decide import decide_batch
-from filters.measure import measure_batch
-from filters.signal import CATALOGUE, SCOPES
-from filters.wordlists import hash_list
-from pipeline.schema import IMAGE_USES
-from pipeline.settings.signals import PerplexityModel, QualityModel
+from benben.filters import characters, measure
+from benben.filters.decide import decide_batch
+from benben.filters.measure import measure_batch
+from benben.filters.signal import CATALOGUE, SCOPES
+from benben.filters.wordlists import hash_list
+from benben.pipeline.schema import IMAGE_USES
+from benben.pipeline.settings.signals import PerplexityModel, QualityModel
 from tests.filters.pages import SETTINGS, batch, image, page, rules, text
 
 END = "8.8.8.8\n+44 20 7946 0958 AKIAIOSFODNN7EXAMPLE"
@@ -157,7 +156,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def measured(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> pa.RecordBatch:
     """Signals of the page in one language."""
-    monkeypatch.setattr(filters.measure, "_languages", lambda *_: ([code], [0.9]))
+    monkeypatch.setattr(measure, "_languages", lambda *_: ([code], [0.9]))
     shown = PARAGRAPHS[code]
     made = page(
         text(shown, link_share=0.5, content_score=0.9),

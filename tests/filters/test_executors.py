@@ -8,9 +8,9 @@ import subprocess
 import sys
 from functools import partial
 
-from filters import rule
-from filters.measure import measure_batch
-from filters.signal import CATALOGUE
+from benben.filters import rule
+from benben.filters.measure import measure_batch
+from benben.filters.signal import CATALOGUE
 from tests.filters.pages import OBELICS, batch, page, text
 from tests.shared import ROOT
 
@@ -29,7 +29,9 @@ def in_fresh_process(work: object, then: str) -> str:
 
 
 def test_rules_find_their_signals_in_a_fresh_process() -> None:
-    catalogue = "from filters.signal import CATALOGUE; print(sum(map(len, CATALOGUE.values())))"
+    catalogue = (
+        "from benben.filters.signal import CATALOGUE; print(sum(map(len, CATALOGUE.values())))"
+    )
     found = in_fresh_process(partial(rule.check, OBELICS.rules), catalogue)
     assert int(found) == sum(map(len, CATALOGUE.values()))
 

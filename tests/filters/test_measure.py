@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-import filters.measure
-from filters.decide import decide_batch
-from filters.measure import measure_batch
-from pipeline import config, schema
+from benben.filters import measure as measuring
+from benben.filters.decide import decide_batch
+from benben.filters.measure import measure_batch
+from benben.pipeline import config, schema
 from tests.filters.pages import SETTINGS, batch, image, measure, page, rules, text
 
 
@@ -30,7 +30,7 @@ def test_a_slice_of_a_batch_is_measured_as_the_slice() -> None:
 def test_large_batches_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = batch(*(page(text(f"page number {number}")) for number in range(5)))
     whole = measure_batch(rows, SETTINGS)
-    monkeypatch.setattr(filters.measure, "CHUNK", 2)
+    monkeypatch.setattr(measuring, "CHUNK", 2)
     assert measure_batch(rows, SETTINGS) == whole
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from filters import characters, models, perplexity
-from filters.decide import decide_batch
-from filters.wordlists import hash_list
-from pipeline import language
-from pipeline.language import ModelError
-from pipeline.settings.signals import PerplexityModel, QualityModel
+from benben.filters import characters, models, perplexity
+from benben.filters.decide import decide_batch
+from benben.filters.wordlists import hash_list
+from benben.pipeline import language
+from benben.pipeline.language import ModelError
+from benben.pipeline.settings.signals import PerplexityModel, QualityModel
 from tests.filters.pages import SETTINGS, measure, page, rules, text
 
 # log10 probabilities of the words below, of others, and of the line's end; KenLM wants a bigram

@@ -7,14 +7,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from filters import ledger
-from filters.decide import decide_batch, scope_values
-from filters.measure import measure_batch
-from filters.needed import columns
-from filters.signal import CATALOGUE, SCOPES
-from pipeline import config, storage
-from pipeline.schema import SIGNALS
-from pipeline.settings.signals import Rule, RuleSettings
+from benben.filters import ledger
+from benben.filters.decide import decide_batch, scope_values
+from benben.filters.measure import measure_batch
+from benben.filters.needed import columns
+from benben.filters.signal import CATALOGUE, SCOPES
+from benben.pipeline import config, storage
+from benben.pipeline.schema import SIGNALS
+from benben.pipeline.settings.signals import Rule, RuleSettings
 from tests.filters.pages import SETTINGS, batch, image, page, text
 
 LONG = "The owl slept in the old barn while the rain fell on the roof."

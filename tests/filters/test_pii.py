@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters import characters, pii
-from filters.paragraphs import Paragraphs
-from filters.paragraphs import lay_out as from_texts
-from pipeline.document import Node
+from benben.filters import characters, pii
+from benben.filters.paragraphs import Paragraphs
+from benben.filters.paragraphs import lay_out as from_texts
+from benben.pipeline.document import Node
 from tests.filters.pages import SETTINGS, paragraphs
 
 FOUND = [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.decide import decide_batch
+from benben.filters.decide import decide_batch
 from tests.filters.pages import measure, page, paragraphs, rules, text
 
 

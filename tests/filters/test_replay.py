@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters import ledger, replay
-from filters.decide import decide_batch
-from filters.measure import measure_batch
-from pipeline import config, records
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.document import Document, Node
-from pipeline.page.extract import extract_page
+from benben.filters import ledger, replay
+from benben.filters.decide import decide_batch
+from benben.filters.measure import measure_batch
+from benben.pipeline import config, records
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.document import Document, Node
+from benben.pipeline.page.extract import extract_page
 from tests.filters.pages import SETTINGS, batch, image, page, rules, text
 from tests.shared import DATA, needs_shared
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from filters.rule import check
-from pipeline.config import ConfigError
-from pipeline.settings.signals import RuleSettings
+from benben.filters.rule import check
+from benben.pipeline.config import ConfigError
+from benben.pipeline.settings.signals import RuleSettings
 from tests.filters.pages import rules
 
 

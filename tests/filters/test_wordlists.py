@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from filters import ledger, wordlists
-from filters.decide import decide_batch
+from benben.filters import ledger, wordlists
+from benben.filters.decide import decide_batch
 from tests.filters.pages import OBELICS, SETTINGS, measure, page, rules, text
 from tests.shared import DATA, needs_shared
 

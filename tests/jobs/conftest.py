@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import card
+from benben.analysis import card
 from tests.analysis.run_folder import make
 
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from jobs import takedown
-from pipeline import filesystem, storage
-from pipeline.takedown import stage
+from benben.jobs import takedown
+from benben.pipeline import filesystem, storage
+from benben.pipeline.takedown import stage
 
 KILLED = 77
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs import cluster, deduplicate, fingerprint
-from jobs.job import Run
-from pipeline import config, manifest, storage
-from pipeline.document import document_id
-from pipeline.manifest import Count, Manifest, PartFile
-from pipeline.schema import DOCUMENTS, VERDICTS
+from benben.jobs import cluster, deduplicate, fingerprint
+from benben.jobs.job import Run
+from benben.pipeline import config, manifest, storage
+from benben.pipeline.document import document_id
+from benben.pipeline.manifest import Count, Manifest, PartFile
+from benben.pipeline.schema import DOCUMENTS, VERDICTS
 
 QUALITY = pa.schema([("quality", pa.float32())])
 RANDOM = random.Random(7)

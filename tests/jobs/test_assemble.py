@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobs.assemble import shipped
-from pipeline import config
-from pipeline.document import Document, Node
-from pipeline.images.image_facts import ImageFacts
+from benben.jobs.assemble import shipped
+from benben.pipeline import config
+from benben.pipeline.document import Document, Node
+from benben.pipeline.images.image_facts import ImageFacts
 
 DOCUMENT = Document(
     "http://a.test/",

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs import captures, extract
-from jobs.job import Run
-from pipeline import config, storage
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.errors import InputError
-from pipeline.settings.archives import IndexSettings
+from benben.jobs import captures, extract
+from benben.jobs.job import Run
+from benben.pipeline import config, storage
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.archives import IndexSettings
 from tests.pipeline.archive.archive_makers import members, pages
 
 NAME = "crawl-data/x/warc/a.warc.gz"

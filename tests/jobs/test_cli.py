@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs import cli
-from pipeline import storage
+from benben.jobs import cli
+from benben.pipeline import storage
 
 
 def config_of(folder: Path, **changes: object) -> str:

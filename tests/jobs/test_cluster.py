@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from jobs import cluster, graph
-from jobs.tables import Meeting, spark_schema
-from pipeline.deduplication.candidates import RECORDS
-from pipeline.deduplication.clusters import Judge
+from benben.jobs import cluster, graph
+from benben.jobs.tables import Meeting, spark_schema
+from benben.pipeline.deduplication.candidates import RECORDS
+from benben.pipeline.deduplication.clusters import Judge
 
 pytestmark = pytest.mark.spark
 SLOTS = 20

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobs import deduplicate, revisions
-from jobs.job import Run
-from pipeline import config
-from pipeline.errors import UserError
+from benben.jobs import deduplicate, revisions
+from benben.jobs.job import Run
+from benben.pipeline import config
+from benben.pipeline.errors import UserError
 from tests.jobs.made_pages import clustered, edited, page, rows, run_over, text
 
 pytestmark = pytest.mark.spark

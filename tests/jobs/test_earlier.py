@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import earlier
-from pipeline import config, manifest
-from pipeline.errors import UserError
-from pipeline.manifest import Manifest, PartFile
-from pipeline.settings import Config
+from benben.jobs import earlier
+from benben.pipeline import config, manifest
+from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import Manifest, PartFile
+from benben.pipeline.settings import Config
 
 
 def settings(folder: Path, *overrides: str) -> Config:

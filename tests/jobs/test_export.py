@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
-from jobs import cli
-from pipeline import storage
-from pipeline.webdataset import ImageIndex
+from benben.jobs import cli
+from benben.pipeline import storage
+from benben.pipeline.webdataset import ImageIndex
 from tests.analysis.run_folder import make
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs import careful, extract
-from pipeline import config, storage
-from pipeline.archive.inputs import Archive, deal
-from pipeline.archive.warc import Capture
-from pipeline.document import Document
-from pipeline.settings.extract import ExtractSettings
+from benben.jobs import careful, extract
+from benben.pipeline import config, storage
+from benben.pipeline.archive.inputs import Archive, deal
+from benben.pipeline.archive.warc import Capture
+from benben.pipeline.document import Document
+from benben.pipeline.settings.extract import ExtractSettings
 from tests.pipeline.archive.archive_makers import members, warc_record
 
 PAGE = b"<html><body><p>Some words of a page that is long enough to be kept.</p></body></html>"

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import fetch as job
-from jobs.job import Run
-from pipeline import config, manifest, storage
-from pipeline.images.stored import body
-from pipeline.manifest import Manifest, PartFile
-from pipeline.schema import DOCUMENTS, DUPLICATES, VERDICTS
-from pipeline.settings import Config
+from benben.jobs import fetch as job
+from benben.jobs.job import Run
+from benben.pipeline import config, manifest, storage
+from benben.pipeline.images.stored import body
+from benben.pipeline.manifest import Manifest, PartFile
+from benben.pipeline.schema import DOCUMENTS, DUPLICATES, VERDICTS
+from benben.pipeline.settings import Config
 from tests.shared import DATA, ROOT, needs_shared
 from tests.web import Web, picture, serving
 
@@ -238,7 +238,7 @@ def test_one_slow_host_is_not_asked_faster_by_more_tasks(
 
 @needs_shared
 def test_images_in_the_archive_are_taken_from_there(spark: object, tmp_path: Path) -> None:
-    from jobs import extract
+    from benben.jobs import extract
 
     (path,) = sorted((DATA / "warc" / "real").glob("aut-example-blackbook*.warc.gz"))[:1]
     chosen = configured(
@@ -291,7 +291,7 @@ def command(out: Path, web: Web) -> subprocess.Popen[bytes]:
         "fetch.tasks=2",
         "spark.master='local[2,4]'",
     ]
-    arguments = [sys.executable, "-m", "jobs.cli", "fetch", "default", *keys]
+    arguments = [sys.executable, "-m", "benben.jobs.cli", "fetch", "default", *keys]
     return subprocess.Popen(arguments, cwd=ROOT, start_new_session=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs import graph
+from benben.jobs import graph
 
 pytestmark = pytest.mark.spark
 Edge = tuple[int, int]

@@ -6,11 +6,11 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs.job import Result, Run, Stage, write_part
-from jobs.tables import frame, write_by_part
-from pipeline import config, manifest, storage
-from pipeline.errors import UserError
-from pipeline.manifest import ConservationError, Count
+from benben.jobs.job import Result, Run, Stage, write_part
+from benben.jobs.tables import frame, write_by_part
+from benben.pipeline import config, manifest, storage
+from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import ConservationError, Count
 
 SCHEMA = pa.schema([("n", pa.int64())])
 

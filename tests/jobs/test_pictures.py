@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from jobs import pictures
-from jobs.job import Run
-from pipeline import config
-from pipeline.schema import IMAGES
+from benben.jobs import pictures
+from benben.jobs.job import Run
+from benben.pipeline import config
+from benben.pipeline.schema import IMAGES
 from tests.jobs.made_pages import page, rows, run_over, text, write_table
 
 pytestmark = pytest.mark.spark

@@ -1,7 +1,7 @@
 import yaml
 
-from jobs import cli, session
-from pipeline import config
+from benben.jobs import cli, session
+from benben.pipeline import config
 
 STAGES = yaml.safe_load((config.CONFIGS / "cluster" / "stages.yaml").read_bytes())
 

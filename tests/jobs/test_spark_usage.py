@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import tables
-from jobs.metrics import MetricsLog
-from jobs.spark_usage import Used, used
-from pipeline import storage
+from benben.jobs import tables
+from benben.jobs.metrics import MetricsLog
+from benben.jobs.spark_usage import Used, used
+from benben.pipeline import storage
 
 pytestmark = pytest.mark.spark
 BUSY = 0.2  # processor seconds of each of two tasks

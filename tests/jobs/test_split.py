@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import split
-from jobs.job import Run
-from pipeline import config, schema, splits, storage
-from pipeline.deduplication.fingerprint import FINGERPRINTS, graph_node, sketches
+from benben.jobs import split
+from benben.jobs.job import Run
+from benben.pipeline import config, schema, splits, storage
+from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, graph_node, sketches
 from tests.analysis.run_folder import write_table
 
 pytestmark = pytest.mark.spark

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from yarl import URL
 
-from jobs import cli
-from pipeline import config, manifest
-from pipeline.images.opt_out_lists import OptOutLists
-from pipeline.takedown import chain
+from benben.jobs import cli
+from benben.pipeline import config, manifest
+from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.takedown import chain
 from tests import readers
 from tests.analysis.run_folder import HELD_OUT
 from tests.jobs import killed_takedown

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs import cli
-from pipeline import manifest, storage
-from pipeline.takedown import chain, stage
+from benben.jobs import cli
+from benben.pipeline import manifest, storage
+from benben.pipeline.takedown import chain, stage
 from tests.analysis.run_folder import HELD_OUT
 from tests.pipeline.stores import BUCKET, s3
 

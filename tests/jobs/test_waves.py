@@ -6,10 +6,10 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs.job import Result, Run, Stage, write_part
-from jobs.waves import WavesError, cut
-from pipeline import config, manifest, storage
-from pipeline.manifest import Count, PartFile
+from benben.jobs.job import Result, Run, Stage, write_part
+from benben.jobs.waves import WavesError, cut
+from benben.pipeline import config, manifest, storage
+from benben.pipeline.manifest import Count, PartFile
 
 SCHEMA = pa.schema([("n", pa.int64())])
 TASKS = 7

@@ -10,11 +10,14 @@ from zipimport import zipimporter
 
 import pytest
 
-from jobs import worker
+from benben.jobs import worker
 
 
 def test_a_task_that_hangs_ends_its_worker_and_says_where() -> None:
-    code = "from jobs import worker\nimport time\nwith worker.task(0.2) as _:\n    time.sleep(60)"
+    code = (
+        "from benben.jobs import worker\nimport time\n"
+        "with worker.task(0.2) as _:\n    time.sleep(60)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert 'File "<string>", line 4' in done.stderr

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import archive_sample
-from pipeline.archive import inputs
-from pipeline.archive.warc import Capture, read_captures
-from sample.build import build
+from benben.pipeline import archive_sample
+from benben.pipeline.archive import inputs
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.sample.build import build
 
 
 @pytest.fixture(scope="module")

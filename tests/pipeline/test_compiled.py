@@ -8,7 +8,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from pipeline import compiled
+from benben.pipeline import compiled
 
 
 def test_cache_lies_in_a_folder_of_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

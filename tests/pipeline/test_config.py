@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import config
-from pipeline.config import ConfigError
+from benben.pipeline import config
+from benben.pipeline.config import ConfigError
 
 GOOD = yaml.safe_load((config.CONFIGS / "default.yaml").read_text()) | {"input": ["crawl"]}
 

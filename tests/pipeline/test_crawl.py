@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline import crawl
+from benben.pipeline import crawl
 
 PLACE = "crawl-data/CC-MAIN-2024-22/segments/17/warc/CC-MAIN-20240517-00000.warc.gz"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.isolate import Died, Isolated
+from benben.pipeline.isolate import Died, Isolated
 
 
 def work(item: str) -> str:

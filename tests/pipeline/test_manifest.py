@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import manifest
-from pipeline.manifest import ConservationError, Count, Manifest, PartFile
+from benben.pipeline import manifest
+from benben.pipeline.manifest import ConservationError, Count, Manifest, PartFile
 
 reasons = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(0, 9))
 

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import node_columns
-from pipeline.document import Node
-from pipeline.node_columns import from_nodes, to_array
+from benben.pipeline import node_columns
+from benben.pipeline.document import Node
+from benben.pipeline.node_columns import from_nodes, to_array
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 SHARES = st.sampled_from([0.0, 0.25, 0.5, 1.0])

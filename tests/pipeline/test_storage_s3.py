@@ -7,8 +7,8 @@ import boto3
 import pyarrow as pa
 import pytest
 
-from pipeline import config, manifest, storage
-from pipeline.manifest import Manifest, PartFile
+from benben.pipeline import config, manifest, storage
+from benben.pipeline.manifest import Manifest, PartFile
 from tests.pipeline.stores import BUCKET, Failing, s3
 
 SCHEMA = pa.schema([("n", pa.int64())])
@@ -118,8 +118,8 @@ def test_a_compressed_file_is_not_compressed_again(store: Failing) -> None:
 def test_a_kill_between_data_and_manifest_leaves_no_table(store: Failing) -> None:
     code = (
         "import os, signal, pyarrow as pa\n"
-        "from pipeline import storage\n"
-        "from pipeline.filesystem import resolve\n"
+        "from benben.pipeline import storage\n"
+        "from benben.pipeline.filesystem import resolve\n"
         "table = pa.table({'n': [1]})\n"
         f"with storage.ParquetWriter('s3://{BUCKET}/t/1/part', table.schema) as w:\n"
         "    w.write(table)\n"

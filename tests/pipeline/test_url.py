@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import url
+from benben.pipeline import url
 
 BASE = "http://a/b/c/d;p?q"
 RFC = [  # reference, target: RFC 3986 5.4.1 and 5.4.2, with http normalised as browsers do

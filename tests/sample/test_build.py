@@ -11,9 +11,9 @@ from PIL import Image
 from warcio.archiveiterator import ArchiveIterator as StrictIterator
 from warcio.checker import Checker
 
-import sample
-from sample.build import build
-from sample.website import Site, build_site
+from benben import sample
+from benben.sample.build import build
+from benben.sample.website import Site, build_site
 
 LANGUAGES = {"en", "de", "fr", "es", "zh"}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from filters.decide import decide_batch
-from filters.measure import measure_batch
-from pipeline import config, records
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.page.extract import extract_page
-from sample.build import build
-from sample.odd import odd_pages
+from benben.filters.decide import decide_batch
+from benben.filters.measure import measure_batch
+from benben.pipeline import config, records
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.page.extract import extract_page
+from benben.sample.build import build
+from benben.sample.odd import odd_pages
 
 
 @pytest.fixture(scope="module")

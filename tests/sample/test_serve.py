@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sample.build import build
-from sample.serve import serving
+from benben.sample.build import build
+from benben.sample.serve import serving
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from sample.drawing import COLOURS, RGB, SHAPES, Shape, draw_shapes
-from sample.page import Page, Paragraph
-from sample.shapes import grammar, shape_pages
+from benben.sample.drawing import COLOURS, RGB, SHAPES, Shape, draw_shapes
+from benben.sample.page import Page, Paragraph
+from benben.sample.shapes import grammar, shape_pages
 
 PAGES = shape_pages(120, 7)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trainer.settings import Config
+from benben.trainer.settings import Config
 
 
 def settings(made: Path, folder: Path, **changes: dict[str, Any]) -> Config:

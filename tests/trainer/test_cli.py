@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benben.trainer import cli
+from benben.trainer.config import CONFIGS, ConfigError, load
 from tests.trainer.runs import settings
-from trainer import cli
-from trainer.config import CONFIGS, ConfigError, load
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benben.trainer import evaluate, fewshot
+from benben.trainer.made import examples
+from benben.trainer.session import Session
+from benben.trainer.train import train
 from tests.trainer.ranks import Ranks
 from tests.trainer.runs import settings
-from trainer import evaluate, fewshot
-from trainer.made import examples
-from trainer.session import Session
-from trainer.train import train
 
 
 def test_report_adds_up(made: Path, tmp_path: Path) -> None:

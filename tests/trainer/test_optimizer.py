@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import torch
 
-from trainer import counter
-from trainer.model.vlm import VLM, initialise
-from trainer.optimizer import AdamW
-from trainer.settings import LMConfig, ModelConfig, OptimConfig
+from benben.trainer import counter
+from benben.trainer.model.vlm import VLM, initialise
+from benben.trainer.optimizer import AdamW
+from benben.trainer.settings import LMConfig, ModelConfig, OptimConfig
 
 
 def model(dtype: torch.dtype) -> VLM:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from trainer.plan import loss_peak, parameter_count, step_memory
-from trainer.settings import LMConfig, MemoryConfig, ModelConfig
+from benben.trainer.plan import loss_peak, parameter_count, step_memory
+from benben.trainer.settings import LMConfig, MemoryConfig, ModelConfig
 
 
 def llama8b(layers: int, vocab: int = 128256) -> ModelConfig:

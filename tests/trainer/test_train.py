@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 
+from benben.trainer.checkpoint import store
+from benben.trainer.guard import SpikeGuard
+from benben.trainer.schedule import batch_packs, learning_rate
+from benben.trainer.settings import Config, GuardConfig, OptimConfig
+from benben.trainer.train import Training, TrainingError, train
 from tests.trainer.ranks import Ranks
 from tests.trainer.runs import settings
-from trainer.checkpoint import store
-from trainer.guard import SpikeGuard
-from trainer.schedule import batch_packs, learning_rate
-from trainer.settings import Config, GuardConfig, OptimConfig
-from trainer.train import Training, TrainingError, train
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -19,10 +19,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trainer.checkpoint import digest, store
-from trainer.checkpoint.store import VOCABULARY, CheckpointError
-from trainer.model import huggingface
-from trainer.settings import Config, LMConfig
+from benben.trainer.checkpoint import digest, store
+from benben.trainer.checkpoint.store import VOCABULARY, CheckpointError
+from benben.trainer.model import huggingface
+from benben.trainer.settings import Config, LMConfig
 
 KINDS = {"model": "value", "exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
 FORMAT = 1

@@ -14,8 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from trainer import counter
-from trainer.shards import shard_of
+from benben.trainer import counter
+from benben.trainer.shards import shard_of
 
 CHUNK = 1 << 24
 _KEYS = (counter.key("digest", 0), counter.key("digest", 1))

@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from trainer.checkpoint.store import CheckpointError
+from benben.trainer.checkpoint.store import CheckpointError
 
 
 class Rule(BaseModel):

@@ -20,10 +20,10 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 
-from trainer.checkpoint import digest
-from trainer.model.vlm import VLM, zero_padding
-from trainer.optimizer import AdamW
-from trainer.shards import copy_full, parameters
+from benben.trainer.checkpoint import digest
+from benben.trainer.model.vlm import VLM, zero_padding
+from benben.trainer.optimizer import AdamW
+from benben.trainer.shards import copy_full, parameters
 
 MANIFEST = "manifest.json"
 VOCABULARY = {"lm.embed.weight", "lm.head.weight"}

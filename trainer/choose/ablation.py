@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from trainer import config as configs
-from trainer.config import ConfigError
-from trainer.settings import Config, Source
+from benben.trainer import config as configs
+from benben.trainer.config import ConfigError
+from benben.trainer.settings import Config, Source
 
 
 class Section(BaseModel):
@@ -91,8 +91,8 @@ def run(grid: Grid, out: Path) -> list[dict[str, Any]]:
     A run that was stopped goes on from its checkpoint. Raises ConfigError when a folder holds the
     results of another config.
     """
-    from trainer.checkpoint.store import barrier
-    from trainer.parallel import is_first
+    from benben.trainer.checkpoint.store import barrier
+    from benben.trainer.parallel import is_first
 
     shared = _tokenizer(grid, out)
     records = []
@@ -120,8 +120,8 @@ def run(grid: Grid, out: Path) -> list[dict[str, Any]]:
 
 def _tokenizer(grid: Grid, out: Path) -> str | None:
     """Return a tokenizer for all arms: the base's, or one trained on the first arm's data."""
-    from trainer.parallel import make_mesh, pick_device
-    from trainer.session import find_vocabulary
+    from benben.trainer.parallel import make_mesh, pick_device
+    from benben.trainer.session import find_vocabulary
 
     arm = next(iter(grid.changes()))
     config = arm_config(grid, arm, grid.seeds[0], out, None)
@@ -134,8 +134,8 @@ def _tokenizer(grid: Grid, out: Path) -> str | None:
 
 def _one(config: Config, grid: Grid) -> dict[str, Any]:
     """Train a run and evaluate it on the same held-out documents as every other."""
-    from trainer import evaluate
-    from trainer.train import Training
+    from benben.trainer import evaluate
+    from benben.trainer.train import Training
 
     training = Training(config)
     values = training.run()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainer.plan import GIB, Memory, run_memory
-from trainer.settings import Config
+from benben.trainer.plan import GIB, Memory, run_memory
+from benben.trainer.settings import Config
 
 # Each rung costs more time, or more of the host, than the one before.
 LADDER: tuple[dict[str, Any], ...] = (

@@ -17,8 +17,8 @@ def add(commands: Any) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    from trainer.choose import ablation, compare
-    from trainer.parallel import close, is_first
+    from benben.trainer.choose import ablation, compare
+    from benben.trainer.parallel import close, is_first
 
     records = ablation.run(ablation.read(options.grid), options.out)
     compared = compare.compare(records)

@@ -23,9 +23,9 @@ def add(commands: Any) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from trainer import plan
-    from trainer.choose import hardware, published
-    from trainer.config import load
+    from benben.trainer import plan
+    from benben.trainer.choose import hardware, published
+    from benben.trainer.config import load
 
     config = published.with_sizes(load(options.config, options.overrides))
     if options.tokens:
@@ -41,9 +41,9 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _row(config: Any, card: Any, count: int, options: argparse.Namespace) -> None:
-    from trainer import plan
-    from trainer.choose import advice, steptime
-    from trainer.config import ConfigError
+    from benben.trainer import plan
+    from benben.trainer.choose import advice, steptime
+    from benben.trainer.config import ConfigError
 
     parallel = config.parallel
     if count % (parallel.sp * parallel.tp):

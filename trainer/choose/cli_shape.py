@@ -24,8 +24,8 @@ def add_shape(commands: Any) -> None:
 
 
 def _shape(options: argparse.Namespace) -> int:
-    from trainer.choose import gemm, hardware, lint, published, search, shape
-    from trainer.config import load
+    from benben.trainer.choose import gemm, hardware, lint, published, search, shape
+    from benben.trainer.config import load
 
     config = load(options.config, options.overrides, check=False)
     card, lm = hardware.gpu(options.gpu), published.with_sizes(config).model.lm
@@ -58,7 +58,7 @@ def _table(options: argparse.Namespace, gemms: list[Any]) -> Any:
     """Return measured seconds: new ones with --measure, else those kept for this device."""
     import torch
 
-    from trainer.choose import measure
+    from benben.trainer.choose import measure
 
     if not options.measure and not torch.cuda.is_available():
         return None
@@ -93,9 +93,9 @@ def add_size(commands: Any) -> None:
 
 
 def _size(options: argparse.Namespace) -> None:
-    from trainer.choose import budget as budgets
-    from trainer.choose import scaling
-    from trainer.config import ConfigError
+    from benben.trainer.choose import budget as budgets
+    from benben.trainer.choose import scaling
+    from benben.trainer.config import ConfigError
 
     law = _fit(options.runs) if options.runs else None
     if not options.gpu_hours or not options.tflops:
@@ -122,8 +122,8 @@ def _size(options: argparse.Namespace) -> None:
 
 
 def _candidates(parameters: float, gpu: str) -> None:
-    from trainer.choose import hardware, search, shape
-    from trainer.settings import LMConfig
+    from benben.trainer.choose import hardware, search, shape
+    from benben.trainer.settings import LMConfig
 
     like = LMConfig(vocab_size=128256)
     for c in search.of_size(parameters, like, shape.Work(), hardware.gpu(gpu), 3):
@@ -132,7 +132,7 @@ def _candidates(parameters: float, gpu: str) -> None:
 
 
 def _fit(paths: list[Path]) -> Any:
-    from trainer.choose import scaling
+    from benben.trainer.choose import scaling
 
     runs = scaling.read_runs(paths)
     law = scaling.fit(runs)

@@ -31,8 +31,8 @@ def add(commands: Any) -> None:
 
 def _texts(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Return training and held-out texts: every tenth text of a language is held out."""
-    from trainer.choose import tokenizer
-    from trainer.data.corpus import Corpus
+    from benben.trainer.choose import tokenizer
+    from benben.trainer.data.corpus import Corpus
 
     corpora = [Corpus(path) for path in options.data]
     texts = tokenizer.sample(corpora, options.alpha, int(options.bytes), options.seed)
@@ -41,7 +41,7 @@ def _texts(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str,
 
 
 def _train(options: argparse.Namespace) -> None:
-    from trainer.choose import tokenizer
+    from benben.trainer.choose import tokenizer
 
     training, _ = _texts(options)
     made = tokenizer.train(training, options.vocab, options.reserved)
@@ -55,7 +55,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from trainer.choose import fertility, tokenizer
+    from benben.trainer.choose import fertility, tokenizer
 
     training, held_out = _texts(options)
     made = tokenizer.load(options.out)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import regex
 from tokenizers import Tokenizer
 
-from trainer.choose.tokenizer import train
+from benben.trainer.choose.tokenizer import train
 
 GAP = 0.10  # BLOOM's
 BASELINE_SHARE = (

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trainer.choose.hardware import Gpu, facts
+from benben.trainer.choose.hardware import Gpu, facts
 
 ELEMENT = 2  # bytes, bfloat16
 

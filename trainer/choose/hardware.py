@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from trainer.config import ConfigError
+from benben.trainer.config import ConfigError
 
 
 class Gpu(BaseModel):
@@ -31,7 +31,7 @@ class Gpu(BaseModel):
 @functools.cache
 def facts() -> dict[str, Any]:
     """Return everything of `hardware.yaml`."""
-    text = (resources.files("trainer.choose") / "hardware.yaml").read_text()
+    text = (resources.files("benben.trainer.choose") / "hardware.yaml").read_text()
     return dict(yaml.safe_load(text))
 
 

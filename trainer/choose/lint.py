@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.choose import hardware, published
-from trainer.choose.shape import Work, gemm_seconds, layer_gemms
-from trainer.settings import Config, LMConfig
+from benben.trainer.choose import hardware, published
+from benben.trainer.choose.shape import Work, gemm_seconds, layer_gemms
+from benben.trainer.settings import Config, LMConfig
 
 
 @dataclass(frozen=True)

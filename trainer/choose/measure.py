@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch.utils.benchmark import Timer
 
-from trainer.choose.gemm import Gemm
-from trainer.config import ConfigError
+from benben.trainer.choose.gemm import Gemm
+from benben.trainer.config import ConfigError
 
 Table = dict[tuple[int, int, int, int], float]
 SECONDS = 0.2  # of measuring a product

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from trainer.settings import Config, LMConfig, VisionConfig
+from benben.trainer.settings import Config, LMConfig, VisionConfig
 
 
 @functools.cache
 def _known() -> dict[str, Any]:
-    text = (resources.files("trainer.choose") / "published.yaml").read_text()
+    text = (resources.files("benben.trainer.choose") / "published.yaml").read_text()
     return dict(yaml.safe_load(text))
 
 
@@ -25,7 +25,7 @@ def decoder(lm: LMConfig) -> LMConfig:
     if sizes:
         kept = lm.model_dump(include={"vocab_multiple", "init"})
         return LMConfig(**{**kept, **sizes})
-    from trainer.model import huggingface
+    from benben.trainer.model import huggingface
 
     return huggingface.decoder_config(lm)
 

@@ -18,8 +18,8 @@ from scipy.optimize import least_squares
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from trainer.config import ConfigError
-from trainer.counter import generator
+from benben.trainer.config import ConfigError
+from benben.trainer.counter import generator
 
 DELTA = 1e-3
 STARTS = (
@@ -162,9 +162,9 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 
 
 def _read_folder(folder: Path) -> Run:
-    from trainer.checkpoint import store
-    from trainer.plan import parameter_count
-    from trainer.settings import Config
+    from benben.trainer.checkpoint import store
+    from benben.trainer.plan import parameter_count
+    from benben.trainer.settings import Config
 
     newest, result = store.newest(folder), folder / "evaluation.json"
     if newest is None or not result.is_file():

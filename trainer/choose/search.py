@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trainer.choose.gemm import Measured
-from trainer.choose.hardware import Gpu, facts
-from trainer.choose.lint import nearest, vocabulary_multiple
-from trainer.choose.shape import Work, parameters, step_seconds
-from trainer.settings import LMConfig
+from benben.trainer.choose.gemm import Measured
+from benben.trainer.choose.hardware import Gpu, facts
+from benben.trainer.choose.lint import nearest, vocabulary_multiple
+from benben.trainer.choose.shape import Work, parameters, step_seconds
+from benben.trainer.settings import LMConfig
 
 WITHIN = 0.02  # of the parameters
 SPREAD = 0.15  # of hidden and layers searched

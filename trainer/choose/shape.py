@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.choose.gemm import ELEMENT, Gemm, Measured, alignment, score
-from trainer.choose.hardware import Gpu, facts
-from trainer.settings import LMConfig
+from benben.trainer.choose.gemm import ELEMENT, Gemm, Measured, alignment, score
+from benben.trainer.choose.hardware import Gpu, facts
+from benben.trainer.settings import LMConfig
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.choose.gemm import ELEMENT
-from trainer.choose.hardware import Gpu, facts
-from trainer.choose.shape import Work, gemm_seconds, head_gemm, layer_seconds
-from trainer.flops import cost_of
-from trainer.model.vlm import VLM
-from trainer.plan import TOKENS_AN_IMAGE
-from trainer.settings import Config
+from benben.trainer.choose.gemm import ELEMENT
+from benben.trainer.choose.hardware import Gpu, facts
+from benben.trainer.choose.shape import Work, gemm_seconds, head_gemm, layer_seconds
+from benben.trainer.flops import cost_of
+from benben.trainer.model.vlm import VLM
+from benben.trainer.plan import TOKENS_AN_IMAGE
+from benben.trainer.settings import Config
 
 
 @dataclass(frozen=True)

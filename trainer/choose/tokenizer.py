@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from trainer.choose.lint import vocabulary_multiple
-from trainer.counter import generator
-from trainer.data.corpus import Corpus
-from trainer.data.vocabulary import BEGIN, END, FENCE, IMAGE, PAD
+from benben.trainer.choose.lint import vocabulary_multiple
+from benben.trainer.counter import generator
+from benben.trainer.data.corpus import Corpus
+from benben.trainer.data.vocabulary import BEGIN, END, FENCE, IMAGE, PAD
 
 MARKS = (BEGIN[0], END[0], PAD[0], IMAGE[0], FENCE[0])
 # A word with its combining marks (Indic and Thai vowels), a digit, a run of signs, or space; a

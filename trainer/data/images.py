@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from trainer.data.corpus import expand, open_parquet
+from benben.trainer.data.corpus import expand, open_parquet
 
 MAX_PIXELS = 64_000_000  # larger ones are not decoded
 KEPT_GROUPS = 4

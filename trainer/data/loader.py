@@ -15,10 +15,10 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.data import DataLoader, IterableDataset
 
-from trainer.batch import Pack
-from trainer.data.packing import plan
-from trainer.data.render import Sample
-from trainer.data.source import DataSource
+from benben.trainer.batch import Pack
+from benben.trainer.data.packing import plan
+from benben.trainer.data.render import Sample
+from benben.trainer.data.source import DataSource
 
 Cursor = tuple[int, int]
 

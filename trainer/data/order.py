@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from trainer.counter import generator
+from benben.trainer.counter import generator
 
 
 class Stream:

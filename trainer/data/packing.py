@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from trainer.batch import Pack
-from trainer.counter import generator
-from trainer.data.corpus import Slot
-from trainer.data.render import Sample
-from trainer.data.vocabulary import Vocabulary
-from trainer.longseq.tiling import IGNORE
+from benben.trainer.batch import Pack
+from benben.trainer.counter import generator
+from benben.trainer.data.corpus import Slot
+from benben.trainer.data.render import Sample
+from benben.trainer.data.vocabulary import Vocabulary
+from benben.trainer.longseq.tiling import IGNORE
 
 
 def fit(lengths: Sequence[int], size: int) -> list[list[int]]:

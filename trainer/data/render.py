@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from trainer.data.corpus import Document, Slot
-from trainer.data.vocabulary import Vocabulary
+from benben.trainer.data.corpus import Document, Slot
+from benben.trainer.data.vocabulary import Vocabulary
 
 PARAGRAPH = "\n\n"  # between the paragraphs of a text, OBELICS's
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trainer.batch import Pack
-from trainer.data import images
-from trainer.data.corpus import Corpus, Document, Slot, held_out
-from trainer.data.order import Mixture, Stream, language_weights
-from trainer.data.packing import assemble
-from trainer.data.render import Renderer, Sample
-from trainer.data.vocabulary import Vocabulary
-from trainer.settings import DataConfig
+from benben.trainer.batch import Pack
+from benben.trainer.data import images
+from benben.trainer.data.corpus import Corpus, Document, Slot, held_out
+from benben.trainer.data.order import Mixture, Stream, language_weights
+from benben.trainer.data.packing import assemble
+from benben.trainer.data.render import Renderer, Sample
+from benben.trainer.data.vocabulary import Vocabulary
+from benben.trainer.settings import DataConfig
 
 
 class DataSource:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.compat import is_fake
-from trainer.longseq.tiling import trainable
+from benben.trainer.compat import is_fake
+from benben.trainer.longseq.tiling import trainable
 
 
 @dataclass(frozen=True)

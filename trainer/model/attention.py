@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer import compat
-from trainer.model.layout import Layout
+from benben.trainer import compat
+from benben.trainer.model.layout import Layout
 
 QUERY_BLOCK = 256  # ALiBi on CPU: rows of bias in memory at a time
 

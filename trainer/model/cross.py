@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.model.attention import attend_runs
-from trainer.settings import LMConfig
+from benben.trainer.model.attention import attend_runs
+from benben.trainer.settings import LMConfig
 
 
 class CrossBlock(nn.Module):

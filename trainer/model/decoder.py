@@ -12,15 +12,15 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.longseq import ulysses
-from trainer.longseq.recompute import HostStore, recompute
-from trainer.longseq.tiling import tiled
-from trainer.model.attention import attend
-from trainer.model.cross import CrossBlock
-from trainer.model.layout import Layout
-from trainer.model.linear import Linear
-from trainer.model.positions import rope_tables, rotate
-from trainer.settings import LMConfig, MemoryConfig
+from benben.trainer.longseq import ulysses
+from benben.trainer.longseq.recompute import HostStore, recompute
+from benben.trainer.longseq.tiling import tiled
+from benben.trainer.model.attention import attend
+from benben.trainer.model.cross import CrossBlock
+from benben.trainer.model.layout import Layout
+from benben.trainer.model.linear import Linear
+from benben.trainer.model.positions import rope_tables, rotate
+from benben.trainer.settings import LMConfig, MemoryConfig
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from trainer.settings import LMConfig
+from benben.trainer.settings import LMConfig
 
 
 def rope_frequencies(config: LMConfig, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.settings import VisionConfig
+from benben.trainer.settings import VisionConfig
 
 
 class Tower(nn.Module):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.archive.captures import Range, coalesce, read_ranges
-from pipeline.archive.warc import Capture, Loss, read_captures
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.archive.captures import Range, coalesce, read_ranges
+from benben.pipeline.archive.warc import Capture, Loss, read_captures
+from benben.pipeline.settings.archives import ArchiveSettings
 from tests.pipeline.archive.archive_makers import members, pages, warc_record
 
 PLACES = st.tuples(st.sampled_from("ab"), st.integers(0, 2000), st.integers(1, 50))

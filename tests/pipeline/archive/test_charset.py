@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webencodings import LABELS
 
-from pipeline.archive.charset import decode_html, whatwg_label
+from benben.pipeline.archive.charset import decode_html, whatwg_label
 
 JAPANESE = "このツールは選択範囲を現行の描画色で塗りつぶします。" * 8
 RUSSIAN = "Инструмент выделения по цвету выделяет области изображения. " * 8

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archive import inputs
-from pipeline.archive.inputs import Archive
-from pipeline.errors import InputError
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.archive import inputs
+from benben.pipeline.archive.inputs import Archive
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.archives import ArchiveSettings
 
 
 def put(path: Path, data: bytes = b"x") -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archive.charset import decode_html
-from pipeline.archive.warc import Capture, Loss, read_captures
+from benben.pipeline.archive.charset import decode_html
+from benben.pipeline.archive.warc import Capture, Loss, read_captures
 from tests.shared import DATA, needs_shared
 
 pytestmark = needs_shared

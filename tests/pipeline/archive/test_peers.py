@@ -14,10 +14,10 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 
-from pipeline.archive.framing import Record, read_records
-from pipeline.archive.http_message import parse_response
-from pipeline.archive.payload import PayloadError, decode_body
-from pipeline.archive.source import StoredFile, Window
+from benben.pipeline.archive.framing import Record, read_records
+from benben.pipeline.archive.http_message import parse_response
+from benben.pipeline.archive.payload import PayloadError, decode_body
+from benben.pipeline.archive.source import StoredFile, Window
 from tests.shared import DATA, needs_shared
 
 Pairs = list[tuple[str, str]]  # target URI, sha1 of the decoded body or why there is none

@@ -11,12 +11,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pipeline.archive import remote
-from pipeline.archive.servers import HttpServer
-from pipeline.archive.source import open_source
-from pipeline.archive.throttle import Throttle
-from pipeline.archive.warc import Capture, read_capture_at, read_captures
-from pipeline.settings.archives import ArchiveSettings, S3Settings
+from benben.pipeline.archive import remote
+from benben.pipeline.archive.servers import HttpServer
+from benben.pipeline.archive.source import open_source
+from benben.pipeline.archive.throttle import Throttle
+from benben.pipeline.archive.warc import Capture, read_capture_at, read_captures
+from benben.pipeline.settings.archives import ArchiveSettings, S3Settings
 from tests.pipeline.archive.archive_makers import members, pages
 from tests.shared import DATA, needs_shared
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archive.throttle import SLOWEST, Throttle, backoff
+from benben.pipeline.archive.throttle import SLOWEST, Throttle, backoff
 
 
 class Clock:

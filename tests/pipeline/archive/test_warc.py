@@ -10,10 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.archive.charset import decode_html
-from pipeline.archive.source import Bytes
-from pipeline.archive.warc import Capture, Loss, read_capture_at, read_captures, read_captures_of
-from tests.pipeline.archive.archive_makers import arc_record, members, page_url, pages, warc_record
+from benben.pipeline.archive.charset import decode_html
+from benben.pipeline.archive.source import Bytes
+from benben.pipeline.archive.warc import (
+    Capture,
+    Loss,
+    read_capture_at,
+    read_captures,
+    read_captures_of,
+)
+from tests.pipeline.archive.archive_makers import (
+    arc_record,
+    members,
+    page_url,
+    pages,
+    warc_record,
+)
 from tests.shared import DATA, needs_shared
 
 

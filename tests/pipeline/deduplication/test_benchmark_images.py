@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import config
-from pipeline.deduplication import benchmark_images
-from pipeline.errors import InputError
-from pipeline.settings.deduplicate import ImageBenchmarkSettings
+from benben.pipeline import config
+from benben.pipeline.deduplication import benchmark_images
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.deduplicate import ImageBenchmarkSettings
 
 FETCH = config.load("default", ["input=[x]"]).fetch
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.deduplication.clusters import Cluster, Judge, Traits, keep_ranks
-from pipeline.deduplication.fingerprint import graph_node
-from pipeline.settings.deduplicate import KeepSettings
+from benben.pipeline.deduplication.clusters import Cluster, Judge, Traits, keep_ranks
+from benben.pipeline.deduplication.fingerprint import graph_node
+from benben.pipeline.settings.deduplicate import KeepSettings
 
 SLOTS = 100
 

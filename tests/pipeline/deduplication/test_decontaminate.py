@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.deduplication import decontaminate
-from pipeline.errors import InputError
-from pipeline.settings.deduplicate import DecontaminateSettings
+from benben.pipeline.deduplication import decontaminate
+from benben.pipeline.errors import InputError
+from benben.pipeline.settings.deduplicate import DecontaminateSettings
 
 ITEM = "Which of the following rivers flows through the capital of Hungary and into the Black Sea"
 

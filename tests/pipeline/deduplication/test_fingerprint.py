@@ -6,9 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import config
-from pipeline.deduplication import fingerprint
-from pipeline.schema import DOCUMENTS, NODE_VERDICT
+from benben.pipeline import config
+from benben.pipeline.deduplication import fingerprint
+from benben.pipeline.schema import DOCUMENTS, NODE_VERDICT
 
 SETTINGS = config.load("default", ["input=[x]"]).fingerprint
 TEXT = " ".join(f"word{number}" for number in range(40))

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from pipeline.deduplication import looks
-from pipeline.settings.deduplicate import LookSettings
+from benben.pipeline.deduplication import looks
+from benben.pipeline.settings.deduplicate import LookSettings
 
 SETTINGS = LookSettings(radius=4, blocks=6, max_compared=100, min_bits=16)
 

@@ -9,9 +9,9 @@ import pytest
 from datasketch import MinHash
 from datasketch.lsh import _optimal_param
 
-from pipeline import config
-from pipeline.deduplication import minhash
-from pipeline.deduplication.shingles import mix
+from benben.pipeline import config
+from benben.pipeline.deduplication import minhash
+from benben.pipeline.deduplication.shingles import mix
 
 SLOTS = 112
 

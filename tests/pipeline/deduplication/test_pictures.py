@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline import config
-from pipeline.deduplication.benchmark_images import BenchmarkImages
-from pipeline.deduplication.fingerprint import FINGERPRINTS, key
-from pipeline.deduplication.pictures import COLUMNS, PICTURES, Pictures, pictures
-from pipeline.schema import IMAGES, NODE_VERDICT
+from benben.pipeline import config
+from benben.pipeline.deduplication.benchmark_images import BenchmarkImages
+from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, key
+from benben.pipeline.deduplication.pictures import COLUMNS, PICTURES, Pictures, pictures
+from benben.pipeline.schema import IMAGES, NODE_VERDICT
 
 SETTINGS = config.load("default", ["input=[x]"]).pictures
 NOTHING = BenchmarkImages(np.zeros(0, np.uint64), [])

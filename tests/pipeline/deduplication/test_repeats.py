@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import config
-from pipeline.deduplication import repeats
-from pipeline.deduplication.fingerprint import FINGERPRINTS
-from pipeline.deduplication.repeats import COUNTED, Repeated, SetRule
+from benben.pipeline import config
+from benben.pipeline.deduplication import repeats
+from benben.pipeline.deduplication.fingerprint import FINGERPRINTS
+from benben.pipeline.deduplication.repeats import COUNTED, Repeated, SetRule
 
 SETTINGS = config.load("default", ["input=[x]"]).deduplicate
 RULES = repeats.rules(SETTINGS)

@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deduplication.shingles import sequence_hashes, shingle_hashes, token_hashes
+from benben.pipeline.deduplication.shingles import (
+    sequence_hashes,
+    shingle_hashes,
+    token_hashes,
+)
 
 ALPHABET = "abcXÉé ß\n.,-09日本語カなไทยк҆Йا\u0301\u3099\U00020000"
 

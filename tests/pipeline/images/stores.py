@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import storage
-from pipeline.images import tar_shards
-from pipeline.images.fetch_part import places
-from pipeline.images.journal import SLOTS, Range
-from pipeline.images.recorder import Store
-from pipeline.images.tar_shards import Place
+from benben.pipeline import storage
+from benben.pipeline.images import tar_shards
+from benben.pipeline.images.fetch_part import places
+from benben.pipeline.images.journal import SLOTS, Range
+from benben.pipeline.images.recorder import Store
+from benben.pipeline.images.tar_shards import Place
 
 
 def store(folder: Path) -> Store:

@@ -8,18 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import records
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.document import Document
-from pipeline.images.archive_image import Shelf, take_from_archive
-from pipeline.images.fetch_part import Share, fetch_part
-from pipeline.images.journal import SLOTS, Range
-from pipeline.images.opt_out_lists import OptOutLists
-from pipeline.images.studio import Studio
-from pipeline.images.wanted import WantedImage, mentions
-from pipeline.page.extract import extract_page
-from pipeline.schema import VERDICTS
-from pipeline.settings.archives import ArchiveSettings
+from benben.pipeline import records
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.document import Document
+from benben.pipeline.images.archive_image import Shelf, take_from_archive
+from benben.pipeline.images.fetch_part import Share, fetch_part
+from benben.pipeline.images.journal import SLOTS, Range
+from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.images.studio import Studio
+from benben.pipeline.images.wanted import WantedImage, mentions
+from benben.pipeline.page.extract import extract_page
+from benben.pipeline.schema import VERDICTS
+from benben.pipeline.settings.archives import ArchiveSettings
 from tests.pipeline.images.stores import pictures, store
 from tests.shared import DATA, needs_shared
 from tests.web import Handler, picture, serving, settings

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.images.archive_image import Shelf
-from pipeline.images.downloaded import find
-from pipeline.images.fetch_part import Share, fetch_part
-from pipeline.images.journal import SLOTS, Range
-from pipeline.images.wanted import WantedImage
+from benben.pipeline.errors import InputError
+from benben.pipeline.images.archive_image import Shelf
+from benben.pipeline.images.downloaded import find
+from benben.pipeline.images.fetch_part import Share, fetch_part
+from benben.pipeline.images.journal import SLOTS, Range
+from benben.pipeline.images.wanted import WantedImage
 from tests.pipeline.images.stores import store
 from tests.web import picture, serving, settings
 

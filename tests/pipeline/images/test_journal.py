@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import storage
-from pipeline.images.archive_image import Shelf
-from pipeline.images.fetch_part import Share, fetch_part
-from pipeline.images.journal import SLOTS, Range, Segment, read, slot_of, task_of
-from pipeline.images.outcome import owner
-from pipeline.images.wanted import WantedImage
+from benben.pipeline import storage
+from benben.pipeline.images.archive_image import Shelf
+from benben.pipeline.images.fetch_part import Share, fetch_part
+from benben.pipeline.images.journal import SLOTS, Range, Segment, read, slot_of, task_of
+from benben.pipeline.images.outcome import owner
+from benben.pipeline.images.wanted import WantedImage
 from tests.pipeline.images.stores import pictures, store
 from tests.shared import ROOT
 from tests.web import Web, picture, serving, settings
@@ -82,10 +82,10 @@ def test_every_slot_lies_in_the_range_of_its_task(slot: int, tasks: int) -> None
 PART = """
 import sys
 from pathlib import Path
-from pipeline.images.archive_image import Shelf
-from pipeline.images.fetch_part import fetch_part
-from pipeline.images.journal import SLOTS, Range
-from pipeline.images.wanted import WantedImage
+from benben.pipeline.images.archive_image import Shelf
+from benben.pipeline.images.fetch_part import fetch_part
+from benben.pipeline.images.journal import SLOTS, Range
+from benben.pipeline.images.wanted import WantedImage
 from tests.pipeline.images.stores import store
 from tests.web import settings
 port, number, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]

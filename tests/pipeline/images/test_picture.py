@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from pipeline.images.fetch import fetch_all
-from pipeline.images.image_model import ImageModel
-from pipeline.images.opt_out_lists import OptOutLists
-from pipeline.images.outcome import Outcome
-from pipeline.images.picture import Decoder, Picture, sniff
-from pipeline.images.pixels import perceptual_hash
-from pipeline.images.studio import Studio
-from pipeline.settings.fetch import FetchSettings, ImageModelSettings
+from benben.pipeline.images.fetch import fetch_all
+from benben.pipeline.images.image_model import ImageModel
+from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.images.outcome import Outcome
+from benben.pipeline.images.picture import Decoder, Picture, sniff
+from benben.pipeline.images.pixels import perceptual_hash
+from benben.pipeline.images.studio import Studio
+from benben.pipeline.settings.fetch import FetchSettings, ImageModelSettings
 from tests.shared import DATA, ROOT, needs_shared
 from tests.web import picture, serving, settings
 
@@ -265,7 +265,7 @@ def test_nsfw_model_from_a_wheel_scores_pictures() -> None:
 FUZZ = """
 import random, sys
 from pathlib import Path
-from pipeline.images.picture import Decoder
+from benben.pipeline.images.picture import Decoder
 from tests.web import settings
 decoder = Decoder(settings("formats=[jpeg, png, webp, gif, bmp, avif, tiff]"))
 rng = random.Random(5)
@@ -310,7 +310,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from PIL import Image
-from pipeline.images.picture import DECODE_COST, Decoder
+from benben.pipeline.images.picture import DECODE_COST, Decoder
 from tests.web import settings
 chosen = settings()
 kind, options = sys.argv[1], dict(quality=30) if sys.argv[1] in ("jpeg", "avif", "webp") else {}

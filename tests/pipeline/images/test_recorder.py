@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import storage
-from pipeline.images import recorder, tar_shards
-from pipeline.images.journal import SLOTS, Range
-from pipeline.images.opt_out_lists import OptOutLists
-from pipeline.images.outcome import Outcome
-from pipeline.images.recorder import Recorder, content_key
-from pipeline.images.studio import Studio
-from pipeline.settings.fetch import FetchSettings
+from benben.pipeline import storage
+from benben.pipeline.images import recorder, tar_shards
+from benben.pipeline.images.journal import SLOTS, Range
+from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.images.outcome import Outcome
+from benben.pipeline.images.recorder import Recorder, content_key
+from benben.pipeline.images.studio import Studio
+from benben.pipeline.settings.fetch import FetchSettings
 from tests.pipeline.images.stores import pictures, store
 from tests.web import picture, settings
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline import storage
-from pipeline.images import stored, tar_shards
-from pipeline.images.journal import SLOTS, Range
-from pipeline.images.tar_shards import Place, TarShard
-from pipeline.schema import IMAGE_BYTES, IMAGE_PLACES
+from benben.pipeline import storage
+from benben.pipeline.images import stored, tar_shards
+from benben.pipeline.images.journal import SLOTS, Range
+from benben.pipeline.images.tar_shards import Place, TarShard
+from benben.pipeline.schema import IMAGE_BYTES, IMAGE_PLACES
 
 ALL = Range(0, SLOTS)
 BODIES = [bytes([n]) * (n * 300 + 1) for n in range(12)]

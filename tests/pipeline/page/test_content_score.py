@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from pipeline import extract_page
-from pipeline.page.content_features import FEATURES, describe
-from pipeline.page.content_score import (
+from benben.pipeline import extract_page
+from benben.pipeline.page.content_features import FEATURES, describe
+from benben.pipeline.page.content_score import (
     WEIGHTS,
     ContentModel,
     best_cut,
@@ -18,10 +18,10 @@ from pipeline.page.content_score import (
     lift_images,
     recentre,
 )
-from pipeline.page.dom import compile_plan
-from pipeline.page.extract import default_settings
-from pipeline.page.walk import walk
-from pipeline.page.walked import Walk
+from benben.pipeline.page.dom import compile_plan
+from benben.pipeline.page.extract import default_settings
+from benben.pipeline.page.walk import walk
+from benben.pipeline.page.walked import Walk
 
 PROSE = "The river rose for three days, and on the fourth it took the old bridge with it. " * 4
 

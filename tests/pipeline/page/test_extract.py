@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, extract_page
-from pipeline.document import Document
-from pipeline.page.extract import default_settings
-from pipeline.settings.extract import ExtractSettings
+from benben.pipeline import config, extract_page
+from benben.pipeline.document import Document
+from benben.pipeline.page.extract import default_settings
+from benben.pipeline.settings.extract import ExtractSettings
 
 PAGES = Path(__file__).parent / "html"
 PIECES = [

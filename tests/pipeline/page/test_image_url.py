@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import extract_page
-from pipeline.archive.charset import decode_html
-from pipeline.archive.warc import Capture, read_captures
-from pipeline.page.image_url import best_candidate, pixels
+from benben.pipeline import extract_page
+from benben.pipeline.archive.charset import decode_html
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.page.image_url import best_candidate, pixels
 from tests.browser import Tab, drive, needs_chromium
 from tests.shared import DATA, needs_shared
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import extract_page
+from benben.pipeline import extract_page
 
 URL = "https://ex.org/"
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.distributed.tensor import DTensor
 
+from benben.trainer.checkpoint import store
+from benben.trainer.parallel import gradient_norm
+from benben.trainer.session import Session
+from benben.trainer.settings import Config
+from benben.trainer.train import Training
 from tests.trainer.ranks import Ranks
-from trainer.checkpoint import store
-from trainer.parallel import gradient_norm
-from trainer.session import Session
-from trainer.settings import Config
-from trainer.train import Training
 
 MESHES = [(1, 1, 1), (2, 1, 1), (4, 1, 1), (1, 2, 1), (2, 1, 2), (1, 2, 2)]  # dp, sp, tp
 BEFORE, AFTER = 2, 5
@@ -107,7 +107,7 @@ def merged(parts: list[dict[str, Any]], mesh: tuple[int, int, int]) -> list[str]
 
 @pytest.mark.timeout(1200)
 def test_any_mesh_resumes_at_any_other(ranks: Ranks, made: Path, tmp_path: Path) -> None:
-    from trainer.data.vocabulary import train
+    from benben.trainer.data.vocabulary import train
 
     train(["A red circle. A blue square. We drew this one."], 300).save(made / "tokenizer.json")
     folders, saved = [], []

@@ -11,13 +11,13 @@ import pytest
 import torch
 import transformers
 
+from benben.trainer.checkpoint import atomic, store
+from benben.trainer.checkpoint.rules import Rule, merge
+from benben.trainer.checkpoint.store import CheckpointError
+from benben.trainer.session import Session
+from benben.trainer.settings import Config
+from benben.trainer.train import train
 from tests.trainer.runs import settings
-from trainer.checkpoint import atomic, store
-from trainer.checkpoint.rules import Rule, merge
-from trainer.checkpoint.store import CheckpointError
-from trainer.session import Session
-from trainer.settings import Config
-from trainer.train import train
 
 EXTRA = {"guard": {"losses": []}, "rollbacks": 0}
 
@@ -169,8 +169,8 @@ def test_hugging_face_loads_the_decoder(run: Config, tmp_path: Path) -> None:
     ids = torch.arange(20)
     with torch.no_grad():
         theirs = model(ids[None]).logits[0]
+    from benben.trainer.batch import Pack
     from tests.trainer.model.test_vlm import logits
-    from trainer.batch import Pack
 
     pack = Pack(ids.numpy(), ids.numpy(), (20,), torch.zeros(0, 3, 32, 32).numpy(), ())
     assert float((logits(session.model, pack) - theirs).abs().max()) <= 1e-5

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from benben.trainer import cli
+from benben.trainer.choose import ablation, compare
+from benben.trainer.config import CONFIGS, ConfigError
 from tests.trainer.runs import settings
-from trainer import cli
-from trainer.choose import ablation, compare
-from trainer.config import CONFIGS, ConfigError
 
 
 def grid_file(made: Path, tmp_path: Path, **changes: Any) -> Path:

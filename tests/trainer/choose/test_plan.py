@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from benben.trainer import cli, compat, plan
+from benben.trainer.choose import advice, hardware, published, steptime
+from benben.trainer.config import ConfigError, load
+from benben.trainer.model.vlm import VLM, initialise
+from benben.trainer.optimizer import AdamW
+from benben.trainer.settings import Config
 from tests.trainer.runs import settings
-from trainer import cli, compat, plan
-from trainer.choose import advice, hardware, published, steptime
-from trainer.config import ConfigError, load
-from trainer.model.vlm import VLM, initialise
-from trainer.optimizer import AdamW
-from trainer.settings import Config
 
 LM = {"vocab_size": 2048, "hidden": 256, "heads": 4}
 CONFIGS: dict[str, dict[str, Any]] = {

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from trainer import cli
-from trainer.choose import gemm, hardware, lint, published, search, shape
-from trainer.config import ConfigError, load
-from trainer.settings import Config, LMConfig
+from benben.trainer import cli
+from benben.trainer.choose import gemm, hardware, lint, published, search, shape
+from benben.trainer.config import ConfigError, load
+from benben.trainer.settings import Config, LMConfig
 
 A100 = hardware.gpu("a100")
 # hidden, layers, tensor ranks, sequences a GPU; TFLOP/s by heads; the slow row. One run each, 48
@@ -137,8 +137,8 @@ def test_blooms_pairs_are_in_order_without_what_was_fitted(monkeypatch: pytest.M
 
 
 def test_parameters_are_the_models() -> None:
-    from trainer.plan import parameter_count
-    from trainer.settings import ModelConfig
+    from benben.trainer.plan import parameter_count
+    from benben.trainer.settings import ModelConfig
 
     for lm in (
         LMConfig(vocab_size=300, kv_heads=2),
@@ -171,7 +171,7 @@ def test_search_betters_a_bad_shape_at_equal_parameters() -> None:
 
 def test_measured_products_are_kept(tmp_path: Path) -> None:
     """The same code times CUDA's products; here the CPU's."""
-    from trainer.choose import measure
+    from benben.trainer.choose import measure
 
     path = measure.table_path(tmp_path, "Some GPU")
     one = gemm.Gemm("one", 32, 16, 8)

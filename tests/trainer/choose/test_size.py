@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainer import cli
-from trainer.choose import scaling
-from trainer.choose.budget import Budget, choices, least_tokens
-from trainer.config import ConfigError
+from benben.trainer import cli
+from benben.trainer.choose import scaling
+from benben.trainer.choose.budget import Budget, choices, least_tokens
+from benben.trainer.config import ConfigError
 
 TRUE = scaling.CHINCHILLA
 FLOP = 1e22

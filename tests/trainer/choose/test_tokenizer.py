@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainer import cli
-from trainer.choose import fertility, tokenizer
-from trainer.data import vocabulary
-from trainer.data.corpus import Corpus
+from benben.trainer import cli
+from benben.trainer.choose import fertility, tokenizer
+from benben.trainer.data import vocabulary
+from benben.trainer.data.corpus import Corpus
 
 WORDS = {
     "en": "the boat goes over the water and every lighthouse is lit when night comes",

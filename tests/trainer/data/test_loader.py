@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainer.batch import Pack
-from trainer.counter import generator
-from trainer.data import vocabulary
-from trainer.data.loader import DataState, Loader, NoDocuments
-from trainer.data.source import DataSource
-from trainer.made import write_dataset
-from trainer.settings import DataConfig
+from benben.trainer.batch import Pack
+from benben.trainer.counter import generator
+from benben.trainer.data import vocabulary
+from benben.trainer.data.loader import DataState, Loader, NoDocuments
+from benben.trainer.data.source import DataSource
+from benben.trainer.made import write_dataset
+from benben.trainer.settings import DataConfig
 
 DOCUMENTS = 10_000
 

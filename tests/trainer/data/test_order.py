@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trainer.counter import generator
-from trainer.data.order import Mixture, Stream, language_weights
-from trainer.data.packing import fit
+from benben.trainer.counter import generator
+from benben.trainer.data.order import Mixture, Stream, language_weights
+from benben.trainer.data.packing import fit
 
 
 def stream(documents: int = 1000, name: str = "a", corpus: int = 0, block: int = 128) -> Stream:

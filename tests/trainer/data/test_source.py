@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainer.data import vocabulary
-from trainer.data.corpus import Corpus, CorpusError, Document, Slot, held_out
-from trainer.data.images import ImageStore, decode
-from trainer.data.loader import Loader
-from trainer.data.render import Renderer
-from trainer.data.source import DataSource
-from trainer.longseq.tiling import IGNORE
-from trainer.made import draw, write_dataset
-from trainer.settings import DataConfig
+from benben.trainer.data import vocabulary
+from benben.trainer.data.corpus import Corpus, CorpusError, Document, Slot, held_out
+from benben.trainer.data.images import ImageStore, decode
+from benben.trainer.data.loader import Loader
+from benben.trainer.data.render import Renderer
+from benben.trainer.data.source import DataSource
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.made import draw, write_dataset
+from benben.trainer.settings import DataConfig
 
 PNG = draw("red", "circle", np.random.default_rng(0))
 VOCABULARY = vocabulary.train(["A red circle. A blue square."], 300)

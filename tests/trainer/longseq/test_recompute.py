@@ -3,8 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.trainer.longseq.test_ulysses import ALIBI, ROPE, gradients, make_model, make_pack
-from trainer.batch import to_batch
+from benben.trainer.batch import to_batch
+from tests.trainer.longseq.test_ulysses import (
+    ALIBI,
+    ROPE,
+    gradients,
+    make_model,
+    make_pack,
+)
 
 OPTIONS = [
     {"recompute": "layer"},

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.longseq.tiling import IGNORE, loss_sum, nll_each, tiled
-from trainer.model.decoder import MLP
-from trainer.settings import LMConfig
+from benben.trainer.longseq.tiling import IGNORE, loss_sum, nll_each, tiled
+from benben.trainer.model.decoder import MLP
+from benben.trainer.settings import LMConfig
 
 
 @pytest.mark.parametrize("tile", [1, 7, 16, 64])

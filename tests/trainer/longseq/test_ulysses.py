@@ -10,13 +10,19 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from benben.trainer import parallel
+from benben.trainer.batch import Pack, to_batch
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.model.vlm import VLM, initialise
+from benben.trainer.settings import (
+    LMConfig,
+    MemoryConfig,
+    ModelConfig,
+    ParallelConfig,
+    VisionConfig,
+)
+from benben.trainer.shards import parameters
 from tests.trainer.ranks import Ranks
-from trainer import parallel
-from trainer.batch import Pack, to_batch
-from trainer.longseq.tiling import IGNORE
-from trainer.model.vlm import VLM, initialise
-from trainer.settings import LMConfig, MemoryConfig, ModelConfig, ParallelConfig, VisionConfig
-from trainer.shards import parameters
 
 TOKENS, VOCABULARY = 64, 131
 ROPE = {"kv_heads": 2}
