@@ -11,7 +11,8 @@ import pyarrow.dataset as ds
 from pyarrow import fs
 
 from benben.analysis.tables import RunTables
-from benben.pipeline import schema, splits, storage
+from benben.pipeline import schema, storage
+from benben.pipeline.dataset import splits
 from benben.pipeline.signal_schema import SIGNALS
 
 MEMORY = "2GB"  # of one connection; larger joins and sorts go to temporary files

@@ -5,12 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from benben.pipeline.version import VERSION as __version__
-
 if TYPE_CHECKING:
     from benben.pipeline import extract_page as extract_page
     from benben.pipeline.settings import Config as Config
 
+__version__ = "0.1.0"
 PUBLIC = {
     "Config": "benben.pipeline.settings",
     "extract_page": "benben.pipeline",

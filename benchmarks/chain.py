@@ -23,7 +23,7 @@ from threading import Thread
 import pyarrow.parquet as pq
 from datasets import load_dataset
 
-from benben.analysis import funnel
+from benben.analysis.report import funnel
 from benben.pipeline import manifest
 from benchmarks.figure import report
 
@@ -50,7 +50,7 @@ def serve(stack: ExitStack) -> None:
 
 def command(kind: str, output: str) -> list[str]:
     """The command line that is measured."""
-    run = [sys.executable, "-m", "benben.jobs.cli", "run"]
+    run = [sys.executable, "-m", "benben.jobs.commands.cli", "run"]
     if kind == "main":
         inputs = ", ".join(str(path) for path in sorted((DATA / "warc").glob("TEST-MAIN-*")))
         return [*run, "default", f"input=[{inputs}]", f"output={output}", "fetch.enabled=false"]

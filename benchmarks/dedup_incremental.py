@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from benben.jobs import cluster
-from benben.jobs.job import Run
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config
 from benchmarks import figure, process, synthetic
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 import yaml
 
 from benben.jobs import cluster, deduplicate, extract, fingerprint
-from benben.jobs.job import Run, part_name
+from benben.jobs.engine.stage import Run, part_name
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.deduplication.shingles import shingle_hashes, token_hashes
 from benben.pipeline.manifest import Count, Manifest, PartFile

@@ -18,8 +18,9 @@ import sys
 import time
 from pathlib import Path
 
-from benben.jobs import cluster, spark_usage
-from benben.jobs.job import Run
+from benben.jobs import cluster
+from benben.jobs.engine import usage
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config
 from benchmarks import figure, process, synthetic
 
@@ -68,7 +69,7 @@ def one(documents: int) -> dict[str, float]:
         "rounds": found.metrics["component_rounds"],
         "largest_worker_bytes": memory.largest,
         "java_bytes": memory.java,
-        "shuffled_bytes": spark_usage.used().shuffled_bytes,
+        "shuffled_bytes": usage.used().shuffled_bytes,
     }
 
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benben.jobs import deduplicate
-from benben.jobs.job import Run
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config
 from benchmarks import figure, process, synthetic
 

@@ -60,7 +60,9 @@ def main() -> None:
         for seed in range(chosen.seeds):
             output = Path(folder, f"estimate-{seed}")
             line = command("estimate", crawl, output, "--sample", chosen.sample, f"--seed={seed}")
-            subprocess.run([sys.executable, "-m", "benben.jobs.cli", *line], check=True, cwd=ROOT)
+            subprocess.run(
+                [sys.executable, "-m", "benben.jobs.commands.cli", *line], check=True, cwd=ROOT
+            )
             said = json.loads((output / "estimate.json").read_text())
             found.append(said["core_seconds"]["value"])
             print(f"seed {seed}: {found[-1]:.0f} of {whole:.0f} s, ratio {found[-1] / whole:.3f}; "

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from benben.jobs import extract
-from benben.jobs.job import Run
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config
 from benben.pipeline.archive import inputs
 from benben.pipeline.page.extract import extractor

@@ -41,13 +41,13 @@ download(url_list=sys.argv[1], output_folder=sys.argv[2], processes_count=2, thr
 def ours(list_path: str, folder: str) -> None:
     """Fetch a list of URLs into the tables `images` and `image_bytes`, bytes in parquet too."""
     from benben.pipeline import config, storage
-    from benben.pipeline.images import stored
-    from benben.pipeline.images.archive_image import Shelf
-    from benben.pipeline.images.fetch_part import Share, fetch_part, places
-    from benben.pipeline.images.journal import SLOTS, Range
-    from benben.pipeline.images.recorder import Store
-    from benben.pipeline.images.shards import write_shards
-    from benben.pipeline.images.wanted import WantedImage
+    from benben.pipeline.images.fetch.fetch_log import Store
+    from benben.pipeline.images.fetch.journal import SLOTS, Range
+    from benben.pipeline.images.fetch.part import Share, fetch_part, places
+    from benben.pipeline.images.fetch.wanted import WantedImage
+    from benben.pipeline.images.processing.archive_image import Shelf
+    from benben.pipeline.images.store import stored
+    from benben.pipeline.images.store.stored import write_shards
     from benben.pipeline.schema import IMAGE_PLACES, IMAGES
 
     urls = Path(list_path).read_text().split()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benben.filters.measure import measure_batch
-from benben.pipeline import config, language, records
+from benben.pipeline import config, document, language
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page
 from benchmarks.figure import report
@@ -39,7 +39,7 @@ def main(folder: str = str(DEFAULT), pattern: str = "TEST-MAIN-*.warc.gz") -> No
         best = [float("inf")] * 3
         for _ in range(ROUNDS):
             taken, documents = clock(lambda batch=batch: extract(batch, settings))
-            rows = records.to_batch(batch, documents)
+            rows = document.to_batch(batch, documents)
             texts = [page_text(nodes, limit) for nodes in rows.column("nodes").to_pylist()]
             measured, _ = clock(lambda rows=rows: measure_batch(rows, settings.signals))
             identified, _ = clock(lambda texts=texts: language.identify(texts, model))

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benben.trainer.batch import Pack, to_batch
-from benben.trainer.flops import cost_of
+from benben.trainer.data.batch import Pack, to_batch
+from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.decoder import Attention, Block, Context
 from benben.trainer.model.vlm import VLM
-from benben.trainer.optimizer import AdamW
+from benben.trainer.planning.flops import cost_of
 from benben.trainer.settings import (
     LMConfig,
     MemoryConfig,

@@ -144,7 +144,7 @@ def real(report: Report) -> None:
 @stage
 def plan(report: Report) -> None:
     """The planner's peak over the measured one, 8 layers of the Llama-8B shape at 32K."""
-    from benben.trainer.plan import run_memory
+    from benben.trainer.planning.memory import run_memory
     from benben.trainer.settings import Config, LMConfig, MemoryConfig, ModelConfig
     from benchmarks.gpu_models import GIB, LLAMA8B, OPTIM, RUNGS, Bench, text
 
@@ -169,7 +169,7 @@ def shapes(report: Report) -> None:
     """Rank correlation of predicted and measured products, and what the advice is worth."""
     from scipy.stats import spearmanr
 
-    from benben.trainer.choose import gemm, hardware, measure, shape
+    from benben.trainer.planning import gemm, hardware, measure, shape
     from benben.trainer.settings import LMConfig
 
     card, predicted, found = hardware.gpu("h200"), [], []

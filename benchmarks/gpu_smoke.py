@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benben.trainer.batch import Pack, to_batch
 from benben.trainer.checkpoint import store
+from benben.trainer.data.batch import Pack, to_batch
+from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, initialise
-from benben.trainer.optimizer import AdamW
 from benben.trainer.settings import (
     LMConfig,
     MemoryConfig,

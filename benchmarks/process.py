@@ -8,8 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
-from benben.jobs.usage import descendants
-from benben.jobs.usage import processor_seconds as processor_seconds
+from benben.jobs.engine.usage import descendants
+from benben.jobs.engine.usage import processor_seconds as processor_seconds
 
 
 def benben(arguments: list[str]) -> float:

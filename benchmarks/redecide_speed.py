@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from benben.filters.decide import decide_batch
 from benben.filters.measure import measure_batch
-from benben.filters.needed import columns
-from benben.pipeline import config, records, storage
+from benben.filters.required_columns import columns
+from benben.pipeline import config, document, storage
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page
 from benben.pipeline.settings import Config
@@ -40,7 +40,7 @@ def main(
     """Run in full, then decide from the stored table."""
     settings = config.load("default", ["input=[x]"])
     moved = with_moved(settings.rules)
-    measure_batch(records.to_batch([], []), settings.signals)  # models and tables are loaded once
+    measure_batch(document.to_batch([], []), settings.signals)  # models and tables are loaded once
     with tempfile.TemporaryDirectory() as name:
         path = f"{name}/signals.parquet"
         expected: list[pa.RecordBatch] = []
@@ -72,7 +72,7 @@ def measured(archive: str, settings: Config) -> Iterator[pa.RecordBatch]:
         documents = [
             extract_page(one.payload, one.url, one.headers, settings.extract) for one in part
         ]
-        yield measure_batch(records.to_batch(part, documents), settings.signals)
+        yield measure_batch(document.to_batch(part, documents), settings.signals)
 
 
 def with_moved(rules: RuleSettings) -> RuleSettings:

@@ -65,7 +65,7 @@ def run(folder: Path, archives: int, port: int) -> dict[str, Any]:
     parts = max(10, archives)
     command += [f"spark.partitions={parts}", f"spark.wave_tasks={parts // 10}"]
     command += ["spark.master=local[2]", "fetch.enabled=no"]
-    subprocess.run([sys.executable, "-m", "benben.jobs.cli", *command], check=True)
+    subprocess.run([sys.executable, "-m", "benben.jobs.commands.cli", *command], check=True)
     stages = {line["stage"]: line for line in last_lines(output)}
     pages = stages["extract"]["counts"]["documents"]["entered"]
     seconds = sum(line["task_cpu_seconds"] for line in stages.values())

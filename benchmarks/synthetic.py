@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from benben.jobs.job import Run, part_name
+from benben.jobs.engine.stage import Run, part_name
 from benben.pipeline import manifest, storage
 from benben.pipeline.deduplication import minhash
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, NODE_KEY

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from benben.jobs import session, tables
+from benben.jobs.engine import session, tables
 from benben.pipeline.settings.spark import SparkSettings
 from benchmarks import figure
 from benchmarks.process import processor_seconds

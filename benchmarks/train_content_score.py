@@ -13,13 +13,12 @@ from zlib import crc32
 
 import numpy as np
 
-from benben.pipeline.page.content_features import FEATURES
-from benben.pipeline.page.content_score import ContentModel
+from benben.pipeline.page.score.content_score import FEATURES, ContentModel
 from benchmarks.content_score_data import Rows, rows
 from benchmarks.gold import LABELLED, token_f1
 from benchmarks.network import fit
 
-PATH = Path(__file__).parents[1] / "pipeline" / "page" / "content_score.npz"
+PATH = Path(__file__).parents[1] / "pipeline" / "page" / "score" / "content_score.npz"
 FOLDS = 5
 HIDDEN = (32, 16)
 CUT_FACTOR = 0.7  # these two: the best of a few by cross-validation

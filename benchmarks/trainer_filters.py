@@ -17,7 +17,8 @@ from pathlib import Path
 from benben.sample.build import build
 from benben.sample.demo import free_port
 from benben.sample.serve import serving
-from benben.trainer.choose import ablation, compare
+from benben.trainer.ablation import arms as ablation
+from benben.trainer.ablation import compare
 from benben.trainer.config import CONFIGS
 from benchmarks.figure import FOLDER, report
 
@@ -47,7 +48,7 @@ def main() -> None:
 def _run(rules: str, site: Path, port: int) -> None:
     """Run the pipeline's chain with one rule set."""
     command = [
-        *(sys.executable, "-m", "benben.jobs.cli", "run", rules),
+        *(sys.executable, "-m", "benben.jobs.commands.cli", "run", rules),
         f"input=[{site / 'crawl-data'}]",
         f"output={FOLDER / rules}",
         f"fetch.allow_hosts=['127.0.0.1:{port}']",

@@ -12,7 +12,7 @@ import sys
 import time
 
 from benben.trainer.config import load
-from benben.trainer.train import train
+from benben.trainer.loop.train import train
 from benchmarks.figure import report
 
 

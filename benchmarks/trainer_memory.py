@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benben.trainer.plan import GIB, loss_peak
+from benben.trainer.planning.memory import GIB, loss_peak
 from benchmarks.figure import report
 
 

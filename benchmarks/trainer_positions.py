@@ -12,9 +12,9 @@ import shutil
 import time
 from pathlib import Path
 
-from benben.trainer.choose import ablation, compare
+from benben.trainer.ablation import arms, compare
 from benben.trainer.config import CONFIGS
-from benben.trainer.made import write_long
+from benben.trainer.evaluation.synthetic import write_long
 from benchmarks.figure import FOLDER, report
 
 DOCUMENTS, SENTENCES = 400, 210
@@ -26,8 +26,8 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     write_long(FOLDER / "long", DOCUMENTS, SENTENCES)
     started, used = time.monotonic(), time.process_time()
-    grid = ablation.read(Path(CONFIGS / "grids" / "positions.yaml"))
-    records = ablation.run(grid, out)
+    grid = arms.read(Path(CONFIGS / "grids" / "positions.yaml"))
+    records = arms.run(grid, out)
     compared = compare.compare(records)
     (out / "ablation.md").write_text(compare.table(records, compared))
     near, far = compared["made x1 nll"], compared["made x4 nll"]

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from benben.analysis.sheet import Questions, Sheet
+from benben.analysis.tuning.signal_table import Questions, Sheet
 from benben.pipeline import config
 from benben.pipeline.settings.signals import Rule
 from benchmarks.figure import report

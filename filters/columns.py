@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from benben.filters.repetition import CHARACTERS, WORDS
 from benben.filters.signal import CATALOGUE, Scope, Signal
+from benben.filters.signals.repetition import CHARACTERS, WORDS
 
 Integers = NDArray[np.int64]
 Counts = Callable[[str], Any]  # column name -> Floats or Names

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from benben.filters import (
+from benben.filters.signals import (
     c4,
     characters,
     gopher,
@@ -23,11 +23,10 @@ from benben.filters import (
     repetition,
     text,
     wordlists,
-    words,
 )
-from benben.filters.paragraphs import Paragraphs
+from benben.filters.signals.paragraphs import Paragraphs
 from benben.pipeline import language, signal_schema
-from benben.pipeline.opt_out import binding
+from benben.pipeline.consent.opt_outs import binding
 from benben.pipeline.settings.signals import OptOutSettings, SignalSettings
 
 Columns = dict[str, NDArray[Any]]
@@ -46,7 +45,7 @@ def measure_batch(documents: pa.RecordBatch, settings: SignalSettings) -> pa.Rec
 def _measure(documents: pa.RecordBatch, settings: SignalSettings) -> pa.RecordBatch:
     tables = characters.tables(settings.punctuation, settings.terminal)
     laid_out = paragraphs.from_batch(documents, tables)
-    found = words.find(laid_out)
+    found = text.find(laid_out)
     first = np.searchsorted(laid_out.document, np.arange(documents.num_rows + 1))
     pages = _pages(laid_out, first)
     languages, scores = _languages(pages, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benben.filters import perplexity, quality
+from benben.filters.signals import perplexity, quality
 from benben.pipeline import language
 from benben.pipeline.language import ModelError
 from benben.pipeline.settings.signals import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from benben.filters.paragraphs import split
+from benben.filters.signals.paragraphs import split
 from benben.pipeline.document import Document, Node
 
 

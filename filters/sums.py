@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benben.filters.columns import Integers, Nested, paragraph_count, to_numpy
-from benben.filters.repetition import CHARACTERS, WORDS, sum_of_most
 from benben.filters.rule import Floats, Mask
+from benben.filters.signals.repetition import CHARACTERS, WORDS, sum_of_most
 from benben.pipeline.compiled import borrowed, compiled
 
 Places = NDArray[np.int32]

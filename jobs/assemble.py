@@ -1,34 +1,106 @@
-"""The dataset: kept documents in OBELICS's schema, by split, and the images they show.
-
-Shards are ranges of ids, so each is a fair sample of its split; rows of a shard are sorted by
-language and host, so that readers which filter by these skip row groups.
-"""
+"""Where an archive stands in its crawl: what readers of OBELICS fetch a page again by."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.filters import pii, replay, scores
-from benben.jobs import cli, tables
-from benben.jobs.job import Result, Run, Stage
-from benben.jobs.placement import Placement
-from benben.pipeline import crawl, storage
-from benben.pipeline.document import Document
-from benben.pipeline.images import stored
-from benben.pipeline.images.image_facts import ImageFacts
+from benben.filters import replay, shipped_scores
+from benben.filters.signals import pii
+from benben.jobs.commands import cli
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Result, Run, Stage
+from benben.pipeline import storage
+from benben.pipeline.archive import inputs
+from benben.pipeline.dataset import shard_layout
+from benben.pipeline.dataset.obelics import general_metadata, to_row
+from benben.pipeline.dataset.shard_layout import Layout
+from benben.pipeline.dataset.splits import Splits
+from benben.pipeline.document import Document, from_batch
+from benben.pipeline.images.processing.pixels import ImageFacts
+from benben.pipeline.images.store import stored
 from benben.pipeline.manifest import Count, PartFile
-from benben.pipeline.obelics import general_metadata, to_row
-from benben.pipeline.records import from_batch
 from benben.pipeline.schema import DATASET, IMAGE_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+# Common Crawl's paths: crawl-data/CC-MAIN-2024-22/segments/.../warc/NAME.warc.gz
+_PLACE = re.compile(r"(?:^|/)(crawl-data/([^/]+)/.+)$")
+
+
+def places(urls: Iterable[str]) -> dict[str, str]:
+    """Name of an archive -> its path from `crawl-data/` on, for the archives that have one."""
+    found = ((url.rsplit("/", 1)[-1], _PLACE.search(url)) for url in urls)
+    return {name: match[1] for name, match in found if match}
+
+
+def dump(path: str) -> str | None:
+    """The release an archive's path names, such as CC-MAIN-2024-22; None when it names none."""
+    match = _PLACE.search(path)
+    return match[2] if match else None
+
+
+# FOLD-IN Where each row of the dataset goes: its split, its shard, and what its archive is
+# called.
+
+
+COUNTED = pa.schema([("split", pa.string()), ("bucket", pa.int32())])
+
+
+class Placement:
+    """What decides where a row goes, and what its archive is called. Goes to the tasks."""
+
+    def __init__(self, run: Run) -> None:
+        self.splits = Splits.read(run.paths("splits").values())
+        self.layout = Layout(_counts(run, self.splits), run.config.assemble.rows_per_shard)
+        self.archives = places(archive_urls(run))
+        self.bytes_per_token = run.config.assemble.bytes_per_token
+        self.redact = run.config.assemble.redact
+
+
+def archive_urls(run: Run) -> list[str]:
+    """The archives the documents were read from."""
+    if run.config.index is None:
+        found = inputs.find(run.config.input, run.config.archives)
+        return [archive.url for archive in found]
+    paths = run.paths("captures").values()
+    named = (batch["archive"].unique() for path in paths for batch in _archives_of(path))
+    return sorted({url for names in named for url in names.to_pylist()})
+
+
+def _archives_of(path: str) -> Iterable[pa.RecordBatch]:
+    return storage.iter_parquet(path, ["archive"], 100_000)
+
+
+def _counts(run: Run, splits: Splits) -> Iterator[tuple[str, int, int]]:
+    """Rows that ship by split and bucket of ids."""
+    parts = run.parts("documents", "final_verdicts")
+    tasks = [(part.number, "\n".join(part.paths.values())) for part in parts]
+
+    def read(_: int, paths: str) -> tables.Batches:
+        names: list[list[str] | None] = [["doc_id", "host"], ["kept"]]
+        for documents, verdicts in storage.iter_aligned(paths.split("\n"), names, 10_000):
+            chosen = documents.filter(verdicts["kept"])
+            held = [splits.of(host) for host in chosen["host"].to_pylist()]
+            buckets = map(shard_layout.bucket, chosen["doc_id"].to_pylist())
+            yield pa.RecordBatch.from_pydict({"split": held, "bucket": list(buckets)}, COUNTED)
+
+    counted = tables.frame(run.spark, tasks, read, COUNTED).groupBy("split", "bucket").count()
+    return ((row["split"], row["bucket"], row["count"]) for row in counted.collect())
+
+
+# FOLD-IN The dataset: kept documents in OBELICS's schema, by split, and the images they show.
+#
+# Shards are ranges of ids, so each is a fair sample of its split; rows of a shard are sorted by
+# language and host, so that readers which filter by these skip row groups.
+
 
 BATCH_DOCUMENTS = 1_000
 PLACED_ROWS = DATASET.append(pa.field("part", pa.int32()))
@@ -62,11 +134,13 @@ def shipped_rows(run: Run, placed: Placement) -> DataFrame:
         facts = ImageFacts.read(paths[part].get("image_uses"))
         for documents, verdicts, signals in storage.iter_aligned(
             [paths[part][name] for name in tables_read],
-            [None, ["kept", "lang", "dropped"], scores.COLUMNS],
+            [None, ["kept", "lang", "dropped"], shipped_scores.COLUMNS],
             BATCH_DOCUMENTS,
         ):
             chosen = verdicts["kept"]
-            scored = scores.scores(signals.filter(chosen), verdicts["dropped"].filter(chosen))
+            scored = shipped_scores.scores(
+                signals.filter(chosen), verdicts["dropped"].filter(chosen)
+            )
             yield dataset_rows(
                 documents.filter(chosen), verdicts.filter(chosen), scored, facts, placed
             )
@@ -93,7 +167,7 @@ def dataset_rows(
         where = (archive, origin["warc_offset"], origin["warc_length"])
         row |= {name: origin[name] for name in COPIED}
         row["general_metadata"] = general_metadata(document.url, *where)
-        row["dump"] = crawl.dump(archive)
+        row["dump"] = dump(archive)
         row["part"] = placed.layout.part(placed.splits.of(origin["host"]), origin["doc_id"])
         for name, value in row.items():
             columns[name].append(value)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from benben.jobs import cli, tables
-from benben.jobs.job import Result, Run, Stage
+from benben.jobs.commands import cli
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive.captures import CAPTURES, INDEX
 from benben.pipeline.errors import InputError

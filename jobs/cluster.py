@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from benben.jobs import cli, earlier, graph, lookup, tables
-from benben.jobs.earlier import (
+from benben.jobs.commands import cli
+from benben.jobs.deduplication import earlier_runs, graph
+from benben.jobs.deduplication.earlier_runs import (
     INDEX_COMPONENTS,
     INDEX_KEYS,
     INDEX_RECORDS,
@@ -22,8 +23,9 @@ from benben.jobs.earlier import (
     Earlier,
     node_key,
 )
-from benben.jobs.job import Result, Run, Stage
-from benben.jobs.tables import Meeting
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Result, Run, Stage
+from benben.jobs.engine.tables import Meeting
 from benben.pipeline import storage
 from benben.pipeline.deduplication import candidates
 from benben.pipeline.deduplication.clusters import CLUSTERS, EXACT, Judge, Traits
@@ -133,9 +135,9 @@ def write_index(
         INDEX_RECORDS: records.withColumn("key", node_key("node")),
         INDEX_COMPONENTS: decided.withColumn("key", F.explode(ends)),
     }
-    names = zip(earlier.TABLES, rows.items(), strict=True)
+    names = zip(earlier_runs.TABLES, rows.items(), strict=True)
     return {
-        name: lookup.write(frame.select(*schema.names), run.target(name), schema)
+        name: earlier_runs.write(frame.select(*schema.names), run.target(name), schema)
         for name, (schema, frame) in names
     }
 
@@ -173,10 +175,10 @@ def _reasons(path: str) -> Result:
 STAGE = Stage(
     name="cluster",
     reads=("fingerprints",),
-    writes=("clusters", "revisions", *earlier.TABLES),
+    writes=("clusters", "revisions", *earlier_runs.TABLES),
     sections=("deduplicate", "fingerprint"),
     run=run,
-    sources=earlier.sources,
+    sources=earlier_runs.sources,
     follows="verdicts",
 )
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from benben.filters import ledger
 from benben.filters.decide import decide_batch
-from benben.filters.needed import columns
-from benben.jobs import cli
-from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.filters.required_columns import columns
+from benben.jobs.commands import cli
+from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.manifest import Counts, add_counts
 from benben.pipeline.schema import VERDICTS

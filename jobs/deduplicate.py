@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from benben.jobs import cli, repeated, revisions
-from benben.jobs.job import Result, Run, Stage
-from benben.jobs.repeated import Gone, Repeats
+from benben.jobs.commands import cli
+from benben.jobs.deduplication import repetition, revisions
+from benben.jobs.deduplication.repetition import Gone, Repeats
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.deduplication import repeats
-from benben.pipeline.deduplication.repeats import SetRule
+from benben.pipeline.deduplication import repetition as repeats
+from benben.pipeline.deduplication.repetition import SetRule
 from benben.pipeline.settings.deduplicate import DeduplicateSettings
 
 UNITS = {"nodes": "text_nodes", "images": "image_nodes"}
@@ -24,10 +25,10 @@ def run(run: Run) -> Result:
     files = sorted(run.paths("fingerprints").items())
     tasks = [(part, f"{path}\n{clusters.get(part, '')}") for part, path in files]
     folder = storage.join(run.target("duplicates"), "revised")
-    tasks = repeated.also(tasks, folder, revisions.place(run, folder))
+    tasks = repetition.also(tasks, folder, revisions.place(run, folder))
     chosen = run.config.deduplicate
     found = Repeats(entering, repeats.rules(chosen), set_rule(chosen), UNITS)
-    result = repeated.write(run, tasks, found, "duplicates")
+    result = repetition.write(run, tasks, found, "duplicates")
     storage.delete_folder(folder)
     return result
 
@@ -43,11 +44,11 @@ def set_rule(settings: DeduplicateSettings) -> SetRule | None:
 def entering(files: str) -> Iterator[tuple[pa.RecordBatch, Gone]]:
     """Fingerprints of a part, and the rows of its clustered and contaminated documents."""
     path, clusters, revised = files.split("\n")
-    clustered = repeated.rows_by_document(clusters) | repeated.rows_by_document(revised)
+    clustered = repetition.rows_by_document(clusters) | repetition.rows_by_document(revised)
     gone = {name: row for name, row in clustered.items() if row["reason"]}
-    for batch in storage.iter_parquet(path, repeated.COLUMNS, repeated.BATCH_ROWS):
+    for batch in storage.iter_parquet(path, repetition.COLUMNS, repetition.BATCH_ROWS):
         items = zip(batch["doc_id"].to_pylist(), batch["contamination"].to_pylist(), strict=True)
-        dirty = {name: repeated.contaminated(name, item) for name, item in items if item}
+        dirty = {name: repetition.contaminated(name, item) for name, item in items if item}
         yield batch, gone | dirty
 
 

@@ -8,16 +8,17 @@ from functools import partial
 
 import pyarrow as pa
 
-from benben.jobs import careful, cli
-from benben.jobs.job import Result, Run, Stage, write_part
-from benben.pipeline import manifest, records, storage
+from benben.jobs.commands import cli
+from benben.jobs.engine import isolation
+from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.pipeline import document as records
+from benben.pipeline import manifest, storage
 from benben.pipeline.archive import captures, inputs
 from benben.pipeline.archive.inputs import Split
 from benben.pipeline.archive.warc import Capture, Loss, read_captures
-from benben.pipeline.document import Document
+from benben.pipeline.document import Document, from_nodes
 from benben.pipeline.errors import InputError
 from benben.pipeline.manifest import Count, Counts
-from benben.pipeline.node_columns import from_nodes
 from benben.pipeline.page.extract import extract_page
 from benben.pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from benben.pipeline.settings import Config
@@ -64,7 +65,7 @@ def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result
     counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
     dead: list[dict[str, object]] = []
     extracted = partial(to_document, settings=config.extract)
-    with careful.reader(extracted, config.extract.limits.seconds * PATIENCE, dead) as read:
+    with isolation.reader(extracted, config.extract.limits.seconds * PATIENCE, dead) as read:
         file = write_part(folders[0], part, DOCUMENTS, batches(found(config), read, counts))
     files = {"documents": [file]}
     if dead:
@@ -73,7 +74,9 @@ def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result
     return Result(files, counts)
 
 
-def batches(captures_found: Found, read: careful.Read, counts: Counts) -> Iterator[pa.RecordBatch]:
+def batches(
+    captures_found: Found, read: isolation.Read, counts: Counts
+) -> Iterator[pa.RecordBatch]:
     """Rows of the captures, counted."""
     held: list[Capture] = []
     documents: list[Document] = []

@@ -1,34 +1,38 @@
-"""Images of kept documents: every distinct URL once, each host owned by one task at a time.
-
-What is fetched goes to a journal and to tar shards beside the tables as it comes; a killed job goes
-on from there, and `fetch.attempt=2` asks again for what failed in a way that may have passed. The
-tables are made from the journal: `image_bytes` says where in the shards each picture lies, or
-(`fetch.store=parquet`) holds a copy of the bytes.
-"""
+"""The table `image_bytes`: where in the shards each distinct image lies, or its bytes."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable
-from dataclasses import asdict
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.jobs import cli, image_store, tables
-from benben.jobs.job import Result, Run, Stage, write_part
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Result, Run
 from benben.pipeline import storage
+from benben.pipeline.images.fetch.part import Rounds, places
+from benben.pipeline.images.store import stored, tar_shards
+from benben.pipeline.images.store.stored import write_shards
+from benben.pipeline.manifest import PartFile
+from benben.pipeline.schema import IMAGE_PLACES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+import json
+import sys
+from dataclasses import asdict
+from hashlib import blake2b
+
+from benben.jobs.commands import cli
+from benben.jobs.engine.stage import Stage, write_part
 from benben.pipeline.archive import inputs
-from benben.pipeline.images.archive_image import Shelf
-from benben.pipeline.images.fetch_part import fetch_part
-from benben.pipeline.images.journal import VERSION, slot_of, task_of
-from benben.pipeline.images.outcome import owner
-from benben.pipeline.images.recorder import Store
-from benben.pipeline.images.rounds import Rounds
-from benben.pipeline.images.wanted import MENTIONS, WANTED, WantedFile, mentions
+from benben.pipeline.images.fetch.fetch_log import Store
+from benben.pipeline.images.fetch.journal import VERSION, slot_of, task_of
+from benben.pipeline.images.fetch.outcome import owner
+from benben.pipeline.images.fetch.part import fetch_part
+from benben.pipeline.images.fetch.wanted import MENTIONS, WANTED, WantedFile, mentions
+from benben.pipeline.images.processing.archive_image import Shelf
 from benben.pipeline.manifest import Count
 from benben.pipeline.schema import IMAGES
 from benben.pipeline.settings import Config
@@ -36,8 +40,82 @@ from benben.pipeline.settings.fetch import FetchSettings
 from benben.pipeline.takedown import tombstones, withhold
 from benben.pipeline.takedown.tombstones import Tombstones
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+PLACED = IMAGE_PLACES.append(pa.field("part", pa.int32()))
+KEPT = pa.schema([("sha256", pa.string())])
+
+
+def write_bytes(run: Run, rounds: Rounds, images: list[PartFile]) -> list[PartFile]:
+    """Write `image_bytes`: each distinct image in the first part that stored it."""
+    target, settings = run.target("image_bytes"), run.config.fetch
+    table = run.table("image_bytes")
+    mend_shards(run, rounds)
+    if settings.store == "webdataset":
+        return tables.write_by_part(placed(run, rounds, images), target, IMAGE_PLACES)
+
+    def work(task: tuple[int, str]) -> Result:
+        part, path = task
+        rows = stored.read(path, table)
+        files = write_shards(rows, target, part, rounds.tasks, settings.shard_bytes)
+        return Result({"image_bytes": files})
+
+    folder = storage.join(rounds.work, "places")
+    storage.delete_folder(folder)
+    files = tables.write_by_part(placed(run, rounds, images), folder, IMAGE_PLACES)
+    tasks = [(file.part, storage.join(folder, file.name)) for file in files]
+    return run.map(tasks, work, "fetch: image bytes").files.get("image_bytes", [])
+
+
+def mend_shards(run: Run, rounds: Rounds) -> None:
+    """End the tar files that killed tasks left open; nobody writes to any of them now."""
+
+    def work(path: str) -> Result:
+        tar_shards.mend(path)
+        return Result()
+
+    run.map(storage.list_files(rounds.store.shards), work, "fetch: shards")
+
+
+def placed(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
+    """Rows PLACED: a place of the bytes of each distinct kept image. Raises where one has none."""
+    from pyspark.sql import functions as F
+
+    below = rounds.store.shards.rsplit("/", 1)[-1]
+
+    def read_kept(_: int, path: str) -> tables.Batches:
+        for batch in storage.iter_parquet(path, ["sha256", "reason"]):
+            names = pc.unique(batch["sha256"].filter(pc.is_null(batch["reason"])))
+            yield pa.RecordBatch.from_arrays([names], schema=KEPT)
+
+    def read_places(part: int, _: str) -> tables.Batches:
+        for batch in places(rounds.store, rounds.range(part)):
+            shard = pc.binary_join_element_wise(below, batch["shard"], "/")
+            batch = batch.set_column(batch.schema.get_field_index("shard"), "shard", shard)
+            yield batch.append_column("part", pa.array([part] * batch.num_rows, pa.int32()))
+
+    def check(batches: Iterable[pa.RecordBatch]) -> tables.Batches:
+        for batch in batches:
+            if batch["shard"].null_count:
+                raise RuntimeError(f"{rounds.store.shards}: a kept image has no bytes here")
+            yield batch
+
+    paths = [(file.part, storage.join(run.target("images"), file.name)) for file in images]
+    kept = tables.frame(run.spark, paths, read_kept, KEPT).distinct()
+    every = [(part, "") for part in range(rounds.tasks)]
+    held = tables.frame(run.spark, every, read_places, PLACED).groupBy("sha256")
+    first = held.agg(F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("one"))
+    rows = kept.join(first, "sha256", "left").select("sha256", "one.*").select(*PLACED.names)
+    return tables.in_workers(rows, check, PLACED)
+
+
+# FOLD-IN Images of kept documents: every distinct URL once, each host owned by one task at a
+# time.
+#
+# What is fetched goes to a journal and to tar shards beside the tables as it comes; a killed job
+# goes
+# on from there, and `fetch.attempt=2` asks again for what failed in a way that may have passed. The
+# tables are made from the journal: `image_bytes` says where in the shards each picture lies, or
+# (`fetch.store=parquet`) holds a copy of the bytes.
+
 
 DEALT = WANTED.append(pa.field("part", pa.int32()))
 PACE = {"attempt", "backend", "concurrency", "decode_threads", "hosts", "img2dataset",
@@ -66,9 +144,7 @@ def fetch(run: Run) -> Result:
         requests = moved(run, rounds, hops)
     result = write_images(run, rounds)
     result.counts.setdefault("images", Count()).entered = entered
-    result.files["image_bytes"] = image_store.write_bytes(
-        run, rounds, result.files.get("images", [])
-    )
+    result.files["image_bytes"] = write_bytes(run, rounds, result.files.get("images", []))
     return result
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.jobs import cli
-from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.jobs.commands import cli
+from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.deduplication import decontaminate, fingerprint
 from benben.pipeline.manifest import ConservationError, Count

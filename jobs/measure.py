@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from benben.filters.measure import measure_batch
-from benben.jobs import cli
-from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.jobs.commands import cli
+from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.manifest import Count
 from benben.pipeline.schema import SIGNALS

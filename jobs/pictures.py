@@ -10,20 +10,24 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from benben.jobs import cli, looks, repeated, tables
-from benben.jobs.job import Result, Run, Stage
-from benben.jobs.repeated import Gone, Repeats, Task
-from benben.jobs.tables import Meeting
+from benben.jobs.commands import cli
+from benben.jobs.deduplication import repetition, similar_images
+from benben.jobs.deduplication.repetition import Gone, Repeats, Task
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Result, Run, Stage
+from benben.jobs.engine.tables import Meeting
 from benben.pipeline import storage
 from benben.pipeline.deduplication import (
     benchmark_images,
     candidates,
-    pictures,
-    repeats,
+    image_duplicates,
+)
+from benben.pipeline.deduplication import (
+    repetition as repeats,
 )
 from benben.pipeline.deduplication.duplicates import Duplicates
-from benben.pipeline.deduplication.pictures import PICTURES, Pictures
-from benben.pipeline.deduplication.repeats import SetRule
+from benben.pipeline.deduplication.image_duplicates import PICTURES, Pictures
+from benben.pipeline.deduplication.repetition import SetRule
 from benben.pipeline.manifest import PartFile
 from benben.pipeline.settings.deduplicate import PictureSettings
 
@@ -41,10 +45,10 @@ def run(run: Run) -> Result:
     files = sorted(run.paths("fingerprints").items())
     tasks = [(part, f"{path}\n{duplicates.get(part, '')}") for part, path in files]
     folder = storage.join(target, "pictures")
-    tasks = repeated.also(tasks, folder, place(run, tasks, folder))
+    tasks = repetition.also(tasks, folder, place(run, tasks, folder))
     units = {"images": "image_nodes"}
     found = Repeats(entering, repeats.picture_rules(settings), set_rule(settings), units)
-    result = repeated.write(run, tasks, found, TABLE)
+    result = repetition.write(run, tasks, found, TABLE)
     for name in (folder, storage.join(target, "looks")):
         storage.delete_folder(name)
     return result
@@ -68,8 +72,8 @@ def place(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
     meeting = Meeting.of(run, "fingerprints")
 
     def read_images(_: int, path: str) -> tables.Batches:
-        for batch in storage.iter_parquet(path, pictures.COLUMNS):
-            yield pictures.pictures(batch, settings, benchmarks)
+        for batch in storage.iter_parquet(path, image_duplicates.COLUMNS):
+            yield image_duplicates.pictures(batch, settings, benchmarks)
 
     def read_uses(part: int, files: str) -> tables.Batches:
         for batch, _ in left(files):
@@ -89,7 +93,7 @@ def with_classes(run: Run, images: DataFrame, meeting: Meeting) -> DataFrame:
     """Put the look that stands for its class in place of each image's own."""
     work = storage.join(run.target(TABLE), "looks")
     hashes = images.where("look is not null")
-    found = looks.classes(run.spark, hashes, run.config.pictures.look, work, meeting)
+    found = similar_images.classes(run.spark, hashes, run.config.pictures.look, work, meeting)
     joined = images.join(meeting.beside(found), "look", "left")
     return joined.withColumn("look", F.coalesce("leader", "look")).select(*PICTURES.names)
 
@@ -102,7 +106,7 @@ def left(files: str) -> Iterator[tuple[pa.RecordBatch, Pictures]]:
     path, duplicates, pictured = f"{files}\n".split("\n")[:3]
     known = Duplicates.read(duplicates or None)
     shown = Pictures(storage.read_parquet(pictured) if pictured else PICTURES.empty_table())
-    for batch in candidates.clean(path, repeated.COLUMNS):
+    for batch in candidates.clean(path, repetition.COLUMNS):
         mine = batch.filter(pa.array(~known.gone(batch)))
         yield shown.beside(mine, known.dropped(mine)), shown
 
@@ -111,7 +115,7 @@ def entering(files: str) -> Iterator[tuple[pa.RecordBatch, Gone]]:
     """What is left of a part's documents, and the rows of those that show a benchmark's image."""
     for batch, shown in left(files):
         items = shown.contaminated(batch)
-        yield batch, {name: repeated.contaminated(name, item) for name, item in items.items()}
+        yield batch, {name: repetition.contaminated(name, item) for name, item in items.items()}
 
 
 STAGE = Stage(

@@ -15,12 +15,18 @@ import pyarrow as pa
 
 from benben.filters import ledger
 from benben.filters.decide import decide_batch
-from benben.filters.needed import columns
-from benben.jobs import cli, tables
-from benben.jobs.job import Part, Result, Run, Stage, write_part
+from benben.filters.required_columns import columns
+from benben.jobs.commands import cli
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.deduplication.duplicates import Duplicates
-from benben.pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
+from benben.pipeline.images.processing.pixels import (
+    ImageFacts,
+    image_urls,
+    url_key,
+    uses_of,
+)
 from benben.pipeline.manifest import Counts, PartFile, add_counts
 from benben.pipeline.schema import IMAGE_USES, VERDICTS
 from benben.pipeline.takedown import withhold

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benben.analysis import card, funnel, report
-from benben.analysis.report import Corpus
-from benben.jobs import cli
-from benben.jobs.job import Result, Run, Stage
+from benben.analysis.report import card, funnel, page
+from benben.analysis.report.page import Corpus
+from benben.jobs.commands import cli
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import manifest, storage
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import PartFile
@@ -35,7 +35,7 @@ def page_of(output: str, settings: ReportSettings) -> bytes:
         settings.against,
         settings.distribution_documents,
     )
-    return report.render(output, settings.sample_documents, corpus).encode("utf-8", "replace")
+    return page.render(output, settings.sample_documents, corpus).encode("utf-8", "replace")
 
 
 def reference(config: Config) -> dict[str, str]:

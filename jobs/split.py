@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from benben.jobs import cli, tables
-from benben.jobs.job import Result, Run, Stage, write_part
-from benben.pipeline import splits, storage
+from benben.jobs.commands import cli
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.pipeline import storage
+from benben.pipeline.dataset import splits
 from benben.pipeline.deduplication.minhash import similarity
 from benben.pipeline.manifest import Count
 from benben.pipeline.schema import SPLITS

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,20 +22,26 @@ from numba.core import caching
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-PACKAGES = (
-    "benben.pipeline.page",
-    "benben.filters",
-)  # that hold compiled functions, besides this file
+PACKAGES = ("benben.pipeline.page", "benben.filters")  # with compiled functions, besides this file
 
 
 def _sources() -> str:
     """Digest of the code that may be compiled; numba alone looks at a function's own file only."""
     found = hashlib.sha256(resources.files("benben.pipeline").joinpath("compiled.py").read_bytes())
     for package in PACKAGES:
-        for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
+        for file in _files(resources.files(package)):
             if file.name.endswith((".py", ".yaml")):
                 found.update(file.read_bytes())
     return found.hexdigest()[:16]
+
+
+def _files(folder: Traversable) -> Iterator[Traversable]:
+    """All files below a folder, in the order of their names."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _files(entry)
+        else:
+            yield entry
 
 
 def _cache_folder() -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from benben import __version__ as VERSION
 from benben.pipeline import storage
-from benben.pipeline.version import VERSION
 
 NAME = "manifest.json"
 CODE_FOLDERS = ("pipeline", "filters", "jobs")

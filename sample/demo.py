@@ -34,7 +34,7 @@ def main() -> int:
     build(site, port=port, pages=chosen.pages, languages=chosen.languages)
     with serving(site, port):
         command = [
-            *(sys.executable, "-m", "benben.jobs.cli", "run", *chosen.config),
+            *(sys.executable, "-m", "benben.jobs.commands.cli", "run", *chosen.config),
             f"input=[{site / 'crawl-data'}]",
             f"output={chosen.folder / 'run'}",
             f"fetch.allow_hosts=['127.0.0.1:{port}']",

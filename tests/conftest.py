@@ -18,7 +18,7 @@ settings.load_profile("steady")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One Spark session for the whole test run."""
-    from benben.jobs import session
+    from benben.jobs.engine import session
     from benben.pipeline.settings.spark import SparkSettings
 
     found = session.start(SparkSettings(master="local[2]"), "tests")

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import manifest
-from benben.pipeline.obelics import check_row
+from benben.pipeline.dataset.obelics import check_row
 from benben.sample.build import build
 from benben.sample.demo import free_port
 from benben.sample.serve import serving

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from benben.analysis import card
+from benben.analysis.report import card
 from benben.sample.serve import running
 from tests import readers
 from tests.analysis.run_folder import make
@@ -61,7 +61,7 @@ def test_a_real_site_passes_every_reader(spark: SparkSession, tmp_path: Path) ->
             *(f"fetch.allow_hosts={host}", f"fetch.politeness.unlimited_hosts={host}"),
         ]
         # In a process of its own: a run ends its Spark, and the readers need theirs.
-        subprocess.run([sys.executable, "-m", "benben.jobs.cli", *arguments], check=True)
+        subprocess.run([sys.executable, "-m", "benben.jobs.commands.cli", *arguments], check=True)
     dataset = tmp_path / "run" / "dataset"
     number = readers.check_obelics(dataset)
     found = readers.check_readers(dataset, spark, tmp_path / "cache")

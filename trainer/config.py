@@ -53,7 +53,7 @@ def read(path: str) -> dict[str, Any]:
 
 
 def _check_shape(config: Config, source: str) -> None:
-    from benben.trainer.choose import lint
+    from benben.trainer.planning import lint
 
     errors = [f"  {finding}" for finding in lint.report(config)]
     if errors:

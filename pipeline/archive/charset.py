@@ -14,7 +14,7 @@ import re
 from resiliparse.parse.encoding import detect_encoding
 from webencodings import LABELS
 
-from benben.pipeline.archive.http_message import media_type
+from benben.pipeline.archive.http_response import media_type
 
 PRESCAN = 1024  # bytes, HTML Standard 13.2.3.2
 LATE_PRESCAN = 32 << 10  # browsers do find metas that come later, below scripts and comments

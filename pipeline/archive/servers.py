@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from benben.pipeline.images.politeness import retry_after_seconds
+from benben.pipeline.images.fetch.politeness import retry_after_seconds
 from benben.pipeline.settings.archives import ArchiveSettings
 
 _SLOW = (429, 503)  # "you ask too much": everybody on this machine slows down

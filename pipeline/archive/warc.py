@@ -8,16 +8,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benben.pipeline.archive.framing import Loss, Record, read_records
-from benben.pipeline.archive.http_message import (
+from benben.pipeline.archive.http_response import (
     Message,
+    PayloadError,
+    decode_body,
     is_html,
     may_be_html,
     media_type,
     parse_response,
 )
-from benben.pipeline.archive.payload import PayloadError, decode_body
-from benben.pipeline.archive.record_head import Head
+from benben.pipeline.archive.records import Head, Loss, Record, read_records
 from benben.pipeline.archive.source import DEFAULT, Bytes, Source, Window, open_source
 from benben.pipeline.settings.archives import ArchiveSettings
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from benben.pipeline import storage
 from benben.pipeline.deduplication.decontaminate import identities, read_items
 from benben.pipeline.errors import InputError
-from benben.pipeline.images.picture import Decoder
+from benben.pipeline.images.processing.picture import Decoder
 from benben.pipeline.settings.deduplicate import ImageBenchmarkSettings
 from benben.pipeline.settings.fetch import FetchSettings
 

@@ -13,12 +13,12 @@ from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
 from benben.pipeline import config
 from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.document import Document
-from benben.pipeline.page import content_score
-from benben.pipeline.page.dom import compile_plan
+from benben.pipeline.page.dom.elements import compile_plan
+from benben.pipeline.page.dom.walk import LimitError, walk
 from benben.pipeline.page.image_url import ImageAddresses
 from benben.pipeline.page.nodes import build_nodes
 from benben.pipeline.page.page_facts import read_facts
-from benben.pipeline.page.walk import LimitError, walk
+from benben.pipeline.page.score import content_score
 from benben.pipeline.settings.extract import ExtractSettings
 
 _FIRST_PAGE = "<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</pre>"

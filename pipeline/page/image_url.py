@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from benben.pipeline.page.notes import Attributes
+from benben.pipeline.page.dom.notes import Attributes
 from benben.pipeline.settings.extract import ImageSettings
 from benben.pipeline.url import join
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benben.pipeline.page import opt_outs as optout
-from benben.pipeline.page.dom import tag_id
-from benben.pipeline.page.notes import Attributes
+from benben.pipeline.consent import opt_outs as optout
+from benben.pipeline.page.dom.elements import tag_id
+from benben.pipeline.page.dom.notes import Attributes
 from benben.pipeline.url import join
 
 _SCRIPT, _META, _LINK, _TITLE = (tag_id(name) for name in ("script", "meta", "link", "title"))

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from benben.filters.measure import measure_batch
 from benben.pipeline import config, manifest, schema, storage
+from benben.pipeline.dataset.obelics import ImageFact, Row, general_metadata, to_row
 from benben.pipeline.document import Node
 from benben.pipeline.manifest import Count, Counts, Manifest, PartFile
-from benben.pipeline.obelics import ImageFact, Row, general_metadata, to_row
 from benben.sample.drawing import Shape, draw_shapes, encode
 
 HOSTILE = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benben.analysis.compare import as_text, compare
+from benben.analysis.tuning.compare import as_text, compare
 from tests.filters.pages import image, measure, page, rules, text
 
 LONG = "The owl slept in the old barn while the rain fell on the roof."

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from benben.analysis import report
-from benben.analysis.phrases import phrases
 from benben.analysis.query import Query
+from benben.analysis.report import page as report
+from benben.analysis.report.phrases import phrases
+from benben.analysis.report.topics import topics
 from benben.analysis.tables import RunTables
-from benben.analysis.topics import topics
 from benben.pipeline import schema
 from tests.analysis.run_folder import make, write_table
 

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from benben.analysis import explorer
+from benben.analysis.explore import explorer
+from benben.analysis.explore.search import Search, find
+from benben.analysis.explore.views import Explorer
 from benben.analysis.query import Query
-from benben.analysis.search import Search, find
 from benben.analysis.tables import RunTables
-from benben.analysis.views import Explorer
 from benben.sample.serve import running
 from tests.analysis.run_folder import make
 from tests.browser import Tab, drive, needs_chromium

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from benben.analysis.histogram import BARS, Histogram
+from benben.analysis.report.histogram import BARS, Histogram
 
 
 def filled(values: list[float], unit: str = "ratio") -> Histogram:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benben.analysis import labels
+from benben.analysis.tuning import labels
 from benben.pipeline.settings.signals import Rule
 from tests.analysis.test_sheet import sheet
 

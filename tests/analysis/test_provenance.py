@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benben.analysis import provenance
+from benben.analysis.provenance import provenance
 from tests.analysis.run_folder import make
 
 

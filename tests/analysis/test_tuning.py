@@ -9,12 +9,13 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from benben.analysis import explain, labels, panel
-from benben.analysis.audit import audit
-from benben.analysis.compare import between
+from benben.analysis.provenance import explain
+from benben.analysis.provenance.trace import trace
 from benben.analysis.tables import RunTables
-from benben.analysis.trace import trace
-from benben.analysis.tuning import Tuner
+from benben.analysis.tuning import labels, panel
+from benben.analysis.tuning.audit import audit
+from benben.analysis.tuning.compare import between
+from benben.analysis.tuning.tuner import Tuner
 from benben.pipeline import config
 from benben.pipeline.errors import InputError
 from tests.analysis import run_folder

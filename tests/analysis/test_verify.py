@@ -11,13 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from benben.analysis import verify
-from benben.filters import pii, replay
+from benben.analysis.provenance import verify
+from benben.filters import replay
 from benben.filters.decide import decide_batch
 from benben.filters.measure import measure_batch
-from benben.pipeline import config, records, schema
+from benben.filters.signals import pii
+from benben.pipeline import config, schema
+from benben.pipeline import document as records
 from benben.pipeline.archive.warc import Capture, read_captures
-from benben.pipeline.obelics import to_row
+from benben.pipeline.dataset.obelics import to_row
 from benben.pipeline.page.extract import extract_page
 from benben.sample.build import build
 from tests.analysis.run_folder import write_table

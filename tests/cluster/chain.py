@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import manifest, storage
 from tests.cluster.submit import ROOT
 
@@ -31,7 +31,7 @@ def arguments(crawl: str, port: int) -> list[str]:
 
 def on_one_machine(given: list[str], output: Path | str, python: str = sys.executable) -> None:
     """Run the chain in local[2]."""
-    command = [python, "-m", "benben.jobs.cli", "run", *given, f"output={output}"]
+    command = [python, "-m", "benben.jobs.commands.cli", "run", *given, f"output={output}"]
     done = subprocess.run(
         [*command, "spark.master=local[2]"], cwd=ROOT, capture_output=True, text=True
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs import session
+from benben.jobs.engine import session
 from benben.sample.build import build
 from benben.sample.demo import free_port
 from benben.sample.serve import serving

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benben.jobs import cli, tables
-from benben.jobs.job import Run
+from benben.jobs.commands import cli
+from benben.jobs.engine import tables
+from benben.jobs.engine.stage import Run
 
 FAULT, FOLDER = os.environ["FAULT"], os.environ["FAULT_FOLDER"]
 plain_map, plain_frame = Run.map, tables.frame

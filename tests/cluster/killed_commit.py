@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import manifest
 from benben.pipeline.manifest import Manifest
 

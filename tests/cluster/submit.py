@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyspark
 
-from benben.jobs import session
+from benben.jobs.engine import session
 from deploy import bundle
 
 ROOT = Path(__file__).parent.parent.parent

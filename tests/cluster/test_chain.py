@@ -13,7 +13,7 @@ from tests.cluster.submit import ROOT, start
 from tests.shared import DATA, needs_shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
-CLI = ROOT / "jobs" / "cli.py"
+CLI = ROOT / "jobs" / "commands" / "cli.py"
 SITE_PORT = 8765  # what the site's archive has in its URLs
 
 

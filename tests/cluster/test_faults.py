@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs import session
+from benben.jobs.engine import session
 from deploy.standalone import Cluster
 from tests.cluster import chain, submit
 from tests.cluster.submit import ROOT, Driver, start, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
-CLI = ROOT / "jobs" / "cli.py"
+CLI = ROOT / "jobs" / "commands" / "cli.py"
 FAULTY = ROOT / "tests" / "cluster" / "faulty.py"
 WITHOUT_TASKS = {"report"}  # it reads tables in the driver
 BUDGET = 4  # attempts of a task, `spark.task.maxFailures` of configs/cluster/stages.yaml

@@ -9,7 +9,7 @@ import pytest
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import config, storage
 from benben.pipeline.errors import UserError
 from deploy import clients, launch, publish, requests

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import manifest, storage
 from tests.cluster import chain
 from tests.cluster.submit import ROOT

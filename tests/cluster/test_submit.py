@@ -17,7 +17,7 @@ def test_the_zip_of_equal_code_is_equal_and_has_the_data_files(tmp_path: Path) -
     assert {
         "benben/configs/default.yaml",
         "benben/configs/cluster/stages.yaml",
-        "benben/jobs/cli.py",
+        "benben/jobs/commands/cli.py",
     } <= names
     assert not any("__pycache__" in name or name.startswith("tests") for name in names)
 

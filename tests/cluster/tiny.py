@@ -7,7 +7,7 @@ import sys
 import pyarrow as pa
 
 from benben import jobs
-from benben.jobs.job import Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Result, Run, Stage, write_part
 from benben.pipeline import config
 from benben.pipeline.manifest import Count
 

@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benben.filters import characters, measure
+from benben.filters import measure
 from benben.filters.decide import decide_batch
 from benben.filters.measure import measure_batch
 from benben.filters.signal import CATALOGUE, SCOPES
-from benben.filters.wordlists import hash_list
+from benben.filters.signals import characters
+from benben.filters.signals.wordlists import hash_list
 from benben.pipeline.schema import IMAGE_USES
 from benben.pipeline.settings.signals import PerplexityModel, QualityModel
 from tests.filters.pages import SETTINGS, batch, image, page, rules, text

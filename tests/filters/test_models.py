@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benben.filters import characters, models, perplexity
+from benben.filters import models
 from benben.filters.decide import decide_batch
-from benben.filters.wordlists import hash_list
+from benben.filters.signals import characters, perplexity
+from benben.filters.signals.wordlists import hash_list
 from benben.pipeline import language
 from benben.pipeline.language import ModelError
 from benben.pipeline.settings.signals import PerplexityModel, QualityModel

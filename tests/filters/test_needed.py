@@ -10,7 +10,7 @@ import pytest
 from benben.filters import ledger
 from benben.filters.decide import decide_batch, scope_values
 from benben.filters.measure import measure_batch
-from benben.filters.needed import columns
+from benben.filters.required_columns import columns
 from benben.filters.signal import CATALOGUE, SCOPES
 from benben.pipeline import config, storage
 from benben.pipeline.schema import SIGNALS

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benben.filters import characters, pii
-from benben.filters.paragraphs import Paragraphs
-from benben.filters.paragraphs import lay_out as from_texts
+from benben.filters.signals import characters, pii
+from benben.filters.signals.paragraphs import Paragraphs
+from benben.filters.signals.paragraphs import lay_out as from_texts
 from benben.pipeline.document import Node
 from tests.filters.pages import SETTINGS, paragraphs
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from benben.filters import ledger, replay
 from benben.filters.decide import decide_batch
 from benben.filters.measure import measure_batch
-from benben.pipeline import config, records
+from benben.pipeline import config
+from benben.pipeline import document as records
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.document import Document, Node
 from benben.pipeline.page.extract import extract_page

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from benben.filters import ledger, wordlists
+from benben.filters import ledger
 from benben.filters.decide import decide_batch
+from benben.filters.signals import wordlists
 from tests.filters.pages import OBELICS, SETTINGS, measure, page, rules, text
 from tests.shared import DATA, needs_shared
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from benben.jobs import takedown
+from benben.jobs.commands import takedown
 from benben.pipeline import filesystem, storage
 from benben.pipeline.takedown import stage
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from benben.jobs import cluster, deduplicate, fingerprint
-from benben.jobs.job import Run
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.document import document_id
 from benben.pipeline.manifest import Count, Manifest, PartFile

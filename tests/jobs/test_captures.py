@@ -11,7 +11,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from benben.jobs import captures, extract
-from benben.jobs.job import Run
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config, storage
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.errors import InputError

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import storage
 
 

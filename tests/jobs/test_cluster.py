@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from benben.jobs import cluster, graph
-from benben.jobs.tables import Meeting, spark_schema
+from benben.jobs import cluster
+from benben.jobs.deduplication import graph
+from benben.jobs.engine.tables import Meeting, spark_schema
 from benben.pipeline.deduplication.candidates import RECORDS
 from benben.pipeline.deduplication.clusters import Judge
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from benben.jobs import deduplicate, revisions
-from benben.jobs.job import Run
+from benben.jobs import deduplicate
+from benben.jobs.deduplication import revisions
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config
 from benben.pipeline.errors import UserError
 from tests.jobs.made_pages import clustered, edited, page, rows, run_over, text

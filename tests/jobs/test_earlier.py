@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs import earlier
+from benben.jobs.deduplication import earlier_runs
 from benben.pipeline import config, manifest
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import Manifest, PartFile
@@ -21,7 +21,7 @@ def settings(folder: Path, *overrides: str) -> Config:
 def leave_index(folder: Path, made_with: Config) -> None:
     record = made_with.model_dump(mode="json")
     files = [PartFile(part=3, name="part-00003.parquet", rows=1, bytes=1)]
-    for table in earlier.TABLES:
+    for table in earlier_runs.TABLES:
         found = Manifest(
             table=table, id="x", stage="cluster", version="", config=record, inputs={}, files=files
         )
@@ -30,18 +30,18 @@ def leave_index(folder: Path, made_with: Config) -> None:
 
 def test_a_run_without_an_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no index.*deduplicate.index=true"):
-        earlier.sources(settings(tmp_path))
+        earlier_runs.sources(settings(tmp_path))
     leave_index(tmp_path, settings(tmp_path, "deduplicate.index=false"))
     with pytest.raises(UserError, match="has no index"):
-        earlier.Earlier(settings(tmp_path))
+        earlier_runs.Earlier(settings(tmp_path))
 
 
 def test_an_index_made_with_other_settings_is_refused(tmp_path: Path) -> None:
     leave_index(tmp_path, settings(tmp_path, "fingerprint.bands=20"))
     with pytest.raises(UserError, match=r"fingerprint.bands=20, this run has 14"):
-        earlier.Earlier(settings(tmp_path))
+        earlier_runs.Earlier(settings(tmp_path))
     with pytest.raises(UserError, match=r"deduplicate.keep"):
-        earlier.Earlier(
+        earlier_runs.Earlier(
             settings(tmp_path, "fingerprint.bands=20", "deduplicate.keep.order=[oldest]")
         )
 
@@ -49,5 +49,5 @@ def test_an_index_made_with_other_settings_is_refused(tmp_path: Path) -> None:
 def test_an_equal_index_is_part_of_the_work_s_identity(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     leave_index(tmp_path, chosen)
-    assert earlier.Earlier(chosen).folders == [str(tmp_path)]
-    assert set(earlier.sources(chosen).values()) == {"x"}
+    assert earlier_runs.Earlier(chosen).folders == [str(tmp_path)]
+    assert set(earlier_runs.sources(chosen).values()) == {"x"}

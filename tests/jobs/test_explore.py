@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from tests.analysis.run_folder import make
 
 

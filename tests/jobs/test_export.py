@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import storage
-from benben.pipeline.webdataset import ImageIndex
+from benben.pipeline.dataset.webdataset import ImageIndex
 from tests.analysis.run_folder import make
 
 

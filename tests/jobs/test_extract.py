@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs import careful, extract
+from benben.jobs import extract
+from benben.jobs.engine import isolation
 from benben.pipeline import config, storage
 from benben.pipeline.archive.inputs import Archive, deal
 from benben.pipeline.archive.warc import Capture
@@ -33,7 +34,7 @@ def test_a_capture_that_ends_its_process_is_a_dead_letter_and_no_other(
         return healthy(capture, settings)
 
     monkeypatch.setattr(extract, "to_document", to_document)
-    monkeypatch.setattr(careful, "again", lambda: True)
+    monkeypatch.setattr(isolation, "again", lambda: True)
     (splits,) = deal([Archive(str(path), path.stat().st_size)], 1)
     folders = f"{tmp_path}/documents", f"{tmp_path}/dead"
     settings = config.load("default", ["input=[x]"])

@@ -1,4 +1,4 @@
-from benben.jobs import failure
+from benben.jobs.engine import progress
 
 SPARK = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
 : org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 1.0 failed 1 \
@@ -13,16 +13,16 @@ RuntimeError: page 7 is odd
 
 
 def test_the_workers_own_error_is_the_cause() -> None:
-    assert failure.cause(Exception(SPARK.format(reason=PYTHON))) == "RuntimeError: page 7 is odd"
+    assert progress.cause(Exception(SPARK.format(reason=PYTHON))) == "RuntimeError: page 7 is odd"
 
 
 def test_a_lost_worker_is_the_cause() -> None:
     crashed = "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"
-    text = failure.cause(Exception(SPARK.format(reason=crashed)))
+    text = progress.cause(Exception(SPARK.format(reason=crashed)))
     assert text == "Python worker exited unexpectedly (crashed)"
     lost = "ExecutorLostFailure (executor 1 exited caused by one of the running tasks)"
-    assert failure.cause(Exception(SPARK.format(reason=lost))) == lost
+    assert progress.cause(Exception(SPARK.format(reason=lost))) == lost
 
 
 def test_other_errors_tell_their_first_line() -> None:
-    assert failure.cause(ValueError("\nno such thing\nmore")) == "ValueError: no such thing"
+    assert progress.cause(ValueError("\nno such thing\nmore")) == "ValueError: no such thing"

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from benben.jobs import fetch as job
-from benben.jobs.job import Run
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config, manifest, storage
-from benben.pipeline.images.stored import body
+from benben.pipeline.images.store.stored import body
 from benben.pipeline.manifest import Manifest, PartFile
 from benben.pipeline.schema import DOCUMENTS, DUPLICATES, VERDICTS
 from benben.pipeline.settings import Config
@@ -291,7 +291,7 @@ def command(out: Path, web: Web) -> subprocess.Popen[bytes]:
         "fetch.tasks=2",
         "spark.master='local[2,4]'",
     ]
-    arguments = [sys.executable, "-m", "benben.jobs.cli", "fetch", "default", *keys]
+    arguments = [sys.executable, "-m", "benben.jobs.commands.cli", "fetch", "default", *keys]
     return subprocess.Popen(arguments, cwd=ROOT, start_new_session=True)
 
 

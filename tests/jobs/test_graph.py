@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benben.jobs import graph
+from benben.jobs.deduplication import graph
 
 pytestmark = pytest.mark.spark
 Edge = tuple[int, int]

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from benben.jobs.job import Result, Run, Stage, write_part
-from benben.jobs.tables import frame, write_by_part
+from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.tables import frame, write_by_part
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import ConservationError, Count

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benben.jobs import pictures
-from benben.jobs.job import Run
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config
 from benben.pipeline.schema import IMAGES
 from tests.jobs.made_pages import page, rows, run_over, text, write_table

@@ -1,6 +1,7 @@
 import yaml
 
-from benben.jobs import cli, session
+from benben.jobs.commands import cli
+from benben.jobs.engine import session
 from benben.pipeline import config
 
 STAGES = yaml.safe_load((config.CONFIGS / "cluster" / "stages.yaml").read_bytes())

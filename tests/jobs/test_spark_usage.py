@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from benben.jobs import tables
-from benben.jobs.metrics import MetricsLog
-from benben.jobs.spark_usage import Used, used
+from benben.jobs.engine import tables
+from benben.jobs.engine.metrics import MetricsLog
+from benben.jobs.engine.usage import Used, used
 from benben.pipeline import storage
 
 pytestmark = pytest.mark.spark

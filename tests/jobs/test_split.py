@@ -11,8 +11,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from benben.jobs import split
-from benben.jobs.job import Run
-from benben.pipeline import config, schema, splits, storage
+from benben.jobs.engine.stage import Run
+from benben.pipeline import config, schema, storage
+from benben.pipeline.dataset import splits
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, graph_node, sketches
 from tests.analysis.run_folder import write_table
 

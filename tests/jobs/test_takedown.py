@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from yarl import URL
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import config, manifest
-from benben.pipeline.images.opt_out_lists import OptOutLists
+from benben.pipeline.consent.opt_out_lists import OptOutLists
 from benben.pipeline.takedown import chain
 from tests import readers
 from tests.analysis.run_folder import HELD_OUT

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from benben.jobs import cli
+from benben.jobs.commands import cli
 from benben.pipeline import manifest, storage
 from benben.pipeline.takedown import chain, stage
 from tests.analysis.run_folder import HELD_OUT

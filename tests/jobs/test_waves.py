@@ -6,8 +6,8 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from benben.jobs.job import Result, Run, Stage, write_part
-from benben.jobs.waves import WavesError, cut
+from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.waves import WavesError, cut
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.manifest import Count, PartFile
 

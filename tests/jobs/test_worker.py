@@ -10,7 +10,7 @@ from zipimport import zipimporter
 
 import pytest
 
-from benben.jobs import worker
+from benben.jobs.engine import worker
 
 
 def test_a_task_that_hangs_ends_its_worker_and_says_where() -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.pipeline import archive_sample
-from benben.pipeline.archive import inputs
+from benben.pipeline.archive import inputs, sample
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.sample.build import build
 
@@ -25,7 +24,7 @@ def captures(path: str) -> list[tuple[str, str]]:
 def test_a_sample_of_all_is_all(crawl: str, tmp_path: Path) -> None:
     found = inputs.find([crawl])
     path = str(tmp_path / "all.warc.gz")
-    taken = archive_sample.take(archive_sample.windows(found, 1, 3), path)
+    taken = sample.take(sample.windows(found, 1, 3), path)
     everything = [one for archive in found for one in captures(archive.url)]
     assert taken.captures > 0.5 * len(everything)
     assert set(captures(path)) <= set(everything)
@@ -36,13 +35,13 @@ def test_samples_are_as_large_as_asked_and_follow_from_the_seed(crawl: str, tmp_
     found = inputs.find([crawl])
     total = sum(archive.size for archive in found)
     for seed in range(3):
-        chosen = archive_sample.windows(found, 0.25, seed)
+        chosen = sample.windows(found, 0.25, seed)
         assert sum(one.end - one.start for one in chosen) == pytest.approx(0.25 * total, rel=0.01)
-        assert chosen == archive_sample.windows(found, 0.25, seed)
+        assert chosen == sample.windows(found, 0.25, seed)
     everything = sum(len(captures(archive.url)) for archive in found)
     scaled = []
     for seed in range(30):
-        chosen = archive_sample.windows(found, 0.25, seed)
-        taken = archive_sample.take(chosen, str(tmp_path / f"{seed}.warc.gz"))
+        chosen = sample.windows(found, 0.25, seed)
+        taken = sample.take(chosen, str(tmp_path / f"{seed}.warc.gz"))
         scaled.append(taken.captures * total / taken.bytes)
     assert sum(scaled) / 30 == pytest.approx(everything, rel=0.1)

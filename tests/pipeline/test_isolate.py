@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.pipeline.isolate import Died, Isolated
+from benben.jobs.engine.isolation import Died, Isolated
 
 
 def work(item: str) -> str:

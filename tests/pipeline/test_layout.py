@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from benben.pipeline.layout import Layout, bucket
+from benben.pipeline.dataset.shard_layout import Layout, bucket
 
 
 def test_shards_of_a_split_are_even_and_in_the_order_of_ids() -> None:

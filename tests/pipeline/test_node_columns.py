@@ -7,9 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benben.pipeline import node_columns
-from benben.pipeline.document import Node
-from benben.pipeline.node_columns import from_nodes, to_array
+from benben.pipeline import document
+from benben.pipeline.document import Node, from_nodes, to_array
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 SHARES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -19,7 +18,7 @@ SHARES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
 def pages(draw: Any) -> list[Node]:
     nodes = []
     for index in range(draw(st.integers(0, 5))):
-        kind = draw(st.sampled_from(node_columns.KINDS))
+        kind = draw(st.sampled_from(document.KINDS))
         node = Node(kind, index, draw(TEXT), draw(st.sampled_from(["p", "div", "*"])))
         node.hidden, node.figure = draw(st.booleans()), draw(st.none() | st.integers(1, 9))
         node.content_score = draw(st.none() | SHARES)

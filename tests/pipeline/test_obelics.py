@@ -2,14 +2,14 @@ import json
 
 import pytest
 
-from benben.pipeline.document import Node
-from benben.pipeline.obelics import (
+from benben.pipeline.dataset.obelics import (
     BREAK_TEXT,
     ImageFact,
     check_row,
     formatted_filename,
     to_row,
 )
+from benben.pipeline.document import Node
 
 
 def text(content: str) -> Node:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benben.pipeline import splits
+from benben.pipeline.dataset import splits
 from benben.pipeline.settings.ship import SplitSettings
 
 SETTINGS = SplitSettings(validation=0.2, test=0.3, near=0.5)

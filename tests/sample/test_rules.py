@@ -6,7 +6,7 @@ import pytest
 
 from benben.filters.decide import decide_batch
 from benben.filters.measure import measure_batch
-from benben.pipeline import config, records
+from benben.pipeline import config, document
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page
 from benben.sample.build import build
@@ -27,7 +27,7 @@ def rejected(captures: list[Capture], name: str) -> dict[str, list[str]]:
     documents = [
         extract_page(one.payload, one.url, one.headers, chosen.extract) for one in captures
     ]
-    batch = records.to_batch(captures, documents)
+    batch = document.to_batch(captures, documents)
     verdicts = decide_batch(measure_batch(batch, chosen.signals), chosen.rules)
     paths = [url.split("/", 3)[3] for url in batch["url"].to_pylist()]
     judged = zip(paths, verdicts["reasons"].to_pylist(), strict=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.trainer import cli
+from benben.trainer.commands import cli
 from benben.trainer.config import CONFIGS, ConfigError, load
 from tests.trainer.runs import settings
 

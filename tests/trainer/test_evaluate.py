@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benben.trainer import evaluate, fewshot
-from benben.trainer.made import examples
-from benben.trainer.session import Session
-from benben.trainer.train import train
+from benben.trainer.evaluation import evaluate, fewshot
+from benben.trainer.evaluation.synthetic import examples
+from benben.trainer.loop.session import Session
+from benben.trainer.loop.train import train
 from tests.trainer.ranks import Ranks
 from tests.trainer.runs import settings
 

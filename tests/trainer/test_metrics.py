@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.trainer.metrics import Metrics
+from benben.trainer.loop.metrics import Metrics
 
 
 def test_time_left_is_steps_left_at_the_pace_so_far(

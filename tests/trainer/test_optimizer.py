@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 
 from benben.trainer import counter
+from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, initialise
-from benben.trainer.optimizer import AdamW
 from benben.trainer.settings import LMConfig, ModelConfig, OptimConfig
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benben.trainer.plan import loss_peak, parameter_count, step_memory
+from benben.trainer.planning.memory import loss_peak, parameter_count, step_memory
 from benben.trainer.settings import LMConfig, MemoryConfig, ModelConfig
 
 

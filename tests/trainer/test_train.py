@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from benben.trainer.checkpoint import store
-from benben.trainer.guard import SpikeGuard
-from benben.trainer.schedule import batch_packs, learning_rate
+from benben.trainer.loop.loss_spikes import SpikeGuard
+from benben.trainer.loop.schedule import batch_packs, learning_rate
+from benben.trainer.loop.train import Training, TrainingError, train
 from benben.trainer.settings import Config, GuardConfig, OptimConfig
-from benben.trainer.train import Training, TrainingError, train
 from tests.trainer.ranks import Ranks
 from tests.trainer.runs import settings
 

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from benben.trainer import counter
-from benben.trainer.shards import shard_of
+from benben.trainer.distributed.shards import shard_of
 
 CHUNK = 1 << 24
 _KEYS = (counter.key("digest", 0), counter.key("digest", 1))

@@ -21,9 +21,9 @@ import torch.distributed.checkpoint as dcp
 from torch import Tensor
 
 from benben.trainer.checkpoint import digest
+from benben.trainer.distributed.shards import copy_full, parameters
+from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, zero_padding
-from benben.trainer.optimizer import AdamW
-from benben.trainer.shards import copy_full, parameters
 
 MANIFEST = "manifest.json"
 VOCABULARY = {"lm.embed.weight", "lm.head.weight"}

@@ -15,7 +15,7 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.data import DataLoader, IterableDataset
 
-from benben.trainer.batch import Pack
+from benben.trainer.data.batch import Pack
 from benben.trainer.data.packing import plan
 from benben.trainer.data.render import Sample
 from benben.trainer.data.source import DataSource

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benben.trainer.batch import Pack
 from benben.trainer.counter import generator
+from benben.trainer.data.batch import Pack
 from benben.trainer.data.corpus import Slot
 from benben.trainer.data.render import Sample
 from benben.trainer.data.vocabulary import Vocabulary

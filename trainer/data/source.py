@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benben.trainer.batch import Pack
 from benben.trainer.data import images
+from benben.trainer.data.batch import Pack
 from benben.trainer.data.corpus import Corpus, Document, Slot, held_out
 from benben.trainer.data.order import Mixture, Stream, language_weights
 from benben.trainer.data.packing import assemble

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benben.trainer.compat import is_fake
+from benben.trainer.distributed.torch_compat import is_fake
 from benben.trainer.longseq.tiling import trainable
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from benben.trainer.compat import all_to_all
+from benben.trainer.distributed.torch_compat import all_to_all
 
 
 def check_heads(heads: int, kv_heads: int, ranks: int) -> None:

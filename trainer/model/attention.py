@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benben.trainer import compat
+from benben.trainer.distributed import torch_compat
 from benben.trainer.model.layout import Layout
 
 QUERY_BLOCK = 256  # ALiBi on CPU: rows of bias in memory at a time
@@ -25,9 +25,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor | Non
     if q.is_cuda and slopes is not None:
         return _flex(q, k, v, layout, slopes)
     half = q.dtype in (torch.bfloat16, torch.float16)  # all that the flash kernels take
-    if q.is_cuda and half and compat.varlen_attn is not None:
+    if q.is_cuda and half and torch_compat.varlen_attn is not None:
         cu, longest = layout.cu, layout.longest
-        return compat.varlen_causal(q, k, v, cu, cu, (longest, longest))
+        return torch_compat.varlen_causal(q, k, v, cu, cu, (longest, longest))
     one = _causal if slopes is None else functools.partial(_causal_alibi, slopes=slopes)
     parts = [
         one(q[a:b], k[a:b], v[a:b]) for a, b in zip(layout.bounds, layout.bounds[1:], strict=False)

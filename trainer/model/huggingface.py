@@ -15,9 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from benben.trainer.distributed.shards import copy_full, parameters
 from benben.trainer.model.vlm import VLM
 from benben.trainer.settings import LMConfig
-from benben.trainer.shards import copy_full, parameters
 
 LLAMA = {
     "lm.embed.weight": "model.embed_tokens.weight",

@@ -9,14 +9,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from benben.trainer import counter
-from benben.trainer.batch import Batch
+from benben.trainer.data.batch import Batch
+from benben.trainer.distributed.shards import parameters, shard_of
 from benben.trainer.longseq.recompute import HostStore
 from benben.trainer.longseq.tiling import loss_sum, nll_each
 from benben.trainer.model.decoder import Context, Decoder
 from benben.trainer.model.positions import alibi_slopes
 from benben.trainer.model.vision import Tower, make_connector
 from benben.trainer.settings import MemoryConfig, ModelConfig
-from benben.trainer.shards import parameters, shard_of
 
 FROZEN_ALWAYS = {"lora": {"lm"}}  # low-rank training leaves the base weights alone
 CHUNK = 1 << 24  # elements initialised at a time

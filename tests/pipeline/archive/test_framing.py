@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benben.pipeline.archive import members as gzip_members
-from benben.pipeline.archive.framing import Loss, Record, read_records
+from benben.pipeline.archive import records as gzip_members
+from benben.pipeline.archive.records import Loss, Record, read_records
 from benben.pipeline.archive.source import Bytes, Window
 from tests.pipeline.archive.archive_makers import (
     arc_record,
@@ -205,7 +205,7 @@ def test_a_broken_whole_file_member_gives_the_records_before_the_break() -> None
 
 
 def test_a_bomb_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benben.pipeline.archive.framing.MEMBER", 1 << 20)
+    monkeypatch.setattr("benben.pipeline.archive.records.MEMBER", 1 << 20)
     bomb = gzip.compress(warc_record("http://bomb.example/", bytes(50 << 20)), mtime=0)
     found = read(b"".join([*members(pages(2)), bomb, *members(pages(2))]))
     assert urls(found) == URLS[:2] * 2

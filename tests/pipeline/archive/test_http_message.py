@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benben.pipeline.archive.http_message import is_html, media_type, parse_response
+from benben.pipeline.archive.http_response import is_html, media_type, parse_response
 
 
 def test_status_headers_and_body() -> None:

@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benben.pipeline.archive.payload import PayloadError, dechunk, decode_body
+from benben.pipeline.archive.http_response import PayloadError, dechunk, decode_body
 
 PAGE = b"<!doctype html><p>" + "Über den Fluß. ".encode() * 200
 LIMIT = 1 << 20

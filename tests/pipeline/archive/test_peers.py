@@ -14,9 +14,8 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 
-from benben.pipeline.archive.framing import Record, read_records
-from benben.pipeline.archive.http_message import parse_response
-from benben.pipeline.archive.payload import PayloadError, decode_body
+from benben.pipeline.archive.http_response import PayloadError, decode_body, parse_response
+from benben.pipeline.archive.records import Record, read_records
 from benben.pipeline.archive.source import StoredFile, Window
 from tests.shared import DATA, needs_shared
 

@@ -8,7 +8,12 @@ import pyarrow as pa
 from benben.pipeline import config
 from benben.pipeline.deduplication.benchmark_images import BenchmarkImages
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, key
-from benben.pipeline.deduplication.pictures import COLUMNS, PICTURES, Pictures, pictures
+from benben.pipeline.deduplication.image_duplicates import (
+    COLUMNS,
+    PICTURES,
+    Pictures,
+    pictures,
+)
 from benben.pipeline.schema import IMAGES, NODE_VERDICT
 
 SETTINGS = config.load("default", ["input=[x]"]).pictures

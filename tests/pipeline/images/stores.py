@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from benben.pipeline import storage
-from benben.pipeline.images import tar_shards
-from benben.pipeline.images.fetch_part import places
-from benben.pipeline.images.journal import SLOTS, Range
-from benben.pipeline.images.recorder import Store
-from benben.pipeline.images.tar_shards import Place
+from benben.pipeline.images.fetch.fetch_log import Store
+from benben.pipeline.images.fetch.journal import SLOTS, Range
+from benben.pipeline.images.fetch.part import places
+from benben.pipeline.images.store import tar_shards
+from benben.pipeline.images.store.tar_shards import Place
 
 
 def store(folder: Path) -> Store:

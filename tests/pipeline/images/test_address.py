@@ -11,14 +11,14 @@ from threading import Thread
 
 import pytest
 
-from benben.pipeline.images.address import (
+from benben.pipeline.images.fetch.address import (
     AddressRefused,
     Gate,
     Refused,
     check_url,
     is_public,
 )
-from benben.pipeline.images.fetch import fetch_all
+from benben.pipeline.images.fetch.fetcher import fetch_all
 from tests.web import picture, serving, settings
 
 _PRIVATE = """

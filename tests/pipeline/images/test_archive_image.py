@@ -8,15 +8,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benben.pipeline import records
+from benben.pipeline import document
 from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.consent.opt_out_lists import OptOutLists
 from benben.pipeline.document import Document
-from benben.pipeline.images.archive_image import Shelf, take_from_archive
-from benben.pipeline.images.fetch_part import Share, fetch_part
-from benben.pipeline.images.journal import SLOTS, Range
-from benben.pipeline.images.opt_out_lists import OptOutLists
-from benben.pipeline.images.studio import Studio
-from benben.pipeline.images.wanted import WantedImage, mentions
+from benben.pipeline.images.fetch.journal import SLOTS, Range
+from benben.pipeline.images.fetch.part import Share, fetch_part
+from benben.pipeline.images.fetch.wanted import WantedImage, mentions
+from benben.pipeline.images.processing.archive_image import Shelf, take_from_archive
+from benben.pipeline.images.processing.processor import Studio
 from benben.pipeline.page.extract import extract_page
 from benben.pipeline.schema import VERDICTS
 from benben.pipeline.settings.archives import ArchiveSettings
@@ -36,7 +36,7 @@ def write_part(archive: Path, folder: Path) -> dict[str, str]:
         else extract_page(found.payload, found.url, found.headers)
         for found in captures
     ]
-    table = pa.Table.from_batches([records.to_batch(captures, documents)])
+    table = pa.Table.from_batches([document.to_batch(captures, documents)])
     verdicts = [
         {"doc_id": row["doc_id"], "kept": row["reason"] is None, "dropped": []}
         for row in table.select(["doc_id", "reason"]).to_pylist()

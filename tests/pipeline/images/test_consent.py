@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 from yarl import URL
 
-from benben.pipeline.errors import InputError
-from benben.pipeline.images.consent import (
+from benben.pipeline.consent.image_consent import (
     Reservations,
     Robots,
     SiteFile,
     page_reason,
     robots_tag_words,
 )
-from benben.pipeline.images.fetch import fetch_all
-from benben.pipeline.images.opt_out_lists import OptOutLists
-from benben.pipeline.images.outcome import Outcome
+from benben.pipeline.consent.opt_out_lists import OptOutLists
+from benben.pipeline.errors import InputError
+from benben.pipeline.images.fetch.fetcher import fetch_all
+from benben.pipeline.images.fetch.outcome import Outcome
 from tests.web import Handler, Route, Web, picture, serving, settings
 
 ROBOTS, TDM = "/robots.txt", "/.well-known/tdmrep.json"

@@ -9,11 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from benben.pipeline.errors import InputError
-from benben.pipeline.images.archive_image import Shelf
-from benben.pipeline.images.downloaded import find
-from benben.pipeline.images.fetch_part import Share, fetch_part
-from benben.pipeline.images.journal import SLOTS, Range
-from benben.pipeline.images.wanted import WantedImage
+from benben.pipeline.images.fetch.journal import SLOTS, Range
+from benben.pipeline.images.fetch.part import Share, fetch_part, find
+from benben.pipeline.images.fetch.wanted import WantedImage
+from benben.pipeline.images.processing.archive_image import Shelf
 from tests.pipeline.images.stores import store
 from tests.web import picture, serving, settings
 

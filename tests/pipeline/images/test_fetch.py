@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benben.pipeline.images.fetch import Sinks, fetch_all, fetch_images
-from benben.pipeline.images.opt_out_lists import OptOutLists
-from benben.pipeline.images.outcome import Outcome, Request, owner, table
-from benben.pipeline.images.studio import Studio
+from benben.pipeline.consent.opt_out_lists import OptOutLists
+from benben.pipeline.images.fetch.fetcher import Sinks, fetch_all, fetch_images
+from benben.pipeline.images.fetch.outcome import Outcome, Request, owner, table
+from benben.pipeline.images.processing.processor import Studio
 from tests.web import Handler, Route, Web, picture, serving, settings
 
 PNG = {"Content-Type": "image/png"}

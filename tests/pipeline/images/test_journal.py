@@ -14,11 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benben.pipeline import storage
-from benben.pipeline.images.archive_image import Shelf
-from benben.pipeline.images.fetch_part import Share, fetch_part
-from benben.pipeline.images.journal import SLOTS, Range, Segment, read, slot_of, task_of
-from benben.pipeline.images.outcome import owner
-from benben.pipeline.images.wanted import WantedImage
+from benben.pipeline.images.fetch.journal import (
+    SLOTS,
+    Range,
+    Segment,
+    read,
+    slot_of,
+    task_of,
+)
+from benben.pipeline.images.fetch.outcome import owner
+from benben.pipeline.images.fetch.part import Share, fetch_part
+from benben.pipeline.images.fetch.wanted import WantedImage
+from benben.pipeline.images.processing.archive_image import Shelf
 from tests.pipeline.images.stores import pictures, store
 from tests.shared import ROOT
 from tests.web import Web, picture, serving, settings

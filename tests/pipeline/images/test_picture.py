@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from benben.pipeline.images.fetch import fetch_all
-from benben.pipeline.images.image_model import ImageModel
-from benben.pipeline.images.opt_out_lists import OptOutLists
-from benben.pipeline.images.outcome import Outcome
-from benben.pipeline.images.picture import Decoder, Picture, sniff
-from benben.pipeline.images.pixels import perceptual_hash
-from benben.pipeline.images.studio import Studio
+from benben.pipeline.consent.opt_out_lists import OptOutLists
+from benben.pipeline.images.fetch.fetcher import fetch_all
+from benben.pipeline.images.fetch.outcome import Outcome
+from benben.pipeline.images.processing.model import ImageModel
+from benben.pipeline.images.processing.picture import Decoder, Picture, sniff
+from benben.pipeline.images.processing.pixels import perceptual_hash
+from benben.pipeline.images.processing.processor import Studio
 from benben.pipeline.settings.fetch import FetchSettings, ImageModelSettings
 from tests.shared import DATA, ROOT, needs_shared
 from tests.web import picture, serving, settings

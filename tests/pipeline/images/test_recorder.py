@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from benben.pipeline import storage
-from benben.pipeline.images import recorder, tar_shards
-from benben.pipeline.images.journal import SLOTS, Range
-from benben.pipeline.images.opt_out_lists import OptOutLists
-from benben.pipeline.images.outcome import Outcome
-from benben.pipeline.images.recorder import Recorder, content_key
-from benben.pipeline.images.studio import Studio
+from benben.pipeline.consent.opt_out_lists import OptOutLists
+from benben.pipeline.images.fetch import fetch_log
+from benben.pipeline.images.fetch.fetch_log import Recorder, content_key
+from benben.pipeline.images.fetch.journal import SLOTS, Range
+from benben.pipeline.images.fetch.outcome import Outcome
+from benben.pipeline.images.processing.processor import Studio
+from benben.pipeline.images.store import tar_shards
 from benben.pipeline.settings.fetch import FetchSettings
 from tests.pipeline.images.stores import pictures, store
 from tests.web import picture, settings
@@ -91,7 +92,7 @@ def test_shards_are_bounded_and_end_with_their_segment(
     assert len(shards) == len(storage.list_files(store(tmp_path).journal)) > 4
     assert all(os.path.getsize(path) < 4000 for path in shards)
     assert len(pictures(tmp_path)) == 20
-    monkeypatch.setattr(recorder, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(fetch_log, "SEGMENT_BYTES", 1)
     with Recorder(store(tmp_path / "small"), ALL, settings(), set()) as writer:
         for seed in range(3):
             writer.outcome(develop(maker, str(seed), picture(seed=seed)))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benben.pipeline import storage
-from benben.pipeline.images.shards import write_shards
-from benben.pipeline.images.stored import to_batch
+from benben.pipeline.images.store.stored import to_batch, write_shards
 
 
 def test_shards_end_at_their_limit_and_hold_everything(tmp_path: Path) -> None:

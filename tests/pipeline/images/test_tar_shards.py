@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from benben.pipeline import storage
-from benben.pipeline.images import stored, tar_shards
-from benben.pipeline.images.journal import SLOTS, Range
-from benben.pipeline.images.tar_shards import Place, TarShard
+from benben.pipeline.images.fetch.journal import SLOTS, Range
+from benben.pipeline.images.store import stored, tar_shards
+from benben.pipeline.images.store.tar_shards import Place, TarShard
 from benben.pipeline.schema import IMAGE_BYTES, IMAGE_PLACES
 
 ALL = Range(0, SLOTS)

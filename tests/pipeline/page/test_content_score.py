@@ -9,19 +9,19 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from benben.pipeline import extract_page
-from benben.pipeline.page.content_features import FEATURES, describe
-from benben.pipeline.page.content_score import (
+from benben.pipeline.page.dom.elements import compile_plan
+from benben.pipeline.page.dom.walk import Walk, walk
+from benben.pipeline.page.extract import default_settings
+from benben.pipeline.page.score.content_score import (
+    FEATURES,
     WEIGHTS,
     ContentModel,
     best_cut,
+    describe,
     even_out,
     lift_images,
     recentre,
 )
-from benben.pipeline.page.dom import compile_plan
-from benben.pipeline.page.extract import default_settings
-from benben.pipeline.page.walk import walk
-from benben.pipeline.page.walked import Walk
 
 PROSE = "The river rose for three days, and on the fourth it took the old bridge with it. " * 4
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from benben.pipeline.page import lexbor
-from benben.pipeline.page.lexbor import (
+from benben.pipeline.page.dom import lexbor
+from benben.pipeline.page.dom.lexbor import (
     DYNAMIC,
     attribute_after,
     attribute_of,

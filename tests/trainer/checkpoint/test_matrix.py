@@ -10,10 +10,10 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from benben.trainer.checkpoint import store
-from benben.trainer.parallel import gradient_norm
-from benben.trainer.session import Session
+from benben.trainer.distributed.parallel import gradient_norm
+from benben.trainer.loop.session import Session
+from benben.trainer.loop.train import Training
 from benben.trainer.settings import Config
-from benben.trainer.train import Training
 from tests.trainer.ranks import Ranks
 
 MESHES = [(1, 1, 1), (2, 1, 1), (4, 1, 1), (1, 2, 1), (2, 1, 2), (1, 2, 2)]  # dp, sp, tp

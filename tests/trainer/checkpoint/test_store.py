@@ -14,9 +14,9 @@ import transformers
 from benben.trainer.checkpoint import atomic, store
 from benben.trainer.checkpoint.rules import Rule, merge
 from benben.trainer.checkpoint.store import CheckpointError
-from benben.trainer.session import Session
+from benben.trainer.loop.session import Session
+from benben.trainer.loop.train import train
 from benben.trainer.settings import Config
-from benben.trainer.train import train
 from tests.trainer.runs import settings
 
 EXTRA = {"guard": {"losses": []}, "rollbacks": 0}
@@ -169,7 +169,7 @@ def test_hugging_face_loads_the_decoder(run: Config, tmp_path: Path) -> None:
     ids = torch.arange(20)
     with torch.no_grad():
         theirs = model(ids[None]).logits[0]
-    from benben.trainer.batch import Pack
+    from benben.trainer.data.batch import Pack
     from tests.trainer.model.test_vlm import logits
 
     pack = Pack(ids.numpy(), ids.numpy(), (20,), torch.zeros(0, 3, 32, 32).numpy(), ())

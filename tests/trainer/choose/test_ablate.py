@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from benben.trainer import cli
-from benben.trainer.choose import ablation, compare
+from benben.trainer.ablation import arms, compare
+from benben.trainer.commands import cli
 from benben.trainer.config import CONFIGS, ConfigError
 from tests.trainer.runs import settings
 
@@ -62,10 +62,8 @@ def test_command_resumes_and_reports(
 
 
 def test_data_order_is_the_arms_common_one(made: Path, tmp_path: Path) -> None:
-    grid = ablation.read(grid_file(made, tmp_path))
-    first, second = (
-        ablation.arm_config(grid, arm, 1, tmp_path / arm, None) for arm in grid.changes()
-    )
+    grid = arms.read(grid_file(made, tmp_path))
+    first, second = (arms.arm_config(grid, arm, 1, tmp_path / arm, None) for arm in grid.changes())
     assert first.data == second.data
     assert (first.data.seed, first.run.seed) == (1, 1)
     assert first.model.lm.positions != second.model.lm.positions
@@ -73,18 +71,18 @@ def test_data_order_is_the_arms_common_one(made: Path, tmp_path: Path) -> None:
 
 def test_mistakes_of_a_grid(made: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="either arms or grid"):
-        ablation.read(grid_file(made, tmp_path, arms={"a": {}}))
+        arms.read(grid_file(made, tmp_path, arms={"a": {}}))
     with pytest.raises(ConfigError, match="two seeds"):
-        ablation.read(grid_file(made, tmp_path, seeds=[3]))
+        arms.read(grid_file(made, tmp_path, seeds=[3]))
     with pytest.raises(ConfigError, match="no such file"):
-        ablation.read(tmp_path / "none.yaml")
+        arms.read(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "grids").glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_grids_load(path: Path, tmp_path: Path) -> None:
-    grid = ablation.read(path)
+    grid = arms.read(path)
     for arm in grid.changes():
-        assert ablation.arm_config(grid, arm, grid.seeds[0], tmp_path, None).data.mix
+        assert arms.arm_config(grid, arm, grid.seeds[0], tmp_path, None).data.mix
 
 
 def record(arm: str, seed: int, value: float) -> dict[str, Any]:

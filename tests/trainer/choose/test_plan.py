@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from benben.trainer import cli, compat, plan
-from benben.trainer.choose import advice, hardware, published, steptime
+from benben.trainer.commands import cli
 from benben.trainer.config import ConfigError, load
+from benben.trainer.distributed import torch_compat
+from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, initialise
-from benben.trainer.optimizer import AdamW
+from benben.trainer.planning import advice, hardware, memory, published, steptime
 from benben.trainer.settings import Config
 from tests.trainer.runs import settings
 
@@ -46,14 +47,14 @@ TOKENS = {"update": 64}
 
 def measured(config: Config, tokens: int) -> int:
     """Return the peak bytes of one real step: real tensors, forward, backward and update."""
-    tracker = compat.memory_tracker()
+    tracker = torch_compat.memory_tracker()
     with tracker:
         model = VLM(config.model, config.memory)
         initialise(model)
         optimizer = AdamW(model, config.optim)
-        images = max(1, tokens // plan.TOKENS_AN_IMAGE)
+        images = max(1, tokens // memory.TOKENS_AN_IMAGE)
         tracker.reset_mod_stats()
-        loss, _ = model(plan.fake_batch(model, tokens, images))
+        loss, _ = model(memory.fake_batch(model, tokens, images))
         loss.backward()
         optimizer.step(1, 1e-3)
     parts = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]
@@ -64,12 +65,12 @@ def measured(config: Config, tokens: int) -> int:
 def test_plan_is_within_a_tenth_of_a_real_step(name: str) -> None:
     """The bar, for configs a CPU can run."""
     config, tokens = Config.model_validate(CONFIGS[name]), TOKENS.get(name, 2048)
-    planned = plan.run_memory(config, tokens)
+    planned = memory.run_memory(config, tokens)
     found = measured(config, tokens) + _on_host(config, planned)
     assert planned.device == pytest.approx(found, rel=0.1)
 
 
-def _on_host(config: Config, planned: plan.Memory) -> int:
+def _on_host(config: Config, planned: memory.Memory) -> int:
     """On a CPU the states kept on the host are of the device the tracker counts."""
     return -planned.host if config.memory.offload else 0
 
@@ -77,8 +78,8 @@ def _on_host(config: Config, planned: plan.Memory) -> int:
 def test_sharded_states_are_a_share() -> None:
     whole = Config.model_validate(CONFIGS["boundaries"])
     shared = whole.model_copy(update={"parallel": whole.parallel.model_copy(update={"dp": 8})})
-    assert plan.state_bytes(shared) == plan.state_bytes(whole) / 8
-    assert plan.run_memory(shared, 2048).device < plan.run_memory(whole, 2048).device
+    assert memory.state_bytes(shared) == memory.state_bytes(whole) / 8
+    assert memory.run_memory(shared, 2048).device < memory.run_memory(whole, 2048).device
 
 
 def llama(**sections: Any) -> Config:
@@ -102,14 +103,14 @@ def test_times_follow_what_is_asked() -> None:
 
 def test_advice_is_the_first_rung_that_fits() -> None:
     config = Config.model_validate({**CONFIGS["activations"], "data": {"seq_len": 2048}})
-    need = plan.run_memory(config, 2048).device / plan.GIB
+    need = memory.run_memory(config, 2048).device / memory.GIB
     found = advice.advise(config, need * 1.01, 1)
     assert found is not None
     assert found[0] == []
     found = advice.advise(config, need * 0.7, 1)
     assert found is not None
     assert "memory.recompute=layer" in found[0]
-    assert found[2].device <= need * 0.7 * plan.GIB
+    assert found[2].device <= need * 0.7 * memory.GIB
     assert advice.advise(config, 1e-4, 1) is None
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from benben.trainer import cli
-from benben.trainer.choose import gemm, hardware, lint, published, search, shape
+from benben.trainer.commands import cli
 from benben.trainer.config import ConfigError, load
+from benben.trainer.planning import gemm, hardware, lint, published, search, shape
 from benben.trainer.settings import Config, LMConfig
 
 A100 = hardware.gpu("a100")
@@ -137,7 +137,7 @@ def test_blooms_pairs_are_in_order_without_what_was_fitted(monkeypatch: pytest.M
 
 
 def test_parameters_are_the_models() -> None:
-    from benben.trainer.plan import parameter_count
+    from benben.trainer.planning.memory import parameter_count
     from benben.trainer.settings import ModelConfig
 
     for lm in (
@@ -171,7 +171,7 @@ def test_search_betters_a_bad_shape_at_equal_parameters() -> None:
 
 def test_measured_products_are_kept(tmp_path: Path) -> None:
     """The same code times CUDA's products; here the CPU's."""
-    from benben.trainer.choose import measure
+    from benben.trainer.planning import measure
 
     path = measure.table_path(tmp_path, "Some GPU")
     one = gemm.Gemm("one", 32, 16, 8)

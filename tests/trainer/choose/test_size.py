@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benben.trainer import cli
-from benben.trainer.choose import scaling
-from benben.trainer.choose.budget import Budget, choices, least_tokens
+from benben.trainer.ablation import scaling
+from benben.trainer.commands import cli
 from benben.trainer.config import ConfigError
+from benben.trainer.planning.budget import Budget, choices, least_tokens
 
 TRUE = scaling.CHINCHILLA
 FLOP = 1e22

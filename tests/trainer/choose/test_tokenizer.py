@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benben.trainer import cli
-from benben.trainer.choose import fertility, tokenizer
+from benben.trainer.commands import cli
 from benben.trainer.data import vocabulary
 from benben.trainer.data.corpus import Corpus
+from benben.trainer.tokenizer import fertility, training
 
 WORDS = {
     "en": "the boat goes over the water and every lighthouse is lit when night comes",
@@ -94,7 +94,7 @@ def test_every_text_comes_back(corpus: Path, tmp_path: Path) -> None:
 def test_small_languages_are_raised(corpus: Path) -> None:
     share = {}
     for alpha in (1.0, 0.3):
-        texts = tokenizer.sample([Corpus(str(corpus))], alpha, 30_000)
+        texts = training.sample([Corpus(str(corpus))], alpha, 30_000)
         assert set(texts) == set(WORDS)
         sizes = {lang: sum(len(t.encode()) for t in v) for lang, v in texts.items()}
         share[alpha] = sizes["sw"] / sum(sizes.values())
@@ -102,14 +102,14 @@ def test_small_languages_are_raised(corpus: Path) -> None:
 
 
 def test_rows_are_padded() -> None:
-    assert tokenizer.rows(250_680, 4) == 250_880
-    assert tokenizer.rows(50_257, 1) == 50_304
+    assert training.rows(250_680, 4) == 250_880
+    assert training.rows(50_257, 1) == 50_304
 
 
 def test_gate_fails_a_language_that_was_left_out(corpus: Path, tmp_path: Path) -> None:
-    texts = tokenizer.sample([Corpus(str(corpus))], 1.0, 10**6)
+    texts = training.sample([Corpus(str(corpus))], 1.0, 10**6)
     without = {lang: v for lang, v in texts.items() if lang != "ru"}
-    made = tokenizer.train(without, 700)
+    made = training.train(without, 700)
     made.save(str(tmp_path / "tokenizer.json"))
     lines = {x.lang: x for x in fertility.report(made, texts, texts, 512)}
     assert not lines["ru"].passes()

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benben.trainer.batch import Pack
 from benben.trainer.counter import generator
 from benben.trainer.data import vocabulary
+from benben.trainer.data.batch import Pack
 from benben.trainer.data.loader import DataState, Loader, NoDocuments
 from benben.trainer.data.source import DataSource
-from benben.trainer.made import write_dataset
+from benben.trainer.evaluation.synthetic import write_dataset
 from benben.trainer.settings import DataConfig
 
 DOCUMENTS = 10_000

@@ -18,8 +18,8 @@ from benben.trainer.data.images import ImageStore, decode
 from benben.trainer.data.loader import Loader
 from benben.trainer.data.render import Renderer
 from benben.trainer.data.source import DataSource
+from benben.trainer.evaluation.synthetic import draw, write_dataset
 from benben.trainer.longseq.tiling import IGNORE
-from benben.trainer.made import draw, write_dataset
 from benben.trainer.settings import DataConfig
 
 PNG = draw("red", "circle", np.random.default_rng(0))

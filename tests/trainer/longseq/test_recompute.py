@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benben.trainer.batch import to_batch
+from benben.trainer.data.batch import to_batch
 from tests.trainer.longseq.test_ulysses import (
     ALIBI,
     ROPE,

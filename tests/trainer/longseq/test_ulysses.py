@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from benben.trainer import parallel
-from benben.trainer.batch import Pack, to_batch
+from benben.trainer.data.batch import Pack, to_batch
+from benben.trainer.distributed import parallel
+from benben.trainer.distributed.shards import parameters
 from benben.trainer.longseq.tiling import IGNORE
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import (
@@ -21,7 +22,6 @@ from benben.trainer.settings import (
     ParallelConfig,
     VisionConfig,
 )
-from benben.trainer.shards import parameters
 from tests.trainer.ranks import Ranks
 
 TOKENS, VOCABULARY = 64, 131

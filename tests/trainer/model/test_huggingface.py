@@ -7,12 +7,12 @@ import pytest
 import torch
 import transformers
 
-from benben.trainer.batch import Pack, to_batch
+from benben.trainer.data.batch import Pack, to_batch
+from benben.trainer.distributed.shards import parameters
 from benben.trainer.model import huggingface
 from benben.trainer.model.positions import alibi_slopes
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import LMConfig, ModelConfig
-from benben.trainer.shards import parameters
 
 LENGTHS = (9, 14)
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from benben.trainer.batch import Pack, join, to_batch
+from benben.trainer.data.batch import Pack, join, to_batch
+from benben.trainer.distributed.shards import parameters
 from benben.trainer.longseq.tiling import IGNORE
 from benben.trainer.model.vlm import VLM, group_of, initialise
 from benben.trainer.settings import LMConfig, ModelConfig, VisionConfig
-from benben.trainer.shards import parameters
 
 BLOOM = {"positions": "alibi", "activation": "gelu", "norm": "layernorm", "bias": True}
 

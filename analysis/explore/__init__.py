@@ -1,0 +1,1 @@
+"""Pages on loopback to look into a run."""

@@ -1,0 +1,1 @@
+"""Where a shipped row comes from, and whether it can be made again."""

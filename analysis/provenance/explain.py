@@ -1,0 +1,106 @@
+"""The story of one page, node by node: for a terminal, and as HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+from benben.analysis.provenance.trace import NodeView, Piece, Trace, trace
+from benben.analysis.tables import RunTables
+from benben.pipeline.errors import InputError
+
+SHOWN_CHARS = 160
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")  # also bidi overrides
+_COLOURS = {"kept": "\x1b[32m", "dropped": "\x1b[31m", "head": "\x1b[1m"}
+_RESET = "\x1b[0m"
+_STYLE = """body{font:15px/1.45 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}
+.kept{border-left:4px solid #2a7}.dropped{border-left:4px solid #c43;color:#777}
+p{margin:.3rem 0;padding:.1rem .6rem}code{color:#c43}small{color:#777}img{max-height:160px}"""
+
+
+def tell(output: str, key: str, html_page: bool = False, colour: bool = True) -> str:
+    """The story of a run's document, by id or URL. Raises InputError when there is none."""
+    tables = RunTables(output)
+    by_url = tables.lookup("documents", "url", [key], ["url", "doc_id"]).get(key)
+    found = trace(tables, str(by_url["doc_id"]) if by_url else key)
+    if found is None:
+        raise InputError(f"{output}: no document with the id or URL '{key}'")
+    return as_html(found) if html_page else as_text(found, colour)
+
+
+def as_text(story: Trace, colour: bool = True) -> str:
+    """Lines of the page in reading order; nothing of the page can steer the terminal."""
+    lines = [_paint(_one_line(line), "head", colour) for line in _heading(story)]
+    for node, piece in _pieces(story):
+        state = "dropped" if piece.reason else "kept"
+        mark = "-" if piece.reason else "+"
+        body = _one_line(piece.text)[:SHOWN_CHARS]
+        line = f"{mark} {node.index:>4} {node.kind:<5} {_one_line(node.tag)[:10]:<10} {body}"
+        lines.append(_paint(line, state, colour))
+        if piece.reason:
+            lines.append(f"{'':18} {_why(piece)}")
+        if node.kind == "image" and node.fetch:
+            lines.append(f"{'':18} {_one_line(node.fetch)}")
+    return "\n".join(lines)
+
+
+def as_html(story: Trace, only: int | None = None) -> str:
+    """A page of its own, without scripts or requests: all of the document's text is escaped.
+
+    `only`: the index of the one node to show.
+    """
+    heading = [f"<p><b>{html.escape(line)}</b></p>" for line in _heading(story)]
+    pieces = [pair for pair in _pieces(story) if only is None or pair[0].index == only]
+    body = [_node_html(node, piece) for node, piece in pieces]
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    return (
+        '<!doctype html><html><head><meta charset="utf-8"><title>explain</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<style>{_STYLE}</style></head><body>{''.join(heading + body)}</body></html>"
+    )
+
+
+def _heading(story: Trace) -> list[str]:
+    document, verdict = story.document, story.verdict
+    lines = [
+        f"{document['url']}",
+        f"{document['doc_id']}  {document['warc']} at {document['warc_offset']}"
+        f"  language {verdict['lang']}",
+    ]
+    if verdict["kept"]:
+        return [*lines, "kept"]
+    ends = zip(verdict["reasons"], verdict["values"], verdict["bounds"], strict=True)
+    return [*lines, *(f"dropped: {_why(Piece('', *end))}" for end in ends)]
+
+
+def _pieces(story: Trace) -> Iterator[tuple[NodeView, Piece]]:
+    return ((node, piece) for node in story.nodes for piece in node.pieces)
+
+
+def _why(piece: Piece) -> str:
+    if piece.value is None:
+        return piece.reason or ""
+    bound = "" if piece.bound is None else f", bound {piece.bound:g}"
+    return f"{piece.reason}: {piece.value:.4g}{bound}"
+
+
+def _node_html(node: NodeView, piece: Piece) -> str:
+    state = "dropped" if piece.reason else "kept"
+    shown = html.escape(piece.text)
+    if node.picture:
+        shown = f'<img src="{html.escape(node.picture)}" alt="{html.escape(node.alt)}"> {shown}'
+    why = f" <code>{html.escape(_why(piece))}</code>" if piece.reason else ""
+    note = " ".join(part for part in (node.tag, node.caption, node.fetch) if part)
+    return (
+        f'<p class="{state}"><small>{node.index} {html.escape(node.kind)} {html.escape(note)}'
+        f"</small> {shown}{why}</p>"
+    )
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub(" ", text)
+
+
+def _paint(line: str, state: str, colour: bool) -> str:
+    return f"{_COLOURS[state]}{line}{_RESET}" if colour else line

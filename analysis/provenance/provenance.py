@@ -1,0 +1,124 @@
+"""Where a shipped thing comes from: `benben trace RUN NAME`.
+
+NAME is a document's id, an image's sha256, or the URL of a page or an image. Prints the archive
+and byte range, every verdict, and the DOM path of every node it concerns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+
+from benben.analysis.provenance.trace import NodeView, Trace, trace
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.pipeline.errors import InputError, UserError
+
+DOC_ID = re.compile(r"[0-9a-f]{32}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+MOST = 100  # documents told of one image
+EXCERPT = 100  # characters of a node
+
+
+def resolve(tables: RunTables, name: str) -> tuple[list[str], set[str]]:
+    """Ids of the documents a name concerns, and the image URLs meant; none: the whole document.
+
+    Raises InputError when the run has no such thing.
+    """
+    query = Query(tables)
+    if DOC_ID.fullmatch(name):
+        ids, urls = [name], set()
+    elif SHA256.fullmatch(name):
+        urls = {url for (url,) in query.rows("select url from images where sha256 = ?", name)}
+        ids = _showing(query, urls)
+    else:
+        pages = query.rows("select doc_id from documents where url = ? order by 1", name)
+        ids, urls = [doc_id for (doc_id,) in pages], set()
+        if not ids:
+            ids, urls = _showing(query, {name}), {name}
+    if not ids:
+        raise InputError(f"{tables.output}: nothing here is named {name}")
+    return ids, urls
+
+
+def _showing(query: Query, urls: set[str]) -> list[str]:
+    """Documents that have one of the image URLs."""
+    rows = query.rows(
+        f"""
+        select doc_id from documents
+        where len(list_filter(nodes, lambda n: list_contains(?, n.url))) > 0
+        order by 1 limit {MOST}
+        """,
+        sorted(urls),
+    )
+    return [doc_id for (doc_id,) in rows]
+
+
+def tell(found: Trace, urls: set[str]) -> Iterator[str]:
+    """Lines about a document: capture, verdicts, and nodes (only the images meant, if any)."""
+    document, verdict = found.document, found.verdict
+    yield f"document  {document['doc_id']}"
+    yield f"url       {plain(document['url'])}"
+    yield f"archive   {document['warc']}"
+    yield f"range     {document['warc_offset']}+{document['warc_length']}"
+    yield f"captured  {document['captured_at']}  {document['payload_digest']}"
+    yield f"language  {verdict['lang']}"
+    yield f"verdict   {'kept' if verdict['kept'] else 'rejected'}"
+    reasons = zip(
+        verdict["reasons"] or [], verdict["values"] or [], verdict["bounds"] or [], strict=True
+    )
+    for reason, value, bound in reasons:
+        yield f"          {_why(reason, value, bound)}"
+    if found.duplicate and found.duplicate["kept_id"]:
+        yield f"duplicate of {found.duplicate['kept_id']} ({found.duplicate['reason']})"
+    for node in found.nodes:
+        if not urls or node.pieces[0].text in urls:
+            yield from _node(node)
+
+
+def _node(node: NodeView) -> Iterator[str]:
+    for piece in node.pieces:
+        fate = _why(piece.reason, piece.value, piece.bound) if piece.reason else "kept"
+        text = plain(piece.text)
+        excerpt = text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
+        yield f"node {node.index:<4} {node.kind:<5} {node.path}  [{fate}]  {excerpt}"
+    if node.fetch:
+        yield f"{'':<10} {plain(node.fetch)}"
+
+
+def _why(reason: str, value: float | None, bound: float | None) -> str:
+    numbers = [f"{name} {number:.6g}" for name, number in (("value", value), ("bound", bound))
+               if number is not None]  # fmt: skip
+    return " ".join([reason, *numbers])
+
+
+def plain(text: str) -> str:
+    """One line that a terminal shows as it is: control characters become blanks."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="benben trace", description=__doc__)
+    parser.add_argument("run", help="folder of a run")
+    parser.add_argument("name", help="document id, image sha256, or URL")
+    given = parser.parse_args(arguments)
+    try:
+        tables = RunTables(given.run)
+        ids, urls = resolve(tables, given.name)
+    except UserError as error:
+        print(f"benben: {error}", file=sys.stderr)
+        return 2
+    for doc_id in ids:
+        found = trace(tables, doc_id)
+        if found is None:
+            print(f"benben: {given.run}: no document {doc_id}", file=sys.stderr)
+            return 2
+        print("\n".join(tell(found, urls)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

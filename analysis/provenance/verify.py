@@ -1,0 +1,127 @@
+"""Make shipped rows again from their archives: `benben verify RUN --input ARCHIVES`.
+
+Reads each row's byte range, checks the digest, extracts the page with the run's settings, applies
+the stored verdicts and the run's redaction, and compares with what was shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benben.analysis.provenance import originals
+from benben.analysis.provenance.originals import Originals
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.filters import replay
+from benben.filters.signals import pii
+from benben.pipeline import manifest
+from benben.pipeline.archive.warc import Capture
+from benben.pipeline.dataset.obelics import ImageFact, Row, to_row
+from benben.pipeline.document import Document
+from benben.pipeline.errors import InputError, UserError
+from benben.pipeline.page.extract import extract_page
+from benben.pipeline.settings.extract import ExtractSettings
+
+
+def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tuple[str, str]]:
+    """Yield (document id, what differs) of a sample of shipped rows; "" for equal ones.
+
+    The sample is the rows whose ids' hashes are smallest: the same in every call. Raises
+    InputError when the run has no dataset or an archive is not among the inputs.
+    """
+    made = tables.find("documents")
+    dataset = tables.find("dataset")
+    if dataset is None or made is None:
+        raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
+    settings = ExtractSettings.model_validate(made.config["extract"])
+    redact = dataset.config.get("assemble", {}).get("redact", [])
+    chosen = Query(tables).rows(f"select doc_id from data order by md5(doc_id) limit {int(sample)}")
+    ids = [doc_id for (doc_id,) in chosen]
+    shipped: Any = tables.lookup("dataset/data", "doc_id", ids)
+    columns = ["doc_id", "url", "warc", "warc_offset", "warc_length", "payload_digest"]
+    documents: Any = tables.lookup("documents", "doc_id", ids, columns)
+    verdicts: Any = tables.lookup(tables.verdicts, "doc_id", ids, ["doc_id", "dropped"])
+    facts = _facts(tables, shipped.values())
+    for doc_id in ids:
+        document = documents[doc_id]
+        place = archives.find(document["warc"])
+        if place is None:
+            name = document["warc"]
+            raise InputError(f"{name}: this archive is not among the inputs; add it with --input")
+        try:
+            capture = archives.read(place, document["warc_offset"], document["warc_length"])
+        except (OSError, ValueError) as error:
+            yield doc_id, f"cannot be read again: {error}"
+            continue
+        page = _read(capture, document, settings)
+        if isinstance(page, str):
+            yield doc_id, page
+            continue
+        nodes = replay.apply(page, verdicts[doc_id]["dropped"] or [])
+        row = to_row(pii.redact_nodes(nodes, redact)[0], page.url, facts)
+        yield doc_id, _differs(row, shipped[doc_id])
+
+
+def _read(
+    capture: Capture, document: Mapping[str, Any], settings: ExtractSettings
+) -> Document | str:
+    """The page extracted anew, or why it cannot be."""
+    if capture.payload_digest != document["payload_digest"]:
+        return f"digest is {capture.payload_digest}, was {document['payload_digest']}"
+    return extract_page(capture.payload, capture.url, capture.headers, settings)
+
+
+def _differs(again: Row, shipped: Mapping[str, Any]) -> str:
+    made = {
+        "texts": again.texts,
+        "images": again.images,
+        "image_sha256": again.sha256,
+        "metadata": again.metadata,
+    }
+    stored = {**shipped, "metadata": json.loads(shipped["metadata"])}
+    names = [name for name, value in made.items() if value != stored[name]]
+    return f"differs in {', '.join(names)}" if names else ""
+
+
+def _facts(tables: RunTables, rows: Any) -> dict[str, ImageFact]:
+    urls = sorted({url for row in rows for url in row["images"] if url})
+    columns = ["url", "reason", "sha256", "width", "height", "format"]
+    found: Any = tables.lookup("images", "url", urls, columns)
+    return {
+        url: ImageFact(row["sha256"], row["width"], row["height"], row["format"])
+        for url, row in found.items()
+        if row["reason"] is None
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when all rows are equal, 1 when some differ."""
+    parser = argparse.ArgumentParser(prog="benben verify", description=__doc__)
+    parser.add_argument("run", help="folder of a run")
+    originals.add_arguments(parser, required=True)
+    parser.add_argument("--sample", type=int, default=200, help="rows to make again")
+    given = parser.parse_args(arguments)
+    checked = different = 0
+    try:
+        tables = RunTables(given.run)
+        for doc_id, what in verify(tables, originals.from_arguments(given), given.sample):
+            checked += 1
+            if what:
+                different += 1
+                print(f"{doc_id}  {what}")
+    except UserError as error:
+        print(f"benben: {error}", file=sys.stderr)
+        return 2
+    print(f"{checked - different} of {checked} rows are equal")
+    made, now = tables.find("documents"), manifest.code_version()
+    if different and made and made.version != now:
+        print(f"benben: the run was made by {made.version}, this is {now}", file=sys.stderr)
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

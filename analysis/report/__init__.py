@@ -1,0 +1,1 @@
+"""The report, the dataset's card, and the numbers in them."""

@@ -1,0 +1,119 @@
+"""The dataset's card: README.md with YAML metadata for the Hub, and Croissant beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from benben.analysis.report import croissant, funnel
+from benben.analysis.report.facts import Facts, gather
+from benben.analysis.report.funnel import Row
+from benben.analysis.tables import RunTables
+from benben.pipeline import storage
+
+TITLE = "Interleaved web documents"
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"),
+         (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
+LANGUAGE = re.compile(r"[a-z]{2,3}")
+
+
+def write(
+    output: str, title: str = TITLE, url: str | None = None, listed: bool = False
+) -> list[str]:
+    """Write README.md and croissant.json into the dataset's folder; returns their paths.
+
+    `url`: where the dataset is published; `listed`: see `texts_of`.
+    """
+    tables = RunTables(output)
+    texts = texts_of(tables, title, url, listed)
+    paths = []
+    for name, text in texts.items():
+        paths.append(storage.join(tables.folder("dataset"), name))
+        storage.write_bytes(paths[-1], text.encode("utf-8"))
+    return paths
+
+
+def texts_of(
+    tables: RunTables, title: str, url: str | None, listed: bool = False
+) -> dict[str, str]:
+    """Name of a file of the card -> its text.
+
+    `listed`: name each file of a split instead of a pattern, while files that are not of the
+    dataset lie beside them.
+    """
+    facts = gather(tables)
+    rows = funnel.rows_of(map(tables.find, funnel.TABLES))
+    return {
+        "README.md": render(facts, rows, title, listed),
+        "croissant.json": json.dumps(croissant.describe(facts, title, url), indent=2) + "\n",
+    }
+
+
+def render(facts: Facts, rows: list[Row], title: str, listed: bool = False) -> str:
+    """The card's text."""
+    environment = Environment(
+        loader=PackageLoader("benben.analysis"), undefined=StrictUndefined, autoescape=False
+    )  # Markdown: names of pages' own making go through `cell`
+    environment.filters |= {"amount": amount, "cell": cell, "top": top, "rest": rest}
+    return environment.get_template("card.md").render(
+        header=f"---\n{yaml.safe_dump(metadata(facts, title, listed), sort_keys=False)}---",
+        title=title,
+        facts=facts,
+        funnel=rows,
+        config=yaml.safe_dump(facts.config, sort_keys=True, allow_unicode=True).rstrip(),
+    )
+
+
+def metadata(facts: Facts, title: str, listed: bool) -> dict[str, Any]:
+    """The YAML that the Hub reads."""
+    documents = int(facts.numbers["documents"])
+    sizes = [name for limit, name in SIZES if documents < limit]
+    return {
+        "pretty_name": title,
+        "language": sorted(lang for lang in facts.languages if LANGUAGE.fullmatch(lang)),
+        "license": "other",
+        "license_name": "rights-of-the-pages-owners",
+        "task_categories": ["image-text-to-text", "text-generation"],
+        "tags": ["interleaved", "multimodal", "obelics", "common-crawl", "benben"],
+        "size_categories": [sizes[0] if sizes else "n>1B"],
+        "configs": configs(facts, listed),
+    }
+
+
+def configs(facts: Facts, listed: bool) -> list[dict[str, Any]]:
+    """One config a kind of rows, with its splits' files."""
+    found: dict[str, dict[str, Any]] = {}
+    for split in facts.splits:
+        entry: dict[str, Any] = {"config_name": split.config, "data_files": []}
+        if split.config == "data":
+            entry["default"] = True
+        pattern = f"data/{split.name}-*.parquet" if split.config == "data" else "images/*.parquet"
+        files = {"split": split.name, "path": list(split.files) if listed else pattern}
+        found.setdefault(split.config, entry)["data_files"].append(files)
+    return list(found.values())
+
+
+def amount(value: float) -> str:
+    """A number with thousands separators."""
+    return f"{int(value):,}" if value == int(value) else f"{value:,.1f}"
+
+
+def cell(text: str) -> str:
+    """Text of a page's making inside a Markdown table: as code, so that nothing in it acts."""
+    plain = "".join(char for char in text if char.isprintable())
+    return "`" + plain.replace("`", "'").replace("|", "\\|")[:200] + "`"
+
+
+def top(counts: Counter[str], limit: int) -> list[tuple[str, int]]:
+    """The most frequent entries."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
+
+
+def rest(counts: Counter[str], limit: int) -> int:
+    """How much lies beyond the most frequent entries."""
+    return counts.total() - sum(count for _, count in top(counts, limit))

@@ -1,0 +1,183 @@
+"""What a run shipped, in numbers: all of them counted from the tables, none remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from benben.analysis.query import Query
+from benben.analysis.report import funnel
+from benben.analysis.tables import RunTables
+from benben.pipeline.errors import InputError
+
+# Number -> SQL, in the order of the card.
+NUMBERS = {
+    "documents": "select count(*) from data",
+    "image slots": "select coalesce(sum(num_images), 0) from data",
+    "words": "select coalesce(sum(num_words), 0) from data",
+    "tokens of text, estimated": "select coalesce(sum(num_tokens), 0) from data",
+    "median words a document": "select median(num_words) from data",
+    "median images a document": "select median(num_images) from data",
+    "places with personal data replaced": "select coalesce(sum(num_redacted), 0) from data",
+    "hosts": "select count(distinct host) from data",
+    "languages": "select count(distinct lang) from data",
+    "distinct images with bytes": "select count(*) from bytes",
+    "bytes of images": "select coalesce(sum(octet_length(bytes)), 0) from bytes",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Files of one kind of rows and one split."""
+
+    config: str  # data | images
+    name: str  # train | validation | test
+    rows: int
+    bytes: int
+    files: tuple[str, ...]  # relative to the dataset's folder
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the card says."""
+
+    numbers: dict[str, float]  # name -> value, in the order of the card
+    splits: tuple[Split, ...]
+    languages: Counter[str]
+    hosts: Counter[str]
+    formats: Counter[str]
+    licenses: Counter[str]  # of shipped pages
+    opt_outs: Counter[str]  # signals found on captured pages
+    refused: Counter[str]  # images not fetched or not used since somebody said no
+    gaps: tuple[str, ...]
+    config: dict[str, Any]
+    config_hash: str
+    version: str
+    archives: tuple[str, ...]  # that the shipped pages come from, at most a few
+    period: tuple[str, ...]  # days of the first and the last capture
+
+
+def gather(tables: RunTables) -> Facts:
+    """Count a finished run. Raises InputError when it has no dataset yet."""
+    dataset = tables.find("dataset")
+    if dataset is None:
+        raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
+    query = Query(tables)
+    config = _config(tables)
+    packed = json.dumps(config, sort_keys=True, default=str).encode()
+    return Facts(
+        numbers=_numbers(query),
+        splits=tuple(_splits(tables)),
+        languages=_counter(query, "select lang, count(*) from data group by 1"),
+        hosts=_counter(query, "select host, count(*) from data group by 1"),
+        formats=_counter(query, "select format, count(*) from bytes group by 1"),
+        licenses=_counter(query, _per_document("licenses", "where doc_id in (from shipped)")),
+        opt_outs=_counter(query, _per_document("opt_outs", "")),
+        refused=_counter(
+            query,
+            "select reason, count(*) from images where reason like 'consent.%' group by 1",
+        ),
+        gaps=tuple(_gaps(query)),
+        config=config,
+        config_hash=hashlib.blake2b(packed, digest_size=8).hexdigest(),
+        version=dataset.version,
+        archives=tuple(row[0] for row in query.rows(_ARCHIVES)),
+        period=tuple(str(day)[:10] for day in query.rows(_PERIOD)[0] if day),
+    )
+
+
+_SIZES = """
+    select median(width), median(height) from
+    (select any_value(width) as width, any_value(height) as height from images
+     where sha256 in (select unnest(image_sha256) from data) group by sha256)
+"""
+_SHARED = """
+    with held as (from validation union all from test)
+    select count(*) from (
+        select s from (select unnest(image_sha256) as s from held) where s is not null
+        intersect select unnest(image_sha256) from train
+    )
+"""
+_ARCHIVES = """
+    select distinct documents.warc from documents join data using (doc_id) order by 1 limit 20
+"""
+_PERIOD = """
+    select min(captured_at), max(captured_at) from data
+"""
+
+
+def _numbers(query: Query) -> dict[str, float]:
+    """Sizes of what ships; what has no value, such as the median of nothing, is left out."""
+    found = {name: query.value(sql) for name, sql in NUMBERS.items()}
+    found["median image width"], found["median image height"] = query.rows(_SIZES)[0]
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _counter(query: Query, sql: str) -> Counter[str]:
+    return Counter({name or "unknown": count for name, count in query.rows(sql)})
+
+
+def _per_document(column: str, where: str) -> str:
+    """How many documents have each entry of a list column."""
+    return f"""
+        with shipped as (select doc_id from data)
+        select entry, count(*) from
+        (select distinct doc_id, unnest({column}) as entry from documents {where}) group by 1
+    """
+
+
+def _splits(tables: RunTables) -> list[Split]:
+    """Splits by the files' names: data/train-00000-of-00001.parquet."""
+    dataset = tables.find("dataset")
+    assert dataset is not None
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for file in sorted(dataset.files, key=lambda file: file.name):
+        folder, _, name = file.name.partition("/")
+        split = name.partition("-")[0] if folder == "data" else "train"
+        groups.setdefault((folder, split), []).append(file)
+    return [
+        Split(
+            folder,
+            split,
+            rows=sum(file.rows for file in files),
+            bytes=sum(file.bytes for file in files),
+            files=tuple(file.name for file in files),
+        )
+        for (folder, split), files in groups.items()
+    ]
+
+
+def _gaps(query: Query) -> list[str]:
+    """What this dataset lacks, as far as its own tables can tell."""
+    gaps = []
+    slots = query.value("select coalesce(sum(num_images), 0) from data")
+    held = query.value(
+        "select count(*) from (select unnest(image_sha256) as s from data) where s is not null"
+    )
+    if held < slots:
+        gaps.append(f"{slots - held:,} of {slots:,} image slots have a URL but no stored bytes.")
+    shared = query.value(_SHARED)
+    if shared:
+        gaps.append(
+            f"{shared:,} images of the held-out splits are shown by documents of train too."
+        )
+    if not query.value("select count(nsfw) from images"):
+        gaps.append("No image was scored for adult content.")
+    paragraphs = "select unnest(paragraphs) as p from signals"
+    if not query.value(f"select count(p.log_probability) from ({paragraphs})"):
+        gaps.append("No text was scored by a language model.")
+    gaps.append("Languages are identified by fastText lid.176, which is weak on short texts.")
+    gaps.append("Persons on pictures and names in texts are not removed or blurred.")
+    return gaps
+
+
+def _config(tables: RunTables) -> dict[str, Any]:
+    """Settings of all stages, put together from their manifests."""
+    config: dict[str, Any] = {}
+    for name in funnel.TABLES:
+        found = tables.find(name)
+        config |= found.config if found else {}
+    return dict(sorted(config.items()))

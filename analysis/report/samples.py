@@ -1,0 +1,144 @@
+"""Choose what a report shows: shipped documents, and rejected ones and nodes with the reason.
+
+The choice depends on ids alone, so equal runs give equal reports.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benben.analysis.explore.thumbnail import data_uri
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from benben.filters.signals.paragraphs import split
+from benben.pipeline.dataset.obelics import BREAK_TEXT
+
+TEXT_CHARS = 1_200  # of a slot or node; the rest is cut
+REJECTED_EACH = 2  # examples a reason
+NODES_EACH = 4
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One position of a shipped document: a text, a break or an image."""
+
+    kind: str
+    text: str = ""
+    picture: str | None = None  # data: URI
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A shipped document as it is rendered."""
+
+    doc_id: str
+    url: str
+    lang: str
+    words: int
+    slots: list[Slot]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A document or node that went, and why."""
+
+    reason: str
+    url: str
+    text: str
+    value: float | None = None
+    bound: float | None = None
+    detail: str = ""
+
+
+def shipped(tables: RunTables, number: int) -> list[Shown]:
+    """The documents with the smallest ids; images from the stored bytes."""
+    query = Query(tables)
+    ids = [row[0] for row in query.rows(f"select doc_id from data order by 1 limit {int(number)}")]
+    rows: Any = tables.lookup("dataset/data", "doc_id", ids)
+    wanted = sorted({sha for row in rows.values() for sha in row["image_sha256"] if sha})
+    stored: Any = tables.lookup("dataset/images", "sha256", wanted)
+    pictures = {sha: data_uri(row["bytes"]) for sha, row in stored.items()}
+    return [shown(rows[doc_id], pictures) for doc_id in ids]
+
+
+def shown(row: Mapping[str, Any], pictures: Mapping[str, str | None]) -> Shown:
+    """Lay a dataset row out for display; `pictures`: sha256 -> data: URI."""
+    slots = []
+    for text, url, sha in zip(row["texts"], row["images"], row["image_sha256"], strict=True):
+        if text == BREAK_TEXT:
+            slots.append(Slot("break"))
+        elif text is not None:
+            slots.append(Slot("text", cut(text)))
+        else:
+            slots.append(Slot("image", url, pictures.get(sha)))
+    return Shown(row["doc_id"], page_url(row), row["lang"] or "", row["num_words"], slots)
+
+
+def page_url(row: Mapping[str, Any]) -> str:
+    """The page a shipped row comes from."""
+    return str(json.loads(row["general_metadata"])["url"])
+
+
+def rejected_documents(tables: RunTables) -> list[Rejected]:
+    """A few documents for each reason that decided one."""
+    query = Query(tables)
+    chosen = query.rows(
+        f"""
+        select min_by(doc_id, doc_id, {REJECTED_EACH}) from {tables.verdicts}
+        where len(reasons) > 0 group by reasons[1] order by reasons[1]
+        """
+    )
+    ids = [doc_id for row in chosen for doc_id in row[0]]
+    verdicts: Any = tables.lookup(tables.verdicts, "doc_id", ids)
+    documents: Any = tables.lookup("documents", "doc_id", ids)
+    duplicates: Any = tables.duplicates(ids)
+    return [_rejected(documents[one], verdicts[one], duplicates.get(one)) for one in ids]
+
+
+def _rejected(
+    document: Mapping[str, Any], verdict: Mapping[str, Any], duplicate: Mapping[str, Any] | None
+) -> Rejected:
+    texts = [node["text"] for node in document["nodes"] or [] if node["text"]]
+    notes = [f"also {reason}" for reason in verdict["reasons"][1:]]
+    if duplicate and duplicate["kept_id"]:
+        notes.append(f"kept in its place: {duplicate['kept_id']}")
+    values, bounds = verdict["values"] or [None], verdict["bounds"] or [None]
+    text = cut("\n\n".join(texts), 400)
+    reason = verdict["reasons"][0]
+    return Rejected(reason, document["url"], text, values[0], bounds[0], ", ".join(notes))
+
+
+def rejected_nodes(tables: RunTables) -> list[Rejected]:
+    """A few nodes for each reason, from documents that were kept."""
+    query = Query(tables)
+    chosen = query.rows(
+        f"""
+        select min_by({{'doc_id': doc_id, 'drop': dropped}}, (doc_id, dropped.index), {NODES_EACH})
+        from (select doc_id, unnest(dropped) as dropped from {tables.verdicts} where kept)
+        group by dropped.reason order by dropped.reason
+        """
+    )
+    drops = [entry for row in chosen for entry in row[0]]
+    documents: Any = tables.lookup("documents", "doc_id", [drop["doc_id"] for drop in drops])
+    return [_rejected_node(documents[drop["doc_id"]], drop["drop"]) for drop in drops]
+
+
+def _rejected_node(document: Mapping[str, Any], drop: Mapping[str, Any]) -> Rejected:
+    node = next(node for node in document["nodes"] if node["index"] == drop["index"])
+    text = cut(node_text(node, drop["paragraph"]), 300)
+    return Rejected(drop["reason"], document["url"], text, drop["value"], drop["bound"])
+
+
+def node_text(node: Mapping[str, Any], paragraph: int | None) -> str:
+    """What a dropped node said: its text, one paragraph of it, or its image's URL."""
+    if node["text"] is None:
+        return str(node["url"] or "")
+    return str(node["text"] if paragraph is None else split(node["text"])[paragraph])
+
+
+def cut(text: str, limit: int = TEXT_CHARS) -> str:
+    """Shorten a text for display."""
+    return text if len(text) <= limit else f"{text[:limit].rstrip()} …"

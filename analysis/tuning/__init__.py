@@ -1,0 +1,1 @@
+"""Thresholds, labels and what-if."""

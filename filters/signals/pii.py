@@ -1,0 +1,232 @@
+"""Which paragraphs may hold personal data or secrets: one pass over their characters; compiled."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benben.filters.signals.characters import DIGIT
+from benben.filters.signals.paragraphs import Integers, Paragraphs
+from benben.filters.signals.scan import Classes, Codes
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.document import Node
+
+EMAILS, IPS, PHONES, CREDENTIALS = 1, 2, 4, 8
+# Fewest digits of a telephone number with and without a plus sign, most characters between two.
+_WITH_PLUS, _WITHOUT_PLUS, _BETWEEN = 8, 10, 2
+_AT, _COLON, _DOT, _PLUS = ord("@"), ord(":"), ord("."), ord("+")
+_ZERO, _NINE, _A, _F, _LOWER = ord("0"), ord("9"), ord("a"), ord("f"), 0x20
+_SPACE, _DASH, _OPEN, _CLOSE = ord(" "), ord("-"), ord("("), ord(")")
+
+
+def marks_table(marks: tuple[str, ...]) -> Codes:
+    """Marks as code points, a row each, padded with zeros."""
+    table = np.zeros((len(marks), max(map(len, marks)) + 1), np.uint32)
+    for row, mark in enumerate(marks):
+        table[row, : len(mark)] = [ord(character) for character in mark]
+    return table
+
+
+def first_letters(table: Codes) -> NDArray[np.bool_]:
+    """For each ASCII character: a mark begins with it."""
+    found = np.zeros(128, np.bool_)
+    found[table[:, 0]] = True
+    return found
+
+
+@compiled
+def begins_mark(codes: Codes, place: int, end: int, marks: Codes) -> bool:
+    """Tell whether one of the marks begins here."""
+    for row in range(len(marks)):
+        size = 0
+        while marks[row, size] and place + size < end and codes[place + size] == marks[row, size]:
+            size += 1
+        if not marks[row, size]:
+            return True
+    return False
+
+
+@compiled
+def is_hexadecimal(code: int) -> bool:
+    """An ASCII digit or a letter up to F."""
+    return _ZERO <= code <= _NINE or _A <= (code | _LOWER) <= _F
+
+
+@compiled
+def is_separator(code: int) -> bool:
+    """What may stand between digits of a telephone number."""
+    return code in (_SPACE, _DOT, _DASH, _OPEN, _CLOSE)
+
+
+@compiled
+def scan(
+    codes: Codes, classes: Classes, first: Integers, last: Integers, marks: Codes,
+    letters: NDArray[np.bool_], found: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Write bits of what each paragraph may hold: no match of the patterns is left out."""
+    codes, classes, found = borrowed(codes), borrowed(classes), borrowed(found)
+    marks, letters = borrowed(marks), borrowed(letters)
+    for row in range(len(first)):
+        flags, colons, dots, before = 0, 0, 0, False  # before: a digit comes right before
+        end = last[row]
+        digits, gap, fewest = 0, 0, _WITHOUT_PLUS
+        for place in range(first[row], end):
+            code, digit = codes[place], classes[place] & DIGIT != 0
+            if code < len(letters) and letters[code] and begins_mark(codes, place, end, marks):
+                flags |= CREDENTIALS
+            if code == _AT:
+                flags |= EMAILS
+            if code == _COLON:
+                colons += 1
+            elif not is_hexadecimal(code):
+                colons = 0
+            if code == _DOT and before:
+                dots += 1
+            elif not digit:
+                dots = 0
+            if colons >= 2 or dots >= 3:
+                flags |= IPS
+            if digit:
+                digits, gap = digits + 1, 0
+                if digits >= fewest:
+                    flags |= PHONES
+            else:
+                gap += 1
+                if code == _PLUS:
+                    digits, gap, fewest = 0, 0, _WITH_PLUS
+                elif gap > _BETWEEN or not is_separator(code):
+                    digits, fewest = 0, _WITHOUT_PLUS
+            before = digit
+        found[row] = flags
+
+
+# FOLD-IN Personal data and secrets in text: counted as signals, replaced on request.
+#
+# Patterns favour precision: a pattern that fires on prices and dates would be switched off. Cheap
+# marks (an @, a run of digits) choose the paragraphs that regular expressions then read.
+
+
+KINDS = ("emails", "ips", "phones", "credentials")
+MARKERS = {"emails": "<EMAIL>", "ips": "<IP>", "phones": "<PHONE>", "credentials": "<CREDENTIAL>"}
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}@(?:[^\W_](?:[\w-]{0,62})\.)+[^\W\d_]{2,24}(?![\w-])"
+)
+_IP = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]{2,39}:[0-9A-Fa-f]{0,4})(?![\w:]|\.\d)"
+)
+_PHONE = re.compile(
+    r"(?<![\w+.,/-])(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){6,11}"
+    r"|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})(?![\w/-]|[.,]\d)"
+)
+_CREDENTIAL = re.compile(
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS
+    r"|\bgh[pousr]_[0-9A-Za-z]{36,}\b"  # GitHub
+    r"|\bAIza[\w-]{35}(?![\w-])"  # Google
+    r"|\bxox[abprs]-[0-9A-Za-z-]{10,}"  # Slack
+    r"|\bsk-[0-9A-Za-z_-]{20,}"
+    r"|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # JSON web token
+    r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
+    r"|(?i:\bpassword\s?[:=]\s?)[^\s,;]{6,}"
+)
+_SECRET_MARKS = (
+    "AKIA",
+    "ASIA",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "AIza",
+    "xox",
+    "sk-",
+    "eyJ",
+    "PRIVATE KEY",
+    "assword",
+    "ASSWORD",
+)
+_MARKS = marks_table(_SECRET_MARKS)
+_FIRST_LETTERS = first_letters(_MARKS)
+_LIKELY = {
+    "emails": EMAILS,
+    "ips": IPS,
+    "phones": PHONES,
+    "credentials": CREDENTIALS,
+}
+_DIGIT = re.compile(r"\d")
+_PATTERNS = {"emails": _EMAIL, "ips": _IP, "phones": _PHONE, "credentials": _CREDENTIAL}
+
+
+def counts(text: Paragraphs) -> dict[str, Integers]:
+    """Number of matches of each kind in each paragraph."""
+    likely = np.empty(len(text), np.uint8)
+    scan(text.codes, text.classes, text.starts, text.ends, _MARKS, _FIRST_LETTERS, likely)
+    return {kind: _count(text, kind, np.flatnonzero(likely & bit)) for kind, bit in _LIKELY.items()}
+
+
+def find(text: str, kind: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each match of a kind."""
+    for match in _PATTERNS[kind].finditer(text):
+        if kind != "ips" or _is_public(match.group()):
+            yield match.span()
+
+
+def redact(text: str, kinds: Iterable[str] = KINDS) -> tuple[str, int]:
+    """Replace what is found by a marker of its kind; of two that overlap, the first.
+
+    Returns the text, and how many places were replaced.
+    """
+    likely = [kind for kind in kinds if _may_hold(text, kind)]
+    spans = sorted((start, -end, kind) for kind in likely for start, end in find(text, kind))
+    parts, place, number = [], 0, 0
+    for start, minus_end, kind in spans:
+        if start >= place:
+            parts += [text[place:start], MARKERS[kind]]
+            place = -minus_end
+            number += 1
+    return "".join([*parts, text[place:]]), number
+
+
+def redact_nodes(nodes: Iterable[Node], kinds: Sequence[str]) -> tuple[list[Node], int]:
+    """Nodes as they ship: text, alternative text and caption redacted; URLs stay.
+
+    Returns the nodes, and how many places were replaced in all of them.
+    """
+    redacted, total = [], 0
+    for node in nodes:
+        changed: dict[str, str] = {}
+        for name in ("text", "alt", "caption"):
+            plain, number = redact(getattr(node, name) or "", kinds)
+            if number:
+                changed[name] = plain
+                total += number
+        redacted.append(replace(node, **changed) if changed else node)  # type: ignore[arg-type]
+    return redacted, total
+
+
+def _may_hold(text: str, kind: str) -> bool:
+    """A cheap look that spares most texts the regular expressions."""
+    if kind == "emails":
+        return "@" in text
+    if kind == "credentials":
+        return any(mark in text for mark in _SECRET_MARKS)
+    return _DIGIT.search(text) is not None or (kind == "ips" and ":" in text)
+
+
+def _is_public(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_global
+    except ValueError:
+        return False
+
+
+def _count(text: Paragraphs, kind: str, candidates: Integers) -> Integers:
+    found = np.zeros(len(text), np.int64)
+    for row in candidates.tolist():
+        paragraph = text.text[int(text.starts[row]) : int(text.ends[row])]
+        found[row] = sum(1 for _ in find(paragraph, kind))
+    return found

@@ -1,0 +1,203 @@
+"""Word lists by language: stop, flagged, common and spam words, as hashes.
+
+Stop words: stopwordsiso, else `lists/stop.txt`. Flagged words: `lists/flagged.txt`. Common words:
+wordfreq. A language without a list gives NaN, so that its rules are recorded as not applicable.
+In scripts without spaces a listed word is several words here (its characters), and all words of a
+text that it covers count.
+
+A flagged word of a single character counts in no script without spaces: there a character is part
+of many words (of 性, "sex", also "quality" and "-ness"), and nothing marks where one begins. Nor
+does an entry that begins or ends with a digit, which words here do not: of 13点, an insult in
+Shanghai and one o'clock everywhere else, only 点, "point", would be left.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+import stopwordsiso
+from numpy.typing import NDArray
+
+from benben.filters.signals import characters, paragraphs
+from benben.filters.signals import text as words
+from benben.filters.signals.paragraphs import Integers, Paragraphs
+from benben.filters.signals.text import Words
+from benben.pipeline.settings.signals import SignalSettings
+
+KINDS = ("stop", "flagged", "common", "spam")
+LONGEST = 4  # characters of the longest listed word that is matched in a script without spaces
+_LISTS = resources.files("benben.filters.signals") / "lists"
+_Spam = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Listed(NamedTuple):
+    """A list's words as sorted hashes, by the number of our words they are."""
+
+    by_length: dict[int, NDArray[np.uint64]]
+
+
+def listed_words(kind: str, language: str, settings: SignalSettings) -> list[str]:
+    """Words of a list; none when the language has no such list."""
+    if kind == "spam":
+        return list(settings.spam_words.get(language, []))
+    if kind == "common":
+        return _common(language, settings.common_words)
+    if kind == "stop" and stopwordsiso.has_lang(language):
+        return sorted(stopwordsiso.stopwords(language))
+    return _shipped(kind).get(language, [])
+
+
+@lru_cache(maxsize=4)
+def _shipped(kind: str) -> dict[str, list[str]]:
+    lines = (_LISTS / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
+    return {code: listed.split() for code, listed in (line.split("\t") for line in lines)}
+
+
+def _common(language: str, size: str) -> list[str]:
+    import wordfreq
+
+    if language not in wordfreq.available_languages(size):
+        return []
+    return list(wordfreq.get_frequency_dict(language, size))
+
+
+_known: dict[tuple[str, str, str, str, str, _Spam], Listed | None] = {}
+
+
+def load(kind: str, language: str, settings: SignalSettings) -> Listed | None:
+    """A list's hashes, made once a process; None when the language has no such list."""
+    spam = tuple((code, tuple(listed)) for code, listed in settings.spam_words.items())
+    marks = settings.punctuation, settings.terminal
+    key = (kind, language, *marks, settings.common_words, spam)
+    if key not in _known:
+        listed = listed_words(kind, language, settings)
+        tables = characters.tables(*marks)
+        _known[key] = hash_list(listed, tables, kind != "flagged") if listed else None
+    return _known[key]
+
+
+class Table:
+    """Single words of all lists of a language: one look-up tells every list a word is on.
+
+    Open addressing with linear probing, at most one slot in eight taken.
+    """
+
+    def __init__(self, lists: dict[str, Listed]) -> None:
+        single = [(kind, lists[kind].by_length.get(1)) for kind in KINDS if kind in lists]
+        parts = [(kind, hashes) for kind, hashes in single if hashes is not None]
+        hashes = np.concatenate([np.zeros(0, np.uint64), *(one for _, one in parts)])
+        bits = [np.full(len(one), 1 << KINDS.index(kind), np.uint8) for kind, one in parts]
+        keys, place = np.unique(hashes, return_inverse=True)
+        flags = np.zeros(len(keys), np.uint8)
+        np.bitwise_or.at(flags, place, np.concatenate([np.zeros(0, np.uint8), *bits]))
+        size = max(8 * len(keys), 2).bit_length()
+        self._shift, self._mask = np.uint64(64 - size), (1 << size) - 1
+        self._keys, self._flags = np.zeros(1 << size, np.uint64), np.zeros(1 << size, np.uint8)
+        slot = (keys >> self._shift).astype(np.int64)
+        while len(keys):
+            free = np.flatnonzero(self._keys[slot] == 0)
+            _, first = np.unique(slot[free], return_index=True)
+            placed = free[first]
+            self._keys[slot[placed]], self._flags[slot[placed]] = keys[placed], flags[placed]
+            left = np.ones(len(keys), np.bool_)
+            left[placed] = False
+            keys, flags, slot = keys[left], flags[left], (slot[left] + 1) & self._mask
+
+    def look_up(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        """For each word a bit for each of KINDS: it is on that list."""
+        slot = (hashes >> self._shift).astype(np.int64)
+        there = self._keys[slot]
+        found = np.where(there == hashes, self._flags[slot], 0).astype(np.uint8)
+        rest = np.flatnonzero((there != hashes) & (there != 0))
+        slot = slot[rest]
+        while len(rest):
+            slot = (slot + 1) & self._mask
+            there = self._keys[slot]
+            hit = there == hashes[rest]
+            found[rest[hit]] = self._flags[slot[hit]]
+            further = ~hit & (there != 0)
+            rest, slot = rest[further], slot[further]
+        return found
+
+
+_tables: dict[tuple[int, ...], Table] = {}
+
+
+def table(lists: dict[str, Listed]) -> Table:
+    """The table of some lists, made once a process."""
+    key = tuple(id(lists.get(kind)) for kind in KINDS)  # `load` keeps lists for good
+    if key not in _tables:
+        _tables[key] = Table(lists)
+    return _tables[key]
+
+
+def hash_list(listed: list[str], tables: characters.Characters, single: bool = True) -> Listed:
+    """Hash words as texts' words are hashed, by the number of our words they are.
+
+    `single`: single characters of scripts without spaces count too.
+    """
+    listed = [word for word in listed if not (word[0].isdecimal() or word[-1].isdecimal())]
+    rows = np.arange(len(listed))
+    text = paragraphs.lay_out(listed, rows, rows * 0, len(listed), tables)
+    found = words.find(text)
+    first = np.searchsorted(found.paragraph, np.arange(len(text)))
+    by_length = {}
+    for length in range(1, LONGEST + 1):
+        chosen = np.flatnonzero(found.counts == length)
+        starts, ends = found.starts[first[chosen]], found.ends[first[chosen] + length - 1]
+        joined = text.between((text.classes & characters.SPACE) != 0, starts, ends) == 0
+        if length == 1 and not single:
+            joined &= (text.classes[starts] & characters.CONTINUOUS) == 0
+        hashes = text.window_hashes(starts[joined], ends[joined])
+        if len(hashes):
+            by_length[length] = np.unique(hashes)
+    return Listed(by_length)
+
+
+def counts(
+    text: Paragraphs, found: Words, languages: list[str], settings: SignalSettings
+) -> dict[str, NDArray[np.float64]]:
+    """Words of each paragraph on its document's lists; NaN where the language has no list."""
+    known = sorted(set(languages))
+    number = {language: row for row, language in enumerate(known)}
+    of_document = np.array([number[language] for language in languages], np.int64)
+    of_word = of_document[text.document[found.paragraph]]
+    of_paragraph = of_document[text.document]
+    counted = {kind: np.full(len(text), np.nan) for kind in KINDS}
+    for row, language in enumerate(known):
+        mine = np.flatnonzero(of_word == row)
+        rows = of_paragraph == row
+        lists = {
+            kind: listed for kind in KINDS if (listed := load(kind, language, settings)) is not None
+        }
+        flags = table(lists).look_up(found.hashes[mine])
+        for kind, listed in lists.items():
+            covered = (flags & (1 << KINDS.index(kind))) != 0
+            hits = mine[covered | _in_longer(text, found, mine, listed)]
+            total = np.bincount(found.paragraph[hits], minlength=len(text))
+            counted[kind][rows] = total[rows]
+    return counted
+
+
+def _in_longer(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -> NDArray[np.bool_]:
+    """True for the words (rows of `found`) that lie in a listed word that is several of ours."""
+    covered = np.zeros(len(mine), np.bool_)
+    for length, hashes in listed.by_length.items():
+        if not 1 < length <= len(mine):
+            continue
+        begin, end = mine[: 1 - length], mine[length - 1 :]
+        together = found.ends[end] - found.starts[begin] <= 2 * length  # marks lengthen a word
+        place = np.flatnonzero(together)
+        window = text.window_hashes(found.starts[begin[place]], found.ends[end[place]])
+        place = place[_contains(hashes, window)]
+        for offset in range(length):
+            covered[place + offset] = True
+    return covered
+
+
+def _contains(listed: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    place = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
+    return np.asarray(listed[place] == hashes)

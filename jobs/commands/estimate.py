@@ -1,0 +1,175 @@
+"""What a run will take, before it is made: `benben estimate CONFIG --sample 0.1%`.
+
+Runs the config on a random sample of the archives, on this machine, and scales what that took by
+stage. The numbers go to OUTPUT/estimate.json; `benben run` compares them at its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benben.analysis import estimate as figures
+from benben.analysis.estimate import Estimate, Sampled, Samples
+from benben.jobs.commands import cli
+from benben.jobs.engine import usage
+from benben.jobs.engine.progress import say
+from benben.jobs.engine.stage import Run
+from benben.pipeline import config, manifest, storage
+from benben.pipeline.archive import inputs, sample
+from benben.pipeline.archive.sample import Taken
+from benben.pipeline.errors import UserError
+from benben.pipeline.settings import Config
+
+START = "start"  # what a run takes before its first stage
+SMALLER = 4  # the smaller sample is this part of the larger
+COPIES = 8  # of the sample, in one of its runs
+MOST_TASKS = 8  # of a stage on a sample
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="benben estimate", description=__doc__)
+    parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--crawl", help="archives in place of the config's input, such as a list")
+    parser.add_argument("--sample", default="0.1%", help="share of the archives' bytes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--machines", type=int, default=1, help="of the cluster")
+    parser.add_argument("--prices", help="YAML file; none: configs/prices.yaml")
+    given = parser.parse_args(arguments)
+    settings = config.load(given.config, given.overrides)
+    if given.crawl:
+        settings = settings.model_copy(update={"input": [given.crawl], "index": None})
+    if settings.index is not None:
+        raise UserError("estimate: pages chosen from an index cannot be sampled; name --crawl")
+    source = config.find(given.prices or "prices")
+    found = estimate(settings, share(given.sample), given.seed)
+    priced = figures.price(found, config.parse_yaml(source), given.machines)
+    print(figures.as_text(found, priced))
+    storage.write_bytes(storage.join(settings.output, figures.FILE), figures.as_json(found))
+    return 0
+
+
+def share(text: str) -> float:
+    """A share as a number or with a percent sign. Raises UserError."""
+    try:
+        value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 1:
+        raise UserError(f"--sample: expected a share such as 0.1% or 0.001; got {text!r}")
+    return value
+
+
+def estimate(settings: Config, part: float, seed: int) -> Estimate:
+    """Run the config on a sample, a part of it and copies of it, and scale up."""
+    found = inputs.find(settings.input, settings.archives)
+    total = sum(archive.size for archive in found)
+    chosen = sample.windows(found, part, seed)
+    limit, access = settings.extract.limits.page_bytes, settings.archives
+    with tempfile.TemporaryDirectory(prefix="benben-estimate-") as folder:
+        taken = []
+        for name, windows in (("small", chosen[: -(-len(chosen) // SMALLER)]), ("large", chosen)):
+            path = os.path.join(folder, f"{name}.warc.gz")
+            taken.append(sample.take(windows, path, access, limit))
+            say(f"estimate: {name} sample of {taken[-1].captures:,} captures")
+        if not taken[0].captures:
+            raise UserError("estimate: the sample has no captures; take a larger --sample")
+        paths = [one.path for one in taken]
+        copies = [os.path.join(folder, f"copy-{number}.warc.gz") for number in range(COPIES)]
+        for copy in copies:
+            os.link(paths[1], copy)
+        order = ([paths[1]], [paths[0]], [paths[1]], copies)
+        scaled = _scaled_down(settings, taken[1], total)
+        first, small, large, many = (
+            _run(scaled, given, folder, number) for number, given in enumerate(order)
+        )
+    sizes = (taken[0].bytes, taken[1].bytes)
+    samples = Samples(first, small, large, many, COPIES, taken[1].captures, sizes)
+    return figures.estimate(samples, total)
+
+
+def _scaled_down(settings: Config, sample: Taken, total: int) -> Config:
+    """Settings that take the decisions on the sample that they take on the whole."""
+    tasks = settings.spark.partitions or -(-total // settings.spark.part_bytes)
+    few = sample.captures * total / sample.bytes <= settings.spark.one_task_rows
+    rows = settings.spark.one_task_rows if few else 0
+    changed = {"partitions": min(tasks, MOST_TASKS), "one_task_rows": rows}
+    return settings.model_copy(update={"spark": settings.spark.model_copy(update=changed)})
+
+
+def _run(settings: Config, given: list[str], folder: str, number: int) -> list[Sampled]:
+    """Run all stages on archives, into a folder of its own."""
+    output = os.path.join(folder, f"run-{number}")
+    run = Run(settings.model_copy(update={"input": given, "output": output}))
+    begun = 0.0 if number else usage.processor_seconds(os.getpid())
+    ran = [Sampled(START, begun, 0.0, 0.0, (), 0, 0, None)]
+    for name in cli.STAGES:
+        stage = cli.load_stage(name)
+        if stage.wanted(run.config):
+            all_before, driver_before = usage.processor_seconds(os.getpid()), time.process_time()
+            made = run.execute(stage)
+            files = [file for table in stage.writes for file in run.manifest(table).files]
+            documents = made.counts.get("documents")
+            ran.append(
+                Sampled(
+                    stage=name,
+                    all_seconds=usage.processor_seconds(os.getpid()) - all_before,
+                    task_seconds=run.log.task_cpu_seconds,
+                    driver_seconds=time.process_time() - driver_before,
+                    tasks=tuple(run.log.task_seconds),
+                    written=sum(file.bytes for file in files),
+                    shuffled=run.log.used.shuffled_bytes,
+                    kept=documents.kept if documents else None,
+                    requests=int(made.metrics.get("requests", 0)),
+                )
+            )
+    return ran
+
+
+def happened(output: str, stages: Iterable[str]) -> dict[str, float]:
+    """What a finished run took, by the names of an estimate."""
+    tables = [manifest.read(storage.join(output, name)) for name in storage_tables(stages)]
+    made = [one for one in tables if one]
+    by_stage = {one.stage: one for one in made if one.counts}
+    values = {
+        "captures": by_stage["extract"].counts["documents"].entered,
+        "documents": by_stage["assemble"].counts["documents"].kept,
+        "bytes_written": sum(file.bytes for one in made for file in one.files),
+        "requests": sum(one.metrics.get("requests", 0) for one in made),
+    }
+    return {name: float(value) for name, value in values.items()} | _used(output)
+
+
+def storage_tables(stages: Iterable[str]) -> list[str]:
+    """Tables that stages write."""
+    return [table for name in stages for table in cli.load_stage(name).writes]
+
+
+def _used(output: str) -> dict[str, float]:
+    """Seconds of all stages' tasks and bytes shuffled, by the last metrics file of each stage."""
+    last: dict[str, dict[str, Any]] = {}
+    for path in storage.list_files(storage.join(output, "metrics")):
+        line = storage.read_bytes(path).decode().splitlines()[-1]
+        event = json.loads(line)
+        if event["event"] == "committed":
+            last[event["stage"]] = event
+    return {
+        "task_seconds": sum(float(event["task_cpu_seconds"]) for event in last.values()),
+        "bytes_shuffled": sum(float(event["shuffled_bytes"]) for event in last.values()),
+    }
+
+
+def compared(output: str) -> list[str]:
+    """Lines of the estimate beside what happened; none when nothing was estimated."""
+    path = storage.join(output, figures.FILE)
+    if not storage.exists(path):
+        return []
+    said = json.loads(storage.read_bytes(path))
+    return figures.compare(said, happened(output, cli.STAGES))

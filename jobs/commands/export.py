@@ -1,0 +1,78 @@
+"""A finished dataset in another form: `benben export RUN FOLDER` writes WebDataset tar files.
+
+Every file of `dataset/data` becomes tar files of at most `--samples` documents with their images,
+and `index.json` lists them (the form that the webdataset library calls wids). A tar file appears
+whole; the same command again makes those that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benben.analysis.tables import RunTables
+from benben.jobs.engine.progress import say
+from benben.pipeline import storage
+from benben.pipeline.dataset import webdataset
+from benben.pipeline.dataset.webdataset import ImageIndex
+from benben.pipeline.errors import InputError
+
+SAMPLES = 1_000  # of a tar file
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="benben export", description=__doc__)
+    parser.add_argument("run", help="folder of a run")
+    parser.add_argument("to", metavar="FOLDER", help="folder or URL to write to")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="documents of a tar file")
+    given = parser.parse_args(arguments)
+    if given.samples < 1:
+        raise InputError("--samples: a tar file holds at least one document")
+    entries = export(RunTables(given.run), given.to, given.samples)
+    print(
+        f"{given.to}: {sum(one['nsamples'] for one in entries):,} samples in {len(entries)} files"
+    )
+    return 0
+
+
+def export(tables: RunTables, folder: str, size: int) -> list[dict[str, Any]]:
+    """Write the tar files that are missing, and the index; returns its entries.
+
+    Raises InputError when the run has no dataset.
+    """
+    if tables.find("dataset") is None:
+        raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
+    images = ImageIndex(_paths(tables, "dataset/images"))
+    entries = []
+    for path in _paths(tables, "dataset/data"):
+        stem = path.rsplit("/", 1)[-1].removesuffix(".parquet")
+        for number, rows in enumerate(storage.even_batches(storage.iter_parquet(path), size)):
+            entry = {"url": f"{stem}-{number:04d}.tar", "nsamples": rows.num_rows}
+            target = storage.join(folder, str(entry["url"]))
+            if not storage.exists(target):
+                with storage.new_file(target) as stream:
+                    webdataset.write(stream, _samples(rows, images))
+            entries.append(entry | {"filesize": storage.size(target)})
+        say(f"export: {stem}")
+    index = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": entries}
+    data = json.dumps(index, indent=1).encode()
+    storage.write_bytes(storage.join(folder, "index.json"), data)
+    return entries
+
+
+def _paths(tables: RunTables, table: str) -> list[str]:
+    return sorted(path for files in tables.paths(table).values() for path in files)
+
+
+def _samples(rows: pa.RecordBatch, images: ImageIndex) -> Iterator[list[tuple[str, bytes]]]:
+    """Samples of a batch, with the bytes of no more than a slice's images at once."""
+    for start in range(0, rows.num_rows, 100):
+        some = rows.slice(start, 100)
+        names = pc.unique(some["image_sha256"].flatten().drop_null()).to_pylist()
+        yield from webdataset.samples(some, images.read(set(names)))

@@ -1,0 +1,1 @@
+"""Spark code that the stages of deduplication share."""

@@ -1,0 +1,198 @@
+"""Graphs whose edges are rows: linking what shares a key, and connected components.
+
+Nodes are byte strings; the smallest of a component is its label. Components follow Kiveris,
+Lattanzi, Mirrokni, Rastogi, Vassilvitskii, "Connected Components in MapReduce and Beyond" (SoCC
+2014): large-star and small-star in turn, each round written to storage, so a lost executor costs
+nothing and a killed job goes on from the last whole round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from benben.jobs.engine.progress import say
+from benben.jobs.engine.tables import SHUFFLED, Meeting, frame, in_workers
+from benben.pipeline import storage
+from benben.pipeline.deduplication import fingerprint
+from benben.pipeline.deduplication.clusters import (
+    CLUSTERS,
+    Cluster,
+    Dropped,
+    Judge,
+    Traits,
+)
+from benben.pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+Batches = Iterator[pa.RecordBatch]
+EDGES = pa.schema([("node", pa.binary()), ("label", pa.binary())])
+REPORT = "name string, rows long, digest long"
+DECISIONS = pa.schema([("part", pa.int32()), *CLUSTERS])
+MAX_ROUNDS = 60  # far above the logarithm of any graph's size: reaching it is a defect
+
+
+def stars(keyed: DataFrame) -> DataFrame:
+    """Link each node to the smallest node that has the same key: (key, node) -> (node, label).
+
+    A key shared by n nodes costs n - 1 edges, not the n^2 / 2 pairs.
+    """
+    members = Window.partitionBy("key")
+    linked = keyed.withColumn("label", F.min("node").over(members))
+    return linked.where("node > label").select("node", "label").distinct()
+
+
+def components(
+    spark: SparkSession, edges: DataFrame, folder: str, meeting: Meeting = SHUFFLED
+) -> tuple[DataFrame, int]:
+    """Label every node of an edge list (node, label) with its component's smallest node.
+
+    The smallest node itself has no row. Rounds are kept under `folder`; returns the rows and the
+    number of rounds.
+    """
+    edges = edges.where("node != label")
+    state = checkpoint(spark, edges, storage.join(folder, "round-00"), meeting)
+    for number in range(1, MAX_ROUNDS + 1):
+        before = state
+        place = storage.join(folder, f"round-{number:02d}")
+        state = checkpoint(spark, small_star(large_star(state.rows)), place, meeting)
+        say(f"  components: round {number}, {state.count:,} edges")
+        if (state.count, state.digest) == (before.count, before.digest):
+            return state.rows, number
+    raise UserError(f"connected components did not settle in {MAX_ROUNDS} rounds")
+
+
+def large_star(edges: DataFrame) -> DataFrame:
+    """Point each node's larger neighbours at its smallest one (or at itself).
+
+    An edge gives one row; rows that repeat others are left to `small_star` to bring together.
+    """
+    least = F.least(F.min("node").over(Window.partitionBy("centre")), F.col("centre"))
+    stars = both_ways(edges, "centre", "node").withColumn("label", least)
+    return stars.where("node > centre").select("node", "label")
+
+
+def small_star(edges: DataFrame) -> DataFrame:
+    """Point each node and its smaller neighbours at the smallest of them; node > label."""
+    least = F.min("label").over(Window.partitionBy("node"))
+    starred = edges.where("node != label").withColumn("least", least)
+    ends = F.array(F.struct("node"), F.struct(F.col("label").alias("node")))
+    rows = starred.select(F.explode(ends).alias("end"), "least")
+    pointed = rows.select("end.node", F.col("least").alias("label"))
+    return pointed.where("node != label").distinct()
+
+
+def both_ways(edges: DataFrame, one: str, other: str) -> DataFrame:
+    """Each edge (node, label) in both directions, with columns of the names given."""
+    columns = ((F.col("node"), F.col("label")), (F.col("label"), F.col("node")))
+    ends = [F.struct(a.alias(one), b.alias(other)) for a, b in columns]
+    return edges.select(F.explode(F.array(*ends)).alias("ends")).select("ends.*")
+
+
+def members(labels: DataFrame) -> DataFrame:
+    """Rows (node, label) of every node of a component, the smallest one's own row with them."""
+    ends = F.explode(F.array("node", "label")).alias("end")
+    return labels.select(ends, "label").select(F.col("end").alias("node"), "label").distinct()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Edges that lie in storage: how many, a digest of their set, and the frame that reads them."""
+
+    count: int
+    digest: int
+    rows: DataFrame
+
+
+def checkpoint(
+    spark: SparkSession, edges: DataFrame, folder: str, meeting: Meeting = SHUFFLED
+) -> Saved:
+    """Write edges to a folder, unless a whole earlier attempt lies there; return the read frame."""
+    marker = storage.join(folder, "whole.json")
+    if not storage.exists(marker):
+        hashed = edges.withColumn("digest", F.xxhash64("node", "label"))
+        reports = [list(row) for row in in_workers(hashed, _writer(folder), REPORT).collect()]
+        storage.write_bytes(marker, json.dumps(reports).encode())
+    reports = json.loads(storage.read_bytes(marker))
+    return Saved(
+        count=sum(rows for _, rows, _ in reports),
+        digest=sum(digest for _, _, digest in reports) % 2**62,
+        rows=_read(
+            spark, [storage.join(folder, name) for name, rows, _ in reports if rows], meeting
+        ),
+    )
+
+
+def _writer(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Batches]:
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        context = TaskContext.get()
+        assert context is not None
+        name = f"part-{context.partitionId():05d}.parquet"
+        digest = 0
+        with storage.ParquetWriter(storage.join(folder, name), EDGES, 1_000_000) as writer:
+            for batch in batches:
+                digest += int(batch["digest"].to_numpy().sum())
+                writer.write(batch.select(EDGES.names).cast(EDGES))
+        row = {"name": [name], "rows": [writer.rows], "digest": [digest % 2**62]}
+        yield pa.RecordBatch.from_pydict(row)
+
+    return work
+
+
+def _read(spark: SparkSession, paths: list[str], meeting: Meeting) -> DataFrame:
+    def rows(part: int, path: str) -> Batches:
+        yield from storage.iter_parquet(path, batch_rows=100_000)
+
+    return frame(spark, [(0, path) for path in paths], rows, EDGES, meeting)
+
+
+def doc_id(node: str) -> Column:
+    """Document of a node column, as `fingerprint.doc_id` gives it."""
+    return F.lower(F.hex(F.substring(node, 5, 16)))
+
+
+def decide(members: DataFrame, judge: Judge, slots: int, meeting: Meeting = SHUFFLED) -> DataFrame:
+    """Go through each group in keep order; rows (DECISIONS) for the documents that go.
+
+    Members have `group`, `node`, `part`, `rank` and the columns of traits.
+    """
+    ordered = meeting.by(members, "group").sortWithinPartitions("group", "rank")
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+        current, cluster = None, Cluster(judge)
+        for batch in batches:
+            traits, nodes = Traits.of(batch, judge.exact, slots), batch["node"].to_pylist()
+            dropped: list[Dropped] = []
+            for start, stop, group in runs(batch["group"].to_pylist()):
+                if group != current:
+                    current, cluster = group, Cluster(judge)
+                dropped += cluster.add(nodes[start:stop], traits.take(slice(start, stop)), start)
+            rows = pa.array([gone.row for gone in dropped], pa.int64())
+            columns = {
+                "part": batch["part"].take(rows),
+                "doc_id": [fingerprint.doc_id(nodes[gone.row]) for gone in dropped],
+                "reason": [gone.reason for gone in dropped],
+                "kept_id": [fingerprint.doc_id(gone.kept) for gone in dropped],
+                "similarity": [gone.similarity for gone in dropped],
+            }
+            yield pa.RecordBatch.from_pydict(columns, DECISIONS)
+
+    return in_workers(ordered, work, DECISIONS)
+
+
+def runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
+    """Runs of equal values: start, stop, value."""
+    start = 0
+    for place in range(1, len(groups) + 1):
+        if place == len(groups) or groups[place] != groups[start]:
+            yield start, place, groups[start]
+            start = place

@@ -1,0 +1,87 @@
+"""Classes of images that look alike: links between near hashes, components, leaders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from benben.jobs.deduplication import graph
+from benben.jobs.engine import tables
+from benben.jobs.engine.tables import Meeting
+from benben.pipeline.deduplication import similar_images
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from benben.pipeline.settings.deduplicate import LookSettings
+
+Batches = Iterator[pa.RecordBatch]
+KEYED = pa.schema([("key", pa.int64()), ("look", pa.int64())])
+LEADERS = pa.schema([("look", pa.int64()), ("leader", pa.int64())])
+
+
+def classes(
+    spark: SparkSession, hashes: DataFrame, settings: LookSettings, folder: str, meeting: Meeting
+) -> DataFrame:
+    """Rows (look, leader) of hashes that another stands for; `hashes` has a column `look`."""
+    edges = link(hashes.select("look").distinct(), settings, meeting)
+    labels, _ = graph.components(spark, edges, folder, meeting)
+
+    def lead(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for _, members in groups(batches, "label", "node"):
+            found = similar_images.from_nodes(members)
+            leaders = similar_images.leaders(found, settings.radius)
+            moved = found != leaders
+            columns = [found[moved].view(np.int64), leaders[moved].view(np.int64)]
+            yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=LEADERS)
+
+    members = meeting.by(graph.members(labels), "label").sortWithinPartitions("label", "node")
+    return tables.in_workers(members, lead, LEADERS)
+
+
+def link(hashes: DataFrame, settings: LookSettings, meeting: Meeting) -> DataFrame:
+    """Links (node, label) between distinct hashes within the radius."""
+
+    def key(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for batch in batches:
+            values = batch["look"].to_numpy()
+            keys = similar_images.block_keys(values.view(np.uint64), settings)
+            columns = [keys.ravel(), np.repeat(values, keys.shape[1])]
+            yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=KEYED)
+
+    def pair(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for _, members in groups(batches, "key", "look"):
+            values = np.sort(np.array(members, np.int64).view(np.uint64))
+            for larger, smaller in similar_images.near_pairs(
+                values, settings.radius, settings.max_compared
+            ):
+                columns = [
+                    pa.array(similar_images.as_nodes(ends), pa.binary())
+                    for ends in (larger, smaller)
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=graph.EDGES)
+
+    keyed = tables.in_workers(hashes, key, KEYED)
+    met = meeting.by(keyed, "key").sortWithinPartitions("key")
+    return tables.in_workers(met, pair, graph.EDGES).distinct()
+
+
+def groups(
+    batches: Iterable[pa.RecordBatch], by: str, column: str
+) -> Iterator[tuple[object, list[Any]]]:
+    """Groups of two and more of a stream that is sorted by a column, with another's values."""
+    current: object = None
+    members: list[Any] = []
+    for batch in batches:
+        values = batch[column].to_pylist()
+        for start, stop, group in graph.runs(batch[by].to_pylist()):
+            if group != current:
+                if len(members) > 1:
+                    yield current, members
+                current, members = group, []
+            members += values[start:stop]
+    if len(members) > 1:
+        yield current, members

@@ -1,0 +1,1 @@
+"""What every stage runs on: sessions, tasks, tables, waves, progress, metrics."""

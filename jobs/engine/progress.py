@@ -1,0 +1,95 @@
+"""What went wrong in a Spark job, in one line: Spark tells it in a hundred."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+# Where a worker's own error, or its end, stands in Spark's text, the most telling first.
+_TELLING = (
+    re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)"),
+    re.compile(r"(Python worker exited unexpectedly[^\n]*)"),
+    re.compile(r"(ExecutorLostFailure[^\n]*)"),
+    re.compile(r"most recent failure: ([^\n]*)"),
+)
+
+
+def cause(error: BaseException) -> str:
+    """The line that tells the cause: the worker's Python error, or how the worker was lost."""
+    text = str(error)
+    for pattern in _TELLING:
+        if found := pattern.search(text):
+            return found[1].strip()
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}"
+
+
+# FOLD-IN What the user sees while a run works: a live line on a terminal, plain lines elsewhere.
+
+
+INTERVAL_SECONDS = {True: 0.2, False: 10.0}  # by whether the output is a terminal
+
+
+class Progress:
+    """Watch the tasks of one Spark job group and show how many are done."""
+
+    def __init__(self, context: Any, group: str, label: str, tasks: int) -> None:
+        self._tracker, self._group, self._label, self._tasks = (
+            context.statusTracker(),
+            group,
+            label,
+            tasks,
+        )
+        self._terminal = sys.stderr.isatty()
+        self._stop = threading.Event()
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        error: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._terminal:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(INTERVAL_SECONDS[self._terminal]):
+            self._show(self._done())
+
+    def _done(self) -> int:
+        done = 0
+        for job in self._tracker.getJobIdsForGroup(self._group):
+            info = self._tracker.getJobInfo(job)
+            for stage in info.stageIds if info else ():
+                state = self._tracker.getStageInfo(stage)
+                done += state.numCompletedTasks if state else 0
+        return done
+
+    def _show(self, done: int) -> None:
+        seconds = time.monotonic() - self._started
+        line = f"  {self._label}: {done} tasks done"
+        if self._tasks:
+            line = f"  {self._label}: {min(done, self._tasks)}/{self._tasks} parts"
+            if 0 < done < self._tasks:
+                line += f", about {seconds / done * (self._tasks - done):.0f} s left"
+        line += f", {seconds:.0f} s"
+        sys.stderr.write(f"\r\033[K{line}" if self._terminal else line + "\n")
+        sys.stderr.flush()
+
+
+def say(line: str) -> None:
+    """Print one plain line of a run's story."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,243 @@
+"""A stage: read tables, transform part by part, write tables, commit their manifests last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from benben.jobs.engine import session, waves
+from benben.jobs.engine.metrics import MetricsLog, figures
+from benben.jobs.engine.progress import say
+from benben.jobs.engine.result import Result
+from benben.pipeline import manifest, storage
+from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import Counts, Manifest, PartFile
+from benben.pipeline.settings import Config
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Part", "Result", "Run", "Stage", "describe", "part_name", "write_part"]
+
+Task = TypeVar("Task")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a job file declares; `run` does the work and returns what was written."""
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]  # the first table's manifest carries the stage's counts
+    sections: tuple[str, ...]  # config sections that decide the result
+    run: Callable[[Run], Result]
+    sources: Callable[[Config], dict[str, str]] = lambda _: {}  # fingerprints of outside inputs
+    follows: str | None = None  # table whose kept documents must be this stage's entered ones
+    wanted: Callable[[Config], bool] = lambda _: True  # whether a run of all stages has this one
+    product: bool = False  # files lie in the table's folder itself, under names of their own
+
+
+@dataclass(frozen=True)
+class Part:
+    """The same part of several tables: the rows of its files stand side by side."""
+
+    number: int
+    paths: Mapping[str, str]
+
+
+class Run:
+    """One execution of stages under a config; `purpose` is a stage's name, or `run` for all."""
+
+    def __init__(self, config: Config, purpose: str = "run") -> None:
+        self.config, self.purpose = config, purpose
+        self.stage = ""
+        self._folders: dict[str, str] = {}
+        self._waves = ""  # folder of the present stage's finished waves
+        self._maps = 0  # calls of `map` in the present stage
+        self._spark: SparkSession | None = None
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session, started when first needed; its jobs bear the stage's name."""
+        if self._spark is None:
+            say("starting Spark")
+            self._spark = session.start(self.config.spark, self.purpose)
+        name = self.stage or self.purpose
+        self._spark.sparkContext.setJobGroup(name, name)  # waves name theirs besides
+        return self._spark
+
+    def table(self, name: str) -> str:
+        """Folder of a table."""
+        return storage.join(self.config.output, name)
+
+    def target(self, name: str) -> str:
+        """Folder the present stage writes a table's files to; not visible until committed."""
+        return self._folders[name]
+
+    def manifest(self, name: str) -> Manifest:
+        """Manifest of a table that an earlier stage committed. Raises UserError."""
+        found = manifest.read(self.table(name))
+        if found is None:
+            raise UserError(
+                f"{self.table(name)}: no such table yet; run the stage that makes it first "
+                f"(`benben run` does all of them in order)"
+            )
+        return found
+
+    def paths(self, name: str) -> dict[int, str]:
+        """Part number -> file of a table with one file a part."""
+        files = self.manifest(name).files
+        return {file.part: storage.join(self.table(name), file.name) for file in files}
+
+    def parts(self, *names: str) -> list[Part]:
+        """The parts of the first table, each with the other tables' files that exist."""
+        tables = {name: self.paths(name) for name in names}
+        return [
+            Part(number, {name: paths[number] for name, paths in tables.items() if number in paths})
+            for number in sorted(tables[names[0]])
+        ]
+
+    def partitions(self, size: int) -> int:
+        """Tasks for an input of `size` bytes: the settings' number, or by size and cores."""
+        settings = self.config.spark
+        if settings.partitions:
+            return settings.partitions
+        return max(self.spark.sparkContext.defaultParallelism, -(-size // settings.part_bytes))
+
+    def map(self, tasks: Sequence[Task], work: Callable[[Task], Result], label: str = "") -> Result:
+        """Run `work` on every task in Spark, wave by wave; adds up the results in task order."""
+        if not tasks:
+            return Result()
+        settings, label = self.config.spark, label or self.stage
+        self._maps += 1
+        cut = waves.cut(tasks, settings.wave_tasks, storage.join(self._waves, f"{self._maps}"))
+        return waves.Waves(self.spark.sparkContext, settings, label, self._log).run(cut, work)
+
+    @property
+    def log(self) -> MetricsLog:
+        """Metrics of the stage that was last done."""
+        return self._log
+
+    def execute(self, stage: Stage, force: bool = False) -> Manifest:
+        """Run a stage unless its tables are there already; commit what it wrote."""
+        self.stage = stage.name
+        inputs = {name: self.manifest(name).id for name in stage.reads} | stage.sources(self.config)
+        config = {name: getattr(self.config, name) for name in stage.sections}
+        settings = {
+            name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+            for name, value in config.items()
+        }
+        identity = manifest.stage_id(stage.name, settings, inputs)
+        committed = [manifest.read(self.table(name)) for name in stage.writes]
+        if not force and all(found and found.id == identity for found in committed):
+            say(f"{stage.name}: up to date, skipped")
+            assert committed[0] is not None
+            return committed[0]
+        self._prepare(stage, identity, force)
+        started = time.monotonic()
+        say(f"{stage.name}: started")
+        self._log = MetricsLog(self.config.output, stage.name)
+        self._log.event("started", id=identity)
+        try:
+            result = stage.run(self)
+            self._check(stage, result)
+        except BaseException as error:
+            self._log.event("failed", error=f"{type(error).__name__}: {error}"[:1000])
+            raise
+        seconds = time.monotonic() - started
+        for name in reversed(stage.writes):
+            self._commit(stage, name, identity, settings, inputs, result, seconds)
+        storage.delete_folder(storage.join(self.config.output, "waves", stage.name))
+        self._log.event("committed", **figures(result))
+        say(f"{stage.name}: {describe(result.counts)} in {seconds:.1f} s")
+        return self.manifest(stage.writes[0])
+
+    def _prepare(self, stage: Stage, identity: str, force: bool) -> None:
+        """Choose where files go: a folder of this identity, or for a product the table's own."""
+        self._waves = storage.join(self.config.output, "waves", stage.name, identity)
+        self._maps = 0
+        if force:
+            storage.delete_folder(self._waves)
+        for name in stage.writes:
+            folder = self.table(name)
+            if stage.product:
+                storage.delete_folder(folder)  # no manifest: no dataset while it is rewritten
+            self._folders[name] = folder if stage.product else storage.join(folder, identity)
+
+    def _check(self, stage: Stage, result: Result) -> None:
+        for unit, count in result.counts.items():
+            count.check(f"stage {stage.name}, {unit}")
+        if stage.follows and "documents" in result.counts:
+            before = self.manifest(stage.follows).counts["documents"].kept
+            entered = result.counts["documents"].entered
+            if before != entered:
+                raise manifest.ConservationError(
+                    f"stage {stage.name}: {stage.follows} kept {before} documents, "
+                    f"but {entered} entered here"
+                )
+
+    def _commit(
+        self,
+        stage: Stage,
+        table: str,
+        identity: str,
+        settings: dict[str, object],
+        inputs: dict[str, str],
+        result: Result,
+        seconds: float,
+    ) -> None:
+        prefix = "" if stage.product else f"{identity}/"
+        files = [
+            file.model_copy(update={"name": prefix + file.name})
+            for file in sorted(result.files.get(table, []), key=lambda file: file.name)
+        ]
+        first = table == stage.writes[0]
+        record = Manifest(
+            table=table,
+            id=identity,
+            stage=stage.name,
+            version=manifest.code_version(),
+            config=settings,
+            inputs=inputs,
+            files=files,
+            counts=result.counts if first else {},
+            metrics=result.metrics if first else {},
+            seconds=round(seconds, 3),
+        )
+        manifest.write(self.table(table), record)
+        if not stage.product:
+            self._clean(table, identity)
+
+    def _clean(self, table: str, identity: str) -> None:
+        """Remove what is not of the committed work: older tables, and what killed runs left."""
+        folder = self.table(table)
+        for other in storage.list_folders(folder):
+            name = other.rsplit("/", 1)[-1]
+            if name != identity and manifest.is_id(name):
+                storage.delete_folder(other)
+        for file in storage.list_files(storage.join(folder, identity)):
+            if file.endswith(storage.UNFINISHED):
+                storage.delete_file(file)
+
+
+def describe(counts: Counts) -> str:
+    """One line: kept of entered for each unit."""
+    return ", ".join(f"{c.kept:,} of {c.entered:,} {unit} kept" for unit, c in counts.items())
+
+
+def part_name(part: int) -> str:
+    """File name of a part."""
+    return f"part-{part:05d}.parquet"
+
+
+def write_part(
+    folder: str, part: int, schema: object, batches: object, row_group_rows: int = 10_000
+) -> PartFile:
+    """Write one part's batches to a table's folder; says what was written."""
+    name = part_name(part)
+    with storage.ParquetWriter(storage.join(folder, name), schema, row_group_rows) as writer:
+        for batch in batches:  # type: ignore[attr-defined]
+            writer.write(batch)
+    return PartFile(part=part, name=name, rows=writer.rows, bytes=writer.bytes)

@@ -1,0 +1,1 @@
+"""What pages, hosts and lists say against the use of pages and images."""

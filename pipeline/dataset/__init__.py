@@ -1,0 +1,1 @@
+"""The shipped dataset: rows in OBELICS's schema, splits, shard layout, WebDataset."""

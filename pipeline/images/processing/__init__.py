@@ -1,0 +1,1 @@
+"""Image bytes to facts and stored bytes: one decode an image."""

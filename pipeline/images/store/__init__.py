@@ -1,0 +1,1 @@
+"""Where image bytes are kept: tar shards and tables."""

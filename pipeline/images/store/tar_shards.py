@@ -1,0 +1,156 @@
+"""Image bytes in tar files of bounded size, which WebDataset and `tar` read: SHA256.FORMAT.
+
+A tar file grows member by member, so it is the store while images come as well as afterwards: the
+bytes are written once. Where a picture lies is for the journal to tell.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator, Set
+from typing import BinaryIO, NamedTuple
+
+from benben.pipeline import storage
+from benben.pipeline.filesystem import is_local
+from benben.pipeline.images.fetch.journal import Range
+
+ENDING = ".tar"
+BLOCK = tarfile.BLOCKSIZE
+END = bytes(2 * BLOCK)
+ERASED = "erased"  # name of a member that was taken down
+NAMES = {"jpeg": "jpg"}  # format -> ending of a member's name, where they differ
+GAP_BYTES, SPAN_BYTES = 1 << 20, 16 << 20  # of what one read brings
+
+
+class Place(NamedTuple):
+    """Where a picture's bytes lie."""
+
+    shard: str  # file name
+    offset: int
+    num_bytes: int
+
+
+class TarShard:
+    """Appends pictures to a new file; on a local disk they outlive this process at once."""
+
+    def __init__(self, folder: str, share: Range) -> None:
+        self.name = share.new_name() + ENDING
+        self.bytes = 0
+        self._stream = storage.open_output(storage.join(folder, self.name))
+
+    def append(self, sha256: str, kind: str, data: bytes) -> Place:
+        """Write one picture; says where it lies."""
+        member = tarfile.TarInfo(f"{sha256}.{NAMES.get(kind, kind)}")
+        member.size = len(data)
+        head = member.tobuf(tarfile.USTAR_FORMAT)
+        self._stream.write(b"".join((head, data, bytes(-len(data) % BLOCK))))
+        place = Place(self.name, self.bytes + len(head), len(data))
+        self.bytes += len(head) + _padded(len(data))
+        return place
+
+    def close(self) -> None:
+        """End the file."""
+        self._stream.write(END)
+        self._stream.close()
+
+
+def read(path: str, places: Iterable[Place]) -> Iterator[bytes]:
+    """Bytes of pictures of one file, given by rising offset; neighbours come with one read."""
+    with storage.open_input(path) as stream:
+        for span in _spans(places):
+            start = span[0].offset
+            data = stream.read_at(span[-1].offset + span[-1].num_bytes - start, start)
+            for place in span:
+                first = place.offset - start
+                yield data[first : first + place.num_bytes]
+
+
+def mend(path: str) -> None:
+    """Cut off what a kill left of a last picture, and end the file as tar files end.
+
+    Only files on a local disk can be torn. Nobody may be writing to it any more.
+    """
+    filesystem, local = storage.resolve(path)
+    if not is_local(filesystem):
+        return
+    with open(local, "r+b") as file:
+        size, position = os.fstat(file.fileno()).st_size, 0
+        while position + BLOCK <= size:
+            file.seek(position)
+            try:
+                member = tarfile.TarInfo.frombuf(file.read(BLOCK), "utf-8", "strict")
+            except tarfile.HeaderError:  # its end, or a torn head
+                break
+            after = position + BLOCK + _padded(member.size)
+            if after > size:
+                break
+            position = after
+        if size != position + len(END):
+            file.truncate(position)
+            file.seek(position)
+            file.write(END)
+
+
+def erase(path: str, digests: Set[str]) -> int:
+    """Blank the pictures with some SHA-256, name and bytes; places of the others stay as they are.
+
+    Returns how many there were. A call that was stopped is finished by the same call.
+    """
+    found = list(_members(path, digests))
+    if not found:
+        return 0
+    filesystem, local = storage.resolve(path)
+    if is_local(filesystem):
+        with open(local, "r+b") as file:
+            _blank(file, found)
+    else:  # objects are written whole
+        with storage.open_input(path) as source, storage.new_file(path) as target:
+            shutil.copyfileobj(source, target, SPAN_BYTES)
+            _blank(target, found)
+    return len(found)
+
+
+def _members(path: str, digests: Set[str]) -> Iterator[tuple[int, int]]:
+    """Position and size of the members that are named by some SHA-256."""
+    with storage.open_input(path) as stream:
+        size, position = stream.size(), 0
+        while position + BLOCK <= size:
+            try:
+                head = bytes(stream.read_at(BLOCK, position))
+                member = tarfile.TarInfo.frombuf(head, "utf-8", "strict")
+            except tarfile.HeaderError:
+                return
+            if member.name.partition(".")[0] in digests:
+                yield position, member.size
+            position += BLOCK + _padded(member.size)
+
+
+def _blank(file: BinaryIO, members: Iterable[tuple[int, int]]) -> None:
+    for position, size in members:
+        file.seek(position + BLOCK)
+        file.write(bytes(size))
+        blank = tarfile.TarInfo(ERASED)
+        blank.size = size
+        file.seek(position)
+        file.write(blank.tobuf(tarfile.USTAR_FORMAT))
+
+
+def _spans(places: Iterable[Place]) -> Iterator[list[Place]]:
+    span: list[Place] = []
+    for place in places:
+        end = place.offset + place.num_bytes
+        if span and (
+            place.offset - span[-1].offset - span[-1].num_bytes > GAP_BYTES
+            or end - span[0].offset > SPAN_BYTES
+        ):
+            yield span
+            span = []
+        span.append(place)
+    if span:
+        yield span
+
+
+def _padded(size: int) -> int:
+    return size + -size % BLOCK

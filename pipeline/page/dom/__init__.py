@@ -1,0 +1,1 @@
+"""A page as Lexbor parses it, and the one walk over it; compiled."""

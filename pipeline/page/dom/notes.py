@@ -1,0 +1,242 @@
+"""What elements say that Python has to read: attributes of images and of the page's head.
+
+Compiled code writes them down as parts, each the attribute's number, its value and a zero (the
+HTML parser lets no NUL through); `read_note` makes dictionaries of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benben.pipeline.compiled import byte_at, compiled
+from benben.pipeline.page.dom.columns import (
+    BLOCKS,
+    CONTENT,
+    FACT_START,
+    FACT_STOP,
+    FACT_TAG,
+    FACTS,
+    IMAGE_BLOCK,
+    IMAGE_PATH_LEVELS,
+    IMAGES,
+    NEXT_ELEMENT,
+    NOTE_START,
+    NOTE_STOP,
+    NOTED,
+    PARTS,
+    PATH_START,
+    PATH_STOP,
+    Columns,
+)
+from benben.pipeline.page.dom.elements import (
+    BLOCK,
+    HTTP_EQUIV,
+    ID,
+    NAME,
+    PROPERTY,
+    REL,
+    TYPE,
+    Integers,
+    Tables,
+    find,
+    number_of,
+    tag_id,
+)
+from benben.pipeline.page.dom.lexbor import (
+    TEXT_NODE,
+    attribute_after,
+    attribute_of,
+    child_of,
+    name_of,
+    next_of,
+    parent_of,
+    text_of,
+    type_of,
+    value_of,
+)
+
+Attributes = dict[str, str]
+
+_SCRIPT, _LINK, _TITLE, _META = (tag_id(name) for name in ("script", "link", "title", "meta"))
+_PICTURE, _SOURCE, _IMG = tag_id("picture"), tag_id("source"), tag_id("img")
+_DATA = np.frombuffer(b"data:", np.uint8)
+_LICENSE = np.frombuffer(b"license", np.uint8)
+_JSON = np.frombuffer(b"ld+json", np.uint8)
+# Part of every name that page_facts knows: robots, some crawler's own, TDM, og:image, language.
+_BOT, _TDM = np.frombuffer(b"bot", np.uint8), np.frombuffer(b"tdm", np.uint8)
+_IMAGE = np.frombuffer(b"image", np.uint8)
+_LANGUAGE = np.frombuffer(b"language", np.uint8)
+_KIND, _POSITION, _TAG = 1, 2, 3  # of the walk's levels
+_SLASH, _DOT, _ZERO = 47, 46, 48
+
+
+def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
+    """Attributes of an element and, for a picture's image, of its <source> elements.
+
+    The key "" holds an element's text.
+    """
+    found: Attributes = {}
+    elements = [found]
+    for part in parts:
+        number = ord(part[0])
+        if number == NEXT_ELEMENT:
+            elements.append(found := {})
+        else:
+            found[names[number]] = part[1:]
+    return elements
+
+
+@compiled
+def note_image(out: Columns, tables: Tables, node: int, levels: Integers, position: int) -> None:
+    """Write down an image, the inline elements around it, and the sources of its <picture>."""
+    at = out.at
+    row = out.images[at[IMAGES]]
+    row[IMAGE_BLOCK] = at[BLOCKS]
+    row[PATH_START] = row[PATH_STOP] = at[NOTED]
+    if position:
+        _write_path(out, tables, levels, position)
+        row[PATH_STOP] = at[NOTED]
+        _end_part(out)
+    row[NOTE_START] = at[PARTS]
+    _write_attributes(out, tables, node)
+    around = parent_of(node)
+    if name_of(around) == _PICTURE and not _has_image_before(node):
+        source = child_of(around)
+        while source:
+            if name_of(source) == _SOURCE:
+                _write_value(out, NEXT_ELEMENT, 0, 0)
+                _write_attributes(out, tables, source)
+            source = next_of(source)
+    row[NOTE_STOP] = at[PARTS]
+    at[IMAGES] += 1
+
+
+@compiled
+def _has_image_before(node: int) -> bool:
+    """Whether a picture's sources were written down already, with an earlier image."""
+    before = child_of(parent_of(node))
+    while before != node:
+        if name_of(before) == _IMG:
+            return True
+        before = next_of(before)
+    return False
+
+
+@compiled
+def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
+    """Write down an element that may say something of the page."""
+    if tag == _SCRIPT and not _says(tables, node, TYPE, _JSON):
+        return
+    if tag == _LINK and not _says(tables, node, REL, _LICENSE):
+        return
+    if tag == _META and not _is_relevant(tables, node):
+        return
+    at = out.at
+    row = out.facts[at[FACTS]]
+    row[FACT_TAG], row[FACT_START] = tag, at[PARTS]
+    _write_attributes(out, tables, node)
+    if tag in (_SCRIPT, _TITLE):
+        inside = child_of(node)
+        if inside and type_of(inside) == TEXT_NODE:
+            address, length = text_of(inside)
+            _write_value(out, CONTENT, address, length)
+    row[FACT_STOP] = at[PARTS]
+    at[FACTS] += 1
+
+
+@compiled
+def _is_relevant(tables: Tables, element: int) -> bool:
+    """Whether a <meta> may be one that page_facts reads; most are not."""
+    attribute = attribute_of(element)
+    while attribute:
+        number = number_of(tables, attribute)
+        if number in (NAME, PROPERTY, HTTP_EQUIV):
+            address, length = value_of(attribute)
+            if (
+                find(address, length, _BOT) >= 0
+                or find(address, length, _TDM) >= 0
+                or find(address, length, _IMAGE) >= 0
+                or find(address, length, _LANGUAGE) >= 0
+            ):
+                return True
+        attribute = attribute_after(attribute)
+    return False
+
+
+@compiled
+def _says(tables: Tables, element: int, wanted: int, word: np.ndarray) -> bool:
+    """Whether an attribute holds a word."""
+    attribute = attribute_of(element)
+    while attribute:
+        if number_of(tables, attribute) == wanted:
+            address, length = value_of(attribute)
+            return find(address, length, word) >= 0
+        attribute = attribute_after(attribute)
+    return False
+
+
+@compiled
+def _write_attributes(out: Columns, tables: Tables, element: int) -> None:
+    attribute = attribute_of(element)
+    while attribute:
+        number = number_of(tables, attribute)
+        if number > ID:
+            address, length = value_of(attribute)
+            # Images that lie in the address itself are no use, and long.
+            if not (tables.addresses[number] and find(address, min(length, 5), _DATA) == 0):
+                _write_value(out, number, address, length)
+        attribute = attribute_after(attribute)
+
+
+@compiled
+def _write_value(out: Columns, number: int, address: int, length: int) -> None:
+    notes, end = out.notes, out.at[NOTED]
+    notes[end] = number
+    end += 1
+    for place in range(length):
+        notes[end + place] = byte_at(address + place)
+    out.at[NOTED] = end + length
+    _end_part(out)
+
+
+@compiled
+def _end_part(out: Columns) -> None:
+    out.notes[out.at[NOTED]] = 0
+    out.at[NOTED] += 1
+    out.at[PARTS] += 1
+
+
+@compiled
+def _write_path(out: Columns, tables: Tables, levels: Integers, position: int) -> None:
+    """Path of an image from the block element around it, such as "a.1/img.2"."""
+    first = len(levels)
+    while first > 0 and levels[first - 1, _KIND] != BLOCK:
+        first -= 1
+    for level in range(max(first, len(levels) - IMAGE_PATH_LEVELS), len(levels)):
+        # A level's position is that of its element among its siblings.
+        end = write_step(
+            out.notes, out.at[NOTED], tables, levels[level, _TAG], levels[level, _POSITION]
+        )
+        out.notes[end] = _SLASH
+        out.at[NOTED] = end + 1
+    out.at[NOTED] = write_step(out.notes, out.at[NOTED], tables, _IMG, position)
+
+
+@compiled
+def write_step(into: np.ndarray, end: int, tables: Tables, tag: int, position: int) -> int:
+    """Write an element's step of a path, such as "p.3", and return where it ends."""
+    for place in range(tables.name_ends[tag], tables.name_ends[tag + 1]):
+        into[end] = tables.names[place]
+        end += 1
+    into[end] = _DOT
+    end += 1
+    scale = 1
+    while scale * 10 <= position:
+        scale *= 10
+    while scale:
+        into[end] = _ZERO + position // scale % 10
+        end += 1
+        scale //= 10
+    return end

@@ -1,0 +1,1 @@
+"""How likely each block of a page is main content."""

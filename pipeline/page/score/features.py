@@ -1,0 +1,331 @@
+"""Running sums over a page's blocks, compiled: an element's blocks lie side by side."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.page.dom.characters import BREAK as LINE_BREAK
+from benben.pipeline.page.dom.characters import (
+    CAPITAL,
+    COLON,
+    COMMA,
+    DIGIT,
+    SPACE,
+    STOP,
+)
+from benben.pipeline.page.dom.columns import (
+    AN_IMAGE,
+    CHARS,
+    COUNTS,
+    DEPTH,
+    ELEMENT,
+    END,
+    FIRST,
+    FIRST_CLASS,
+    FLAGS,
+    HASH,
+    KIND,
+    LAST_CLASS,
+    LINKED,
+    PARENT,
+    START,
+    TAG,
+)
+from benben.pipeline.page.dom.columns import STOP as TEXT_STOP
+from benben.pipeline.page.dom.elements import Bytes, Integers
+
+# Columns of the sums; row n holds those of the blocks before n.
+SUM_CHARS, SUM_LINKED, SUM_PROSE, SUM_TEXTS, SUM_IMAGES, SUM_STOPS = range(6)
+SUMS = 6
+
+_LONG = 80  # characters: prose even without a sentence end
+_MANY_LINKS = 0.3
+_LOGS = np.log1p(np.arange(4096))  # of the small numbers, which most are
+
+
+@compiled
+def log(number: float) -> float:
+    """log1p of a number that is mostly a small whole one."""
+    whole = int(number)
+    return _LOGS[whole] if whole == number and whole < len(_LOGS) else np.log1p(number)
+
+
+@compiled
+def add_up(sums: np.ndarray, number: int, block: Integers, link_share: float) -> None:
+    """Running sums over the blocks: characters, linked ones, prose, texts, images, stops."""
+    chars, stops = block[CHARS], block[COUNTS + STOP]
+    prose = link_share < _MANY_LINKS and (stops > 0 or chars > _LONG)
+    after, before = sums[number + 1], sums[number]
+    after[SUM_CHARS] = before[SUM_CHARS] + chars
+    after[SUM_LINKED] = before[SUM_LINKED] + chars * link_share
+    after[SUM_PROSE] = before[SUM_PROSE] + (chars if prose else 0)
+    after[SUM_TEXTS] = before[SUM_TEXTS] + (chars > 0)
+    after[SUM_IMAGES] = before[SUM_IMAGES] + (block[KIND] == AN_IMAGE)
+    after[SUM_STOPS] = before[SUM_STOPS] + stops
+
+
+@compiled
+def group(keys: Integers, weights: Integers) -> tuple[Integers, Integers, Integers]:
+    """Of each key: how often it is there, the sum of its weights, and its number from 0."""
+    size = 1
+    while size < 2 * len(keys):
+        size *= 2
+    slots = np.full(size, -1)  # the first place of the key
+    firsts = np.empty(len(keys), np.int64)
+    counts, sums = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+    numbers = np.empty(len(keys), np.int64)
+    known = 0
+    for place in range(len(keys)):
+        slot = (keys[place] ^ keys[place] >> 32) & size - 1
+        while slots[slot] >= 0 and keys[slots[slot]] != keys[place]:
+            slot = (slot + 1) & size - 1
+        if slots[slot] < 0:
+            slots[slot] = place
+            numbers[place] = known
+            known += 1
+        first = firsts[place] = slots[slot]
+        numbers[place] = numbers[first]
+        counts[first] += 1
+        sums[first] += weights[place]
+    return counts[firsts], sums[firsts], numbers
+
+
+# FOLD-IN What the content score sees of a block: its text, its markup, the elements around;
+# compiled.
+
+
+TEXT = ("chars", "words", "commas", "stops", "lines", "word_length", "ends", "colon", "capitals",
+        "digits", "capital_first", "image", "link_share", "repeats", "in_title")  # fmt: skip
+LEVEL = ("link_share", "prose", "share", "prose_share", "chars", "blocks", "images", "stops",
+         "mean_chars")  # fmt: skip
+LEVELS = 5  # the block's element and the elements around it
+
+_LINK_SHARE = TEXT.index("link_share")
+
+
+class Layout(NamedTuple):
+    """Where the features of markup lie."""
+
+    width: int
+    tag_groups: Integers  # tag -> group
+    tag_count: int  # groups
+    heading: np.ndarray  # tag -> whether it is a heading
+    flag_bits: Integers  # bits of an element's flags that are features
+    first_word: int  # bit of the first group of words
+    word_count: int
+
+
+@compiled
+def describe_blocks(
+    elements: Integers, blocks: Integers, text: Bytes, title: Bytes, layout: Layout
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of features, kinds of markup and lengths; see content_features.Blocks."""
+    elements, blocks = borrowed(elements), borrowed(blocks)
+    text, title = borrowed(text), borrowed(title)
+    size = len(blocks)
+    rows, sums = np.empty((size, layout.width), np.float32), np.zeros((size + 1, SUMS))
+    out = borrowed(rows)
+    repeats, _, _ = group(blocks[:, HASH], np.ones(size, np.int64))
+    for number in range(size):
+        _text(out[number], blocks[number], text, title, repeats[number])
+        add_up(sums, number, blocks[number], out[number, _LINK_SHARE])
+    first = len(TEXT)
+    kinds = np.empty(size, np.int64)
+    for number in range(size):
+        kinds[number] = _markup(out[number], first, elements, blocks[number, ELEMENT], layout)
+    first += 1 + 2 * layout.tag_count + len(layout.flag_bits) + layout.word_count
+    levels = _levels(elements, sums)
+    for number in range(size):
+        _chain(out[number], first, elements, blocks[number, ELEMENT], levels)
+    first += len(LEVEL) * LEVELS
+    for number in range(size):
+        write_positions(out[number], first, number, size, sums)
+    first += len(POSITION)
+    write_near(out, first, elements, blocks, layout.heading)
+    first += len(SHIFTS) * (len(NEAR) + 2)
+    write_windows(out, first, sums)
+    first += 3 * len(WINDOWS)
+    lengths = blocks[:, CHARS].copy()
+    numbers = write_alike(out, first, kinds, lengths)
+    write_page(out, first + len(ALIKE), sums)
+    return rows, numbers, lengths
+
+
+@compiled
+def _text(row: np.ndarray, block: Integers, text: Bytes, title: Bytes, repeats: int) -> None:
+    chars, counts = block[CHARS], block[COUNTS:]
+    some = max(chars, 1)
+    words = counts[SPACE] + counts[LINE_BREAK] + (chars > 0)
+    row[0], row[1], row[2] = log(chars), log(words), log(counts[COMMA])
+    row[3], row[4] = log(counts[STOP]), log(counts[LINE_BREAK])
+    row[5] = min(chars / max(words, 1), 30.0) / 10
+    row[6], row[7] = block[LAST_CLASS] == STOP, block[LAST_CLASS] == COLON
+    row[8], row[9] = counts[CAPITAL] / some, counts[DIGIT] / some
+    row[10] = block[FIRST_CLASS] == CAPITAL
+    row[11] = block[KIND] == AN_IMAGE
+    row[12] = min(block[LINKED] / some, 1.0)
+    row[13] = log(repeats) if chars else 0.0
+    row[14] = chars > 0 and _within(title, text[block[START] : block[TEXT_STOP]])
+
+
+@compiled
+def _within(whole: Bytes, part: Bytes) -> bool:
+    """Whether some bytes lie within others."""
+    for start in range(len(whole) - len(part) + 1):
+        same = True
+        for place in range(len(part)):
+            if whole[start + place] != part[place]:
+                same = False
+                break
+        if same:
+            return True
+    return False
+
+
+@compiled
+def _markup(row: np.ndarray, first: int, elements: Integers, element: int, layout: Layout) -> int:
+    """Depth, tags, kinds of element around and words of class; the kind of markup as a number."""
+    around = elements[element, PARENT]
+    own, outer = elements[element, FLAGS], elements[around, FLAGS]
+    tag, depth = layout.tag_groups[elements[element, TAG]], elements[element, DEPTH]
+    row[first] = depth / 10
+    first += 1
+    row[first : first + 2 * layout.tag_count] = 0
+    row[first + tag] = 1
+    row[first + layout.tag_count + layout.tag_groups[elements[around, TAG]]] = 1
+    first += 2 * layout.tag_count
+    for number in range(len(layout.flag_bits)):
+        row[first + number] = own >> layout.flag_bits[number] & 1
+    first += len(layout.flag_bits)
+    for number in range(layout.word_count):
+        row[first + number] = (own | outer) >> (layout.first_word + number) & 1
+    return own * 31 + outer * 17 + tag * 7 + depth  # wraps around: a hash
+
+
+@compiled
+def _levels(elements: Integers, sums: np.ndarray) -> np.ndarray:
+    """What lies in each element."""
+    found = np.empty((len(elements), len(LEVEL)), np.float32)
+    all_chars, all_prose = max(1.0, sums[-1, SUM_CHARS]), max(1.0, sums[-1, SUM_PROSE])
+    for number in range(len(elements)):
+        first, end, out = elements[number, FIRST], elements[number, END], found[number]
+        chars = sums[end, SUM_CHARS] - sums[first, SUM_CHARS]
+        prose = sums[end, SUM_PROSE] - sums[first, SUM_PROSE]
+        texts = sums[end, SUM_TEXTS] - sums[first, SUM_TEXTS]
+        some = max(chars, 1.0)
+        out[0] = (sums[end, SUM_LINKED] - sums[first, SUM_LINKED]) / some
+        out[1] = prose / some
+        out[2] = chars / all_chars
+        out[3] = prose / all_prose
+        out[4] = log(chars)
+        out[5] = log(texts)
+        out[6] = log(sums[end, SUM_IMAGES] - sums[first, SUM_IMAGES])
+        out[7] = log(sums[end, SUM_STOPS] - sums[first, SUM_STOPS])
+        out[8] = np.log1p(chars / max(texts, 1.0))
+    return found
+
+
+@compiled
+def _chain(
+    row: np.ndarray, first: int, elements: Integers, element: int, levels: np.ndarray
+) -> None:
+    for level in range(LEVELS):
+        for name in range(len(LEVEL)):
+            row[first + name * LEVELS + level] = levels[element, name]
+        element = elements[element, PARENT]
+
+
+# FOLD-IN What the content score sees of the blocks around a block, and of the whole page;
+# compiled.
+
+
+POSITION = ("place", "text_before", "prose_before", "blocks_after", "blocks_before")
+NEAR = ("chars", "link_share", "ends", "image", "stops", "commas", "depth", "heading")
+SHIFTS = (-3, -2, -1, 1, 2, 3)
+WINDOWS = (3, 8, 20)  # blocks to each side
+ALIKE = ("alike", "alike_mean_chars", "alike_share")  # blocks of the same kind of markup
+PAGE = ("page_chars", "page_link_share", "page_blocks", "page_prose", "page_images")
+
+
+@compiled
+def write_positions(row: np.ndarray, first: int, number: int, size: int, sums: np.ndarray) -> None:
+    """Where the block lies on the page."""
+    row[first] = number / size
+    row[first + 1] = sums[number, SUM_CHARS] / max(1.0, sums[size, SUM_CHARS])
+    row[first + 2] = sums[number, SUM_PROSE] / max(1.0, sums[size, SUM_PROSE])
+    row[first + 3] = log(size - number)
+    row[first + 4] = log(number)
+
+
+@compiled
+def write_near(
+    rows: np.ndarray, first: int, elements: Integers, blocks: Integers, heading: np.ndarray
+) -> None:
+    """What the blocks before and behind are like, and whether they share the element."""
+    size = len(rows)
+    near = np.empty((size, len(NEAR)), np.float32)
+    for number in range(size):
+        row, element = rows[number], blocks[number, ELEMENT]
+        near[number, 0], near[number, 1], near[number, 2] = row[0], row[12], row[6]
+        near[number, 3], near[number, 4], near[number, 5] = row[11], row[3], row[2]
+        near[number, 6] = elements[element, DEPTH] / 10
+        near[number, 7] = heading[elements[element, TAG]]
+    for number in range(size):
+        row, element = rows[number], blocks[number, ELEMENT]
+        same = first + len(SHIFTS) * len(NEAR)
+        for place in range(len(SHIFTS)):
+            other, start = number + SHIFTS[place], first + place * len(NEAR)
+            inside = 0 <= other < size
+            for name in range(len(NEAR)):
+                row[start + name] = near[other, name] if inside else 0.0
+            its = blocks[other, ELEMENT] if inside else 0
+            row[same + place] = inside and elements[its, PARENT] == elements[element, PARENT]
+            row[same + len(SHIFTS) + place] = inside and its == element
+
+
+@compiled
+def write_windows(rows: np.ndarray, first: int, sums: np.ndarray) -> None:
+    """How much text and prose lie around, and how much of it in links."""
+    size, count = len(rows), len(WINDOWS)
+    for number in range(size):
+        row = rows[number]
+        for place in range(count):
+            low = max(number - WINDOWS[place], 0)
+            high = min(number + WINDOWS[place] + 1, size)
+            chars = sums[high, SUM_CHARS] - sums[low, SUM_CHARS]
+            some = max(chars, 1.0)
+            row[first + place] = np.log1p(chars / (high - low))
+            linked = sums[high, SUM_LINKED] - sums[low, SUM_LINKED]
+            row[first + count + place] = linked / some
+            prose = sums[high, SUM_PROSE] - sums[low, SUM_PROSE]
+            row[first + 2 * count + place] = prose / some
+
+
+@compiled
+def write_alike(rows: np.ndarray, first: int, kinds: Integers, lengths: Integers) -> Integers:
+    """How many blocks have the same tag, words and depth, and how much text lies in them."""
+    blocks, chars, numbers = group(kinds, lengths)
+    everything = max(1, lengths.sum())
+    for number in range(len(rows)):
+        row = rows[number]
+        row[first] = log(blocks[number])
+        row[first + 1] = np.log1p(chars[number] / blocks[number])
+        row[first + 2] = chars[number] / everything
+    return numbers
+
+
+@compiled
+def write_page(rows: np.ndarray, first: int, sums: np.ndarray) -> None:
+    """What the whole page is like."""
+    whole = sums[-1]
+    some = max(1.0, whole[SUM_CHARS])
+    for number in range(len(rows)):
+        row = rows[number]
+        row[first] = log(whole[SUM_CHARS])
+        row[first + 1] = whole[SUM_LINKED] / some
+        row[first + 2] = log(len(rows))
+        row[first + 3] = whole[SUM_PROSE] / some
+        row[first + 4] = log(whole[SUM_IMAGES])

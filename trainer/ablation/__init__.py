@@ -1,0 +1,1 @@
+"""Which of several configs or sizes is better: arms, comparisons, scaling laws."""

@@ -1,1 +1,0 @@
-"""Choosing what to train: shapes, sizes, ablations, tokenizers, and what a run will need."""

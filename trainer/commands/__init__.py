@@ -1,0 +1,1 @@
+"""The command `benben-train` and its verbs."""

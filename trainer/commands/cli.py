@@ -1,0 +1,95 @@
+"""The `benben-train` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benben.trainer.commands import ablate, checkpoint, plan, shape, tokenizer
+from benben.trainer.config import ConfigError, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `benben-train`; return the exit status (2: a mistake of the user's)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"benben-train: {error}", file=sys.stderr)
+        return 2
+
+
+def _is_users(error: Exception) -> bool:
+    from benben.trainer.checkpoint.store import CheckpointError
+    from benben.trainer.data.corpus import CorpusError
+    from benben.trainer.data.loader import NoDocuments
+    from benben.trainer.loop.train import TrainingError
+
+    kinds = (ConfigError, CheckpointError, CorpusError, NoDocuments, TrainingError)
+    return isinstance(error, kinds)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="benben-train",
+        description="Train a vision-language model on the dataset; on several processes: "
+        "`torchrun -m benben.trainer.commands.cli train CONFIG`.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train from the newest checkpoint or the start")
+    _config_arguments(train)
+    train.set_defaults(run=_train)
+    evaluate = commands.add_parser("eval", help="evaluate the newest checkpoint")
+    _config_arguments(evaluate)
+    evaluate.add_argument("--checkpoint", type=Path, help="a step_N folder")
+    evaluate.add_argument("--shots", type=int, nargs="*", default=[], help="made set: examples")
+    evaluate.set_defaults(run=_evaluate)
+    plan.add(commands)
+    shape.add_shape(commands)
+    shape.add_size(commands)
+    ablate.add(commands)
+    tokenizer.add(commands)
+    checkpoint.add(commands)
+    return parser
+
+
+def _config_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="a YAML file or a name of configs/trainer")
+    parser.add_argument("overrides", nargs="*", help="dotted.key=value")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from benben.trainer.distributed.parallel import close
+    from benben.trainer.loop.train import train
+
+    config = load(options.config, options.overrides)
+    result = train(config)
+    print(json.dumps(result.get("evaluation", result), indent=1))
+    close()
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from benben.trainer.distributed.parallel import close
+    from benben.trainer.evaluation import evaluate, fewshot
+    from benben.trainer.loop.session import Session
+
+    config = load(options.config, options.overrides)
+    session = Session(config)
+    if session.resume(options.checkpoint) is None:
+        raise ConfigError(f"{session.folder}: no checkpoint to evaluate")
+    result = evaluate.held_out(session, config.run.eval_packs)
+    for shots in options.shots:
+        result[f"made_{shots}_shot"] = fewshot.evaluate(session, shots)
+    if session.mesh.rank == 0:
+        evaluate.write(result, session.folder)
+        print(json.dumps(result, indent=1))
+    close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

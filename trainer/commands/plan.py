@@ -1,0 +1,67 @@
+"""`benben-train plan`: what a run will need and how long it will take, without a GPU."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+HOST_GIB = 100.0
+
+
+def add(commands: Any) -> None:
+    """Add the `plan` command."""
+    parser = commands.add_parser("plan", help="memory, time and longest sequence, without a GPU")
+    parser.add_argument("config", help="a YAML file or a name of configs/trainer")
+    parser.add_argument("overrides", nargs="*", help="dotted.key=value")
+    parser.add_argument("--gpu", default="h200", help="v100, a100, h100 or h200")
+    parser.add_argument("--gpus", type=int, nargs="+", default=[1])
+    parser.add_argument("--tokens", type=int, help="of one sequence; data.seq_len by default")
+    parser.add_argument("--host-gib", type=float, default=HOST_GIB, help="a GPU's for states")
+    parser.add_argument("--longest", action="store_true", help="search the longest sequence")
+    parser.add_argument("--advise", action="store_true", help="what to switch on to fit")
+    parser.set_defaults(run=_plan)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from benben.trainer.config import load
+    from benben.trainer.planning import hardware, memory, published
+
+    config = published.with_sizes(load(options.config, options.overrides))
+    if options.tokens:
+        data = config.data.model_copy(update={"seq_len": options.tokens})
+        config = config.model_copy(update={"data": data})
+    card = hardware.gpu(options.gpu)
+    sizes = f"{memory.parameter_count(config.model):,} parameters, {config.data.seq_len:,} tokens"
+    print(f"{sizes}; {card.name}, {card.gib:g} GiB")
+    print("| GPUs | states GiB | device GiB | host GiB | step s | tokens/s | MFU | fits |")
+    print("|---|---|---|---|---|---|---|---|")
+    for count in options.gpus:
+        _row(config, card, count, options)
+
+
+def _row(config: Any, card: Any, count: int, options: argparse.Namespace) -> None:
+    from benben.trainer.config import ConfigError
+    from benben.trainer.planning import advice, memory, steptime
+
+    parallel = config.parallel
+    if count % (parallel.sp * parallel.tp):
+        raise ConfigError(f"{count} GPUs do not divide by sp {parallel.sp} x tp {parallel.tp}")
+    degree = {"dp": count // (parallel.sp * parallel.tp)}
+    config = config.model_copy(update={"parallel": parallel.model_copy(update=degree)})
+    need = memory.run_memory(config, config.data.seq_len)
+    step = steptime.predict(config, card, count, need.host)
+    fits = need.device <= card.gib * memory.GIB and need.host <= options.host_gib * memory.GIB
+    gib = [v / memory.GIB for v in (memory.state_bytes(config), need.device, need.host)]
+    cells = [f"{v:.1f}" for v in gib] + [f"{step.seconds:.2f}", f"{step.tokens_per_second:,.0f}"]
+    print(f"| {count} | {' | '.join(cells)} | {step.mfu:.0%} | {'yes' if fits else 'no'} |")
+    if options.longest:
+        caps = (card.gib * memory.GIB, options.host_gib * memory.GIB)
+        print(f"longest sequence on {count}: {memory.longest(config, *caps):,} tokens")
+    if options.advise:
+        found = advice.advise(config, card.gib, options.host_gib)
+        if found is None:
+            print(f"nothing fits on {count}: more GPUs (dp, sp) or a shorter sequence")
+        else:
+            changes, _, need = found
+            told = " ".join(changes) or "fits as it is"
+            print(f"advice for {count}: {told} ({need.device / memory.GIB:.1f} GiB)")

@@ -1,0 +1,186 @@
+"""The mesh (data, sequence, tensor) and how a model is laid over it.
+
+Parameters are sharded (FSDP2) over data x sequence together; gradients are summed, never averaged:
+the loss is already divided by the whole step's count of tokens.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    RowwiseParallel,
+    parallelize_module,
+)
+
+from benben.trainer.distributed.shards import shard_of
+from benben.trainer.longseq.ulysses import check_heads
+from benben.trainer.model.decoder import Block
+from benben.trainer.model.vlm import VLM
+from benben.trainer.settings import ParallelConfig
+
+TENSOR_PLAN = {
+    **{f"attn.{name}": ColwiseParallel for name in ("q", "k", "v")},
+    "attn.o": RowwiseParallel,
+    "mlp.gate": ColwiseParallel,
+    "mlp.up": ColwiseParallel,
+    "mlp.down": RowwiseParallel,
+}
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Degrees and this rank's place; `mesh` is None for one process alone."""
+
+    dp: int = 1
+    sp: int = 1
+    tp: int = 1
+    dp_rank: int = 0
+    sp_rank: int = 0
+    tp_rank: int = 0
+    mesh: DeviceMesh | None = None
+    flat: DeviceMesh | None = None  # data x sequence: what parameters are sharded over
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def rank(self) -> int:
+        return dist.get_rank() if dist.is_initialized() else 0
+
+    @property
+    def shards(self) -> int:
+        return self.dp * self.sp
+
+    def total(self, *values: float) -> list[float]:
+        """Sum numbers over data and sequence ranks, in float64."""
+        if self.flat is None or self.shards == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(tensor, group=self.flat.get_group())
+        return tensor.tolist()
+
+
+def pick_device(setting: str) -> torch.device:
+    if setting == "cpu" or (setting == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    torch.cuda.set_device(device)
+    return device
+
+
+def make_mesh(config: ParallelConfig, device: torch.device) -> Mesh:
+    """Join the process group `torchrun` describes (if any) and lay the mesh.
+
+    Raises ValueError when the degrees do not multiply to the number of processes.
+    """
+    size = int(os.environ.get("WORLD_SIZE", 1))
+    dp = config.dp or size // (config.sp * config.tp)
+    if dp * config.sp * config.tp != size:
+        raise ValueError(
+            f"dp {dp} x sp {config.sp} x tp {config.tp} is not the {size} processes started"
+        )
+    if size == 1:
+        return Mesh(device=device)
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    mesh = init_device_mesh(device.type, (dp, config.sp, config.tp), mesh_dim_names=NAMES)
+    flat = mesh["dp", "sp"]._flatten("fsdp")
+    ranks = [mesh.get_local_rank(name) for name in NAMES]
+    return Mesh(dp, config.sp, config.tp, *ranks, mesh=mesh, flat=flat, device=device)
+
+
+NAMES = ("dp", "sp", "tp")
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def close() -> None:
+    """Leave the process group together (gloo dislikes ranks that leave early)."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def distribute(model: VLM, mesh: Mesh, dtype: torch.dtype) -> VLM:
+    """Lay the model over the mesh in place; identity for one process with dtype = parameters'."""
+    lm = model.config.lm
+    model.tp_rank, model.tp_size = mesh.tp_rank, mesh.tp
+    if mesh.tp > 1:
+        _split_tensors(model, mesh)
+    if mesh.sp > 1:
+        check_heads(lm.heads // mesh.tp, lm.kv // mesh.tp, mesh.sp)
+        assert mesh.mesh is not None
+        model.sp = mesh.mesh["sp"].get_group()
+    kept = next(model.parameters()).dtype
+    if mesh.shards == 1 and kept == dtype:
+        return model
+    if mesh.flat is None:
+        raise ValueError(
+            f"parameters in {kept}, computation in {dtype}: start under torchrun, or set "
+            "optim.params to optim.dtype"
+        )
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=wide)
+    options: dict[str, Any] = {"mesh": mesh.flat, "mp_policy": policy}
+    if model.vision is not None:
+        fully_shard(model.vision, **options)
+    for group in model.lm.groups:
+        fully_shard(group, **options)
+    fully_shard(model, **options)
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)
+    return model
+
+
+def _split_tensors(model: VLM, mesh: Mesh) -> None:
+    lm = model.config.lm
+    if lm.heads % mesh.tp or lm.kv % mesh.tp or lm.ffn % mesh.tp:
+        raise ValueError(
+            f"tp {mesh.tp} must divide heads {lm.heads}, kv_heads {lm.kv}, intermediate {lm.ffn}"
+        )
+    if model.config.lora_rank:
+        raise ValueError("lora_rank needs tp 1")
+    assert mesh.mesh is not None
+    for block in model.modules():
+        if isinstance(block, Block):
+            present = {
+                name: style()
+                for name, style in TENSOR_PLAN.items()
+                if isinstance(_child(block, name), nn.Module)
+            }
+            parallelize_module(block, mesh.mesh["tp"], present)
+
+
+def _child(module: nn.Module, path: str) -> object:
+    for name in path.split("."):
+        module = getattr(module, name)
+    return module
+
+
+@torch.no_grad()
+def gradient_norm(model: nn.Module) -> Tensor:
+    """Return the global gradient norm, float64; every element counts once on any mesh."""
+    total: Tensor | None = None
+    for parameter in model.parameters():
+        if parameter.grad is None:
+            continue
+        shard = shard_of(parameter.grad)
+        part = shard.local.double().square().sum() / shard.copies
+        total = part if total is None else total + part
+    if total is None:
+        return torch.zeros((), dtype=torch.float64)
+    if dist.is_initialized():
+        dist.all_reduce(total)
+    return total.sqrt()

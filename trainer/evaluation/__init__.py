@@ -1,0 +1,1 @@
+"""Held-out loss, few-shot tasks, lmms-eval."""

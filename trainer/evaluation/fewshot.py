@@ -1,0 +1,154 @@
+"""k-shot captioning and yes/no questions on the made set of drawn shapes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from benben.trainer.counter import generator
+from benben.trainer.data.batch import Pack
+from benben.trainer.data.images import decode
+from benben.trainer.evaluation.synthetic import COLOURS, SHAPES, Example, examples
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.loop.session import Session
+
+LONGEST = 24  # tokens generated for a caption
+
+
+class Prompt:
+    """An interleaved prompt: images as PNG bytes, texts as strings, in order."""
+
+    def __init__(self, session: Session, parts: Sequence[bytes | str]) -> None:
+        self.session = session
+        v, model = session.vocabulary, session.model
+        self.ids, self.slots = [v.bos], []
+        pixels = []
+        tower, vision = model.vision, session.config.model.vision
+        for part in parts:
+            if isinstance(part, str):
+                self.ids += v.encode([part])[0]
+            elif tower is not None and vision is not None:
+                picture = decode(part, tower.image_size, vision.family)
+                assert picture is not None
+                pixels.append(picture)
+                fences = session.config.model.fusion == "early"
+                self.slots.append(len(self.ids) + fences)
+                count = model.tokens_per_image if fences else 1
+                self.ids += [v.fence] * fences + [v.image] * count + [v.fence] * fences
+        side = tower.image_size if tower is not None else 1
+        self.pixels = np.stack(pixels) if pixels else np.zeros((0, 3, side, side), np.float32)
+
+    def losses(self, answer: str) -> float:
+        """Return the NLL of a continuation."""
+        ids = self.session.vocabulary.encode([answer])[0]
+        logits = self._logits([*self.ids, *ids]).float().log_softmax(-1)
+        rows = torch.arange(len(self.ids) - 1, len(self.ids) + len(ids) - 1)
+        return -float(logits[rows, torch.tensor(ids)].sum())
+
+    def complete(self, limit: int, stop: str) -> str:
+        """Return the greedy continuation up to `stop` (exclusive) or `limit` tokens."""
+        ids = list(self.ids)
+        v = self.session.vocabulary
+        for _ in range(limit):
+            following = int(self._logits(ids)[-1].argmax())
+            if following in (v.eos, v.fence, v.image):
+                break
+            ids.append(following)
+            if stop in v.decode(ids[len(self.ids) :]):
+                break
+        return v.decode(ids[len(self.ids) :]).split(stop)[0]
+
+    @torch.no_grad()
+    def _logits(self, ids: list[int]) -> torch.Tensor:
+        array = np.array(ids, np.int64)
+        labels = np.full(len(ids), IGNORE)
+        pack = Pack(array, labels, (len(ids),), self.pixels, tuple(self.slots))
+        logits = self.session.model(self.session.batch([pack]), want="logits")
+        assert isinstance(logits, torch.Tensor)
+        return logits.cpu()
+
+
+def evaluate(session: Session, shots: int, count: int = 32) -> dict[str, Any]:
+    """Caption drawings and answer yes/no questions after `shots` examples each.
+
+    Returns `exact` (colour and shape right), `colour`, `shape`, `cider` and `yes_no`, shares of
+    `count` questions. Chance: 1/24, 1/6, 1/4, -, 1/2. Raises ValueError with sequence parallelism.
+    """
+    if session.mesh.sp > 1:
+        raise ValueError("questions are short: evaluate them with parallel.sp=1")
+    session.model.eval()
+    given, asked = examples(shots, "shots"), examples(count, "asked")
+    lead: list[bytes | str] = [part for e in given for part in (e.png, e.caption)]
+    answers = [Prompt(session, [*lead, e.png]).complete(LONGEST, ".") + "." for e in asked]
+    result = {
+        "exact": _share(
+            e.colour in a and e.shape in a for e, a in zip(asked, answers, strict=True)
+        ),
+        "colour": _share(e.colour in a for e, a in zip(asked, answers, strict=True)),
+        "shape": _share(e.shape in a for e, a in zip(asked, answers, strict=True)),
+        "cider": cider(answers, [e.caption for e in asked]),
+        "yes_no": _yes_no(session, given, asked),
+    }
+    session.model.train()
+    return result
+
+
+def _share(values: Any) -> float:
+    return float(np.mean([bool(v) for v in values]))
+
+
+def _yes_no(session: Session, given: Sequence[Example], asked: Sequence[Example]) -> float:
+    """Ask for the drawing that is there and, every second time, for one that is not."""
+    random = generator("yes_no")
+    right = 0
+    lead: list[bytes | str] = []
+    for number, e in enumerate([*given, *asked]):
+        truth = number % 2 == 0
+        colour, shape = e.colour, e.shape
+        while not truth and (colour, shape) == (e.colour, e.shape):
+            colour, shape = str(random.choice(list(COLOURS))), str(random.choice(SHAPES))
+        question = f"A {colour} {shape}?"
+        if number < len(given):
+            lead += [e.png, question, " yes." if truth else " no."]
+            continue
+        prompt = Prompt(session, [*lead, e.png, question])
+        right += (prompt.losses(" yes.") < prompt.losses(" no.")) == truth
+    return right / max(len(asked), 1)
+
+
+def cider(candidates: Sequence[str], references: Sequence[str]) -> float:
+    """Return the mean CIDEr (Vedantam et al. 2015) with one reference each: 10 at best.
+
+    Cosine of tf-idf weighted n-grams, n = 1 .. 4, idf over the references.
+    """
+    total = 0.0
+    for n in range(1, 5):
+        grams = [_grams(text, n) for text in references]
+        seen = Counter(gram for counts in grams for gram in counts)
+        idf = {gram: math.log(len(references) / number) for gram, number in seen.items()}
+        for text, reference in zip(candidates, grams, strict=True):
+            total += _cosine(_grams(text, n), reference, idf, math.log(len(references)))
+    return 10 * total / 4 / max(len(references), 1)
+
+
+def _grams(text: str, n: int) -> Counter[tuple[str, ...]]:
+    words = text.lower().replace(".", " ").replace(",", " ").split()
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+
+
+def _cosine(
+    a: Counter[tuple[str, ...]],
+    b: Counter[tuple[str, ...]],
+    idf: dict[tuple[str, ...], float],
+    unseen: float,
+) -> float:
+    left = {g: c * idf.get(g, unseen) for g, c in a.items()}
+    right = {g: c * idf.get(g, unseen) for g, c in b.items()}
+    dot = sum(value * right.get(g, 0.0) for g, value in left.items())
+    size = math.hypot(*left.values()) * math.hypot(*right.values())
+    return dot / size if size else 0.0

@@ -1,0 +1,197 @@
+"""A run put together: model, optimizer and data at a mesh, saved and resumed as one."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benben.trainer import counter
+from benben.trainer.checkpoint import store
+from benben.trainer.config import ConfigError
+from benben.trainer.data import vocabulary as vocabularies
+from benben.trainer.data.batch import Pack, join, to_batch
+from benben.trainer.data.loader import DataState, Loader
+from benben.trainer.data.source import DataSource
+from benben.trainer.data.vocabulary import Vocabulary
+from benben.trainer.distributed import parallel
+from benben.trainer.distributed.parallel import Mesh
+from benben.trainer.distributed.shards import copy_full
+from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.loop.optimizer import AdamW
+from benben.trainer.model import huggingface
+from benben.trainer.model.vlm import VLM, initialise
+from benben.trainer.settings import Config, DataConfig
+
+TRAINING_DOCUMENTS = 20_000  # read to train a tokenizer
+
+
+class Session:
+    """Everything a run holds; `step`, `tokens` count what was trained."""
+
+    def __init__(self, config: Config) -> None:
+        device = parallel.pick_device(config.run.device)
+        if config.run.threads:
+            torch.set_num_threads(config.run.threads)
+        self.folder = Path(config.checkpoint.dir)
+        self.mesh = parallel.make_mesh(config.parallel, device)
+        check(config, self.mesh)
+        self.vocabulary = find_vocabulary(config, self.mesh)
+        self.config = config = with_vocabulary(config, self.vocabulary)
+        self.dtype = getattr(torch, config.optim.dtype)
+        self.model = build(config, self.mesh)
+        self.optimizer = AdamW(self.model, config.optim)
+        self.loader = Loader(self._source(), self.mesh.dp_rank, self.mesh.dp)
+        self.saver = store.Saver(
+            self.folder, config.checkpoint.keep, config.checkpoint.asynchronous
+        )
+        self.step, self.tokens = 0, 0
+
+    def _source(self, data: DataConfig | None = None) -> DataSource:
+        vision, tower = self.config.model.vision, self.model.vision
+        return DataSource(
+            data or self.config.data,
+            self.vocabulary,
+            self.model.tokens_per_image,
+            self.config.model.fusion,
+            tower.image_size if tower else 32,
+            vision.family if vision else "siglip",
+        )
+
+    def held_out_source(self, data: DataConfig | None = None) -> DataSource:
+        """Return the held-out documents of the same corpora, or of `data`'s."""
+        source = self._source(data) if data else copy.copy(self.loader.source)
+        source.evaluation = True
+        return source
+
+    def batch(self, packs: list[Pack]) -> Any:
+        """Cut this rank's slice of packs and bring it to the device."""
+        return to_batch(
+            join(packs),
+            self.model.tokens_per_image,
+            self.config.model.fusion,
+            self.mesh.device,
+            self.dtype,
+            self.mesh.sp_rank,
+            self.mesh.sp,
+        )
+
+    def save(self, extra: dict[str, Any]) -> None:
+        """Save the whole run; a collective call."""
+        meta = {
+            "tokens": self.tokens,
+            "data": self.loader.gather().to_json(),
+            "probe": self.probe(),
+            "config": self.config.model_dump(mode="json"),
+            **extra,
+        }
+        self.saver.save(self.step, store.state_of(self.model, self.optimizer), meta)
+
+    def resume(self, path: Path | None = None) -> dict[str, Any] | None:
+        """Continue from a checkpoint, the newest by default; return its meta, None without any.
+
+        Raises CheckpointError when the probe's loss is not what it was at saving.
+        """
+        self.saver.finish()
+        path = path or store.newest(self.folder)
+        if path is None:
+            return None
+        meta = store.load(path, self.model, self.optimizer)
+        self.step, self.tokens = store.manifest(path)["step"], meta["tokens"]
+        state = DataState.from_json(meta["data"])
+        asked = tuple(map(tuple, self.config.data.skip))
+        self.loader.restore(
+            DataState(state.next, state.lanes, tuple(dict.fromkeys((*state.skip, *asked))))
+        )
+        found, expected = self.probe(), meta["probe"]
+        if not abs(found - expected) <= self.config.checkpoint.probe_tolerance * abs(expected):
+            raise store.CheckpointError(
+                f"{path}: the probe's loss was {expected:.6f} when saved and is {found:.6f} now"
+            )
+        return meta
+
+    @torch.no_grad()
+    def probe(self) -> float:
+        """Return the mean loss on a fixed made batch, the same on any mesh."""
+        random = counter.generator("probe")
+        tower = self.model.vision
+        size = 512 * -(-(self.model.tokens_per_image + 8) // 512)
+        ids = random.integers(0, self.vocabulary.size, size)
+        labels = np.append(ids[1:], IGNORE)
+        side = tower.image_size if tower else 8
+        pixels = random.standard_normal((1 if tower else 0, 3, side, side)).astype(np.float32)
+        pack = Pack(ids, labels, (64,) * (size // 64), pixels, (3,) if tower else ())
+        batch = self.batch([pack])
+        loss, _ = self.model(batch)
+        total, count = self.mesh.total(float(loss), batch.valid)
+        return total / count
+
+
+def check(config: Config, mesh: Mesh) -> None:
+    """Raise ConfigError for sizes that do not divide among the ranks."""
+    data, optim = config.data, config.optim
+    packs = {"optim.batch_packs": optim.batch_packs, "data.lanes": data.lanes}
+    if optim.ramp_from:
+        packs |= {"optim.ramp_from": optim.ramp_from, "optim.ramp_step": optim.ramp_step}
+    wrong = [
+        f"{name} {value} must be a multiple of the {mesh.dp} data ranks"
+        for name, value in packs.items()
+        if value % mesh.dp
+    ]
+    if data.seq_len % mesh.sp:
+        wrong.append(f"data.seq_len {data.seq_len} must be a multiple of parallel.sp {mesh.sp}")
+    if not data.mix:
+        wrong.append("data.mix names no corpus")
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+
+
+def build(config: Config, mesh: Mesh) -> VLM:
+    """Make the model, lay it over the mesh, fill it (made weights, then published ones).
+
+    Decoder and connector have no storage until they are sharded; the tower is small, made whole.
+    """
+    model = VLM(config.model, config.memory, lazy=True).to(getattr(torch, config.optim.params))
+    tower = {name: tensor.clone() for name, tensor in _tower(model)}
+    parallel.distribute(model, mesh, getattr(torch, config.optim.dtype))
+    model.to_empty(device=mesh.device)
+    for name, tensor in _tower(model):
+        copy_full(tensor, tower[name])
+    initialise(model, config.run.seed)
+    if config.model.lm.huggingface:
+        huggingface.load_decoder(model, config.model.lm.huggingface)
+    return model
+
+
+def _tower(model: VLM) -> list[tuple[str, torch.Tensor]]:
+    if model.vision is None:
+        return []
+    parameters = [(name, p.detach()) for name, p in model.vision.named_parameters()]
+    return [*parameters, *model.vision.named_buffers()]
+
+
+def find_vocabulary(config: Config, mesh: Mesh) -> Vocabulary:
+    """Return the run's tokenizer: configured, kept in the run's folder, or trained on its data."""
+    if config.data.tokenizer:
+        return vocabularies.load(config.data.tokenizer)
+    kept = Path(config.checkpoint.dir) / "tokenizer.json"
+    if not kept.is_file() and mesh.rank == 0:
+        bare = vocabularies.train([], 256)
+        source = DataSource(config.data, bare, 0, "early")
+        trained = vocabularies.train(source.texts(TRAINING_DOCUMENTS), config.data.tokenizer_vocab)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        trained.save(kept)
+    store.barrier()
+    return vocabularies.load(str(kept))
+
+
+def with_vocabulary(config: Config, vocabulary: Vocabulary) -> Config:
+    """Return the config with the decoder's vocabulary size filled in."""
+    lm = config.model.lm
+    if lm.huggingface:
+        lm = huggingface.decoder_config(lm)
+    lm = lm.model_copy(update={"vocab_size": max(lm.vocab_size, vocabulary.size)})
+    return config.model_copy(update={"model": config.model.model_copy(update={"lm": lm})})

@@ -1,0 +1,195 @@
+"""The training loop: steps, spikes, checkpoints, a clean stop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from typing import Any
+
+from benben.trainer.checkpoint.store import newest
+from benben.trainer.data.batch import Pack
+from benben.trainer.data.loader import DataState
+from benben.trainer.distributed.parallel import gradient_norm
+from benben.trainer.evaluation import evaluate
+from benben.trainer.loop.loss_spikes import SpikeGuard
+from benben.trainer.loop.metrics import Metrics
+from benben.trainer.loop.schedule import batch_packs, learning_rate
+from benben.trainer.loop.session import Session
+from benben.trainer.planning.flops import cost_of
+from benben.trainer.settings import Config
+
+
+class TrainingError(Exception):
+    """A run that cannot go on; the message says why."""
+
+
+class Training:
+    """A run from its newest checkpoint (or its start) to its last step."""
+
+    def __init__(self, config: Config) -> None:
+        self.session = Session(config)
+        self.config = self.session.config
+        self.guard = SpikeGuard(self.config.guard)
+        self.rollbacks = 0
+        self.stop_asked = False
+        self.cost = cost_of(self.session.model)
+        folder = self.session.folder if self.session.mesh.rank == 0 else None
+        self.metrics = Metrics(folder, self.config.run.tensorboard, self.config.run.steps)
+
+    def run(self) -> dict[str, Any]:
+        """Train to the last step; return the last step's values. SIGTERM saves and ends the run."""
+        previous = signal.signal(signal.SIGTERM, self._ask_stop)
+        values: dict[str, Any] = {}
+        try:
+            self._restore()
+            if newest(self.session.folder) is None:
+                self._save()  # what a rollback returns to before the first regular checkpoint
+            while self.session.step < self.config.run.steps and not self._stopping():
+                values = self._one_step()
+            if newest(self.session.folder) is None or self._unsaved():
+                self._save()
+            self.session.saver.finish()
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+            self.metrics.close()
+        return values
+
+    def _unsaved(self) -> bool:
+        self.session.saver.finish()
+        path = newest(self.session.folder)
+        return path is None or path.name != f"step_{self.session.step:08d}"
+
+    def _ask_stop(self, *_: object) -> None:
+        self.stop_asked = True
+
+    def _stopping(self) -> bool:
+        """Whether any rank was asked to stop (all must leave the loop together)."""
+        return self.session.mesh.total(float(self.stop_asked))[0] > 0
+
+    def _save(self) -> None:
+        self.session.save({"guard": self.guard.to_json(), "rollbacks": self.rollbacks})
+
+    def _restore(self) -> None:
+        meta = self.session.resume()
+        if meta:
+            self.guard.restore(meta["guard"])
+            self.rollbacks = max(self.rollbacks, meta["rollbacks"])
+
+    def _one_step(self) -> dict[str, Any]:
+        session, run = self.session, self.config.run
+        started, position = time.monotonic(), session.loader.state
+        total = batch_packs(self.config.optim, session.tokens)
+        packs = session.loader.take(total)
+        waited = time.monotonic() - started
+        values = self.forward_backward(packs)
+        norm = float(gradient_norm(session.model))
+        if not math.isfinite(norm) or self.guard.spikes(values["loss"]):
+            self._roll_back(position, packs, {**values, "grad_norm": norm})
+            return values
+        lr = learning_rate(self.config.optim, session.tokens + values["tokens"], self._horizon())
+        clip = self.config.optim.clip
+        scale = min(1.0, clip / (norm + 1e-6)) if clip else 1.0
+        session.step += 1
+        session.optimizer.step(session.step, lr, scale)
+        session.tokens += int(values["tokens"])
+        seconds = time.monotonic() - started
+        values |= {"lr": lr, "grad_norm": norm, "packs": total, "seconds": seconds}
+        values |= self._rates(values, seconds, waited)
+        self.metrics.write(session.step, values)
+        if session.step % run.log_every == 0 or session.step == run.steps:
+            shown = ("loss", "lr", "grad_norm", "tokens_per_second", "mfu")
+            self.metrics.show(session.step, {k: values[k] for k in shown})
+        self._after(session.step)
+        return values
+
+    def _after(self, step: int) -> None:
+        if self.session.saver.asynchronous:
+            ready = float(self.session.saver.ready())
+            mesh = self.session.mesh
+            if mesh.total(ready)[0] == (mesh.shards if mesh.mesh is not None else 1):
+                self.session.saver.finish()
+        if step % self.config.checkpoint.every == 0:
+            self._save()
+        every = self.config.run.eval_every
+        if every and step % every == 0:
+            result = evaluate.held_out(self.session, self.config.run.eval_packs)
+            self.metrics.write(step, {f"eval/{k}": v for k, v in evaluate.flat(result).items()})
+
+    def forward_backward(self, packs: list[Pack]) -> dict[str, Any]:
+        """Accumulate gradients of the mean loss over the whole step's tokens, on all ranks."""
+        session, micro = self.session, self.config.run.micro_packs
+        batches = [session.batch(packs[i : i + micro]) for i in range(0, len(packs), micro)]
+        mesh = session.mesh
+        valid = sum(batch.valid for batch in batches)
+        pairs = sum(batch.layout.pairs for batch in batches) / mesh.sp
+        images = sum(batch.images for batch in batches)
+        tokens = sum(len(p.ids) - p.padding for p in packs) / mesh.sp
+        sums = mesh.total(valid, tokens, pairs, images)
+        loss_sum = z_sum = 0.0
+        for batch in batches:
+            loss, z_loss = session.model(batch, self.config.optim.z_loss)
+            (loss / max(sums[0], 1)).backward()
+            loss_sum += float(loss.detach())
+            z_sum += float(z_loss)
+        loss_sum, z_sum = mesh.total(loss_sum, z_sum)
+        count = max(sums[0], 1)
+        return {
+            "loss": (loss_sum - z_sum) / count,
+            "z_loss": z_sum / count,
+            "predicted": int(sums[0]),
+            "tokens": int(sums[1]),
+            "pairs": sums[2],
+            "images": int(sums[3]),
+        }
+
+    def _rates(self, values: dict[str, Any], seconds: float, waited: float) -> dict[str, float]:
+        peak = self.config.run.peak_tflops * 1e12 * max(1, self.session.mesh.shards)
+        peak *= self.session.mesh.tp
+        work = (values["tokens"], values["pairs"], values["images"])
+        return {
+            "tokens_per_second": values["tokens"] / seconds,
+            "mfu": self.cost.model(*work) / seconds / peak,
+            "hfu": self.cost.hardware(*work) / seconds / peak,
+            "data_wait": waited / seconds,
+        }
+
+    def _horizon(self) -> float:
+        """Return the run's tokens by its settings, so that the rate depends on tokens alone."""
+        return float(
+            self.config.run.steps * self.config.optim.batch_packs * self.config.data.seq_len
+        )
+
+    def _roll_back(self, position: DataState, packs: list[Pack], values: dict[str, Any]) -> None:
+        """Return to the last checkpoint and never train on this step's packs again."""
+        session = self.session
+        session.optimizer.clear()
+        self.rollbacks += 1
+        skipped = (position.next, session.loader.state.next)
+        names = sorted({name for pack in packs for name in pack.names})
+        self.metrics.write(
+            session.step + 1,
+            {"spike": values, "limit": self.guard.limit(), "skip": skipped, "documents": names},
+        )
+        if self.rollbacks > self.config.guard.rollbacks:
+            raise TrainingError(
+                f"step {session.step + 1}: loss {values['loss']:.4g}, and "
+                f"{self.config.guard.rollbacks} rollbacks were not enough; see metrics.jsonl"
+            )
+        skip = (*session.loader.state.skip, skipped)
+        self._restore()
+        state = session.loader.state
+        kept = tuple(dict.fromkeys((*state.skip, *skip)))
+        session.loader.restore(DataState(state.next, state.lanes, kept))
+
+
+def train(config: Config) -> dict[str, Any]:
+    """Run a training; return its last step's values and an evaluation on held-out documents."""
+    training = Training(config)
+    values = training.run()
+    if training.stop_asked or not config.run.eval_packs:
+        return values
+    result = evaluate.held_out(training.session, config.run.eval_packs)
+    if training.session.mesh.rank == 0:
+        evaluate.write(result, training.session.folder)
+    return {**values, "evaluation": result}

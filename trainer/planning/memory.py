@@ -1,0 +1,215 @@
+"""What a run will need, without a GPU: peak memory and longest sequence by fake tensors.
+
+A step is run on fake tensors under torch's memory tracker; nothing is computed or allocated.
+Sharded states are counted by arithmetic: parameters, gradients and moments divide by dp x sp.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from benben.trainer.data.batch import Batch
+from benben.trainer.distributed import torch_compat
+from benben.trainer.loop.optimizer import CHUNK
+from benben.trainer.model.layout import Layout
+from benben.trainer.model.vlm import VLM
+from benben.trainer.settings import Config, MemoryConfig, ModelConfig
+
+GIB = 2**30
+TOKENS_AN_IMAGE = 1024  # what a plan counts on
+TEMPORARIES = 4  # of a parameter's size that AdamW holds at a time
+LOW_TEMPORARIES = 64  # bytes an element of a chunk, where it rounds stochastically
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak bytes on the device and bytes kept on the host."""
+
+    device: int
+    host: int
+
+
+@contextlib.contextmanager
+def _tracked() -> Iterator[Any]:
+    tracker = torch_compat.memory_tracker()
+    with FakeTensorMode(allow_non_fake_inputs=True), tracker:
+        yield tracker
+
+
+def peak(run: Callable[[], Any]) -> int:
+    """Return the peak bytes while `run` executes on fake tensors (of the CPU: any build has it)."""
+    with _tracked() as tracker:
+        run()
+    parts = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]
+    return int(next(v for k, v in parts.items() if getattr(k, "value", k) == "Total"))
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(previous)
+
+
+def fake_batch(model: VLM, tokens: int, images: int = 1) -> Batch:
+    """Return a batch of one document; its images fill no place, but pass tower and connector."""
+    layout = Layout((tokens,), 0, tokens, torch.device("cpu"))
+    ids = torch.zeros(tokens, dtype=torch.int64)
+    layout.__dict__["positions"] = torch.zeros_like(ids)
+    side = model.vision.image_size if model.vision is not None else 1
+    pixels = torch.zeros(max(images, 1), 3, side, side)
+    empty = torch.zeros(0, dtype=torch.int64)
+    return Batch(ids, ids, layout, pixels, empty, empty, [], 0)
+
+
+def step_memory(
+    config: ModelConfig,
+    memory: MemoryConfig,
+    tokens: int,
+    dtype: torch.dtype = torch.bfloat16,
+    images: int = 1,
+) -> Memory:
+    """Return the memory of forward and backward, parameters and gradients included.
+
+    Kept by its arguments: plans of several numbers of GPUs differ in sharded states alone.
+    """
+    return _step_memory(config.model_dump_json(), memory.model_dump_json(), tokens, dtype, images)
+
+
+@functools.lru_cache(maxsize=256)
+def _step_memory(config: str, memory: str, tokens: int, dtype: torch.dtype, images: int) -> Memory:
+    hosts: list[int] = []
+
+    def run() -> None:
+        with default_dtype(dtype):
+            model = VLM(
+                ModelConfig.model_validate_json(config), MemoryConfig.model_validate_json(memory)
+            )
+            batch = fake_batch(model, tokens, images)
+        loss, _ = model(batch)
+        loss.backward()
+        hosts.append(model.store.host_peak)
+
+    return Memory(peak(run), hosts[0])
+
+
+def parameter_sizes(config: ModelConfig, trained: bool = False) -> list[int]:
+    """Return the elements of every parameter, or of those that train."""
+    with torch.device("meta"):
+        model = VLM(config)
+    return [p.numel() for p in model.parameters() if p.requires_grad or not trained]
+
+
+def parameter_count(config: ModelConfig, trained: bool = False) -> int:
+    return sum(parameter_sizes(config, trained))
+
+
+def state_bytes(config: Config, gradients: bool = True) -> float:
+    """Return the bytes of parameters, and of what trains gradients and moments, on one device."""
+    count, trained = parameter_count(config.model), parameter_count(config.model, trained=True)
+    wide, moment = (_size(name) for name in (config.optim.params, config.optim.state))
+    shards = max(config.parallel.dp, 1) * config.parallel.sp
+    size = count * wide + trained * (gradients * wide + 2 * moment)
+    return size / shards / config.parallel.tp
+
+
+def _size(dtype: str) -> int:
+    return torch.empty((), dtype=getattr(torch, dtype)).element_size()
+
+
+def run_memory(config: Config, tokens: int) -> Memory:
+    """Return a device's need for a step of `tokens` tokens and an image in every 1,024.
+
+    A step has three peaks. Where the backward pass begins every boundary state is there and no
+    layer's gradient; where it ends, all gradients and one state; then the optimizer's temporaries.
+    Depth is extrapolated from two and three groups of layers (each peak is linear in it). With
+    sequence parallelism a device holds tokens / sp and attention all tokens for heads / sp: the
+    same bytes.
+    """
+    local = -(-tokens // config.parallel.sp)
+    dtype, width = getattr(torch, config.optim.dtype), _size(config.optim.dtype)
+    images = max(1, local // TOKENS_AN_IMAGE)
+    group, layers = config.memory.group, config.model.lm.layers
+    found, counts, trained = [], [], []
+    for depth in (2 * group, 3 * group):
+        model = _with_layers(config.model, depth)
+        found.append(step_memory(model, config.memory, local, dtype, images))
+        counts.append(parameter_count(model))
+        trained.append(parameter_count(model, trained=True))
+    one, two = (m.device - n * width for m, n in zip(found, counts, strict=True))
+    more, gradients = layers / group - 2, (trained[1] - trained[0]) * width
+    if two - one > 1.001 * gradients:  # states pile up faster than gradients
+        device = state_bytes(config, gradients=False) + one + (two - one) * more
+    else:
+        device = state_bytes(config) + one - trained[0] * width
+    host = found[0].host + (found[1].host - found[0].host) * more
+    return Memory(int(max(device, state_bytes(config) + _update_bytes(config))), int(host))
+
+
+def _update_bytes(config: Config) -> float:
+    """Return the bytes of the optimizer's temporaries: parameters or chunks of them."""
+    shards = max(config.parallel.dp, 1) * config.parallel.sp * config.parallel.tp
+    largest = max(parameter_sizes(config.model, trained=True), default=0) / shards
+    if "bfloat16" in (config.optim.params, config.optim.state):
+        return min(largest, CHUNK) * LOW_TEMPORARIES
+    return largest * _size(config.optim.state) * TEMPORARIES
+
+
+def _with_layers(config: ModelConfig, layers: int) -> ModelConfig:
+    return config.model_copy(update={"lm": config.lm.model_copy(update={"layers": layers})})
+
+
+def longest(config: Config, device_cap: float, host_cap: float, start: int = 8192) -> int:
+    """Return the longest sequence (rounded down to 1024) within both caps, in bytes; 0 for none.
+
+    The need is a maximum of linear functions of the length: secants close in from a few samples.
+    """
+    samples = [(n, run_memory(config, n)) for n in (start, 2 * start)]
+    for _ in range(4):
+        (a, need_a), (b, need_b) = samples[-2:]
+        lengths = [
+            _crossing(a, b, need_a.device, need_b.device, device_cap),
+            _crossing(a, b, need_a.host, need_b.host, host_cap),
+        ]
+        guess = int(min(lengths)) // 1024 * 1024
+        if guess <= 1024:
+            return 0
+        need = run_memory(config, guess)
+        fits = need.device <= device_cap and need.host <= host_cap
+        if fits and (need.device > 0.98 * device_cap or need.host > 0.98 * host_cap):
+            return guess
+        samples.append((guess, need))
+    good = [n for n, m in samples if m.device <= device_cap and m.host <= host_cap]
+    return max(good, default=0)
+
+
+def _crossing(a: int, b: int, need_a: float, need_b: float, cap: float) -> float:
+    slope = (need_b - need_a) / (b - a)
+    return min(b + (0.995 * cap - need_b) / slope, 2.0**27) if slope > 0 else 2.0**27
+
+
+def loss_peak(tokens: int, vocabulary: int, hidden: int, tile: int) -> int:
+    """Return the peak bytes of the head's loss alone, bfloat16, forward and backward."""
+    from benben.trainer.longseq.tiling import loss_sum
+
+    def run() -> None:
+        def make(*shape: int) -> Tensor:
+            return torch.empty(*shape, dtype=torch.bfloat16, requires_grad=True)
+
+        states, weight = make(tokens, hidden), make(vocabulary, hidden)
+        labels = torch.zeros(tokens, dtype=torch.int64)
+        loss, _ = loss_sum(states, weight, labels, tile)
+        loss.backward()
+
+    return peak(run)

@@ -1,0 +1,1 @@
+"""Tokenizers: trained, and measured by language."""
