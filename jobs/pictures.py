@@ -17,14 +17,8 @@ from benben.jobs.engine import tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.jobs.engine.tables import Meeting
 from benben.pipeline import storage
-from benben.pipeline.deduplication import (
-    benchmark_images,
-    candidates,
-    image_duplicates,
-)
-from benben.pipeline.deduplication import (
-    repetition as repeats,
-)
+from benben.pipeline.deduplication import benchmark_images, candidates, image_duplicates
+from benben.pipeline.deduplication import repetition as repeats
 from benben.pipeline.deduplication.duplicates import Duplicates
 from benben.pipeline.deduplication.image_duplicates import PICTURES, Pictures
 from benben.pipeline.deduplication.repetition import SetRule

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("pipeline", "filters", "jobs", "analysis", "trainer", "sample", "deploy")
+PACKAGES = ("pipeline", "filters", "jobs", "analysis", "trainer", "sample", "deploy", "benchmarks")
 WHEEL = ("pipeline", "filters", "jobs", "analysis", "configs", "sample", "trainer")  # in benben/
 MAY_IMPORT = {
     "pipeline": {"pipeline"},
@@ -20,10 +20,13 @@ MAY_IMPORT = {
     "trainer": {"trainer"},
     "sample": {"sample", "pipeline"},
     "deploy": {"deploy", "pipeline"},
+    "benchmarks": {
+        *("benchmarks", "pipeline", "filters", "jobs", "analysis", "trainer", "sample"),
+    },
 }
 FENCED = {
-    "pyspark": {"jobs", "deploy"},
-    "torch": {"trainer"},
+    "pyspark": {"jobs", "deploy", "benchmarks"},
+    "torch": {"trainer", "benchmarks"},
     "matplotlib": {"analysis"},
     "fsspec": {"trainer"},
 }

@@ -14,7 +14,11 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 
-from benben.pipeline.archive.http_response import PayloadError, decode_body, parse_response
+from benben.pipeline.archive.http_response import (
+    PayloadError,
+    decode_body,
+    parse_response,
+)
 from benben.pipeline.archive.records import Record, read_records
 from benben.pipeline.archive.source import StoredFile, Window
 from tests.shared import DATA, needs_shared

@@ -1,0 +1,1 @@
+"""Speed and quality of reading archives and extracting pages."""

@@ -1,0 +1,99 @@
+"""Training rows of the content score: a gold page's blocks, their features and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from selectolax.lexbor import LexborHTMLParser
+
+from benben.pipeline.page.dom.columns import IMAGE_BLOCK
+from benben.pipeline.page.dom.elements import compile_plan
+from benben.pipeline.page.dom.walk import LimitError, walk
+from benben.pipeline.page.extract import default_settings
+from benben.pipeline.page.page_facts import read_facts
+from benben.pipeline.page.score.content_score import Blocks, describe
+from benchmarks.support.gold import Page, common_tokens, pages, tokens
+
+_IMAGE_WEIGHT = 0.1  # an image counts as a short text
+_SNIPPET_WEIGHT = 3.0
+_PART = 15  # characters of a block that a snippet runs across
+_BLOCK_WEIGHT = 0.02  # every block counts a little, however short
+
+
+@dataclass(slots=True)
+class Rows:
+    """One page's blocks."""
+
+    page: Page
+    texts: list[str]
+    blocks: Blocks
+    labels: npt.NDArray[np.float64]  # share of the block that is in the main text
+    weights: npt.NDArray[np.float64]
+
+
+def rows(sources: Sequence[str]) -> Iterator[Rows]:
+    """Yield the labelled rows of gold sets; pages without blocks are left out."""
+    settings = default_settings()
+    plan = compile_plan(settings)
+    for page in pages(sources):
+        tree = LexborHTMLParser(page.html)
+        try:
+            walked = walk(tree.root, plan, settings.limits)
+        except LimitError:
+            continue
+        if not len(walked.blocks):
+            continue
+        texts = [walked.text_of(block) for block in range(len(walked.blocks))]
+        title = read_facts(walked.facts_by(plan.attribute_names), page.url, None).title
+        if page.text:
+            images = walked.images[:, IMAGE_BLOCK].tolist()
+            labels, weights = _labels(texts, images, page.text)
+        else:
+            labels, weights = _snippet_labels(texts, page.gold)
+        yield Rows(page, texts, describe(walked, title), labels, weights)
+
+
+def _snippet_labels(
+    texts: list[str], gold: dict[str, Any]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Labels of the blocks that hold a text the main text must or must not have.
+
+    Other blocks weigh nothing: nobody said what they are.
+    """
+    labels, weights = np.zeros(len(texts)), np.zeros(len(texts))
+    plain = [" ".join(text.split()) for text in texts]
+    for key, label in (("without", 0.0), ("with", 1.0)):
+        for snippet in gold.get(key) or []:
+            wanted = " ".join(snippet.split())
+            for place, text in enumerate(plain):
+                if wanted in text or (len(text) >= _PART and text in wanted):
+                    labels[place], weights[place] = label, _SNIPPET_WEIGHT
+    return labels, weights
+
+
+def _labels(
+    texts: list[str], images: list[int], gold: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Share of each block's tokens in the gold, and how much the block counts.
+
+    A page counts by the square root of its tokens, so long pages do not drown the others. An image
+    is what the texts around it are.
+    """
+    found = [tokens(text) for text in texts]
+    sizes = np.array([len(block) for block in found])
+    chosen = common_tokens([token for block in found for token in block], tokens(gold))
+    sums = np.append(0, np.cumsum(chosen))
+    ends = np.cumsum(sizes)
+    labels = (sums[ends] - sums[ends - sizes]) / np.maximum(sizes, 1)
+    weights = sizes / np.sqrt(max(1, sizes.sum())) + _BLOCK_WEIGHT
+    written = np.flatnonzero(sizes)
+    for image in images:
+        place = int(np.searchsorted(written, image))
+        around = [labels[written[p]] for p in (place - 1, place) if 0 <= p < len(written)]
+        labels[image] = np.mean(around) if around else 0
+        weights[image] = _IMAGE_WEIGHT
+    return labels, weights

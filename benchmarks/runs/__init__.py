@@ -1,0 +1,1 @@
+"""Whole runs: pace, scale, estimates, overhead."""

@@ -1,0 +1,1 @@
+"""What benchmarks share: how a figure is reported, where real data lies, servers, processes."""

@@ -1,0 +1,1 @@
+"""The trainer: correctness and speed on a GPU, ablations on tiny models."""
