@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benben.analysis.report import card, funnel, page
-from benben.analysis.report.page import Corpus
+from benben.analysis.dataset_card import card
+from benben.analysis.report import funnel, html_report
+from benben.analysis.report.html_report import Corpus
 from benben.jobs.commands import cli
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import manifest, storage
@@ -35,7 +36,7 @@ def page_of(output: str, settings: ReportSettings) -> bytes:
         settings.against,
         settings.distribution_documents,
     )
-    return page.render(output, settings.sample_documents, corpus).encode("utf-8", "replace")
+    return html_report.render(output, settings.sample_documents, corpus).encode("utf-8", "replace")
 
 
 def reference(config: Config) -> dict[str, str]:

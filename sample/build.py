@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benben.sample.shapes import TURN
+from benben.sample.shape_pages import TURN
 from benben.sample.warc import write_crawl
 from benben.sample.website import SEED, SHAPE_PAGES, Site, build_site
 

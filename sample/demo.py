@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benben.sample.build import PORT, build
 from benben.sample.serve import serving
-from benben.sample.shapes import TURN
+from benben.sample.shape_pages import TURN
 from benben.sample.website import SHAPE_PAGES
 
 

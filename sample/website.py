@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benben.sample.markup import phrases, render, render_blog
-from benben.sample.odd import Answers, add_picture, furniture, odd_pages
+from benben.sample.articles import LANGUAGES, articles
 from benben.sample.page import Capture, Page, Paragraph
-from benben.sample.prose import LANGUAGES, articles
-from benben.sample.shapes import TURN, shape_pages
+from benben.sample.page_html import phrases, render, render_blog
+from benben.sample.shape_pages import TURN, shape_pages
+from benben.sample.unwanted import Answers, add_picture, furniture, odd_pages
 
 SHAPE_PAGES, SEED = 30, 7
 SHARDS = 2

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from benben.analysis.report import card
+from benben.analysis.dataset_card import card
 from benben.sample.serve import running
 from tests import readers
 from tests.analysis.run_folder import make

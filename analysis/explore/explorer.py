@@ -1,127 +1,138 @@
-"""Look into a run: `benben explore RUN` serves pages on loopback.
+"""The explorer's pages as HTML: search, document, image wall, funnel, distributions, drift.
 
-With `--static FOLDER` it writes them as files instead. Works on tables larger than memory: pages
-are made from scans that keep no more than they show.
+Every name of a page works both as an address on the server and as a file of the static form.
+Pages are hostile: all they say is escaped, pictures are encoded anew, scripts are forbidden.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from threading import Lock
+
+from markupsafe import Markup
 
 from benben.analysis.explore import search
 from benben.analysis.explore.search import Search
-from benben.analysis.explore.views import Explorer
-from benben.analysis.provenance import originals
-from benben.pipeline import storage
-from benben.pipeline.errors import UserError
+from benben.analysis.provenance.archives import Originals
+from benben.analysis.provenance.history import NOWHERE, trace
+from benben.analysis.query import Query
+from benben.analysis.report import charts, funnel
+from benben.analysis.report.distributions import Distributions, compare, distributions
+from benben.analysis.report.html_report import TEMPLATES, environment
+from benben.analysis.safe_html import data_uri
+from benben.analysis.tables import RunTables
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-MAX_QUERY = 4_096
+WALL = 60  # pictures a page
+WALL_SIDE = 160  # pixels
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers with the explorer's pages, to requests that name the host they were sent to."""
+class Explorer:
+    """Pages about one run, and another to compare it with.
 
-    timeout = 60
+    `originals` are the archives, for the pages' source; `remote` lets the browser ask the
+    web for images whose bytes are not stored.
+    """
 
-    def __init__(self, explorer: Explorer, hosts: tuple[str, ...], *args: Any) -> None:
-        self.explorer, self.hosts = explorer, hosts
-        super().__init__(*args)
+    def __init__(
+        self,
+        output: str,
+        against: str | None = None,
+        originals: Originals = NOWHERE,
+        remote: bool = False,
+        static: bool = False,
+    ) -> None:
+        self.tables = RunTables(output)
+        self.other = RunTables(against) if against else None
+        self.originals, self.remote, self.static = originals, remote, static
+        self._lock = Lock()  # DuckDB connections are not for several threads at once
 
-    def do_GET(self) -> None:
-        """Answer with a page."""
-        host = self.headers.get("Host", "").rpartition(":")[0]
-        if host not in self.hosts:  # a page of the web that rebinds its name to loopback
-            self._send(403, "Not this host.\n", "text/plain")
-            return
-        parts = urlsplit(self.path)
-        fields = dict(parse_qsl(parts.query[:MAX_QUERY]))
-        page = self.explorer.page(unquote(parts.path).lstrip("/"), fields)
-        if page is None:
-            self._send(404, "No such page.\n", "text/plain")
-        else:
-            self._send(200, page, "text/html")
+    @cached_property
+    def query(self) -> Query:
+        """SQL over the run."""
+        return Query(self.tables)
 
-    def _send(self, status: int, text: str, kind: str) -> None:
-        body = text.encode("utf-8", "replace")
-        self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header(
-            "Content-Security-Policy", f"{self.explorer.policy}; frame-ancestors 'none'"
+    @cached_property
+    def style(self) -> str:
+        """The pages' style sheet."""
+        names = ("report.css", "explore/explore.css")
+        return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
+
+    @cached_property
+    def policy(self) -> str:
+        """Content-Security-Policy of every page."""
+        digest = base64.b64encode(hashlib.sha256(self.style.encode()).digest()).decode()
+        remote = " http: https:" if self.remote else ""
+        return (
+            f"default-src 'none'; img-src data:{remote}; style-src 'sha256-{digest}'; "
+            "form-action 'self'; base-uri 'none'"
         )
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.end_headers()
-        self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged."""
+    @cached_property
+    def distributions(self) -> Distributions:
+        """Histograms of the run, gathered when first asked for."""
+        return distributions(self.tables)
 
+    @cached_property
+    def others(self) -> Distributions | None:
+        """Histograms of the run to compare with."""
+        return distributions(self.other) if self.other else None
 
-def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> ThreadingHTTPServer:
-    """Bind a server; port 0 takes a free one (`server_port`)."""
-    hosts = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host)
-    return ThreadingHTTPServer((host, port), partial(Handler, explorer, hosts))
+    def page(self, name: str, fields: Mapping[str, str]) -> str | None:
+        """A page by its file name; None when there is none."""
+        with self._lock:
+            if name in ("", "index.html"):
+                return self.index(Search.from_fields(fields))
+            if name.startswith("document-"):
+                return self.document(name.removeprefix("document-").removesuffix(".html"))
+            if name == "images.html" or name.startswith("images-"):
+                return self.wall(name.removeprefix("images").removesuffix(".html").lstrip("-"))
+            if name == "funnel.html":
+                return self._render("funnel.html", funnel=funnel.read(self.tables.output))
+            if name == "distributions.html":
+                return self._render("distributions.html", distributions=self.distributions)
+            if name == "drift.html" and self.others:
+                shifts = compare(self.others, self.distributions)
+                assert self.other
+                return self._render("drift.html", shifts=shifts, other=self.other.output)
+            return None
 
-
-def write_static(explorer: Explorer, folder: str, documents: int) -> int:
-    """Write pages as files: the first documents by id, one page of images, funnel, plots."""
-    written = 0
-    names = ["funnel.html", "distributions.html", "drift.html", "images.html"]
-    hits = search.find(explorer.query, explorer.tables.verdicts, Search(), documents)
-    names += [f"document-{hit.doc_id}.html" for hit in hits]
-    for name in names:
-        page = explorer.page(name, {})
-        if page is not None:
-            storage.write_bytes(storage.join(folder, name), page.encode("utf-8", "replace"))
-            written += 1
-    index = explorer.index(Search(), documents)
-    storage.write_bytes(storage.join(folder, "index.html"), index.encode("utf-8", "replace"))
-    return written + 1
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben explore", description=__doc__)
-    parser.add_argument("run", help="folder of a run")
-    parser.add_argument("--against", help="folder of another run, to see the drift from it")
-    originals.add_arguments(parser)
-    parser.add_argument("--port", type=int, default=8800, help="0 takes a free port")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--remote-images", action="store_true", help="show images from the web")
-    parser.add_argument("--static", metavar="FOLDER", help="write files instead of serving")
-    parser.add_argument("--documents", type=int, default=200, help="documents in the static form")
-    given = parser.parse_args(arguments)
-    try:
-        explorer = Explorer(
-            given.run,
-            given.against,
-            originals.from_arguments(given),
-            given.remote_images,
-            given.static is not None,
+    def index(self, asked: Search, limit: int = search.PAGE) -> str:
+        """The search form and a page of hits."""
+        hits = search.find(self.query, self.tables.verdicts, asked, limit)
+        full = len(hits) == limit
+        following = replace(asked, after=hits[-1].doc_id) if full else None
+        choices = {} if self.static else search.choices(self.query, self.tables.verdicts)
+        return self._render(
+            "index.html", hits=hits, asked=asked, following=following, choices=choices
         )
-        if given.static:
-            number = write_static(explorer, given.static, given.documents)
-            print(f"{given.static}/index.html: {number} pages")
-            return 0
-    except UserError as error:
-        print(f"explorer: {error}", file=sys.stderr)
-        return 2
-    server = make_server(explorer, given.port, given.host)
-    print(f"exploring {given.run} on http://{given.host}:{server.server_port}", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        server.server_close()
-    return 0
 
+    def document(self, doc_id: str) -> str | None:
+        """One document: as shipped, and every node with its fate."""
+        found = trace(self.tables, doc_id, self.originals)
+        return self._render("document.html", trace=found, remote=self.remote) if found else None
 
-if __name__ == "__main__":
-    sys.exit(main())
+    def wall(self, after: str) -> str:
+        """Stored images, a page at a time."""
+        rows = search.images(self.query, after, WALL)
+        pictures = [(sha, data_uri(stored, WALL_SIDE)) for sha, _, stored in rows]
+        following = rows[-1][0] if len(rows) == WALL else None
+        return self._render("images.html", pictures=pictures, following=following)
+
+    def _render(self, template: str, **values: object) -> str:
+        return (
+            environment()
+            .get_template(f"explore/{template}")
+            .render(
+                output=self.tables.output,
+                policy=self.policy,
+                style=Markup(self.style),
+                static=self.static,
+                compared=self.other is not None,
+                plot=charts,
+                **values,
+            )
+        )

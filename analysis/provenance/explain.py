@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from benben.analysis.provenance.trace import NodeView, Piece, Trace, trace
+from benben.analysis.provenance.history import NodeView, Piece, Trace, trace
 from benben.analysis.tables import RunTables
 from benben.pipeline.errors import InputError
 

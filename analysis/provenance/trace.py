@@ -1,150 +1,124 @@
-"""One document with everything the run knows of it: nodes, verdicts, images, source."""
+"""Where a shipped thing comes from: `benben trace RUN NAME`.
+
+NAME is a document's id, an image's sha256, or the URL of a page or an image. Prints the archive
+and byte range, every verdict, and the DOM path of every node it concerns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
 
-from benben.analysis.explore.thumbnail import data_uri
-from benben.analysis.provenance.originals import Originals
-from benben.analysis.report.samples import Shown, shown
+from benben.analysis.provenance.history import NodeView, Trace, trace
+from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
-from benben.filters.signals.paragraphs import split
-from benben.pipeline.archive.charset import decode_html
-from benben.pipeline.images.store import stored
+from benben.pipeline.errors import InputError, UserError
 
-SOURCE_CHARS = 200_000
-NOWHERE = Originals()
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A paragraph of a text node, or an image, and why it went if it did."""
-
-    text: str
-    reason: str | None = None
-    value: float | None = None
-    bound: float | None = None
+DOC_ID = re.compile(r"[0-9a-f]{32}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+MOST = 100  # documents told of one image
+EXCERPT = 100  # characters of a node
 
 
-@dataclass(frozen=True)
-class NodeView:
-    """A node as it stands on the page."""
+def resolve(tables: RunTables, name: str) -> tuple[list[str], set[str]]:
+    """Ids of the documents a name concerns, and the image URLs meant; none: the whole document.
 
-    index: int
-    kind: str
-    tag: str
-    path: str
-    pieces: list[Piece]
-    alt: str = ""
-    caption: str = ""
-    fetch: str = ""  # what became of the image
-    picture: str | None = None  # data: URI
-
-    @property
-    def dropped(self) -> bool:
-        """Nothing of the node ships."""
-        return all(piece.reason for piece in self.pieces)
-
-
-@dataclass(frozen=True)
-class Trace:
-    """A document's whole story."""
-
-    document: Mapping[str, Any]
-    verdict: Mapping[str, Any]
-    duplicate: Mapping[str, Any] | None
-    nodes: list[NodeView]
-    shipped: Shown | None
-    source: str | None  # HTML as archived; None when the archive is not at hand
+    Raises InputError when the run has no such thing.
+    """
+    query = Query(tables)
+    if DOC_ID.fullmatch(name):
+        ids, urls = [name], set()
+    elif SHA256.fullmatch(name):
+        urls = {url for (url,) in query.rows("select url from images where sha256 = ?", name)}
+        ids = _showing(query, urls)
+    else:
+        pages = query.rows("select doc_id from documents where url = ? order by 1", name)
+        ids, urls = [doc_id for (doc_id,) in pages], set()
+        if not ids:
+            ids, urls = _showing(query, {name}), {name}
+    if not ids:
+        raise InputError(f"{tables.output}: nothing here is named {name}")
+    return ids, urls
 
 
-def trace(tables: RunTables, doc_id: str, originals: Originals = NOWHERE) -> Trace | None:
-    """Gather a document by id; its source where its archive is at hand. None: no such document."""
-    document = tables.lookup("documents", "doc_id", [doc_id]).get(doc_id)
-    verdict = tables.lookup(tables.verdicts, "doc_id", [doc_id]).get(doc_id)
-    if document is None or verdict is None:
-        return None
-    row = tables.lookup("dataset/data", "doc_id", [doc_id]).get(doc_id)
-    nodes: list[Any] = list(document["nodes"] or [])  # type: ignore[call-overload]
-    facts = tables.lookup("images", "url", [node["url"] for node in nodes if node["url"]])
-    pictures = stored_pictures(tables, [fact["sha256"] for fact in facts.values()])
-    return Trace(
-        document=document,
-        verdict=verdict,
-        duplicate=tables.duplicates([doc_id]).get(doc_id),
-        nodes=_nodes(nodes, verdict, facts, pictures),
-        shipped=shown(row, pictures) if row else None,
-        source=_source(document, originals),
+def _showing(query: Query, urls: set[str]) -> list[str]:
+    """Documents that have one of the image URLs."""
+    rows = query.rows(
+        f"""
+        select doc_id from documents
+        where len(list_filter(nodes, lambda n: list_contains(?, n.url))) > 0
+        order by 1 limit {MOST}
+        """,
+        sorted(urls),
     )
+    return [doc_id for (doc_id,) in rows]
 
 
-def stored_pictures(tables: RunTables, digests: Sequence[Any]) -> dict[str, str | None]:
-    """Thumbnails of images whose bytes the run has, by sha256."""
-    wanted = sorted({digest for digest in digests if digest})
-    shipped: Any = tables.lookup("dataset/images", "sha256", wanted)
-    pictures = {digest: data_uri(row["bytes"]) for digest, row in shipped.items()}
-    missing = [digest for digest in wanted if digest not in pictures]
-    others = tables.lookup("image_bytes", "sha256", missing) if missing else {}
-    folder = tables.folder("image_bytes")
-    return pictures | {one: data_uri(stored.body(row, folder)) for one, row in others.items()}
+def tell(found: Trace, urls: set[str]) -> Iterator[str]:
+    """Lines about a document: capture, verdicts, and nodes (only the images meant, if any)."""
+    document, verdict = found.document, found.verdict
+    yield f"document  {document['doc_id']}"
+    yield f"url       {plain(document['url'])}"
+    yield f"archive   {document['warc']}"
+    yield f"range     {document['warc_offset']}+{document['warc_length']}"
+    yield f"captured  {document['captured_at']}  {document['payload_digest']}"
+    yield f"language  {verdict['lang']}"
+    yield f"verdict   {'kept' if verdict['kept'] else 'rejected'}"
+    reasons = zip(
+        verdict["reasons"] or [], verdict["values"] or [], verdict["bounds"] or [], strict=True
+    )
+    for reason, value, bound in reasons:
+        yield f"          {_why(reason, value, bound)}"
+    if found.duplicate and found.duplicate["kept_id"]:
+        yield f"duplicate of {found.duplicate['kept_id']} ({found.duplicate['reason']})"
+    for node in found.nodes:
+        if not urls or node.pieces[0].text in urls:
+            yield from _node(node)
 
 
-def _nodes(
-    nodes: list[Any],
-    verdict: Mapping[str, Any],
-    facts: Mapping[str, Mapping[str, Any]],
-    pictures: Mapping[str, str | None],
-) -> list[NodeView]:
-    drops: dict[tuple[int, int | None], Mapping[str, Any]] = {
-        (drop["index"], drop["paragraph"]): drop for drop in verdict["dropped"] or []
-    }
-    views = []
-    for node in nodes:
-        fact = facts.get(node["url"] or "", {})
-        views.append(
-            NodeView(
-                index=node["index"],
-                kind=node["kind"],
-                tag=node["tag"] or "",
-                path=node["path"] or "",
-                pieces=_pieces(node, drops),
-                alt=node["alt"] or "",
-                caption=node["caption"] or "",
-                fetch=_fetched(fact),
-                picture=pictures.get(fact.get("sha256") or ""),
-            )
-        )
-    return views
+def _node(node: NodeView) -> Iterator[str]:
+    for piece in node.pieces:
+        fate = _why(piece.reason, piece.value, piece.bound) if piece.reason else "kept"
+        text = plain(piece.text)
+        excerpt = text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
+        yield f"node {node.index:<4} {node.kind:<5} {node.path}  [{fate}]  {excerpt}"
+    if node.fetch:
+        yield f"{'':<10} {plain(node.fetch)}"
 
 
-def _pieces(
-    node: Mapping[str, Any], drops: Mapping[tuple[int, int | None], Mapping[str, Any]]
-) -> list[Piece]:
-    texts = split(node["text"]) if node["text"] else [node["url"] or ""]
-    whole = drops.get((node["index"], None))
-    pieces = []
-    for number, text in enumerate(texts):
-        drop = whole or drops.get((node["index"], number))
-        why = (drop["reason"], drop["value"], drop["bound"]) if drop else (None, None, None)
-        pieces.append(Piece(text, *why))
-    return pieces
+def _why(reason: str, value: float | None, bound: float | None) -> str:
+    numbers = [f"{name} {number:.6g}" for name, number in (("value", value), ("bound", bound))
+               if number is not None]  # fmt: skip
+    return " ".join([reason, *numbers])
 
 
-def _fetched(fact: Mapping[str, Any]) -> str:
-    if not fact:
-        return ""
-    if fact["reason"]:
-        return f"{fact['reason']} {fact['detail'] or ''}".strip()
-    return f"{fact['format']} {fact['width']}x{fact['height']}, {fact['num_bytes']:,} bytes"
+def plain(text: str) -> str:
+    """One line that a terminal shows as it is: control characters become blanks."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
-def _source(document: Mapping[str, Any], originals: Originals) -> str | None:
-    """The page's HTML, read again from its place in the archive."""
-    place = originals.find(document["warc"] or "")
-    if place is None:
-        return None
-    capture = originals.read(place, document["warc_offset"], document["warc_length"])
-    text, _ = decode_html(capture.payload, capture.mime)
-    return text[:SOURCE_CHARS]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="benben trace", description=__doc__)
+    parser.add_argument("run", help="folder of a run")
+    parser.add_argument("name", help="document id, image sha256, or URL")
+    given = parser.parse_args(arguments)
+    try:
+        tables = RunTables(given.run)
+        ids, urls = resolve(tables, given.name)
+    except UserError as error:
+        print(f"benben: {error}", file=sys.stderr)
+        return 2
+    for doc_id in ids:
+        found = trace(tables, doc_id)
+        if found is None:
+            print(f"benben: {given.run}: no document {doc_id}", file=sys.stderr)
+            return 2
+        print("\n".join(tell(found, urls)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benben.analysis.provenance import originals
-from benben.analysis.provenance.originals import Originals
+from benben.analysis.provenance import archives
+from benben.analysis.provenance.archives import Originals
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
 from benben.filters import replay
@@ -102,13 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all rows are equal, 1 when some differ."""
     parser = argparse.ArgumentParser(prog="benben verify", description=__doc__)
     parser.add_argument("run", help="folder of a run")
-    originals.add_arguments(parser, required=True)
+    archives.add_arguments(parser, required=True)
     parser.add_argument("--sample", type=int, default=200, help="rows to make again")
     given = parser.parse_args(arguments)
     checked = different = 0
     try:
         tables = RunTables(given.run)
-        for doc_id, what in verify(tables, originals.from_arguments(given), given.sample):
+        for doc_id, what in verify(tables, archives.from_arguments(given), given.sample):
             checked += 1
             if what:
                 different += 1

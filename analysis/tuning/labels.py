@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benben.analysis.tuning.signal_table import Questions, Sheet, fails
+from benben.analysis.tuning.what_if import Questions, Sheet, fails
 from benben.pipeline import storage
 from benben.pipeline.settings.signals import Bounds, Rule
 

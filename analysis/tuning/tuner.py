@@ -19,11 +19,11 @@ import pyarrow as pa
 import yaml
 
 from benben.analysis.provenance import explain
-from benben.analysis.provenance.trace import trace
+from benben.analysis.provenance.history import trace
 from benben.analysis.tables import RunTables
 from benben.analysis.tuning import labels
 from benben.analysis.tuning.labels import End, Proposal, Scores
-from benben.analysis.tuning.signal_table import Questions, Sheet, WhatIf, load
+from benben.analysis.tuning.what_if import Questions, Sheet, WhatIf, load
 from benben.filters.required_columns import columns
 from benben.filters.rule import read
 from benben.filters.signal import Scope

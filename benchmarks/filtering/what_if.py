@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from benben.analysis.tuning.signal_table import Questions, Sheet
+from benben.analysis.tuning.what_if import Questions, Sheet
 from benben.pipeline import config
 from benben.pipeline.settings.signals import Rule
 from benchmarks.support.figure import report

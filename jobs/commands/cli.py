@@ -37,10 +37,10 @@ STAGES = {
 
 # Commands that take their own arguments and need no Spark.
 TOOLS = {
-    "explore": ("benben.analysis.explore.explorer.main", "look into a finished run in a browser"),
+    "explore": ("benben.analysis.explore.server.main", "look into a finished run in a browser"),
     "explain": ("benben.jobs.commands.tools.explain", "the story of one page, node by node"),
     "trace": (
-        "benben.analysis.provenance.provenance.main",
+        "benben.analysis.provenance.trace.main",
         "where a document or image comes from, every verdict",
     ),
     "verify": (

@@ -15,8 +15,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from benben.analysis.report import card, funnel
-from benben.analysis.report import page as report
+from benben.analysis.dataset_card import card
+from benben.analysis.report import funnel
+from benben.analysis.report import html_report as report
 from benben.analysis.tables import RunTables
 from benben.jobs.engine.progress import say
 from benben.pipeline import filesystem, manifest, storage

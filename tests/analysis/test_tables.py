@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benben.analysis.report import page
-from benben.analysis.report.page import Corpus
+from benben.analysis.report import html_report
+from benben.analysis.report.html_report import Corpus
 from benben.analysis.tables import ALIGNED, RunTables
 from benben.pipeline import manifest, storage
 from benben.pipeline.manifest import PartFile
@@ -44,7 +44,7 @@ def test_parts_are_spread_over_the_run(tmp_path: Path, asked: int, seen: list[in
 
 
 def test_the_report_says_what_it_has_seen(output: str) -> None:
-    assert "whole parts, evenly spread" not in page.render(output)
-    html = page.render(output, corpus=Corpus(distribution_documents=7))
+    assert "whole parts, evenly spread" not in html_report.render(output)
+    html = html_report.render(output, corpus=Corpus(distribution_documents=7))
     assert "drawn from 6 of 13" in html
     assert html.count("This is page") >= DOCUMENTS  # shipped documents are all there

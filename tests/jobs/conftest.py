@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.analysis.report import card
+from benben.analysis.dataset_card import card
 from tests.analysis.run_folder import make
 
 

@@ -10,7 +10,7 @@ from benben.pipeline import config, document
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page
 from benben.sample.build import build
-from benben.sample.odd import odd_pages
+from benben.sample.unwanted import odd_pages
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from benben.analysis.tuning import labels
 from benben.pipeline.settings.signals import Rule
-from tests.analysis.test_sheet import sheet
+from tests.analysis.tuning.test_what_if import sheet
 
 GOOD, BAD = True, False
 

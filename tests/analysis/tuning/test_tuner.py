@@ -10,9 +10,9 @@ import pytest
 from nbclient import NotebookClient
 
 from benben.analysis.provenance import explain
-from benben.analysis.provenance.trace import trace
+from benben.analysis.provenance.history import trace
 from benben.analysis.tables import RunTables
-from benben.analysis.tuning import labels, panel
+from benben.analysis.tuning import labels, notebook_widgets
 from benben.analysis.tuning.audit import audit
 from benben.analysis.tuning.compare import between
 from benben.analysis.tuning.tuner import Tuner
@@ -66,7 +66,7 @@ def test_paragraphs_and_images_are_labelled_one_by_one(run: str) -> None:
     (doc_id, index), page = next(iter(shown.items()))
     assert index >= 0
     assert page.count("<p class=") == 1
-    box = panel.margin(tuner, "words", 1)
+    box = notebook_widgets.margin(tuner, "words", 1)
     box.children[0].children[1].children[1].click()  # drop
     assert tuner.labels[doc_id, index] is False
     assert "drop" in box.children[0].children[1].children[2].value
@@ -81,7 +81,7 @@ def test_paragraphs_and_images_are_labelled_one_by_one(run: str) -> None:
 def test_overlaps_of_rules_are_a_table(run: str) -> None:
     tuner = Tuner(run, "default")
     tuner.move("words", "min", 100_000)
-    table = panel.overlaps(tuner).value
+    table = notebook_widgets.overlaps(tuner).value
     assert "<th>words</th>" in table
     assert "<b>12</b>" in table
 

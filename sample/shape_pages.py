@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from benben.sample.articles import PAGES
 from benben.sample.drawing import (
     COLOURS,
     GROUNDS,
@@ -20,7 +21,6 @@ from benben.sample.drawing import (
     draw_shapes,
 )
 from benben.sample.page import EMBEDDINGS, Block, Page, Paragraph, Picture
-from benben.sample.prose import PAGES
 
 TURN = ("en", "de", "en", "fr", "en", "es", "en", "zh", "en", "en")  # languages, page by page
 OPPOSITE = {

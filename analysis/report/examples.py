@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benben.analysis.explore.thumbnail import data_uri
 from benben.analysis.query import Query
+from benben.analysis.safe_html import data_uri
 from benben.analysis.tables import RunTables
 from benben.filters.signals.paragraphs import split
 from benben.pipeline.dataset.obelics import BREAK_TEXT

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from benben.analysis.report import croissant, funnel
-from benben.analysis.report.facts import Facts, gather
+from benben.analysis.dataset_card import croissant
+from benben.analysis.dataset_card.facts import Facts, gather
+from benben.analysis.report import funnel
 from benben.analysis.report.funnel import Row
 from benben.analysis.tables import RunTables
 from benben.pipeline import storage

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from PIL import Image
 
+from benben.sample.articles import PAGES, article
 from benben.sample.drawing import encode
 from benben.sample.page import Page, Picture
-from benben.sample.prose import PAGES, article
 
 
 @dataclass

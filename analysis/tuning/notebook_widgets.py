@@ -9,8 +9,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from benben.analysis.tuning.labels import bounds_of
-from benben.analysis.tuning.signal_table import WhatIf
 from benben.analysis.tuning.tuner import Tuner
+from benben.analysis.tuning.what_if import WhatIf
 
 
 def sliders(tuner: Tuner) -> widgets.Widget:

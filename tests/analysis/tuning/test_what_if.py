@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benben.analysis.tuning.signal_table import Questions, Sheet, fails, load, phi
+from benben.analysis.tuning.what_if import Questions, Sheet, fails, load, phi
 from benben.filters.decide import decide_batch
 from benben.pipeline.settings.signals import Rule
 from tests.filters.pages import image, measure, page, rules, text

@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from benben.analysis.explore.thumbnail import MAX_PIXELS, data_uri
+from benben.analysis.safe_html import MAX_PIXELS, data_uri
 
 
 def encode(image: Image.Image, kind: str) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benben.analysis.provenance import provenance
+from benben.analysis.provenance import trace
 from tests.analysis.run_folder import make
 
 
@@ -16,7 +16,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def traced(output: str, name: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert provenance.main([output, name]) == 0
+    assert trace.main([output, name]) == 0
     return capsys.readouterr().out
 
 
@@ -60,12 +60,12 @@ def test_an_image_is_told_by_url_and_by_digest(
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    assert provenance.plain("a\x1b[31m\nb\u202e") == "a [31m b "
+    assert trace.plain("a\x1b[31m\nb\u202e") == "a [31m b "
 
 
 @pytest.mark.parametrize("name", ["nothing", "f" * 32, "f" * 64])
 def test_an_unknown_name_is_one_clear_line(
     output: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert provenance.main([output, name]) == 2
+    assert trace.main([output, name]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from benben.sample.drawing import COLOURS, RGB, SHAPES, Shape, draw_shapes
 from benben.sample.page import Page, Paragraph
-from benben.sample.shapes import grammar, shape_pages
+from benben.sample.shape_pages import grammar, shape_pages
 
 PAGES = shape_pages(120, 7)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from benben.analysis.report import page
+from benben.analysis.report import html_report
 from benben.pipeline.errors import InputError
 from tests.analysis.run_folder import DOCUMENTS, make
 from tests.browser import Tab, drive, needs_chromium
@@ -19,16 +19,16 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def html(output: str) -> str:
-    return page.render(output)
+    return html_report.render(output)
 
 
 def test_no_run_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run here"):
-        page.render(str(tmp_path))
+        html_report.render(str(tmp_path))
 
 
 def test_equal_runs_give_equal_reports(output: str, html: str) -> None:
-    assert page.render(output) == html
+    assert html_report.render(output) == html
 
 
 def test_funnel_shows_every_stage_and_reason(html: str) -> None:
@@ -52,7 +52,7 @@ def test_every_rejection_has_an_example_with_value_and_bound(html: str) -> None:
 
 
 def test_the_number_of_documents_is_as_asked(output: str) -> None:
-    assert page.render(output, 3).count('<article class="document"') == 3
+    assert html_report.render(output, 3).count('<article class="document"') == 3
 
 
 def test_nothing_of_a_page_reaches_the_report_as_markup(html: str) -> None:

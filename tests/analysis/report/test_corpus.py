@@ -9,9 +9,8 @@ import pyarrow as pa
 import pytest
 
 from benben.analysis.query import Query
-from benben.analysis.report import page as report
-from benben.analysis.report.phrases import phrases
-from benben.analysis.report.topics import topics
+from benben.analysis.report import html_report as report
+from benben.analysis.report.corpus import phrases, topics
 from benben.analysis.tables import RunTables
 from benben.pipeline import schema
 from tests.analysis.run_folder import make, write_table

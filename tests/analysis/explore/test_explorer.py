@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from benben.analysis.explore import explorer
+from benben.analysis.explore import server
+from benben.analysis.explore.explorer import Explorer
 from benben.analysis.explore.search import Search, find
-from benben.analysis.explore.views import Explorer
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
 from benben.sample.serve import running
@@ -97,7 +97,7 @@ def test_drift_from_itself_is_zero_and_from_another_is_not(output: str, tmp_path
 
 
 def test_server_answers_only_requests_for_its_own_name(output: str) -> None:
-    with running(explorer.make_server(Explorer(output))) as port:
+    with running(server.make_server(Explorer(output))) as port:
         for host, status in ((f"127.0.0.1:{port}", 200), (f"evil.example:{port}", 403)):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             connection.request("GET", "/", headers={"Host": host})
@@ -108,12 +108,12 @@ def test_server_answers_only_requests_for_its_own_name(output: str) -> None:
 
 
 def test_no_run_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert explorer.main([str(tmp_path), "--static", str(tmp_path / "out")]) == 2
+    assert server.main([str(tmp_path), "--static", str(tmp_path / "out")]) == 2
     assert "no run here" in capsys.readouterr().err
 
 
 def test_static_pages_link_to_pages_that_exist(output: str, tmp_path: Path) -> None:
-    assert explorer.main([output, "--static", str(tmp_path / "site")]) == 0
+    assert server.main([output, "--static", str(tmp_path / "site")]) == 0
     pages = list((tmp_path / "site").glob("*.html"))
     assert len(pages) == 13 + 4
     for page in pages:
@@ -147,5 +147,5 @@ def test_chromium_searches_opens_a_document_and_runs_nothing_of_it(
         assert not [url for url in tab.requests if not url.startswith(("data:", base))]
         assert tab.dialogs == 0
 
-    with running(explorer.make_server(Explorer(output))) as port:
+    with running(server.make_server(Explorer(output))) as port:
         drive(tmp_path / "profile", lambda tab: visit(tab, f"http://127.0.0.1:{port}"))

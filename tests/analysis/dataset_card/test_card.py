@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from benben.analysis.report import card, croissant, page
+from benben.analysis.dataset_card import card, croissant
+from benben.analysis.report import html_report
 from benben.pipeline import schema
 from benben.pipeline.errors import InputError
 from tests.analysis.run_folder import make
@@ -169,7 +170,7 @@ def test_a_run_that_ships_nothing_has_a_card_and_a_report(output: Path, tmp_path
         (run / table / "manifest.json").unlink()
     paths = card.write(str(run))
     assert "| documents | 0 |" in Path(paths[0]).read_text()
-    assert "No document was shipped." in page.render(str(run))
+    assert "No document was shipped." in html_report.render(str(run))
 
 
 def test_images_on_both_sides_of_a_split_are_told(output: Path, text: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benben.analysis.report.facts import Facts
+from benben.analysis.dataset_card.facts import Facts
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",

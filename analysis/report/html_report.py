@@ -16,11 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benben.analysis.query import Query
-from benben.analysis.report import funnel, plot, samples
-from benben.analysis.report.distribution import distributions
-from benben.analysis.report.drift import compare
-from benben.analysis.report.phrases import phrases
-from benben.analysis.report.topics import topics
+from benben.analysis.report import charts, examples, funnel
+from benben.analysis.report.corpus import phrases, topics
+from benben.analysis.report.distributions import compare, distributions
 from benben.analysis.tables import RunTables
 
 TEMPLATES = resources.files("benben.analysis") / "templates"
@@ -67,10 +65,10 @@ def render(output: str, documents: int = SAMPLE_DOCUMENTS, corpus: Corpus = PLAI
             phrases=phrases(query, corpus.phrase_words, corpus.documents),
             against=corpus.against,
             shifts=compare(distributions(other), found)[:SHIFTS] if other else [],
-            plot=plot,
-            shipped=samples.shipped(tables, documents),
-            rejected=samples.rejected_documents(tables),
-            nodes=samples.rejected_nodes(tables),
+            plot=charts,
+            shipped=examples.shipped(tables, documents),
+            rejected=examples.rejected_documents(tables),
+            nodes=examples.rejected_nodes(tables),
         )
     )
 

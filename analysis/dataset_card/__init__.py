@@ -1,0 +1,1 @@
+"""The dataset's card, for people and for machines."""

@@ -1,0 +1,127 @@
+"""Look into a run: `benben explore RUN` serves pages on loopback.
+
+With `--static FOLDER` it writes them as files instead. Works on tables larger than memory: pages
+are made from scans that keep no more than they show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from benben.analysis.explore import search
+from benben.analysis.explore.explorer import Explorer
+from benben.analysis.explore.search import Search
+from benben.analysis.provenance import archives
+from benben.pipeline import storage
+from benben.pipeline.errors import UserError
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+MAX_QUERY = 4_096
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the explorer's pages, to requests that name the host they were sent to."""
+
+    timeout = 60
+
+    def __init__(self, explorer: Explorer, hosts: tuple[str, ...], *args: Any) -> None:
+        self.explorer, self.hosts = explorer, hosts
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        """Answer with a page."""
+        host = self.headers.get("Host", "").rpartition(":")[0]
+        if host not in self.hosts:  # a page of the web that rebinds its name to loopback
+            self._send(403, "Not this host.\n", "text/plain")
+            return
+        parts = urlsplit(self.path)
+        fields = dict(parse_qsl(parts.query[:MAX_QUERY]))
+        page = self.explorer.page(unquote(parts.path).lstrip("/"), fields)
+        if page is None:
+            self._send(404, "No such page.\n", "text/plain")
+        else:
+            self._send(200, page, "text/html")
+
+    def _send(self, status: int, text: str, kind: str) -> None:
+        body = text.encode("utf-8", "replace")
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header(
+            "Content-Security-Policy", f"{self.explorer.policy}; frame-ancestors 'none'"
+        )
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are not logged."""
+
+
+def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+    """Bind a server; port 0 takes a free one (`server_port`)."""
+    hosts = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host)
+    return ThreadingHTTPServer((host, port), partial(Handler, explorer, hosts))
+
+
+def write_static(explorer: Explorer, folder: str, documents: int) -> int:
+    """Write pages as files: the first documents by id, one page of images, funnel, plots."""
+    written = 0
+    names = ["funnel.html", "distributions.html", "drift.html", "images.html"]
+    hits = search.find(explorer.query, explorer.tables.verdicts, Search(), documents)
+    names += [f"document-{hit.doc_id}.html" for hit in hits]
+    for name in names:
+        page = explorer.page(name, {})
+        if page is not None:
+            storage.write_bytes(storage.join(folder, name), page.encode("utf-8", "replace"))
+            written += 1
+    index = explorer.index(Search(), documents)
+    storage.write_bytes(storage.join(folder, "index.html"), index.encode("utf-8", "replace"))
+    return written + 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="benben explore", description=__doc__)
+    parser.add_argument("run", help="folder of a run")
+    parser.add_argument("--against", help="folder of another run, to see the drift from it")
+    archives.add_arguments(parser)
+    parser.add_argument("--port", type=int, default=8800, help="0 takes a free port")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--remote-images", action="store_true", help="show images from the web")
+    parser.add_argument("--static", metavar="FOLDER", help="write files instead of serving")
+    parser.add_argument("--documents", type=int, default=200, help="documents in the static form")
+    given = parser.parse_args(arguments)
+    try:
+        explorer = Explorer(
+            given.run,
+            given.against,
+            archives.from_arguments(given),
+            given.remote_images,
+            given.static is not None,
+        )
+        if given.static:
+            number = write_static(explorer, given.static, given.documents)
+            print(f"{given.static}/index.html: {number} pages")
+            return 0
+    except UserError as error:
+        print(f"explorer: {error}", file=sys.stderr)
+        return 2
+    server = make_server(explorer, given.port, given.host)
+    print(f"exploring {given.run} on http://{given.host}:{server.server_port}", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
