@@ -13,6 +13,7 @@ from pathlib import Path
 from benben.pipeline import storage
 from deploy import bundle
 
+CLI = "jobs/commands/cli.py"  # runs all stages in one job
 EXTRAS = ("models", "nsfw")
 
 
@@ -20,8 +21,8 @@ def publish(code: str) -> list[str]:
     """Write the files under the URL `code`; returns what was written."""
     with tempfile.TemporaryDirectory() as folder:
         files = {"benben.zip": bundle.build(Path(folder) / "benben.zip").read_bytes()}
-    for path in sorted((bundle.ROOT / "jobs").glob("*.py")):
-        files[f"jobs/{path.name}"] = path.read_bytes()
+    for path in [*sorted((bundle.ROOT / "jobs").glob("*.py")), bundle.ROOT / CLI]:
+        files[path.relative_to(bundle.ROOT).as_posix()] = path.read_bytes()
     files["bootstrap.sh"] = (bundle.ROOT / "configs" / "cluster" / "bootstrap.sh").read_bytes()
     files["requirements.lock"] = (bundle.ROOT / "requirements.lock").read_bytes()
     files["dependencies.txt"] = "\n".join([*dependencies(), ""]).encode()

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from benben.filters import replay, shipped_scores
 from benben.filters.signals import pii
-from benben.jobs.commands import cli
-from benben.jobs.engine import tables
+from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
@@ -264,4 +263,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["assemble", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.assemble"))

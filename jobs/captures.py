@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from benben.jobs.commands import cli
-from benben.jobs.engine import tables
+from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive.captures import CAPTURES, INDEX
@@ -122,4 +121,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["captures", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.captures"))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from benben.jobs.commands import cli
 from benben.jobs.deduplication import earlier_runs, graph
 from benben.jobs.deduplication.earlier_runs import (
     INDEX_COMPONENTS,
@@ -23,9 +22,9 @@ from benben.jobs.deduplication.earlier_runs import (
     Earlier,
     node_key,
 )
-from benben.jobs.engine import tables
+from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
-from benben.jobs.engine.tables import Meeting
+from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline import storage
 from benben.pipeline.deduplication import candidates
 from benben.pipeline.deduplication.clusters import CLUSTERS, EXACT, Judge, Traits
@@ -43,14 +42,14 @@ def run(run: Run) -> Result:
     settings, slots = run.config.deduplicate, run.config.fingerprint.slots
     target, judge = run.target("clusters"), judge_of(settings)
     tasks = sorted(run.paths("fingerprints").items())
-    meeting = Meeting() if settings.against else Meeting.of(run, "fingerprints")
-    keyed, records = frames(run, tasks, judge, meeting)
+    plan = ShufflePlan() if settings.against else ShufflePlan.of(run, "fingerprints")
+    keyed, records = frames(run, tasks, judge, plan)
     known = Earlier(run.config) if settings.against else None
     linked, everything = keyed, records
     if known:
         old = known.keys(keyed)
         linked, everything = keyed.unionByName(old), records.union(known.records(old))
-    edges = verify(graph.stars(linked), meeting.beside(everything), judge, slots)
+    edges = verify(graph.stars(linked), plan.broadcast(everything), judge, slots)
     before = None
     if known:
         edges = graph.checkpoint(run.spark, edges, storage.join(target, "edges")).rows
@@ -59,11 +58,11 @@ def run(run: Run) -> Result:
         everything = records.union(known.records(before.select("node").union(ends)))
         edges = edges.union(before.where("node != label").select("node", "label"))
     place = storage.join(target, "components")
-    labels, rounds = graph.components(run.spark, edges, place, meeting)
-    members = graph.members(labels).join(meeting.beside(everything), "node")
+    labels, rounds = graph.components(run.spark, edges, place, plan)
+    members = graph.members(labels).join(plan.broadcast(everything), "node")
     groups = members.withColumnRenamed("label", "group")
-    decisions = graph.decide(groups, judge, slots, meeting)
-    files = tables.write_by_part(decisions, target, CLUSTERS, meeting=meeting)
+    decisions = graph.decide(groups, judge, slots, plan)
+    files = tables.write_by_part(decisions, target, CLUSTERS, plan=plan)
     result = count(run, [file for file in files if file.part != OLD])
     result.metrics["component_rounds"] = rounds
     if settings.index:
@@ -84,13 +83,13 @@ def judge_of(settings: DeduplicateSettings) -> Judge:
 
 
 def frames(
-    run: Run, tasks: list[tuple[int, str]], judge: Judge, meeting: Meeting
+    run: Run, tasks: list[tuple[int, str]], judge: Judge, plan: ShufflePlan
 ) -> tuple[DataFrame, DataFrame]:
     """Keys (node, key) and records of this run's documents."""
     read_keys = candidates.key_reader(judge)
     read_records = candidates.record_reader(run.config.deduplicate.keep)
-    listed = tables.frame(run.spark, tasks, read_keys, candidates.KEYED, meeting)
-    records = tables.frame(run.spark, tasks, read_records, candidates.RECORDS, meeting)
+    listed = tables.frame(run.spark, tasks, read_keys, candidates.KEYED, plan)
+    records = tables.frame(run.spark, tasks, read_records, candidates.RECORDS, plan)
     return listed.select("node", F.explode("keys").alias("key")), records
 
 
@@ -183,4 +182,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["cluster", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.cluster"))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from benben.filters import ledger
 from benben.filters.decide import decide_batch
 from benben.filters.required_columns import columns
-from benben.jobs.commands import cli
+from benben.jobs.engine import script
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.manifest import Counts, add_counts
@@ -77,4 +77,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["decide", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.decide"))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from benben.jobs.commands import cli
 from benben.jobs.deduplication import repetition, revisions
 from benben.jobs.deduplication.repetition import Gone, Repeats
+from benben.jobs.engine import script
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.deduplication import repetition as repeats
@@ -63,4 +63,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["deduplicate", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.deduplicate"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from benben.jobs.commands import cli
-from benben.jobs.engine import isolation
+from benben.jobs.engine import isolation, script
 from benben.jobs.engine.stage import Result, Run, Stage, write_part
 from benben.pipeline import document as records
 from benben.pipeline import manifest, storage
@@ -27,7 +27,14 @@ from benben.pipeline.settings.extract import ExtractSettings
 BATCH_DOCUMENTS, BATCH_BYTES = 100, 64 << 20  # what a task holds: rows, and bytes of pages
 PATIENCE = 6  # times a page's own time limit, before its process is ended from outside
 Found = Iterator[Capture | Loss]
-Task = tuple[int, Callable[[Config], Found]]
+
+
+class Task(NamedTuple):
+    """What one task reads: stretches of archives, or the captures that a file names."""
+
+    part: int
+    splits: tuple[Split, ...] = ()
+    captures: str = ""  # path of a part of `captures`
 
 
 def extract(run: Run) -> Result:
@@ -42,11 +49,10 @@ def extract(run: Run) -> Result:
 def tasks(run: Run) -> list[Task]:
     """What each part reads."""
     if run.config.index is not None:
-        return [(part, partial(read_chosen, path)) for part, path in run.paths("captures").items()]
+        return [Task(part, captures=path) for part, path in run.paths("captures").items()]
     found = inputs.find(run.config.input, run.config.archives)
     parts = run.partitions(sum(archive.size for archive in found))
-    dealt = enumerate(inputs.deal(found, parts))
-    return [(part, partial(read_splits, splits)) for part, splits in dealt]
+    return [Task(part, tuple(splits)) for part, splits in enumerate(inputs.deal(found, parts))]
 
 
 def nothing_read(config: Config) -> str:
@@ -61,16 +67,21 @@ def nothing_read(config: Config) -> str:
 
 def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result:
     """Write one part of `documents`, and of `dead_letters` if there are any."""
-    part, found = task
     counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
     dead: list[dict[str, object]] = []
+    if task.captures:
+        found = read_chosen(task.captures, config)
+    else:
+        found = read_splits(task.splits, config)
     extracted = partial(to_document, settings=config.extract)
-    with isolation.reader(extracted, config.extract.limits.seconds * PATIENCE, dead) as read:
-        file = write_part(folders[0], part, DOCUMENTS, batches(found(config), read, counts))
+    with isolation.isolated_on_retry(
+        extracted, config.extract.limits.seconds * PATIENCE, dead
+    ) as read:
+        file = write_part(folders[0], task.part, DOCUMENTS, batches(found, read, counts))
     files = {"documents": [file]}
     if dead:
         rows = pa.RecordBatch.from_pylist(dead, DEAD_LETTERS)
-        files["dead_letters"] = [write_part(folders[1], part, DEAD_LETTERS, [rows])]
+        files["dead_letters"] = [write_part(folders[1], task.part, DEAD_LETTERS, [rows])]
     return Result(files, counts)
 
 
@@ -99,7 +110,7 @@ def batches(
         yield records.to_batch(held, documents)
 
 
-def read_splits(splits: list[Split], config: Config) -> Found:
+def read_splits(splits: Sequence[Split], config: Config) -> Found:
     """Captures of stretches of archives. Raises InputError when one cannot be read."""
     for split in splits:
         limit = config.extract.limits.page_bytes
@@ -161,4 +172,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["extract", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.extract"))

@@ -24,7 +24,7 @@ import sys
 from dataclasses import asdict
 from hashlib import blake2b
 
-from benben.jobs.commands import cli
+from benben.jobs.engine import script
 from benben.jobs.engine.stage import Stage, write_part
 from benben.pipeline.archive import inputs
 from benben.pipeline.images.fetch.fetch_log import Store
@@ -258,4 +258,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["fetch", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.fetch"))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.jobs.commands import cli
+from benben.jobs.engine import script
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.deduplication import decontaminate, fingerprint
@@ -62,4 +62,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["fingerprint", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.fingerprint"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from benben.filters.measure import measure_batch
-from benben.jobs.commands import cli
+from benben.jobs.engine import script
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.manifest import Count
@@ -47,4 +47,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["measure", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.measure"))

@@ -10,12 +10,11 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from benben.jobs.commands import cli
 from benben.jobs.deduplication import repetition, similar_images
 from benben.jobs.deduplication.repetition import Gone, Repeats, Task
-from benben.jobs.engine import tables
+from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
-from benben.jobs.engine.tables import Meeting
+from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline import storage
 from benben.pipeline.deduplication import benchmark_images, candidates, image_duplicates
 from benben.pipeline.deduplication import repetition as repeats
@@ -63,7 +62,7 @@ def place(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
     benchmarks = benchmark_images.load(settings.decontaminate, run.config.fetch)
     if not (repeats.picture_rules(settings) or set_rule(settings) or benchmarks.names):
         return []
-    meeting = Meeting.of(run, "fingerprints")
+    plan = ShufflePlan.of(run, "fingerprints")
 
     def read_images(_: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path, image_duplicates.COLUMNS):
@@ -76,19 +75,19 @@ def place(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
             yield pa.RecordBatch.from_arrays([pa.array(parts), pa.array(keys)], schema=USES)
 
     fetched = sorted(run.paths("images").items())
-    images = tables.frame(run.spark, fetched, read_images, PICTURES, meeting)
-    seen = with_classes(run, images, meeting) if settings.looks else images
-    uses = tables.frame(run.spark, tasks, read_uses, USES, meeting).distinct()
-    placed = uses.join(meeting.beside(seen), "key")
-    return tables.write_by_part(placed, folder, PICTURES, meeting=meeting)
+    images = tables.frame(run.spark, fetched, read_images, PICTURES, plan)
+    seen = with_classes(run, images, plan) if settings.looks else images
+    uses = tables.frame(run.spark, tasks, read_uses, USES, plan).distinct()
+    placed = uses.join(plan.broadcast(seen), "key")
+    return tables.write_by_part(placed, folder, PICTURES, plan=plan)
 
 
-def with_classes(run: Run, images: DataFrame, meeting: Meeting) -> DataFrame:
+def with_classes(run: Run, images: DataFrame, plan: ShufflePlan) -> DataFrame:
     """Put the look that stands for its class in place of each image's own."""
     work = storage.join(run.target(TABLE), "looks")
     hashes = images.where("look is not null")
-    found = similar_images.classes(run.spark, hashes, run.config.pictures.look, work, meeting)
-    joined = images.join(meeting.beside(found), "look", "left")
+    found = similar_images.classes(run.spark, hashes, run.config.pictures.look, work, plan)
+    joined = images.join(plan.broadcast(found), "look", "left")
     return joined.withColumn("look", F.coalesce("leader", "look")).select(*PICTURES.names)
 
 
@@ -123,4 +122,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["pictures", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.pictures"))

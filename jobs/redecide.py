@@ -16,8 +16,7 @@ import pyarrow as pa
 from benben.filters import ledger
 from benben.filters.decide import decide_batch
 from benben.filters.required_columns import columns
-from benben.jobs.commands import cli
-from benben.jobs.engine import tables
+from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.deduplication.duplicates import Duplicates
@@ -118,4 +117,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["redecide", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.redecide"))

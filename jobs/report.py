@@ -7,7 +7,7 @@ import sys
 from benben.analysis.dataset_card import card
 from benben.analysis.report import funnel, html_report
 from benben.analysis.report.html_report import Corpus
-from benben.jobs.commands import cli
+from benben.jobs.engine import script
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import manifest, storage
 from benben.pipeline.errors import UserError
@@ -60,4 +60,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["report", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.report"))

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from benben.jobs.commands import cli
-from benben.jobs.engine import tables
+from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.dataset import splits
@@ -142,4 +141,4 @@ STAGE = Stage(
 )
 
 if __name__ == "__main__":
-    sys.exit(cli.main(["split", *sys.argv[1:]]))
+    sys.exit(script.main("benben.jobs.split"))

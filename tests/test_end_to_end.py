@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from benben.jobs import stages
 from benben.jobs.commands import cli
 from benben.pipeline import manifest
 from benben.pipeline.dataset.obelics import check_row
@@ -112,7 +113,7 @@ def test_a_second_run_skips_every_stage(
 ) -> None:
     chain.run("first", "spark.partitions=2")
     said = capsys.readouterr().err
-    for name in set(cli.STAGES) - {"captures"}:  # no index, no captures to choose
+    for name in set(stages.STAGES) - {"captures"}:  # no index, no captures to choose
         assert f"{name}: up to date, skipped" in said
 
 

@@ -11,12 +11,12 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from benben.analysis import estimate as figures
 from benben.analysis.estimate import Estimate, Sampled, Samples
-from benben.jobs.commands import cli
+from benben.jobs import stages
 from benben.jobs.engine import usage
 from benben.jobs.engine.progress import say
 from benben.jobs.engine.stage import Run
@@ -110,8 +110,8 @@ def _run(settings: Config, given: list[str], folder: str, number: int) -> list[S
     run = Run(settings.model_copy(update={"input": given, "output": output}))
     begun = 0.0 if number else usage.processor_seconds(os.getpid())
     ran = [Sampled(START, begun, 0.0, 0.0, (), 0, 0, None)]
-    for name in cli.STAGES:
-        stage = cli.load_stage(name)
+    for name in stages.STAGES:
+        stage = stages.load(name)
         if stage.wanted(run.config):
             all_before, driver_before = usage.processor_seconds(os.getpid()), time.process_time()
             made = run.execute(stage)
@@ -133,9 +133,9 @@ def _run(settings: Config, given: list[str], folder: str, number: int) -> list[S
     return ran
 
 
-def happened(output: str, stages: Iterable[str]) -> dict[str, float]:
+def happened(output: str) -> dict[str, float]:
     """What a finished run took, by the names of an estimate."""
-    tables = [manifest.read(storage.join(output, name)) for name in storage_tables(stages)]
+    tables = [manifest.read(storage.join(output, name)) for name in written_tables()]
     made = [one for one in tables if one]
     by_stage = {one.stage: one for one in made if one.counts}
     values = {
@@ -147,9 +147,9 @@ def happened(output: str, stages: Iterable[str]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()} | _used(output)
 
 
-def storage_tables(stages: Iterable[str]) -> list[str]:
-    """Tables that stages write."""
-    return [table for name in stages for table in cli.load_stage(name).writes]
+def written_tables() -> list[str]:
+    """Tables that the stages write, in their order."""
+    return [table for name in stages.STAGES for table in stages.load(name).writes]
 
 
 def _used(output: str) -> dict[str, float]:
@@ -172,4 +172,4 @@ def compared(output: str) -> list[str]:
     if not storage.exists(path):
         return []
     said = json.loads(storage.read_bytes(path))
-    return figures.compare(said, happened(output, cli.STAGES))
+    return figures.compare(said, happened(output))

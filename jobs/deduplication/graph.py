@@ -19,7 +19,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from benben.jobs.engine.progress import say
-from benben.jobs.engine.tables import SHUFFLED, Meeting, frame, in_workers
+from benben.jobs.engine.tables import SHUFFLED, ShufflePlan, frame, in_workers
 from benben.pipeline import storage
 from benben.pipeline.deduplication import fingerprint
 from benben.pipeline.deduplication.clusters import (
@@ -52,7 +52,7 @@ def stars(keyed: DataFrame) -> DataFrame:
 
 
 def components(
-    spark: SparkSession, edges: DataFrame, folder: str, meeting: Meeting = SHUFFLED
+    spark: SparkSession, edges: DataFrame, folder: str, plan: ShufflePlan = SHUFFLED
 ) -> tuple[DataFrame, int]:
     """Label every node of an edge list (node, label) with its component's smallest node.
 
@@ -60,11 +60,11 @@ def components(
     number of rounds.
     """
     edges = edges.where("node != label")
-    state = checkpoint(spark, edges, storage.join(folder, "round-00"), meeting)
+    state = checkpoint(spark, edges, storage.join(folder, "round-00"), plan)
     for number in range(1, MAX_ROUNDS + 1):
         before = state
         place = storage.join(folder, f"round-{number:02d}")
-        state = checkpoint(spark, small_star(large_star(state.rows)), place, meeting)
+        state = checkpoint(spark, small_star(large_star(state.rows)), place, plan)
         say(f"  components: round {number}, {state.count:,} edges")
         if (state.count, state.digest) == (before.count, before.digest):
             return state.rows, number
@@ -114,7 +114,7 @@ class Saved:
 
 
 def checkpoint(
-    spark: SparkSession, edges: DataFrame, folder: str, meeting: Meeting = SHUFFLED
+    spark: SparkSession, edges: DataFrame, folder: str, plan: ShufflePlan = SHUFFLED
 ) -> Saved:
     """Write edges to a folder, unless a whole earlier attempt lies there; return the read frame."""
     marker = storage.join(folder, "whole.json")
@@ -126,9 +126,7 @@ def checkpoint(
     return Saved(
         count=sum(rows for _, rows, _ in reports),
         digest=sum(digest for _, _, digest in reports) % 2**62,
-        rows=_read(
-            spark, [storage.join(folder, name) for name, rows, _ in reports if rows], meeting
-        ),
+        rows=_read(spark, [storage.join(folder, name) for name, rows, _ in reports if rows], plan),
     )
 
 
@@ -148,11 +146,11 @@ def _writer(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Batches]:
     return work
 
 
-def _read(spark: SparkSession, paths: list[str], meeting: Meeting) -> DataFrame:
+def _read(spark: SparkSession, paths: list[str], plan: ShufflePlan) -> DataFrame:
     def rows(part: int, path: str) -> Batches:
         yield from storage.iter_parquet(path, batch_rows=100_000)
 
-    return frame(spark, [(0, path) for path in paths], rows, EDGES, meeting)
+    return frame(spark, [(0, path) for path in paths], rows, EDGES, plan)
 
 
 def doc_id(node: str) -> Column:
@@ -160,12 +158,12 @@ def doc_id(node: str) -> Column:
     return F.lower(F.hex(F.substring(node, 5, 16)))
 
 
-def decide(members: DataFrame, judge: Judge, slots: int, meeting: Meeting = SHUFFLED) -> DataFrame:
+def decide(members: DataFrame, judge: Judge, slots: int, plan: ShufflePlan = SHUFFLED) -> DataFrame:
     """Go through each group in keep order; rows (DECISIONS) for the documents that go.
 
     Members have `group`, `node`, `part`, `rank` and the columns of traits.
     """
-    ordered = meeting.by(members, "group").sortWithinPartitions("group", "rank")
+    ordered = plan.repartition(members, "group").sortWithinPartitions("group", "rank")
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         current, cluster = None, Cluster(judge)

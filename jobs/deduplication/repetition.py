@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from benben.jobs.deduplication import graph
 from benben.jobs.engine import tables
 from benben.jobs.engine.stage import Result, Run, write_part
-from benben.jobs.engine.tables import Meeting
+from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline import storage
 from benben.pipeline.deduplication import candidates, repetition
 from benben.pipeline.deduplication.clusters import CLUSTERS, Judge, keep_ranks
@@ -100,12 +100,12 @@ def find_repeated(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> 
     def read(part: int, files: str) -> Batches:
         yield from repetition.count(list(chosen.left(files)), part, chosen.rules).to_batches()
 
-    meeting = Meeting.of(run, "fingerprints")
-    counted = tables.frame(run.spark, tasks, read, COUNTED, meeting)
+    plan = ShufflePlan.of(run, "fingerprints")
+    counted = tables.frame(run.spark, tasks, read, COUNTED, plan)
     total = F.sum("count").over(Window.partitionBy("key"))
     repeated = counted.withColumn("total", total).where("total >= bound")
     rows = repeated.select("part", *REPEATED.names)
-    return tables.write_by_part(rows, folder, REPEATED, meeting=meeting)
+    return tables.write_by_part(rows, folder, REPEATED, plan=plan)
 
 
 def find_sets(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> list[PartFile]:
@@ -129,13 +129,13 @@ def find_sets(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> list
             }
             yield pa.RecordBatch.from_pydict(columns, SETS).filter(pa.array(enough))
 
-    meeting = Meeting.of(run, "fingerprints")
-    rows = tables.frame(run.spark, tasks, read, SETS, meeting)
+    plan = ShufflePlan.of(run, "fingerprints")
+    rows = tables.frame(run.spark, tasks, read, SETS, plan)
     size = F.count(F.lit(1)).over(Window.partitionBy("group"))
     members = rows.withColumn("size", size).where("size > 1").drop("size")
     judge = Judge((), rule.min_similarity, settings.max_leaders, rule.reason)
-    decisions = graph.decide(members, judge, run.config.fingerprint.slots, meeting)
-    return tables.write_by_part(decisions, folder, CLUSTERS, meeting=meeting)
+    decisions = graph.decide(members, judge, run.config.fingerprint.slots, plan)
+    return tables.write_by_part(decisions, folder, CLUSTERS, plan=plan)
 
 
 def rows_by_document(path: str) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from benben.jobs.deduplication import graph
 from benben.jobs.engine import tables
-from benben.jobs.engine.tables import Meeting
+from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline.deduplication import similar_images
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ LEADERS = pa.schema([("look", pa.int64()), ("leader", pa.int64())])
 
 
 def classes(
-    spark: SparkSession, hashes: DataFrame, settings: LookSettings, folder: str, meeting: Meeting
+    spark: SparkSession, hashes: DataFrame, settings: LookSettings, folder: str, plan: ShufflePlan
 ) -> DataFrame:
     """Rows (look, leader) of hashes that another stands for; `hashes` has a column `look`."""
-    edges = link(hashes.select("look").distinct(), settings, meeting)
-    labels, _ = graph.components(spark, edges, folder, meeting)
+    edges = link(hashes.select("look").distinct(), settings, plan)
+    labels, _ = graph.components(spark, edges, folder, plan)
 
     def lead(batches: Iterable[pa.RecordBatch]) -> Batches:
         for _, members in groups(batches, "label", "node"):
@@ -38,11 +38,11 @@ def classes(
             columns = [found[moved].view(np.int64), leaders[moved].view(np.int64)]
             yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=LEADERS)
 
-    members = meeting.by(graph.members(labels), "label").sortWithinPartitions("label", "node")
+    members = plan.repartition(graph.members(labels), "label").sortWithinPartitions("label", "node")
     return tables.in_workers(members, lead, LEADERS)
 
 
-def link(hashes: DataFrame, settings: LookSettings, meeting: Meeting) -> DataFrame:
+def link(hashes: DataFrame, settings: LookSettings, plan: ShufflePlan) -> DataFrame:
     """Links (node, label) between distinct hashes within the radius."""
 
     def key(batches: Iterable[pa.RecordBatch]) -> Batches:
@@ -65,7 +65,7 @@ def link(hashes: DataFrame, settings: LookSettings, meeting: Meeting) -> DataFra
                 yield pa.RecordBatch.from_arrays(columns, schema=graph.EDGES)
 
     keyed = tables.in_workers(hashes, key, KEYED)
-    met = meeting.by(keyed, "key").sortWithinPartitions("key")
+    met = plan.repartition(keyed, "key").sortWithinPartitions("key")
     return tables.in_workers(met, pair, graph.EDGES).distinct()
 
 

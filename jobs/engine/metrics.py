@@ -1,4 +1,7 @@
-"""A run's metrics as JSON lines, `OUTPUT/metrics/STAGE-TIME.jsonl`: one line an event."""
+"""What tasks wrote and counted, and a run's log of it.
+
+The log of each execution of a stage is `OUTPUT/metrics/STAGE-TIME.jsonl`, one JSON line an event.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,50 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from benben.jobs.engine import usage
-from benben.jobs.engine.result import Result
 from benben.jobs.engine.usage import Used
 from benben.pipeline import storage
+from benben.pipeline.manifest import Counts, PartFile, add_counts
+
+
+@dataclass
+class Result:
+    """Files, counts and metrics of one task, or the sum over all tasks of a wave or stage."""
+
+    files: dict[str, list[PartFile]] = field(default_factory=dict)  # by table
+    counts: Counts = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def rows(self, table: str) -> int:
+        """Return the number of rows written to a table."""
+        return sum(file.rows for file in self.files.get(table, []))
+
+    def add(self, other: Result) -> None:
+        """Add another task's result in place."""
+        for table, files in other.files.items():
+            self.files.setdefault(table, []).extend(files)
+        add_counts(self.counts, other.counts)
+        for name, value in other.metrics.items():
+            self.metrics[name] = self.metrics.get(name, 0.0) + value
+
+    def as_numbers(self) -> dict[str, object]:
+        """Return counts and sizes, for a line of the log."""
+        tables = self.files.items()
+        return {
+            "counts": {unit: count.model_dump() for unit, count in self.counts.items()},
+            "metrics": self.metrics,
+            "rows": {table: self.rows(table) for table in self.files},
+            "bytes": {table: sum(file.bytes for file in files) for table, files in tables},
+        }
 
 
 class MetricsLog:
     """Events of one execution of a stage.
 
-    Stores can't append, so the file is written anew at each event; a stage has few.
+    Object stores cannot append, so each event writes the whole file again; a stage has few events.
     """
 
     def __init__(
@@ -34,7 +69,7 @@ class MetricsLog:
         self.path = storage.join(output, "metrics", f"{stage}-{stamp}.jsonl")
         self._stage, self._lines = stage, ""
         self._waves = 0
-        self.task_seconds: list[float] = []  # processor time of each task of waves until now
+        self.task_seconds: list[float] = []  # processor time of each finished task of `Run.map`
 
     @property
     def used(self) -> Used:
@@ -43,11 +78,11 @@ class MetricsLog:
 
     @property
     def task_cpu_seconds(self) -> float:
-        """Processor time of all Python tasks until now."""
+        """Processor time of all Python tasks so far."""
         return sum(self.task_seconds) + self.used.frame_seconds
 
     def event(self, name: str, **facts: object) -> None:
-        """Write one line: what happened, when, and what it took until now."""
+        """Write one line: what happened, when, and what the stage used so far."""
         now = self._clock()
         line = {
             "time": datetime.fromtimestamp(now, UTC).isoformat(),
@@ -62,23 +97,14 @@ class MetricsLog:
         storage.write_bytes(self.path, self._lines.encode())
 
     def wave(self, number: int, waves: int, left: int, result: Result) -> None:
-        """Write a finished wave's counts, and the time the `left` ones take at this pace."""
+        """Write a finished wave's counts, and how long the `left` ones will take at this pace."""
         self._waves += 1
         pace = (self._clock() - self._started) / self._waves
         eta = round(pace * left, 1)
-        self.event("wave", wave=number, waves=waves, eta_seconds=eta, **figures(result))
-
-
-def figures(result: Result) -> dict[str, object]:
-    """Counts and sizes of a result, as plain numbers."""
-    return {
-        "counts": {unit: count.model_dump() for unit, count in result.counts.items()},
-        "metrics": result.metrics,
-        "rows": {table: sum(file.rows for file in f) for table, f in result.files.items()},
-        "bytes": {table: sum(file.bytes for file in f) for table, f in result.files.items()},
-    }
+        self.event("wave", wave=number, waves=waves, eta_seconds=eta, **result.as_numbers())
 
 
 def _peak_bytes() -> int:
+    """Return the driver's peak memory; macOS counts it in bytes, Linux in KiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

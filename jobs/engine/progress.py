@@ -1,35 +1,12 @@
-"""What went wrong in a Spark job, in one line: Spark tells it in a hundred."""
+"""What the user sees while a run works: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import re
 import sys
 import threading
 import time
 from types import TracebackType
 from typing import Any
-
-# Where a worker's own error, or its end, stands in Spark's text, the most telling first.
-_TELLING = (
-    re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)"),
-    re.compile(r"(Python worker exited unexpectedly[^\n]*)"),
-    re.compile(r"(ExecutorLostFailure[^\n]*)"),
-    re.compile(r"most recent failure: ([^\n]*)"),
-)
-
-
-def cause(error: BaseException) -> str:
-    """The line that tells the cause: the worker's Python error, or how the worker was lost."""
-    text = str(error)
-    for pattern in _TELLING:
-        if found := pattern.search(text):
-            return found[1].strip()
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}"
-
-
-# FOLD-IN What the user sees while a run works: a live line on a terminal, plain lines elsewhere.
-
 
 INTERVAL_SECONDS = {True: 0.2, False: 10.0}  # by whether the output is a terminal
 
@@ -38,12 +15,8 @@ class Progress:
     """Watch the tasks of one Spark job group and show how many are done."""
 
     def __init__(self, context: Any, group: str, label: str, tasks: int) -> None:
-        self._tracker, self._group, self._label, self._tasks = (
-            context.statusTracker(),
-            group,
-            label,
-            tasks,
-        )
+        self._tracker, self._group = context.statusTracker(), group
+        self._label, self._tasks = label, tasks
         self._terminal = sys.stderr.isatty()
         self._stop = threading.Event()
         self._started = time.monotonic()
@@ -91,5 +64,5 @@ class Progress:
 
 
 def say(line: str) -> None:
-    """Print one plain line of a run's story."""
+    """Print one line about the run to stderr."""
     print(line, file=sys.stderr, flush=True)

@@ -1,16 +1,20 @@
-"""A stage: read tables, transform part by part, write tables, commit their manifests last."""
+"""A stage reads tables, transforms them part by part, writes tables, and commits them last.
+
+A table is committed by its manifest: readers do not see one without.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from benben.jobs.engine import session, waves
-from benben.jobs.engine.metrics import MetricsLog, figures
+import pyarrow as pa
+
+from benben.jobs.engine import failure, session, waves
+from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import say
-from benben.jobs.engine.result import Result
 from benben.pipeline import manifest, storage
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import Counts, Manifest, PartFile
@@ -26,25 +30,34 @@ Task = TypeVar("Task")
 
 @dataclass(frozen=True)
 class Stage:
-    """What a job file declares; `run` does the work and returns what was written."""
+    """What a stage's file declares; `run` does the work and returns what was written."""
 
     name: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]  # the first table's manifest carries the stage's counts
     sections: tuple[str, ...]  # config sections that decide the result
     run: Callable[[Run], Result]
-    sources: Callable[[Config], dict[str, str]] = lambda _: {}  # fingerprints of outside inputs
-    follows: str | None = None  # table whose kept documents must be this stage's entered ones
-    wanted: Callable[[Config], bool] = lambda _: True  # whether a run of all stages has this one
+    sources: Callable[[Config], dict[str, str]] = lambda _: {}  # fingerprints of other inputs
+    follows: str | None = None  # table whose kept documents are the ones that enter this stage
+    wanted: Callable[[Config], bool] = lambda _: True  # whether a run of all stages includes it
     product: bool = False  # files lie in the table's folder itself, under names of their own
 
 
 @dataclass(frozen=True)
 class Part:
-    """The same part of several tables: the rows of its files stand side by side."""
+    """The same part of several tables, whose files hold the same documents in the same order."""
 
     number: int
-    paths: Mapping[str, str]
+    paths: Mapping[str, str]  # by table
+
+
+@dataclass(frozen=True)
+class Work:
+    """What decides a stage's result, and an id that is equal for equal work."""
+
+    id: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
 
 
 class Run:
@@ -53,31 +66,31 @@ class Run:
     def __init__(self, config: Config, purpose: str = "run") -> None:
         self.config, self.purpose = config, purpose
         self.stage = ""
-        self._folders: dict[str, str] = {}
+        self._folders: dict[str, str] = {}  # of the present stage's tables
         self._waves = ""  # folder of the present stage's finished waves
         self._maps = 0  # calls of `map` in the present stage
         self._spark: SparkSession | None = None
 
     @property
     def spark(self) -> SparkSession:
-        """The Spark session, started when first needed; its jobs bear the stage's name."""
+        """The Spark session, started at first use; its jobs are named after the stage."""
         if self._spark is None:
             say("starting Spark")
             self._spark = session.start(self.config.spark, self.purpose)
         name = self.stage or self.purpose
-        self._spark.sparkContext.setJobGroup(name, name)  # waves name theirs besides
+        self._spark.sparkContext.setJobGroup(name, name)  # waves set a group of their own
         return self._spark
 
     def table(self, name: str) -> str:
-        """Folder of a table."""
+        """Return the folder of a table."""
         return storage.join(self.config.output, name)
 
     def target(self, name: str) -> str:
-        """Folder the present stage writes a table's files to; not visible until committed."""
+        """Return the folder for a table's files of the present stage, unseen until the commit."""
         return self._folders[name]
 
     def manifest(self, name: str) -> Manifest:
-        """Manifest of a table that an earlier stage committed. Raises UserError."""
+        """Return the manifest of a table that an earlier stage committed. Raises UserError."""
         found = manifest.read(self.table(name))
         if found is None:
             raise UserError(
@@ -87,12 +100,12 @@ class Run:
         return found
 
     def paths(self, name: str) -> dict[int, str]:
-        """Part number -> file of a table with one file a part."""
+        """Return part number -> file, of a table with one file a part."""
         files = self.manifest(name).files
         return {file.part: storage.join(self.table(name), file.name) for file in files}
 
     def parts(self, *names: str) -> list[Part]:
-        """The parts of the first table, each with the other tables' files that exist."""
+        """Return the parts of the first table, each with the other tables' files that exist."""
         tables = {name: self.paths(name) for name in names}
         return [
             Part(number, {name: paths[number] for name, paths in tables.items() if number in paths})
@@ -100,14 +113,17 @@ class Run:
         ]
 
     def partitions(self, size: int) -> int:
-        """Tasks for an input of `size` bytes: the settings' number, or by size and cores."""
+        """Return the number of tasks for `size` bytes of input: as configured, or by size."""
         settings = self.config.spark
         if settings.partitions:
             return settings.partitions
         return max(self.spark.sparkContext.defaultParallelism, -(-size // settings.part_bytes))
 
     def map(self, tasks: Sequence[Task], work: Callable[[Task], Result], label: str = "") -> Result:
-        """Run `work` on every task in Spark, wave by wave; adds up the results in task order."""
+        """Run `work` on every task in Spark, wave by wave, and add up the results in task order.
+
+        Tasks are plain data (see `waves.Wave`).
+        """
         if not tasks:
             return Result()
         settings, label = self.config.spark, label or self.stage
@@ -117,45 +133,43 @@ class Run:
 
     @property
     def log(self) -> MetricsLog:
-        """Metrics of the stage that was last done."""
+        """Metrics of the stage that ran last."""
         return self._log
 
     def execute(self, stage: Stage, force: bool = False) -> Manifest:
-        """Run a stage unless its tables are there already; commit what it wrote."""
+        """Run a stage and commit its tables, unless they are up to date and `force` is not set."""
         self.stage = stage.name
-        inputs = {name: self.manifest(name).id for name in stage.reads} | stage.sources(self.config)
-        config = {name: getattr(self.config, name) for name in stage.sections}
-        settings = {
-            name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-            for name, value in config.items()
-        }
-        identity = manifest.stage_id(stage.name, settings, inputs)
+        work = self._work(stage)
         committed = [manifest.read(self.table(name)) for name in stage.writes]
-        if not force and all(found and found.id == identity for found in committed):
+        if not force and all(found and found.id == work.id for found in committed):
             say(f"{stage.name}: up to date, skipped")
             assert committed[0] is not None
             return committed[0]
-        self._prepare(stage, identity, force)
+        self._prepare(stage, work.id, force)
         started = time.monotonic()
         say(f"{stage.name}: started")
         self._log = MetricsLog(self.config.output, stage.name)
-        self._log.event("started", id=identity)
-        try:
-            result = stage.run(self)
-            self._check(stage, result)
-        except BaseException as error:
-            self._log.event("failed", error=f"{type(error).__name__}: {error}"[:1000])
-            raise
+        self._log.event("started", id=work.id)
+        result = self._do(stage)
         seconds = time.monotonic() - started
         for name in reversed(stage.writes):
-            self._commit(stage, name, identity, settings, inputs, result, seconds)
+            self._commit(stage, name, work, result, seconds)
         storage.delete_folder(storage.join(self.config.output, "waves", stage.name))
-        self._log.event("committed", **figures(result))
+        self._log.event("committed", **result.as_numbers())
         say(f"{stage.name}: {describe(result.counts)} in {seconds:.1f} s")
         return self.manifest(stage.writes[0])
 
+    def _work(self, stage: Stage) -> Work:
+        inputs = {name: self.manifest(name).id for name in stage.reads} | stage.sources(self.config)
+        sections = {name: getattr(self.config, name) for name in stage.sections}
+        settings = {
+            name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+            for name, value in sections.items()
+        }
+        return Work(manifest.stage_id(stage.name, settings, inputs), settings, inputs)
+
     def _prepare(self, stage: Stage, identity: str, force: bool) -> None:
-        """Choose where files go: a folder of this identity, or for a product the table's own."""
+        """Choose where files go: a folder named by the identity, or a product's own folder."""
         self._waves = storage.join(self.config.output, "waves", stage.name, identity)
         self._maps = 0
         if force:
@@ -165,6 +179,19 @@ class Run:
             if stage.product:
                 storage.delete_folder(folder)  # no manifest: no dataset while it is rewritten
             self._folders[name] = folder if stage.product else storage.join(folder, identity)
+
+    def _do(self, stage: Stage) -> Result:
+        """Run the stage and check its counts. Raises UserError also for one raised in a task."""
+        try:
+            result = stage.run(self)
+            self._check(stage, result)
+        except BaseException as error:
+            self._log.event("failed", error=f"{type(error).__name__}: {error}"[:1000])
+            mistake = failure.user_error(error)
+            if mistake is None or mistake is error:
+                raise
+            raise mistake from error
+        return result
 
     def _check(self, stage: Stage, result: Result) -> None:
         for unit, count in result.counts.items():
@@ -178,17 +205,8 @@ class Run:
                     f"but {entered} entered here"
                 )
 
-    def _commit(
-        self,
-        stage: Stage,
-        table: str,
-        identity: str,
-        settings: dict[str, object],
-        inputs: dict[str, str],
-        result: Result,
-        seconds: float,
-    ) -> None:
-        prefix = "" if stage.product else f"{identity}/"
+    def _commit(self, stage: Stage, table: str, work: Work, result: Result, seconds: float) -> None:
+        prefix = "" if stage.product else f"{work.id}/"
         files = [
             file.model_copy(update={"name": prefix + file.name})
             for file in sorted(result.files.get(table, []), key=lambda file: file.name)
@@ -196,11 +214,11 @@ class Run:
         first = table == stage.writes[0]
         record = Manifest(
             table=table,
-            id=identity,
+            id=work.id,
             stage=stage.name,
             version=manifest.code_version(),
-            config=settings,
-            inputs=inputs,
+            config=work.config,
+            inputs=work.inputs,
             files=files,
             counts=result.counts if first else {},
             metrics=result.metrics if first else {},
@@ -208,10 +226,10 @@ class Run:
         )
         manifest.write(self.table(table), record)
         if not stage.product:
-            self._clean(table, identity)
+            self._clean(table, work.id)
 
     def _clean(self, table: str, identity: str) -> None:
-        """Remove what is not of the committed work: older tables, and what killed runs left."""
+        """Delete the table's older versions, and unfinished files that killed runs left."""
         folder = self.table(table)
         for other in storage.list_folders(folder):
             name = other.rsplit("/", 1)[-1]
@@ -223,21 +241,25 @@ class Run:
 
 
 def describe(counts: Counts) -> str:
-    """One line: kept of entered for each unit."""
+    """Return one line: how many of the entered were kept, for each unit."""
     return ", ".join(f"{c.kept:,} of {c.entered:,} {unit} kept" for unit, c in counts.items())
 
 
 def part_name(part: int) -> str:
-    """File name of a part."""
+    """Return the file name of a part."""
     return f"part-{part:05d}.parquet"
 
 
 def write_part(
-    folder: str, part: int, schema: object, batches: object, row_group_rows: int = 10_000
+    folder: str,
+    part: int,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch | pa.Table],
+    row_group_rows: int = 10_000,
 ) -> PartFile:
-    """Write one part's batches to a table's folder; says what was written."""
+    """Write one part's batches to a table's folder, and return the file's entry."""
     name = part_name(part)
     with storage.ParquetWriter(storage.join(folder, name), schema, row_group_rows) as writer:
-        for batch in batches:  # type: ignore[attr-defined]
+        for batch in batches:
             writer.write(batch)
     return PartFile(part=part, name=name, rows=writer.rows, bytes=writer.bytes)

@@ -1,10 +1,11 @@
-"""Tables as Spark frames: read through `storage`, shuffled by Spark, written back by part."""
+"""Tables as Spark frames: read through `storage`, shuffled by Spark, written back part by part."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVarTuple
 
 import pyarrow as pa
 
@@ -18,47 +19,48 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 Batches = Iterator[pa.RecordBatch]
+Fields = TypeVarTuple("Fields")
 REPORT = "part int, name string, rows long, bytes long"
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """How rows of one key come together: by a shuffle, or all in one task where they are few.
+class ShufflePlan:
+    """How rows with equal keys are brought together: by a shuffle, or all rows in one task.
 
-    In one task Spark's windows, joins and aggregations need no shuffle, so no stage of their own.
+    In one task Spark's windows, joins and aggregations need no shuffle, and so no further stage.
     """
 
     one_task: bool = False
 
     @classmethod
-    def of(cls, run: Run, table: str) -> Meeting:
-        """Choose by the rows of a table that the frames are made from."""
+    def of(cls, run: Run, table: str) -> ShufflePlan:
+        """Choose by the number of rows of the table that the frames are made from."""
         return cls(run.manifest(table).rows <= run.config.spark.one_task_rows)
 
-    def slices(self, tasks: int) -> int:
-        """Spark partitions that so many files are read in."""
+    def partitions(self, tasks: int) -> int:
+        """Return the number of Spark partitions for so many tasks."""
         return 1 if self.one_task else max(1, tasks)
 
-    def gather(self, rows: DataFrame) -> DataFrame:
-        """Tell Spark of a frame that was just read that it is one partition, if it is."""
+    def coalesce(self, rows: DataFrame) -> DataFrame:
+        """Tell Spark that a frame just read is one partition, if it is."""
         return rows.coalesce(1) if self.one_task else rows
 
-    def beside(self, rows: DataFrame) -> DataFrame:
-        """A frame that another is joined with."""
+    def broadcast(self, rows: DataFrame) -> DataFrame:
+        """Mark the frame of a join's other side as small, if it is."""
         from pyspark.sql import functions as F
 
         return F.broadcast(rows) if self.one_task else rows
 
-    def by(self, rows: DataFrame, column: str) -> DataFrame:
-        """Bring the rows of one value of a column to one task."""
+    def repartition(self, rows: DataFrame, column: str) -> DataFrame:
+        """Bring rows with equal values of a column to one task."""
         return rows.coalesce(1) if self.one_task else rows.repartition(column)
 
 
-SHUFFLED = Meeting()
+SHUFFLED = ShufflePlan()
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
-    """Spark's form of an Arrow schema."""
+    """Convert an Arrow schema to Spark's."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     return from_arrow_schema(schema)
@@ -69,7 +71,7 @@ def in_workers(
     work: Callable[[Iterable[pa.RecordBatch]], Batches],
     schema: pa.Schema | str,
 ) -> DataFrame:
-    """`mapInArrow` of tasks that end their worker and run again when they hang."""
+    """Apply `work` with `mapInArrow`; a task that hangs ends its worker and runs again."""
     seconds = float(str(rows.sparkSession.conf.get(session.TASK_SECONDS)))
     clock = usage.frame_clock(rows.sparkSession.sparkContext)
 
@@ -83,25 +85,26 @@ def in_workers(
 
 def frame(
     spark: SparkSession,
-    tasks: Sequence[tuple[int, str]],
-    read: Callable[[int, str], Batches],
+    tasks: Sequence[tuple[*Fields]],
+    read: Callable[[*Fields], Batches],
     schema: pa.Schema,
-    meeting: Meeting = SHUFFLED,
+    plan: ShufflePlan = SHUFFLED,
 ) -> DataFrame:
-    """A frame of what `read(part, text)` yields for each task, one Spark partition a task.
+    """Return a frame of what `read(*task)` yields for each task, one Spark partition a task.
 
-    The file is opened in the worker: neither Spark's readers nor their connectors are needed.
+    The worker opens the files, so neither Spark's readers nor their connectors are needed.
     """
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
-            for part, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                for out in read(part, text):
+            for pickled in batch["task"].to_pylist():
+                for out in read(*pickle.loads(pickled)):
                     yield out.cast(schema) if out.schema != schema else out
 
-    rows = spark.sparkContext.parallelize(list(tasks), meeting.slices(len(tasks)))
-    given = spark.createDataFrame(rows.mapPartitions(worker.passed), "part int, text string")
-    return meeting.gather(in_workers(given, work, schema))
+    pickled = [(pickle.dumps(tuple(task)),) for task in tasks]
+    rows = spark.sparkContext.parallelize(pickled, plan.partitions(len(tasks)))
+    given = spark.createDataFrame(rows.mapPartitions(worker.unchanged), "task binary")
+    return plan.coalesce(in_workers(given, work, schema))
 
 
 def write_by_part(
@@ -111,12 +114,12 @@ def write_by_part(
     order: Sequence[str] = (),
     name: Callable[[int], str] = part_name,
     transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
-    meeting: Meeting = SHUFFLED,
+    plan: ShufflePlan = SHUFFLED,
 ) -> list[PartFile]:
-    """Write a frame with a column `part`, one file a part, rows ordered by `order`.
+    """Write a frame with a column `part`: one file a part, rows ordered by `order`.
 
-    Without `order` rows are ordered by the schema's first column. Rows of one part meet in one
-    task, which writes what `transform` makes of them; only parts that have rows get a file.
+    Without `order`, rows are ordered by the schema's first column. One task gets all rows of a part
+    and writes what `transform` makes of them; parts without rows get no file.
     """
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
@@ -134,13 +137,14 @@ def write_by_part(
                 }
             )
 
-    ordered = meeting.by(rows, "part").sortWithinPartitions("part", *(order or schema.names[:1]))
+    keys = order or schema.names[:1]
+    ordered = plan.repartition(rows, "part").sortWithinPartitions("part", *keys)
     reports = in_workers(ordered, work, REPORT).collect()
     return [PartFile(**report.asDict()) for report in reports]
 
 
 def _runs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Batches]]:
-    """Split a stream sorted by `part` into one stream a part; each must be read to its end."""
+    """Split a stream sorted by `part` into one stream for each part, to be read to its end."""
     pending = iter(batches)
     batch = next(pending, None)
     while batch is not None:

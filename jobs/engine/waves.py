@@ -1,9 +1,8 @@
-"""Runs a stage's tasks in waves; a finished wave is kept, so a stopped stage goes on after it."""
+"""Runs a stage's tasks in waves and keeps each finished wave, so a stopped stage resumes there."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,18 +10,17 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
-from benben.jobs.engine import progress, worker
-from benben.jobs.engine.metrics import MetricsLog
+from benben.jobs.engine import failure, worker
+from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import Progress, say
-from benben.jobs.engine.result import Result
 from benben.pipeline import storage
 from benben.pipeline.settings.spark import SparkSettings
 
 Task = TypeVar("Task")
 Work = Callable[[Any], Result]
-# While the slowest tasks of one wave end, the next wave has the free cores.
-WAVES_AT_ONCE = 2
+WAVES_AT_ONCE = 2  # while the slowest tasks of one wave end, the next wave uses the free cores
 _RESULT = TypeAdapter(Result)
 
 
@@ -32,33 +30,32 @@ class WavesError(Exception):
 
 @dataclass(frozen=True)
 class Wave:
-    """Tasks that run, are kept and are repeated together."""
+    """Tasks that run together, whose result is kept as a whole."""
 
     number: int
-    tasks: Sequence[Any]
+    tasks: Sequence[Any]  # plain data: numbers, texts, lists, tuples, dictionaries, dataclasses
     path: str  # where its result is kept
 
     @property
     def digest(self) -> str:
-        """Name the tasks: a kept result of other tasks is of no use."""
-        text = re.sub(r" at 0x[0-9a-f]+", "", repr(self.tasks))  # functions have addresses
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        """Hash of the tasks' data: a result is reused for equal tasks only."""
+        return hashlib.blake2b(to_json(list(self.tasks)), digest_size=8).hexdigest()
 
     def kept(self) -> Result | None:
-        """Result of an earlier run; None when there is none of these tasks."""
+        """Return the result that an earlier run kept; None without one for these tasks."""
         if not storage.exists(self.path):
             return None
         digest, _, text = storage.read_bytes(self.path).partition(b"\n")
         return _RESULT.validate_json(text) if digest.decode() == self.digest else None
 
     def keep(self, result: Result) -> None:
-        """Write the result: the wave's manifest."""
+        """Write the result to `path`, for a later run."""
         data = self.digest.encode() + b"\n" + _RESULT.dump_json(result)
         storage.write_bytes(self.path, data)
 
 
 def cut(tasks: Sequence[Task], size: int, folder: str) -> list[Wave]:
-    """Cut tasks into waves of `size`, whose results lie in `folder`."""
+    """Cut tasks into waves of `size`, whose results are kept in `folder`."""
     return [
         Wave(number, tasks[start : start + size], storage.join(folder, f"{number:05d}.json"))
         for number, start in enumerate(range(0, len(tasks), size), 1)
@@ -74,10 +71,10 @@ class Waves:
         self._total = 0
 
     def run(self, waves: list[Wave], work: Work) -> Result:
-        """Run the waves that are not kept yet; adds up all results in task order.
+        """Run the waves that are not kept yet, and add up all results in task order.
 
-        Raises WavesError when waves failed: after the others, or at once when
-        `spark.failed_waves` have or the mistake is the user's; a single wave's own error.
+        A single wave raises its own error. With several, the rest still run after a failure, until
+        `spark.failed_waves` have failed; then WavesError is raised. A UserError ends them at once.
         """
         self._total = len(waves)
         if len(waves) == 1:
@@ -86,14 +83,14 @@ class Waves:
         results = {wave.number: found for wave in waves if (found := wave.kept())}
         rest = [wave for wave in waves if wave.number not in results]
         if results:
-            say(f"{self._label}: {len(results)} of {len(waves)} waves are there already")
+            say(f"{self._label}: {len(results)} of {len(waves)} waves are done already")
         failed: dict[int, Exception] = {}
         with self._progress(sum(len(wave.tasks) for wave in rest)):
             for number, outcome in self._outcomes(rest, work, failed):
                 results[number] = outcome
                 self._log.wave(number, len(waves), len(waves) - len(results), outcome)
         if failed:
-            raise self._explain(failed)
+            raise self._error(failed)
         total = Result()
         for wave in waves:
             total.add(results[wave.number])
@@ -102,7 +99,7 @@ class Waves:
     def _outcomes(
         self, waves: list[Wave], work: Work, failed: dict[int, Exception]
     ) -> Iterator[tuple[int, Result]]:
-        """Results as waves end; failures go to `failed` until there are too many."""
+        """Yield results as waves end; add failures to `failed` and stop at too many."""
 
         def act(wave: Wave) -> Result:
             result = self._wave(wave, work)
@@ -119,11 +116,10 @@ class Waves:
                     if not isinstance(error, Exception):
                         yield number, future.result()
                         continue
-                    text = progress.cause(error)
+                    text = failure.cause(error)
                     say(f"{self._label}: wave {number} of {self._total} failed: {text}")
                     failed[number] = error
-                    users = "benben.pipeline.errors." in str(error)
-                    if users or len(failed) >= self._settings.failed_waves:
+                    if failure.user_error(error) or len(failed) >= self._settings.failed_waves:
                         return
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -131,10 +127,10 @@ class Waves:
                 self._context.cancelJobGroup(self._group)
 
     def _wave(self, wave: Wave, work: Work) -> Result:
-        """One wave as one Spark job."""
+        """Run one wave as one Spark job."""
         limit = self._settings.task_seconds
 
-        def guarded(task: Any) -> tuple[Result, float]:
+        def timed(task: Any) -> tuple[Result, float]:
             with worker.task(limit) as clock:
                 return work(task), clock()
 
@@ -142,7 +138,7 @@ class Waves:
         self._context.setJobGroup(self._group, text if self._total > 1 else self._label)
         tasks = self._context.parallelize(wave.tasks, len(wave.tasks))
         total = Result()
-        for result, seconds in tasks.map(guarded).collect():
+        for result, seconds in tasks.map(timed).collect():
             total.add(result)
             self._log.task_seconds.append(seconds)
         return total
@@ -150,12 +146,17 @@ class Waves:
     def _progress(self, tasks: int) -> Progress:
         return Progress(self._context, self._group, self._label, tasks)
 
-    def _explain(self, failed: dict[int, Exception]) -> Exception:
+    def _error(self, failed: dict[int, Exception]) -> Exception:
+        """Return the user's mistake if there is one, else an error that names the failed waves."""
+        for error in failed.values():
+            if mistake := failure.user_error(error):
+                mistake.__cause__ = error
+                return mistake
         first = failed[min(failed)]
         numbers = ", ".join(map(str, sorted(failed)))
-        error = WavesError(
+        explained = WavesError(
             f"{self._label}: of {self._total} waves these failed: {numbers}; run the same command "
-            f"again to repeat them alone. The first one's error: {progress.cause(first)}"
+            f"again to repeat only them. The first one's error: {failure.cause(first)}"
         )
-        error.__cause__ = first
-        return error
+        explained.__cause__ = first
+        return explained

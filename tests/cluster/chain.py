@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from benben.jobs.commands import cli
+from benben.jobs import stages
 from benben.pipeline import manifest, storage
 from tests.cluster.submit import ROOT
 
-STAGES = [stage for stage in cli.STAGES if stage != "captures"]  # that one wants an index
+STAGES = [name for name in stages.STAGES if name != "captures"]  # that one wants an index
 
 
 def arguments(crawl: str, port: int) -> list[str]:

@@ -97,7 +97,7 @@ def test_a_driver_started_again_repeats_no_finished_wave(
     there = len(list(kept.glob("*/1/*.json")))
     again = start(tmp_path, script, *given, master=cluster.url)
     again.done()
-    assert f"{there} of 4 waves are there already" in again.text
+    assert f"{there} of 4 waves are done already" in again.text
     assert again.text.count("Starting task") == 4 - there
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from benben.jobs.commands import cli
+from benben.jobs import stages
 from benben.pipeline import config, storage
 from benben.pipeline.errors import UserError
 from deploy import clients, launch, publish, requests
@@ -32,7 +32,7 @@ VALUES = {
 CALLS = [(name, call) for name in requests.platforms() for call in requests.calls(name, VALUES)]
 AWS = [call for _, call in CALLS if call["service"] not in clients.DATAPROC]
 GOOGLE = [call for _, call in CALLS if call["service"] in clients.DATAPROC]
-STAGES = [stage for stage in cli.STAGES if stage != "captures"]  # that one wants an index
+STAGES = [name for name in stages.STAGES if name != "captures"]  # that one wants an index
 
 
 def action(call: Mapping[str, Any]) -> str:

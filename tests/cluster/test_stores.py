@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs.commands import cli
+from benben.jobs import stages
 from benben.pipeline import manifest, storage
 from tests.cluster import chain
 from tests.cluster.submit import ROOT
@@ -55,7 +55,7 @@ def test_a_kill_between_data_and_manifest_in_every_stage(
         "spark.master=local[2]",
     ]
     for stage in chain.STAGES:
-        tables = cli.load_stage(stage).writes  # the last one is committed first
+        tables = stages.load(stage).writes  # the last one is committed first
         done = subprocess.run(
             [*command, f"--table={tables[-1]}"], cwd=ROOT, capture_output=True, text=True
         )

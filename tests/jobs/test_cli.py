@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from benben.jobs import stages
 from benben.jobs.commands import cli
 from benben.pipeline import storage
 
@@ -69,7 +70,7 @@ def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     shown = capsys.readouterr().out
-    assert all(name in shown for name in cli.STAGES)
+    assert all(name in shown for name in stages.STAGES)
 
 
 def test_a_rule_on_an_unknown_signal_is_refused_before_any_work(

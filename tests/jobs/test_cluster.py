@@ -9,7 +9,7 @@ import pytest
 
 from benben.jobs import cluster
 from benben.jobs.deduplication import graph
-from benben.jobs.engine.tables import Meeting, spark_schema
+from benben.jobs.engine.tables import ShufflePlan, spark_schema
 from benben.pipeline.deduplication.candidates import RECORDS
 from benben.pipeline.deduplication.clusters import Judge
 
@@ -30,18 +30,18 @@ def record(number: int, signature: bytes | None, url: int | None = None) -> tupl
 def test_a_component_held_together_by_chance_is_split(
     spark: Any, tmp_path: Path, one_task: bool
 ) -> None:
-    meeting = Meeting(one_task)
+    plan = ShufflePlan(one_task)
     ones, twos = bytes([1] * SLOTS), bytes([2] * SLOTS)
     rows = [record(number, ones) for number in range(30)]
     rows += [record(number, twos) for number in range(30, 60)]
     rows += [record(60, twos, url=5), record(61, None, url=5)]  # one has no text, the URL is equal
-    records = meeting.gather(spark.createDataFrame(rows, spark_schema(RECORDS)))
+    records = plan.coalesce(spark.createDataFrame(rows, spark_schema(RECORDS)))
     shared = [(1, range(30)), (2, range(30, 61)), (3, (7, 40)), (4, (0, 59)), (5, (60, 61))]
     keys = [(key, node(number)) for key, numbers in shared for number in numbers]
-    keyed = meeting.gather(spark.createDataFrame(keys, "key long, node binary"))
+    keyed = plan.coalesce(spark.createDataFrame(keys, "key long, node binary"))
     judge = Judge(["url_key"], 0.75, 100)
-    links = cluster.verify(graph.stars(keyed), meeting.beside(records), judge, SLOTS)
-    labels, _ = graph.components(spark, links, str(tmp_path), meeting)
+    links = cluster.verify(graph.stars(keyed), plan.broadcast(records), judge, SLOTS)
+    labels, _ = graph.components(spark, links, str(tmp_path), plan)
     found = {
         int.from_bytes(row.node, "big"): int.from_bytes(row.label, "big")
         for row in labels.collect()

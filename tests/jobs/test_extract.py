@@ -1,6 +1,5 @@
 import os
 import signal
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,11 +33,11 @@ def test_a_capture_that_ends_its_process_is_a_dead_letter_and_no_other(
         return healthy(capture, settings)
 
     monkeypatch.setattr(extract, "to_document", to_document)
-    monkeypatch.setattr(isolation, "again", lambda: True)
+    monkeypatch.setattr(isolation, "is_retry", lambda: True)
     (splits,) = deal([Archive(str(path), path.stat().st_size)], 1)
     folders = f"{tmp_path}/documents", f"{tmp_path}/dead"
     settings = config.load("default", ["input=[x]"])
-    task = 0, partial(extract.read_splits, splits)
+    task = extract.Task(0, tuple(splits))
     result = extract.extract_part(folders, settings, task)
     documents = result.counts["documents"]
     assert (documents.entered, documents.kept) == (5, 3)

@@ -67,11 +67,11 @@ def test_a_run_killed_between_rounds_goes_on_to_the_same_result(
     edges = edges_of_all_shapes()
     checkpoint, done = graph.checkpoint, []
 
-    def killed(spark: Any, rows: Any, folder: str, meeting: Any) -> graph.Saved:
+    def killed(spark: Any, rows: Any, folder: str, plan: Any) -> graph.Saved:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(folder)
-        return checkpoint(spark, rows, folder, meeting)
+        return checkpoint(spark, rows, folder, plan)
 
     monkeypatch.setattr(graph, "checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):

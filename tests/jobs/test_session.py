@@ -1,6 +1,6 @@
 import yaml
 
-from benben.jobs.commands import cli
+from benben.jobs import stages
 from benben.jobs.engine import session
 from benben.pipeline import config
 
@@ -8,7 +8,7 @@ STAGES = yaml.safe_load((config.CONFIGS / "cluster" / "stages.yaml").read_bytes(
 
 
 def test_every_stage_has_settings_and_no_other_name_has() -> None:
-    assert set(STAGES) == {"every", "run"} | set(cli.STAGES)
+    assert set(STAGES) == {"every", "run"} | set(stages.STAGES)
 
 
 def test_a_stage_adds_to_what_every_stage_has_in_sparks_own_form() -> None:
@@ -20,6 +20,6 @@ def test_a_stage_adds_to_what_every_stage_has_in_sparks_own_form() -> None:
 
 
 def test_every_stage_is_a_script_for_spark_submit() -> None:
-    for stage in cli.STAGES:
+    for stage in stages.STAGES:
         text = (config.CONFIGS.parent / "jobs" / f"{stage}.py").read_text()
-        assert f'sys.exit(cli.main(["{stage}", *sys.argv[1:]]))' in text
+        assert f'sys.exit(script.main("benben.jobs.{stage}"))' in text

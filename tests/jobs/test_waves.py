@@ -69,7 +69,7 @@ def test_only_failed_waves_run_again(
     assert found.rows == TASKS
     again = [now - old for now, old in zip(runs(tmp_path), before, strict=True)]
     assert again == [0, 0, 0, 0, 1, 1, 0]
-    assert "3 of 4 waves are there already" in capsys.readouterr().err
+    assert "3 of 4 waves are done already" in capsys.readouterr().err
 
 
 def test_a_stage_gives_up_after_so_many_failed_waves(spark: SparkSession, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from benben.jobs.engine import worker
 
 def test_a_task_that_hangs_ends_its_worker_and_says_where() -> None:
     code = (
-        "from benben.jobs import worker\nimport time\n"
+        "from benben.jobs.engine import worker\nimport time\n"
         "with worker.task(0.2) as _:\n    time.sleep(60)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -41,7 +41,7 @@ def test_modules_and_zips_are_looked_through_once(
     monkeypatch.setattr(zipimporter, "invalidate_caches", lambda self: looks.append(self.archive))
     gc.unfreeze()
     try:
-        assert list(worker.passed(importlib.import_module("boxed_once").LETTERS)) == ["a"]
+        assert list(worker.unchanged(importlib.import_module("boxed_once").LETTERS)) == ["a"]
         assert gc.get_freeze_count() > 10_000
         importlib.invalidate_caches()
         assert str(box) not in looks

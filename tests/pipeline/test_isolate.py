@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.jobs.engine.isolation import Died, Isolated
+from benben.jobs.engine.isolation import Failure, Isolated
 
 
 def work(item: str) -> str:
@@ -24,10 +24,10 @@ def test_each_input_gets_its_own_outcome() -> None:
         found = [isolated(item) for item in ("a", "crash", "b", "hang", "fail", "c")]
     assert found == [
         "A",
-        Died("crashed", "exit code -9", 2),
+        Failure("crashed", "exit code -9", 2),
         "B",
-        Died("hung", "no result in 1 s", 2),
-        Died("failed", "ValueError: bad page", 2),
+        Failure("hung", "no result in 1 s", 2),
+        Failure("failed", "ValueError: bad page", 2),
         "C",
     ]
 

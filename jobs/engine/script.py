@@ -1,0 +1,87 @@
+"""The command line of one stage: `spark-submit jobs/STAGE.py CONFIG [key=value ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from benben.jobs.engine import failure
+from benben.jobs.engine.stage import Run, Stage
+from benben.pipeline import config
+from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import ConservationError
+from benben.pipeline.settings import Config
+
+
+def main(module: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the stage of a module, such as `benben.jobs.extract`; return the exit code.
+
+    A stage's file that spark-submit runs is the module `__main__`, where Spark's workers would not
+    find its functions. It therefore passes its own name, and is imported under that.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    stage: Stage = importlib.import_module(module).STAGE
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="print stack traces")
+
+    def act() -> int:
+        options = parser.parse_args(given)
+        settings = load_config(options.config, options.overrides)
+        Run(settings, stage.name).execute(stage, options.force)
+        return 0
+
+    return exit_code(act, "--debug" in given)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that every stage takes."""
+    parser.add_argument("config", metavar="CONFIG", help="YAML file, or name of a shipped config")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a config value")
+    parser.add_argument("--force", action="store_true", help="run even if up to date")
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
+    """Load a config and check its rules and model files before any work. Raises UserError."""
+    return checked(config.load(path, overrides))
+
+
+def checked(settings: Config) -> Config:
+    """Raise UserError for a rule on an unknown signal or a missing model file, else return."""
+    from benben.filters import models, rule
+
+    rule.check(settings.rules)
+    models.require(settings.signals)
+    return settings
+
+
+def exit_code(act: Callable[[], int], debug: bool) -> int:
+    """Call `act`, print what goes wrong, and return the exit code.
+
+    0: done. 1: a failure. 2: a mistake that the user can mend. 130: interrupted.
+    """
+    try:
+        return act()
+    except KeyboardInterrupt:
+        print("benben: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _print_error(error, debug)
+
+
+def _print_error(error: Exception, debug: bool) -> int:
+    if isinstance(error, UserError):
+        print(f"benben: {error}", file=sys.stderr)
+        return 2
+    if isinstance(error, ConservationError):
+        print(f"benben: counts do not add up: {error}", file=sys.stderr)
+        return 1
+    print(f"benben: {failure.cause(error)}", file=sys.stderr)
+    if not debug:
+        print("benben: run again with --debug for the stack trace", file=sys.stderr)
+    return 1
