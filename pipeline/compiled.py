@@ -1,7 +1,7 @@
-"""Functions compiled to machine code, and how they read memory by address.
+"""Functions compiled to machine code, their types, and how they read memory by address.
 
-Compiled functions are plain Python over arrays and numbers; the first call in a process compiles
-them, later processes load the result from a cache folder only this user can write.
+A compiled function is plain Python over arrays and numbers. The first call in a process compiles
+it; later processes load the result from a cache folder that only this user can write to.
 """
 
 from __future__ import annotations
@@ -16,18 +16,43 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import caching
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-PACKAGES = ("benben.pipeline.page", "benben.filters")  # with compiled functions, besides this file
+Array = TypeVar("Array", bound=npt.NDArray[Any])
+Integers = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating[Any]]
+# np.int64 as mypy should see it: numba has no other integers than machine words, mypy has no rule
+# that makes them one type with int.
+int64 = cast(Callable[[Any], int], np.int64)
+
+# What holds compiled functions, or the constants that compiling writes into them; besides this
+# file.
+PACKAGES = ("benben.pipeline.page", "benben.filters")
+MODULES = ("compiled.py", "characters.py")  # of benben.pipeline
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function at its first call."""
+    return cast(
+        Function, numba.njit(cache=bool(numba.config.CACHE_DIR), forceinline=True)(function)
+    )
+
+
+# The cache of machine code: one folder for each state of the sources.
 
 
 def _sources() -> str:
-    """Digest of the code that may be compiled; numba alone looks at a function's own file only."""
-    found = hashlib.sha256(resources.files("benben.pipeline").joinpath("compiled.py").read_bytes())
+    """Digest of the code that may be compiled; numba itself checks only a function's own file."""
+    found = hashlib.sha256()
+    for module in MODULES:
+        found.update(resources.files("benben.pipeline").joinpath(module).read_bytes())
     for package in PACKAGES:
         for file in _files(resources.files(package)):
             if file.name.endswith((".py", ".yaml")):
@@ -36,7 +61,7 @@ def _sources() -> str:
 
 
 def _files(folder: Traversable) -> Iterator[Traversable]:
-    """All files below a folder, in the order of their names."""
+    """All files below a folder, ordered by name."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
             yield from _files(entry)
@@ -45,9 +70,9 @@ def _files(folder: Traversable) -> Iterator[Traversable]:
 
 
 def _cache_folder() -> str:
-    """A folder only this user can write; empty, for no cache, when there is none to be had.
+    """Return a folder that only this user can write to, or "" (no cache) if there is none.
 
-    The machine code in it is run, so nobody else may put anything there.
+    The machine code in it is executed, so nobody else may put anything there.
     """
     root = numba.config.CACHE_DIR or f"{tempfile.gettempdir()}/benben-compiled-{os.getuid()}"
     folder = Path(root, _sources())
@@ -63,9 +88,10 @@ def _cache_folder() -> str:
 
 
 class _ByDigest(caching.UserProvidedCacheLocator):  # type: ignore[misc]
-    """Finds machine code by the sources' digest alone: an executor's zip lies at a path of its own.
+    """Finds machine code by the digest of the sources alone.
 
-    Numba's own locators take the path in, and a zip's code to the home folder.
+    Numba's own locators include the source file's path, which differs between executors (each
+    unpacks the code elsewhere), and put the machine code of zipped sources in the home folder.
     """
 
     def __init__(self, function: Callable[..., Any], path: str) -> None:
@@ -83,17 +109,13 @@ class _ByDigest(caching.UserProvidedCacheLocator):  # type: ignore[misc]
 
 
 caching.CacheImpl._locator_classes.insert(0, _ByDigest)
-numba.config.CACHE_DIR = _cache_folder()  # NUMBA_CACHE_DIR of the environment is its root
+numba.config.CACHE_DIR = _cache_folder()  # NUMBA_CACHE_DIR of the environment is its parent
 
 
-def compiled(function: Function) -> Function:
-    """Compile a function at its first call."""
-    return cast(
-        Function, numba.njit(cache=bool(numba.config.CACHE_DIR), forceinline=True)(function)
-    )
+# Memory by address.
 
 
-def _load(bits: int, signed: Any) -> Callable[..., Any]:
+def _load(bits: int, signed: Any) -> Callable[[int], int]:
     def typed(_: Any, address: Any) -> Any:
         def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
             pointer = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
@@ -101,7 +123,7 @@ def _load(bits: int, signed: Any) -> Callable[..., Any]:
 
         return signed(types.int64), generate
 
-    return cast(Callable[..., Any], intrinsic(typed))
+    return cast(Callable[[int], int], intrinsic(typed))
 
 
 word_at = _load(64, types.int64)  # the eight bytes at an address, as a number
@@ -110,7 +132,7 @@ byte_at = _load(8, types.uint8)
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def _pointer(_: Any, address: Any, like: Any) -> Any:
-    """The address as a pointer to items of an array's kind."""
+    """Turn an address into a pointer to items of an array's type."""
     kind = types.CPointer(like.dtype)
 
     def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
@@ -120,10 +142,11 @@ def _pointer(_: Any, address: Any, like: Any) -> Any:
 
 
 @compiled
-def borrowed(array: Any) -> Any:
-    """The same array without its reference count, which costs more than the work on small rows.
+def borrowed(array: Array) -> Array:
+    """Return the same array without its reference count.
 
-    Only for arguments, which the caller holds, and for what the function returns: a local array is
-    freed where its own name is last used.
+    On small rows, counting references costs more than the work. Use it only for arguments, which
+    the caller holds, and for what the function returns: a local array is freed after the last use
+    of its own name.
     """
-    return numba.carray(_pointer(array.ctypes.data, array), array.shape)
+    return numba.carray(_pointer(array.ctypes.data, array), array.shape)  # type: ignore[no-any-return]

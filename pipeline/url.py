@@ -45,15 +45,6 @@ def _origin(base: str) -> str:
     return root[:-1] if root else ""
 
 
-def normalise(url: str) -> str | None:
-    """Serialise a URL as browsers do; None unless http or https."""
-    try:
-        url = str(ada_url.normalize_url(url))
-    except ValueError:
-        return None
-    return url if url.startswith(_WEB) else None
-
-
 @lru_cache(maxsize=4096)
 def host(url: str) -> str:
     """Host name in lower case, without port; empty when there is none."""

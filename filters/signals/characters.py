@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benben.pipeline.characters import table_of
 
 SPACE = 1 << 0
 SPECIAL = 1 << 1  # white space, digits, punctuation, symbols, emoji (OBELICS's special characters)
@@ -54,10 +56,9 @@ class Characters(NamedTuple):
 @lru_cache(maxsize=4)
 def tables(punctuation: str, terminal: str) -> Characters:
     """Build the tables, once a process and setting (about 0.2 s)."""
-    classes = np.zeros(TABLE_SIZE, np.uint16)
+    classes = _class_table()
     lower = np.arange(TABLE_SIZE, dtype=np.uint32)
     for code in range(TABLE_SIZE):
-        classes[code] = _classify(chr(code))
         small = chr(code).lower()
         if len(small) == 1 and ord(small) < TABLE_SIZE:
             lower[code] = ord(small)
@@ -72,28 +73,28 @@ def tables(punctuation: str, terminal: str) -> Characters:
     return Characters(classes, lower, mix(lower.astype(np.uint64)))
 
 
-def _classify(character: str) -> int:
-    if character in _JOINERS:
-        return WORD | MARK
-    category = unicodedata.category(character)
-    flags = 0
-    if character.isspace() or character in _SPACE_LIKE:
-        flags |= SPACE | SPECIAL
-    if (category[0] in "PSZC" and category not in ("Co", "Cs")) or character.isdecimal():
-        flags |= SPECIAL
-    if character.isalnum() or category[0] == "M" or character in "_'’":
-        flags |= WORD
-    if category[0] == "M":
-        flags |= MARK
-    if character.isupper():
-        flags |= UPPER
-    if character.isalpha():
-        flags |= ALPHA
-    if character.isdecimal():
-        flags |= DIGIT
-    if character == "\n":
-        flags |= NEWLINE
-    return flags
+def _class_table() -> NDArray[np.uint16]:
+    """Flags by Unicode properties, before scripts and the lists of the settings."""
+    classes = np.zeros(TABLE_SIZE, np.uint16)
+    for has_property, flags in (
+        (lambda character: character.isspace() or character in _SPACE_LIKE, SPACE | SPECIAL),
+        (lambda character: _is_special(category(character)) or character.isdecimal(), SPECIAL),
+        (str.isalnum, WORD),
+        (lambda character: category(character)[0] == "M", WORD | MARK),
+        (str.isupper, UPPER),
+        (str.isalpha, ALPHA),
+        (str.isdecimal, DIGIT),
+    ):
+        classes[table_of(has_property, TABLE_SIZE)] |= flags
+    classes[[ord(character) for character in "_'’"]] |= WORD
+    classes[ord("\n")] |= NEWLINE
+    classes[[ord(character) for character in _JOINERS]] = WORD | MARK
+    return classes
+
+
+def _is_special(kind: str) -> bool:
+    """Punctuation, symbols, separators and control characters; not what has no meaning given."""
+    return kind[0] in "PSZC" and kind not in ("Co", "Cs")
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

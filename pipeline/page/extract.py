@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
 
 from benben.pipeline import config
 from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.document import Document
 from benben.pipeline.page.dom.elements import compile_plan
+from benben.pipeline.page.dom.lexbor import parse
 from benben.pipeline.page.dom.walk import LimitError, walk
 from benben.pipeline.page.image_url import ImageAddresses
 from benben.pipeline.page.nodes import build_nodes
@@ -22,7 +22,6 @@ from benben.pipeline.page.score import content_score
 from benben.pipeline.settings.extract import ExtractSettings
 
 _FIRST_PAGE = "<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</pre>"
-_OPTIONS = int(LexborDocumentOptions.WO_EVENTS)
 
 
 class Extractor:
@@ -48,7 +47,7 @@ class Extractor:
 
     def _parse(self, html: str, url: str, headers: Mapping[str, str] | None) -> Document:
         document = Document(url)
-        tree = LexborHTMLParser(html, options=_OPTIONS)
+        tree = parse(html)
         root = tree.root
         if root is None:
             return document

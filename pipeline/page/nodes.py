@@ -1,4 +1,8 @@
-"""Which blocks of text make one text node: a table's row, OBELICS's paragraph, or a whole run."""
+"""The blocks of a page to its nodes: which blocks join, image addresses, captions, paths.
+
+One text node is a block, the cells of a table row, a paragraph as OBELICS has it, or a whole run of
+text between two images, as the settings say. All columns are written by compiled code.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, compiled, int64
 from benben.pipeline.document import IMAGE, ImageNode, NodeColumns, Strings
 from benben.pipeline.page.dom.columns import (
     A_TEXT,
@@ -39,8 +43,6 @@ from benben.pipeline.page.dom.elements import (
     NOSCRIPT,
     PARAGRAPH,
     SEPARATORS,
-    Bytes,
-    Integers,
     Plan,
     Tables,
     borrow_tables,
@@ -52,290 +54,26 @@ from benben.pipeline.page.image_url import ImageAddresses, pixels
 from benben.pipeline.settings.extract import ExtractSettings
 
 JOINS = (*SEPARATORS, " | ")  # what stands between joined blocks
-_CELL = len(SEPARATORS)
 APART = -1  # a block that begins a node
+_CELL = len(SEPARATORS)
 _ROW, _DATA, _HEAD = tag_id("tr"), tag_id("td"), tag_id("th")
-_LIMITS = {"block": 0, "paragraph": PARAGRAPH, "run": PARAGRAPH + 1}
-
-
-def join_blocks(page: Walk, plan: Plan, settings: ExtractSettings) -> Integers:
-    """For each block, the number in JOINS of what joins it to the block before, or APART."""
-    joins = np.full(len(page.blocks), APART)
-    if settings.table_rows:
-        _join_rows(page.elements, page.blocks, joins)
-    if limit := _LIMITS[settings.texts]:
-        _join_runs(page.elements, page.blocks, plan.tables.gaps, limit, joins)
-    return joins
-
-
-@compiled
-def _join_rows(elements: Integers, blocks: Integers, joins: Integers) -> None:
-    """Join rows all of whose cells hold one text and nothing else; others are layout."""
-    for row in range(len(elements)):
-        if elements[row, TAG] != _ROW:
-            continue
-        first, end = elements[row, FIRST], elements[row, END]
-        plain = end - first > 1
-        for place in range(first, end):
-            cell = blocks[place, ELEMENT]
-            plain = plain and (
-                blocks[place, KIND] == A_TEXT
-                and elements[cell, PARENT] == row
-                and (elements[cell, TAG] == _DATA or elements[cell, TAG] == _HEAD)
-                and (place == first or blocks[place - 1, ELEMENT] != cell)
-            )
-        if plain:
-            joins[first + 1 : end] = _CELL
-
-
-@compiled
-def _join_runs(
-    elements: Integers, blocks: Integers, gaps: Bytes, limit: int, joins: Integers
-) -> None:
-    """Join neighbouring texts whose break is weaker than `limit`."""
-    for place in range(1, len(blocks)):
-        if (
-            joins[place] == APART
-            and blocks[place, KIND] == A_TEXT
-            and blocks[place - 1, KIND] == A_TEXT
-        ):
-            gap = _gap(elements, gaps, blocks[place - 1, ELEMENT], blocks[place, ELEMENT])
-            if gap < limit:
-                joins[place] = gap
-
-
-@compiled
-def _gap(elements: Integers, gaps: Bytes, left: int, right: int) -> int:
-    """Break between blocks of two elements: the strongest of the elements between them.
-
-    Blocks of one element were parted by a blank line (two <br>) or by an element without text.
-    """
-    if left == right:
-        return PARAGRAPH
-    gap = NO_GAP
-    while left != right:
-        # Elements are numbered in document order: the later one is no ancestor.
-        later = max(left, right)
-        gap = max(gap, np.int64(gaps[elements[later, TAG]]))
-        if left > right:
-            left = elements[left, PARENT]
-        else:
-            right = elements[right, PARENT]
-    return gap
-
-
-# FOLD-IN What nodes the walk's blocks make, compiled: texts joined, paths written, figures
-# numbered.
-
-
 _FIGURE, _BODY, _HTML = tag_id("figure"), tag_id("body"), tag_id("html")
+_LIMITS = {"block": 0, "paragraph": PARAGRAPH, "run": PARAGRAPH + 1}
 _SEPARATORS = np.frombuffer("".join(JOINS).encode(), np.uint8)
 _SEPARATOR_ENDS = np.cumsum([0, *(len(join) for join in JOINS)])
 _STEP_BYTES = 32  # of a path: a name and a position
 _SLASH = 47
 
+Found = tuple[str, Attributes] | None
+Figures = npt.NDArray[np.int32]
+
 
 class Chosen(NamedTuple):
-    """Which blocks make the nodes."""
+    """Which blocks make each node."""
 
-    first: Integers  # block of each node
-    end: Integers  # and the one behind its last
-    image: Integers  # number of the page's image it is, or -1
-
-
-@compiled
-def choose(blocks: Integers, joins: Integers, shown: npt.NDArray[np.bool_]) -> Chosen:
-    """Nodes of a page; `shown` tells for each of its images whether it has an address."""
-    size = len(blocks)
-    first, end, image = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
-    made = images = place = 0
-    while place < size:
-        behind = place + 1
-        while behind < size and joins[behind] != APART:
-            behind += 1
-        is_image = blocks[place, KIND] == AN_IMAGE
-        images += is_image
-        if not is_image or shown[images - 1]:
-            first[made], end[made], image[made] = place, behind, images - 1 if is_image else -1
-            made += 1
-        place = behind
-    return Chosen(first[:made], end[:made], image[:made])
-
-
-@compiled
-def describe(
-    chosen: Chosen, elements: Integers, blocks: Integers, figures: npt.NDArray[np.int32]
-) -> tuple[Bytes, Bytes, npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-    """Kind, tag, figure and whether it is hidden of each node; `figures` are the elements'."""
-    elements, blocks = borrowed(elements), borrowed(blocks)
-    size = len(chosen.first)
-    kinds, tags = np.empty(size, np.uint8), np.empty(size, np.uint8)
-    figure, hidden = np.zeros(size, np.int32), np.empty(size, np.bool_)
-    for node in range(size):
-        kind, element = blocks[chosen.first[node], KIND], blocks[chosen.first[node], ELEMENT]
-        flags = elements[element, FLAGS]
-        kinds[node], tags[node] = kind, elements[element, TAG]
-        hidden[node] = flags & HIDDEN != 0
-        # A figure's texts other than its caption lie there by chance.
-        if (flags & FIGURE and kind == AN_IMAGE) or (flags & CAPTION and kind == A_TEXT):
-            figure[node] = figures[element]
-    return kinds, tags, figure, hidden
-
-
-@compiled
-def write_texts(
-    chosen: Chosen,
-    blocks: Integers,
-    text: Bytes,
-    joins: Integers,
-    scores: npt.NDArray[np.float64],
-) -> tuple[Strings, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Texts of the nodes, their shares of characters in links, and their scores."""
-    size = len(chosen.first)
-    blocks, text, joins = borrowed(blocks), borrowed(text), borrowed(joins)
-    data = np.empty(len(text) + len(blocks) * len(_SEPARATORS), np.uint8)
-    ends = np.empty(size, np.int32)
-    share, score = np.zeros(size, np.float32), np.empty(size, np.float32)
-    out, written = borrowed(data), np.int64(0)
-    for node in range(size):
-        first, end = chosen.first[node], chosen.end[node]
-        if blocks[first, KIND] == A_TEXT:
-            written = _join(out, written, text, blocks, joins, first, end)
-            share[node] = _link_share(blocks, joins, first, end)
-        ends[node] = written
-        score[node] = _mean(scores, blocks, first, end)
-    return Strings(ends, data[:written]), share, score
-
-
-@compiled
-def write_paths(
-    chosen: Chosen,
-    elements: Integers,
-    blocks: Integers,
-    images: Integers,
-    notes: Bytes,
-    own_tables: Tables,
-) -> Strings:
-    """Paths of the nodes."""
-    tables = borrow_tables(own_tables)
-    elements, blocks, notes = borrowed(elements), borrowed(blocks), borrowed(notes)
-    size = len(chosen.first)
-    data = np.empty(_path_bytes(elements, blocks, images), np.uint8)
-    ends = np.empty(size, np.int32)
-    chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
-    out = borrowed(data)
-    end = np.int64(0)
-    for node in range(size):
-        begin, image = end, chosen.image[node]
-        end = _write_path(out, end, elements, blocks[chosen.first[node], ELEMENT], tables, chain)
-        if image >= 0:
-            start, stop = images[image, PATH_START], images[image, PATH_STOP]
-            if stop > start and end > begin:
-                out[end] = _SLASH
-                end += 1
-            end = _copy(out, end, notes, start, stop)
-        ends[node] = end
-    return Strings(ends, data[:end])
-
-
-@compiled
-def number_figures(elements: Integers) -> npt.NDArray[np.int32]:
-    """Number of the figure each element is or lies in, from 1; 0 for none."""
-    figures = np.zeros(len(elements), np.int32)
-    count = 0
-    for element in range(1, len(elements)):
-        if elements[element, TAG] == _FIGURE:
-            count += 1
-            figures[element] = count
-        else:
-            figures[element] = figures[elements[element, PARENT]]
-    return figures
-
-
-@compiled
-def _path_bytes(elements: Integers, blocks: Integers, images: Integers) -> int:
-    """Bytes of the nodes' paths, at most."""
-    total = 0
-    for block in range(len(blocks)):
-        total += (elements[blocks[block, ELEMENT], DEPTH] + 1) * _STEP_BYTES
-    for image in range(len(images)):
-        total += images[image, PATH_STOP] - images[image, PATH_START] + 1
-    return total
-
-
-@compiled
-def _write_path(
-    into: Bytes, end: int, elements: Integers, element: int, tables: Tables, chain: Integers
-) -> int:
-    """Append an element's path from body and return where it ends."""
-    levels = 0
-    while element:
-        tag = elements[element, TAG]
-        if tag in (_BODY, _HTML):
-            break
-        chain[levels] = element
-        levels += 1
-        element = elements[element, PARENT]
-    for level in range(levels - 1, -1, -1):
-        step = elements[chain[level]]
-        end = write_step(into, end, tables, step[TAG], step[POSITION])
-        if level:
-            into[end] = _SLASH
-            end += 1
-    return end
-
-
-@compiled
-def _copy(into: Bytes, end: int, source: Bytes, start: int, stop: int) -> int:
-    """Append bytes and return where they end."""
-    for place in range(start, stop):
-        into[end] = source[place]
-        end += 1
-    return end
-
-
-@compiled
-def _join(
-    into: Bytes, end: int, text: Bytes, blocks: Integers, joins: Integers, first: int, stop: int
-) -> int:
-    """Append the texts of some blocks with what joins them, and return where they end."""
-    for place in range(first, stop):
-        if place > first:
-            join = joins[place]
-            start = _SEPARATOR_ENDS[join]
-            end = _copy(into, end, _SEPARATORS, start, _SEPARATOR_ENDS[join + 1])
-        end = _copy(into, end, text, blocks[place, START], blocks[place, STOP])
-    return end
-
-
-@compiled
-def _link_share(blocks: Integers, joins: Integers, first: int, stop: int) -> float:
-    """Share of the joined text's characters that lie in links."""
-    chars = linked = 0
-    for place in range(first, stop):
-        chars += blocks[place, CHARS]
-        linked += blocks[place, LINKED]
-        if place > first:
-            chars += _SEPARATOR_ENDS[joins[place] + 1] - _SEPARATOR_ENDS[joins[place]]
-    return min(1.0, linked / max(1, chars))
-
-
-@compiled
-def _mean(scores: npt.NDArray[np.float64], blocks: Integers, first: int, stop: int) -> float:
-    """Mean score of joined blocks by their lengths."""
-    if stop == first + 1:
-        return scores[first]
-    total, chars = 0.0, 0
-    for place in range(first, stop):
-        total += scores[place] * blocks[place, CHARS]
-        chars += blocks[place, CHARS]
-    return total / max(1, chars)
-
-
-# FOLD-IN A page's blocks to its nodes: image addresses, captions, and the columns beside them.
-
-
-Found = tuple[str, Attributes] | None
+    first: Integers  # its first block
+    end: Integers  # the block after its last
+    image: Integers  # its number among the page's images, or -1
 
 
 def build_nodes(
@@ -344,9 +82,9 @@ def build_nodes(
     settings: ExtractSettings,
     addresses: ImageAddresses,
     base: str,
-    scores: npt.NDArray[np.float64],
+    scores: Floats,
 ) -> NodeColumns:
-    """Build the nodes of a page in reading order; `scores` are the blocks', NaN for none."""
+    """Make the nodes of a page in reading order; `scores` holds one a block, NaN for none."""
     found = find_images(page, plan, addresses, base)
     images = [_image(*image) for image in found if image is not None]
     shown = np.array([image is not None for image in found], np.bool_)
@@ -374,10 +112,10 @@ def build_nodes(
 
 
 def find_images(page: Walk, plan: Plan, addresses: ImageAddresses, base: str) -> list[Found]:
-    """Address and attributes of each image, or None for those that have no address.
+    """Return the address and attributes of each image; None for an image without an address.
 
-    An image in <noscript> stands in for one that scripts load: it counts when the page shows its
-    address nowhere else and the image before it has none.
+    An image in <noscript> stands in for one that scripts load. It counts if the page shows its
+    address nowhere else and the image right before it has no address.
     """
     found: list[Found] = []
     fallbacks: list[int] = []
@@ -418,15 +156,276 @@ def _image(url: str, attributes: Attributes) -> ImageNode:
 
 
 def _add_captions(
-    page: Walk, of_element: Integers, figures: list[int], images: list[ImageNode]
+    page: Walk, figures: Figures, of_images: list[int], images: list[ImageNode]
 ) -> None:
-    """Give images the text of the figcaption of their figure; `figures` are the images'."""
+    """Give images the text of the figcaption in their figure (`figures`: by element)."""
     elements = page.blocks[:, ELEMENT]
     captions: dict[int, str] = {}
-    said = (page.blocks[:, KIND] == A_TEXT) & (page.elements[elements, FLAGS] & CAPTION != 0)
-    for place in np.flatnonzero(said).tolist():
-        figure = int(of_element[elements[place]])
+    in_caption = (page.blocks[:, KIND] == A_TEXT) & (page.elements[elements, FLAGS] & CAPTION != 0)
+    for place in np.flatnonzero(in_caption).tolist():
+        figure = int(figures[elements[place]])
         text = page.text_of(place)
         captions[figure] = f"{captions[figure]}\n{text}" if figure in captions else text
-    for image, figure in zip(images, figures, strict=True):
+    for image, figure in zip(images, of_images, strict=True):
         image.caption = captions.get(figure) if figure else None
+
+
+# Which blocks are joined.
+
+
+def join_blocks(page: Walk, plan: Plan, settings: ExtractSettings) -> Integers:
+    """Return for each block what joins it to the block before: a number in JOINS, or APART."""
+    joins = np.full(len(page.blocks), APART)
+    if settings.table_rows:
+        _join_rows(page.elements, page.blocks, joins)
+    if limit := _LIMITS[settings.texts]:
+        _join_runs(page.elements, page.blocks, plan.tables.gaps, limit, joins)
+    return joins
+
+
+@compiled
+def _join_rows(elements: Integers, blocks: Integers, joins: Integers) -> None:
+    """Join the cells of table rows that hold one text each; other rows are layout."""
+    for row in range(len(elements)):
+        if elements[row, TAG] != _ROW:
+            continue
+        first, end = elements[row, FIRST], elements[row, END]
+        plain = end - first > 1
+        for place in range(first, end):
+            cell = blocks[place, ELEMENT]
+            plain = plain and (
+                blocks[place, KIND] == A_TEXT
+                and elements[cell, PARENT] == row
+                and (elements[cell, TAG] == _DATA or elements[cell, TAG] == _HEAD)
+                and (place == first or blocks[place - 1, ELEMENT] != cell)
+            )
+        if plain:
+            joins[first + 1 : end] = _CELL
+
+
+@compiled
+def _join_runs(
+    elements: Integers, blocks: Integers, gaps: Bytes, limit: int, joins: Integers
+) -> None:
+    """Join neighbouring texts if the break between them is weaker than `limit`."""
+    for place in range(1, len(blocks)):
+        if (
+            joins[place] == APART
+            and blocks[place, KIND] == A_TEXT
+            and blocks[place - 1, KIND] == A_TEXT
+        ):
+            gap = _gap(elements, gaps, blocks[place - 1, ELEMENT], blocks[place, ELEMENT])
+            if gap < limit:
+                joins[place] = gap
+
+
+@compiled
+def _gap(elements: Integers, gaps: Bytes, left: int, right: int) -> int:
+    """Return the break between blocks of two elements: the strongest that lies between them.
+
+    Two blocks of one element are separated by a blank line (two <br>) or an element without text.
+    """
+    if left == right:
+        return PARAGRAPH
+    gap = NO_GAP
+    while left != right:
+        # Elements are numbered in document order, so the later one is no ancestor of the other.
+        later = max(left, right)
+        gap = max(gap, int64(gaps[elements[later, TAG]]))
+        if left > right:
+            left = elements[left, PARENT]
+        else:
+            right = elements[right, PARENT]
+    return gap
+
+
+# The columns of the nodes, compiled.
+
+
+@compiled
+def choose(blocks: Integers, joins: Integers, shown: npt.NDArray[np.bool_]) -> Chosen:
+    """Nodes of a page; `shown` tells for each of its images whether it has an address."""
+    size = len(blocks)
+    first, end, image = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    made = images = place = 0
+    while place < size:
+        behind = place + 1
+        while behind < size and joins[behind] != APART:
+            behind += 1
+        is_image = blocks[place, KIND] == AN_IMAGE
+        images += is_image
+        if not is_image or shown[images - 1]:
+            first[made], end[made], image[made] = place, behind, images - 1 if is_image else -1
+            made += 1
+        place = behind
+    return Chosen(first[:made], end[:made], image[:made])
+
+
+@compiled
+def describe(
+    chosen: Chosen, elements: Integers, blocks: Integers, figures: Figures
+) -> tuple[Bytes, Bytes, Figures, npt.NDArray[np.bool_]]:
+    """Return kind, tag, figure and hidden of each node; `figures` holds one an element."""
+    elements, blocks = borrowed(elements), borrowed(blocks)
+    size = len(chosen.first)
+    kinds, tags = np.empty(size, np.uint8), np.empty(size, np.uint8)
+    figure, hidden = np.zeros(size, np.int32), np.empty(size, np.bool_)
+    for node in range(size):
+        kind, element = blocks[chosen.first[node], KIND], blocks[chosen.first[node], ELEMENT]
+        flags = elements[element, FLAGS]
+        kinds[node], tags[node] = kind, elements[element, TAG]
+        hidden[node] = flags & HIDDEN != 0
+        # Texts of a figure other than its caption are not about its image.
+        if (flags & FIGURE and kind == AN_IMAGE) or (flags & CAPTION and kind == A_TEXT):
+            figure[node] = figures[element]
+    return kinds, tags, figure, hidden
+
+
+@compiled
+def write_texts(
+    chosen: Chosen,
+    blocks: Integers,
+    text: Bytes,
+    joins: Integers,
+    scores: Floats,
+) -> tuple[Strings, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the texts of the nodes, their shares of characters in links, and their scores."""
+    size = len(chosen.first)
+    blocks, text, joins = borrowed(blocks), borrowed(text), borrowed(joins)
+    data = np.empty(len(text) + len(blocks) * len(_SEPARATORS), np.uint8)
+    ends = np.empty(size, np.int32)
+    share, score = np.zeros(size, np.float32), np.empty(size, np.float32)
+    out, written = borrowed(data), int64(0)
+    for node in range(size):
+        first, end = chosen.first[node], chosen.end[node]
+        if blocks[first, KIND] == A_TEXT:
+            written = _join(out, written, text, blocks, joins, first, end)
+            share[node] = _link_share(blocks, joins, first, end)
+        ends[node] = written
+        score[node] = _mean(scores, blocks, first, end)
+    return Strings(ends, data[:written]), share, score
+
+
+@compiled
+def write_paths(
+    chosen: Chosen,
+    elements: Integers,
+    blocks: Integers,
+    images: Integers,
+    notes: Bytes,
+    own_tables: Tables,
+) -> Strings:
+    """Return the paths of the nodes."""
+    tables = borrow_tables(own_tables)
+    elements, blocks, notes = borrowed(elements), borrowed(blocks), borrowed(notes)
+    size = len(chosen.first)
+    data = np.empty(_path_bytes(elements, blocks, images), np.uint8)
+    ends = np.empty(size, np.int32)
+    chain = np.empty(elements[:, DEPTH].max() + 2, np.int64)
+    out = borrowed(data)
+    end = int64(0)
+    for node in range(size):
+        begin, image = end, chosen.image[node]
+        end = _write_path(out, end, elements, blocks[chosen.first[node], ELEMENT], tables, chain)
+        if image >= 0:
+            start, stop = images[image, PATH_START], images[image, PATH_STOP]
+            if stop > start and end > begin:
+                out[end] = _SLASH
+                end += 1
+            end = _copy(out, end, notes, start, stop)
+        ends[node] = end
+    return Strings(ends, data[:end])
+
+
+@compiled
+def number_figures(elements: Integers) -> Figures:
+    """Return the number of the figure that each element is or lies in, from 1; 0 for none."""
+    figures = np.zeros(len(elements), np.int32)
+    count = 0
+    for element in range(1, len(elements)):
+        if elements[element, TAG] == _FIGURE:
+            count += 1
+            figures[element] = count
+        else:
+            figures[element] = figures[elements[element, PARENT]]
+    return figures
+
+
+@compiled
+def _path_bytes(elements: Integers, blocks: Integers, images: Integers) -> int:
+    """Return the most bytes that the paths of the nodes can take."""
+    total = 0
+    for block in range(len(blocks)):
+        total += (elements[blocks[block, ELEMENT], DEPTH] + 1) * _STEP_BYTES
+    for image in range(len(images)):
+        total += images[image, PATH_STOP] - images[image, PATH_START] + 1
+    return total
+
+
+@compiled
+def _write_path(
+    into: Bytes, end: int, elements: Integers, element: int, tables: Tables, chain: Integers
+) -> int:
+    """Append the path of an element from body; return where it ends."""
+    levels = 0
+    while element:
+        tag = elements[element, TAG]
+        if tag in (_BODY, _HTML):
+            break
+        chain[levels] = element
+        levels += 1
+        element = elements[element, PARENT]
+    for level in range(levels - 1, -1, -1):
+        step = elements[chain[level]]
+        end = write_step(into, end, tables, step[TAG], step[POSITION])
+        if level:
+            into[end] = _SLASH
+            end += 1
+    return end
+
+
+@compiled
+def _copy(into: Bytes, end: int, source: Bytes, start: int, stop: int) -> int:
+    """Append bytes; return where they end."""
+    for place in range(start, stop):
+        into[end] = source[place]
+        end += 1
+    return end
+
+
+@compiled
+def _join(
+    into: Bytes, end: int, text: Bytes, blocks: Integers, joins: Integers, first: int, stop: int
+) -> int:
+    """Append the texts of some blocks with what joins them; return where they end."""
+    for place in range(first, stop):
+        if place > first:
+            join = joins[place]
+            start = _SEPARATOR_ENDS[join]
+            end = _copy(into, end, _SEPARATORS, start, _SEPARATOR_ENDS[join + 1])
+        end = _copy(into, end, text, blocks[place, START], blocks[place, STOP])
+    return end
+
+
+@compiled
+def _link_share(blocks: Integers, joins: Integers, first: int, stop: int) -> float:
+    """Return the share of the joined text's characters that lie in links."""
+    chars = linked = 0
+    for place in range(first, stop):
+        chars += blocks[place, CHARS]
+        linked += blocks[place, LINKED]
+        if place > first:
+            chars += _SEPARATOR_ENDS[joins[place] + 1] - _SEPARATOR_ENDS[joins[place]]
+    return min(1.0, linked / max(1, chars))
+
+
+@compiled
+def _mean(scores: Floats, blocks: Integers, first: int, stop: int) -> float:
+    """Return the mean score of joined blocks, weighted by their lengths."""
+    if stop == first + 1:
+        return float(scores[first])
+    total, chars = 0.0, 0
+    for place in range(first, stop):
+        total += scores[place] * blocks[place, CHARS]
+        chars += blocks[place, CHARS]
+    return total / max(1, chars)

@@ -41,5 +41,5 @@ def test_machine_code_is_found_wherever_the_sources_lie(
         compiled._ByDigest.from_function(function, f"{place}/pipeline/compiled.py")
         for place in ("/executor-1/benben.zip", "/executor-2/benben.zip", "/checkout")
     ]
-    assert {one.get_cache_path() for one in found} == {f"{tmp_path}/pipeline.compiled"}
+    assert {one.get_cache_path() for one in found} == {f"{tmp_path}/benben.pipeline.compiled"}
     assert compiled._ByDigest.from_function(json.dumps, json.__file__) is None

@@ -1,4 +1,9 @@
-"""What the words of a class or id say about an element, as bits: see content_words.yaml."""
+"""What each element means for the walk: settings and content_words.yaml as tables of numbers.
+
+An element's tag says what the walk does there; its attributes add flags. Words of class and id
+(content_words.yaml) describe the element to the content score; whole tokens of class, id and title
+(settings) and inline styles can drop it, silence it or hide it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import yaml
-from selectolax.lexbor import LexborHTMLParser
 
-from benben.pipeline.compiled import borrowed, byte_at, compiled
-from benben.pipeline.page.dom.characters import CLASSES
+from benben.pipeline.characters import CLASSES
+from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compiled, int64
 from benben.pipeline.page.dom.lexbor import (
     DYNAMIC,
     attribute_after,
@@ -20,32 +24,17 @@ from benben.pipeline.page.dom.lexbor import (
     hash_name,
     name_hash,
     name_of,
+    parse,
     quick_hash,
     value_of,
 )
 from benben.pipeline.settings.extract import ExtractSettings
 
-_GROUPS: dict[str, list[str]] = yaml.safe_load(
-    (resources.files("benben.pipeline.page.dom") / "content_words.yaml").read_text(encoding="utf-8")
-)
-GROUPS = tuple(_GROUPS)
-FIRST_BIT = 16  # of an element's flags
-LAST_BIT = FIRST_BIT + len(GROUPS)
-BITS: dict[str, int] = {}
-for _number, _entries in enumerate(_GROUPS.values()):
-    for _entry in _entries:
-        for _form in (_entry, f"{_entry}s"):
-            BITS[_form] = BITS.get(_form, 0) | 1 << FIRST_BIT + _number
-
-
-# FOLD-IN What each element means for the walk: settings turned into tables for compiled code.
-
-
-Integers = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
-
 # What the walk does at an element. Inline elements and links are unwrapped; blocks break the text.
 INLINE, LINK, BLOCK, BREAK, IMAGE, FACT, DROP = range(7)
+_FACTS = ("title", "meta", "link", "base", "script")
+TAGS = 256  # Lexbor numbers fewer elements; the last stands for those it does not know
+UNKNOWN = TAGS - 1
 
 # Strength of the break between two texts, as OBELICS's separators "", " ", "\n", "\n\n".
 NO_GAP, SPACE, LINE, PARAGRAPH = range(4)
@@ -61,14 +50,7 @@ AROUND = {
     "details": ("details",), "center": ("center",),
 }  # fmt: skip
 FIRST_AROUND = 5
-INHERITED = (1 << FIRST_BIT) - 1
-# Then the groups of words in class and id (content_words), and what an element's attributes ask
-# for; neither is inherited.
-DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
-    1 << bit for bit in range(57, 63)
-)
-
-_FLAGS = {
+_TAG_FLAGS = {
     "pre": PRE, "listing": PRE, "plaintext": PRE, "xmp": PRE,
     "noscript": NOSCRIPT, "figure": FIGURE, "figcaption": CAPTION,
     **{
@@ -77,11 +59,27 @@ _FLAGS = {
         for tag in tags
     },
 }  # fmt: skip
-_FACTS = ("title", "meta", "link", "base", "script")
-TAGS = 256  # Lexbor numbers fewer elements; the last stands for those it does not know
-UNKNOWN = TAGS - 1
 
-# Attributes that are read, by a number of ours; numbers below are marks between them.
+# Flags that are not inherited: groups of words in class and id ...
+_GROUPS: dict[str, list[str]] = yaml.safe_load(
+    (resources.files("benben.pipeline.page.dom") / "content_words.yaml").read_text(encoding="utf-8")
+)
+GROUPS = tuple(_GROUPS)
+FIRST_BIT = 16
+LAST_BIT = FIRST_BIT + len(GROUPS)
+INHERITED = (1 << FIRST_BIT) - 1
+_WORD_FLAGS: dict[str, int] = {}
+for _number, _entries in enumerate(_GROUPS.values()):
+    for _entry in _entries:
+        for _form in (_entry, f"{_entry}s"):
+            _WORD_FLAGS[_form] = _WORD_FLAGS.get(_form, 0) | 1 << FIRST_BIT + _number
+# ... and what an element's attributes ask for.
+DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
+    1 << bit for bit in range(57, 63)
+)
+
+# Attributes that are read. Our numbers for them start above the marks that `notes` puts between
+# them (see columns).
 ATTRIBUTES = (
     "class", "id", "style", "title", "hidden", "alt", "width", "height", "src",
     "name", "property", "content", "http-equiv", "href", "rel", "type",
@@ -93,43 +91,52 @@ NAME, PROPERTY, HTTP_EQUIV, REL, TYPE = (
     for name in ("name", "property", "http-equiv", "rel", "type")
 )
 
-_factory = LexborHTMLParser("")
+# For compiled code: words of inline styles, flags that an id may give, constants of `hash_bytes`.
+_DISPLAY = np.frombuffer(b"display", np.uint8)
+_NONE = np.frombuffer(b"none", np.uint8)
+_VISIBILITY = np.frombuffer(b"visibility", np.uint8)
+_HIDDEN = np.frombuffer(b"hidden", np.uint8)
+_URL = np.frombuffer(b"url(", np.uint8)
+_OF_ID = (1 << LAST_BIT) - 1 | DIV_GONE
+_SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
+
+_factory = parse("")
 
 
 def tag_id(name: str) -> int:
-    """Lexbor's number of an HTML element."""
+    """Return Lexbor's number of an HTML element."""
     return int(_factory.create_node(name).tag_id)
 
 
 class Table(NamedTuple):
-    """Numbers by hash, with open addressing: as many slots as a power of two."""
+    """Hash table of numbers, open addressing; the number of slots is a power of two."""
 
     keys: Integers  # 0: empty
     values: Integers
 
 
 class Tables(NamedTuple):
-    """Settings compiled for the walk; one per settings, shared by all pages."""
+    """Settings compiled for the walk, once for all pages."""
 
     kinds: Bytes  # tag -> INLINE ... DROP
     gaps: Bytes  # tag of a block -> LINE or PARAGRAPH
     flags: Integers  # tag of a block -> flags inherited inside
-    names: Bytes  # the tags' names, one behind the other
+    names: Bytes  # the names of the tags, concatenated
     name_ends: Integers
     attributes: Bytes  # Lexbor's number of an attribute -> ours, or 0
     attribute_names: Table  # hash of an attribute's name -> our number
     addresses: npt.NDArray[np.bool_]  # by our number: whether the attribute holds an address
     words: Table  # hash of a word of class or id -> flags
     tokens: Table  # hash of a whole token of class, id or title -> flags
-    classes: Bytes  # class of each character, see characters
-    hidden: int  # flag of an element the markup hides: HIDDEN or GONE
+    classes: Bytes  # class of each character, as in pipeline/characters.py
+    hidden: int  # flag of an element that the markup hides: HIDDEN or GONE
     background: bool  # whether inline styles' background images count
     breaks: bool  # whether any class ends an article
 
 
 @compiled
 def borrow_tables(tables: Tables) -> Tables:
-    """The tables without reference counts, for the inside of compiled code."""
+    """Return the tables without reference counts, for use inside compiled code."""
     return Tables(
         borrowed(tables.kinds),
         borrowed(tables.gaps),
@@ -149,7 +156,7 @@ def borrow_tables(tables: Tables) -> Tables:
 
 
 class Plan(NamedTuple):
-    """Tables, and what Python needs beside them."""
+    """The tables, and the names that Python code needs."""
 
     tables: Tables
     attribute_names: tuple[str, ...]  # by our number
@@ -183,7 +190,7 @@ def compile_plan(settings: ExtractSettings) -> Plan:
     if kinds[tag_id("a")] == INLINE:
         enter(["a"], LINK)
     flags = np.zeros(TAGS, np.int64)
-    for name, flag in _FLAGS.items():
+    for name, flag in _TAG_FLAGS.items():
         flags[tag_id(name)] = flag
     images = settings.images
     attributes = list(dict.fromkeys((*ATTRIBUTES, *images.attributes, *images.srcset_attributes)))
@@ -199,7 +206,7 @@ def compile_plan(settings: ExtractSettings) -> Plan:
         attributes=_own_numbers(numbers),
         attribute_names=_table({hash_name(name): number for name, number in numbers.items()}),
         addresses=addresses,
-        words=_table({hash_name(word): bits for word, bits in BITS.items()}),
+        words=_table({hash_name(word): bits for word, bits in _WORD_FLAGS.items()}),
         tokens=_tokens(settings),
         classes=CLASSES,
         hidden=HIDDEN if settings.hidden else GONE,
@@ -236,10 +243,10 @@ def _table(entries: Mapping[int, int]) -> Table:
 
 
 def _own_numbers(numbers: Mapping[str, int]) -> Bytes:
-    """Our numbers of the attributes that Lexbor numbers itself."""
+    """Map Lexbor's numbers of attributes to ours; 0 for those that are not read."""
     found = np.zeros(DYNAMIC, np.uint8)
     names: Sequence[str] = list(numbers)
-    tree = LexborHTMLParser(f"<i {' '.join(names)}>")
+    tree = parse(f"<i {' '.join(names)}>")
     element: Any = tree.css_first("i")
     attribute = attribute_of(element.mem_id)
     for name in names:
@@ -250,43 +257,33 @@ def _own_numbers(numbers: Mapping[str, int]) -> Bytes:
     return found
 
 
-# FOLD-IN Flags of an element by its attributes, compiled: words of class and id, what drops or
-# hides.
-
-
-_DISPLAY = np.frombuffer(b"display", np.uint8)
-_NONE = np.frombuffer(b"none", np.uint8)
-_VISIBILITY = np.frombuffer(b"visibility", np.uint8)
-_HIDDEN = np.frombuffer(b"hidden", np.uint8)
-_URL = np.frombuffer(b"url(", np.uint8)
-_OF_ID = (1 << LAST_BIT) - 1 | DIV_GONE
-_SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3  # of hash_bytes
+# Flags of an element by its attributes, compiled.
 
 
 @compiled
 def look_up(table: Table, key: int) -> int:
-    """Value of a hash, or 0."""
+    """Return the value stored under a hash, or 0."""
     mask = len(table.keys) - 1
     slot = key & mask
     while table.keys[slot]:
         if table.keys[slot] == key:
-            return table.values[slot]
+            return int64(table.values[slot])
         slot = (slot + 1) & mask
     return 0
 
 
 @compiled
 def number_of(tables: Tables, attribute: int) -> int:
-    """Our number of an attribute, or 0."""
+    """Return our number of an attribute, or 0."""
     name = name_of(attribute)
     if 0 <= name < DYNAMIC:
-        return np.int64(tables.attributes[name])
+        return int64(tables.attributes[name])
     return look_up(tables.attribute_names, name_hash(name))
 
 
 @compiled
 def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> int:
-    """Flags that an element's attributes give it; GONE and TEXT_FREE are settled."""
+    """Return the flags that an element's attributes give it; those of a div become its own."""
     flags = 0
     attribute = attribute_of(element)
     while attribute:
@@ -317,7 +314,7 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
 
 @compiled
 def ends_article(tables: Tables, memo: Table, element: int) -> bool:
-    """Whether an inline element's class makes it a read-more link."""
+    """Tell whether an inline element's class makes it a read-more link."""
     attribute = attribute_of(element)
     while attribute:
         name = name_of(attribute)
@@ -330,32 +327,32 @@ def ends_article(tables: Tables, memo: Table, element: int) -> bool:
 
 @compiled
 def value_flags(tables: Tables, memo: Table, address: int, length: int) -> int:
-    """Flags of the words and of the whole tokens of a value; a page's are remembered."""
+    """Return the flags of a value's words and whole tokens, remembered for the page."""
     key = quick_hash(address, length)
     slot = key & len(memo.keys) - 1
     if memo.keys[slot] != key:
         memo.keys[slot] = key
         memo.values[slot] = _read_value(tables, address, length)
-    return memo.values[slot]
+    return int64(memo.values[slot])
 
 
 @compiled
 def _read_value(tables: Tables, address: int, length: int) -> int:
-    """Look up tokens (between white space) and words (runs of letters, camelCase parted)."""
+    """Look up tokens (between white space) and words (runs of letters, camelCase split)."""
     flags, before = 0, 32
     token, word = np.uint64(_SEED), np.uint64(_SEED)
     token_size = word_size = 0
     for place in range(length + 1):
         byte = byte_at(address + place) if place < length else 32
         small, capital = is_small(byte), is_capital(byte)
-        # A word ends at what is no letter, at a capital behind a small letter, and at a small
-        # letter behind several capitals: navBar is nav, bar and NAVbar is nav, bar.
+        # A word ends before what is no letter, before a capital that follows a small letter, and
+        # before a small letter that follows several capitals: navBar and NAVbar are nav, bar.
         if word_size and (
             not (small or capital)
             or (capital and is_small(before))
             or (small and is_capital(before) and word_size > 1)
         ):
-            flags |= look_up(tables.words, np.int64(word | np.uint64(1)))
+            flags |= look_up(tables.words, int64(word | np.uint64(1)))
             word, word_size = np.uint64(_SEED), 0
         letter = np.uint64(byte + 32 if capital else byte)
         if small or capital:
@@ -363,7 +360,7 @@ def _read_value(tables: Tables, address: int, length: int) -> int:
             word_size += 1
         if byte == 32 or 9 <= byte <= 13:
             if token_size:
-                flags |= look_up(tables.tokens, np.int64(token | np.uint64(1)))
+                flags |= look_up(tables.tokens, int64(token | np.uint64(1)))
             token, token_size = np.uint64(_SEED), 0
         else:
             token = (token ^ letter) * np.uint64(_PRIME)
@@ -374,25 +371,25 @@ def _read_value(tables: Tables, address: int, length: int) -> int:
 
 @compiled
 def is_capital(byte: int) -> bool:
-    """Whether a byte is A to Z."""
+    """Tell whether a byte is A to Z."""
     return 65 <= byte <= 90
 
 
 @compiled
 def is_small(byte: int) -> bool:
-    """Whether a byte is a to z."""
+    """Tell whether a byte is a to z."""
     return 97 <= byte <= 122
 
 
 @compiled
 def lower(byte: int) -> int:
-    """ASCII lower case."""
+    """Return an ASCII letter in lower case."""
     return byte + 32 if is_capital(byte) else byte
 
 
 @compiled
-def find(address: int, length: int, wanted: np.ndarray) -> int:
-    """Place of lower-case letters among bytes of any case, or -1."""
+def find(address: int, length: int, wanted: Bytes) -> int:
+    """Return the position of a word, given in lower case, in text of any case, or -1."""
     for place in range(length - len(wanted) + 1):
         same = True
         for letter in range(len(wanted)):
@@ -406,14 +403,15 @@ def find(address: int, length: int, wanted: np.ndarray) -> int:
 
 @compiled
 def _hides(address: int, length: int) -> bool:
-    """Whether an inline style says display: none or visibility: hidden."""
+    """Tell whether an inline style says display: none or visibility: hidden."""
     return _declares(address, length, _DISPLAY, _NONE) or _declares(
         address, length, _VISIBILITY, _HIDDEN
     )
 
 
 @compiled
-def _declares(address: int, length: int, name: np.ndarray, value: np.ndarray) -> bool:
+def _declares(address: int, length: int, name: Bytes, value: Bytes) -> bool:
+    """Tell whether an inline style gives a property a value."""
     place = 0
     while True:
         found = find(address + place, length - place, name)

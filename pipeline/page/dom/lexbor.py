@@ -1,32 +1,57 @@
-"""Lexbor's parsed page in memory: how compiled code walks it.
+"""Lexbor's parsed page in memory, read by address from compiled code.
 
-selectolax gives each node's address (`mem_id`) and a Python object a node; at a few thousand nodes
-a page those objects cost more than the parse. Compiled code follows the addresses instead. Offsets
-are those of Lexbor's public structures (lexbor/dom/interfaces/node.h, element.h, attr.h,
-character_data.h and core/hash.h; selectolax ships them as lexbor.pxd). `check_layout` compares them
-with what selectolax itself says about a page before any other page is read.
+selectolax makes one Python object per node; at a few thousand nodes a page those objects cost more
+than the parse. But it also gives each node's address (`mem_id`), so compiled code follows the
+pointers instead. The offsets are those of Lexbor's public structures (lexbor/dom/interfaces/node.h,
+element.h, attr.h, character_data.h and core/hash.h; selectolax ships them as lexbor.pxd). On
+import, `check_layout` compares everything read here with what selectolax itself says about a page,
+so that a selectolax with another layout is refused.
 """
 
 from __future__ import annotations
 
 import ctypes
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from selectolax import __version__
-from selectolax.lexbor import LexborHTMLParser
+import selectolax
 
-from benben.pipeline.compiled import byte_at, compiled, word_at
+from benben.pipeline.compiled import byte_at, compiled, int64, word_at
+
+
+class LayoutError(ImportError):
+    """The installed selectolax is not one that this module can read."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"selectolax {selectolax.__version__} lays out parsed pages in another way than this "
+            "version of benben reads: install the selectolax of requirements.lock"
+        )
+
+
+try:
+    from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
+
+    _OPTIONS = int(LexborDocumentOptions.WO_EVENTS)
+except (ImportError, AttributeError):
+    raise LayoutError from None
 
 NAME, NEXT, PARENT_NODE, FIRST_CHILD, TYPE = 8, 40, 56, 64, 88  # of a node
 DATA, LENGTH = 96, 104  # of a text
 FIRST_ATTRIBUTE = 120  # of an element
 VALUE, NEXT_ATTRIBUTE = 112, 128  # of an attribute, which is a node too
+VALUE_LENGTH = 8  # of a value, which begins with its address
 ENTRY_LENGTH, SHORT_NAME = 24, 16  # of a hash entry: names no longer than this lie in the entry
 ELEMENT_NODE, TEXT_NODE = 1, 3
 # Numbers of names below this are Lexbor's own; others are addresses of a document's hash entries.
 DYNAMIC = 1 << 12
+
+
+def parse(html: str) -> LexborHTMLParser:
+    """Parse a page. Addresses of its nodes are valid while the result is held."""
+    return LexborHTMLParser(html, options=_OPTIONS)
 
 
 @compiled
@@ -37,31 +62,31 @@ def name_of(node: int) -> int:
 
 @compiled
 def next_of(node: int) -> int:
-    """Address of the node behind, or 0."""
+    """Address of the next sibling, or 0."""
     return word_at(node + NEXT)
 
 
 @compiled
 def parent_of(node: int) -> int:
-    """Address of the node around."""
+    """Address of the parent."""
     return word_at(node + PARENT_NODE)
 
 
 @compiled
 def child_of(node: int) -> int:
-    """Address of the first node inside, or 0."""
+    """Address of the first child, or 0."""
     return word_at(node + FIRST_CHILD)
 
 
 @compiled
 def type_of(node: int) -> int:
-    """Kind of a node, such as TEXT_NODE."""
+    """Type of a node, such as TEXT_NODE."""
     return word_at(node + TYPE) & 0xFFFFFFFF
 
 
 @compiled
 def text_of(node: int) -> tuple[int, int]:
-    """Address and bytes of a text node's UTF-8."""
+    """Address and length of a text node's UTF-8."""
     return word_at(node + DATA), word_at(node + LENGTH)
 
 
@@ -79,11 +104,11 @@ def attribute_after(attribute: int) -> int:
 
 @compiled
 def value_of(attribute: int) -> tuple[int, int]:
-    """Address and bytes of an attribute's value."""
+    """Address and length of an attribute's value."""
     value = word_at(attribute + VALUE)
     if value == 0:
         return 0, 0
-    return word_at(value), word_at(value + 8)
+    return word_at(value), word_at(value + VALUE_LENGTH)
 
 
 @compiled
@@ -99,12 +124,12 @@ def hash_bytes(address: int, length: int) -> int:
     found = np.uint64(0xCBF29CE484222325)
     for place in range(length):
         found = (found ^ np.uint64(byte_at(address + place))) * np.uint64(0x100000001B3)
-    return np.int64(found | np.uint64(1))
+    return int64(found | np.uint64(1))
 
 
 @compiled
 def quick_hash(address: int, length: int) -> int:
-    """A hash that tells a page's values apart, eight bytes at a step; never 0."""
+    """Hash that tells a page's values apart, eight bytes at a time; never 0."""
     found = np.uint64(length)
     place = 0
     while place + 8 <= length:
@@ -114,7 +139,7 @@ def quick_hash(address: int, length: int) -> int:
     while place < length:
         rest = rest << np.uint64(8) | np.uint64(byte_at(address + place))
         place += 1
-    return np.int64(_mix(found, rest) | np.uint64(1))
+    return int64(_mix(found, rest) | np.uint64(1))
 
 
 @compiled
@@ -125,56 +150,101 @@ def _mix(found: np.uint64, word: np.uint64) -> np.uint64:
 
 
 def hash_name(name: str) -> int:
-    """What `hash_bytes` gives for a name."""
+    """Return what `hash_bytes` gives for a name."""
     data = np.frombuffer(name.encode(), np.uint8)
     return int(hash_bytes(data.ctypes.data, len(data)))
 
 
-_PROBE = "<main><p id=i class=c data-odd-name=v{long}=w>text</p><b hidden>t</b></main>"
-_LONG = "data-name-too-long-for-an-entry"
+# The check of the layout. It reads what compiled code reads, by the same offsets, but in a way that
+# survives addresses that are none: with another layout that is what many words are.
 
-
-class LayoutError(ImportError):
-    """selectolax was built with a Lexbor that lays its nodes out in another way."""
-
-
-def _words(node: Any, count: int) -> npt.NDArray[np.int64]:
-    return np.frombuffer(ctypes.string_at(node.mem_id, 8 * count), np.int64)
+# Names that Lexbor does not know, around the length up to which they lie in the hash entry itself.
+_NAMES = [f"data-{'x' * (length - 5)}" for length in (7, 8, 15, 16, 17, 24, 40)]
+_ATTRIBUTES = {"id": "i", "class": "c", **{name: f"v{len(name)}" for name in _NAMES}}
+_TEXT = "Text of more bytes than a word: für"
+_PAGE = (
+    f"<main><p {' '.join(f'{name}={value}' for name, value in _ATTRIBUTES.items())}>{_TEXT}</p>"
+    "<b hidden>t</b></main>"
+)
 
 
 def check_layout() -> None:
     """Compare the offsets with what selectolax says about a page. Raises LayoutError."""
-    tree = LexborHTMLParser(_PROBE.format(long=f" {_LONG}"))
+    tree = parse(_PAGE)
     found: list[Any] = [tree.css_first(name) for name in ("main", "p", "b")]
-    around, first, second = found
-    text = first.first_child
-    element, words = _words(first, 14), _words(text, 14)
-    good = (
-        element[NAME // 8] == first.tag_id
-        and element[NEXT // 8] == second.mem_id
-        and element[PARENT_NODE // 8] == around.mem_id
-        and element[FIRST_CHILD // 8] == text.mem_id
-        and element[TYPE // 8] & 0xFFFFFFFF == ELEMENT_NODE
-        and words[TYPE // 8] & 0xFFFFFFFF == TEXT_NODE
-        and words[LENGTH // 8] == len(text.text_content)
-        and _attributes(first.mem_id) == ["i", "c", "v", "w"]
-        and _attributes(second.mem_id) == [""]
+    main, first, second = found
+    if not (
+        _nodes_agree(main, first, second)
+        and _reads(_word(first.first_child.mem_id, DATA), _TEXT)
+        and _attributes_agree(first.mem_id, _ATTRIBUTES)
+        and _attributes_agree(second.mem_id, {"hidden": ""})
+    ):
+        raise LayoutError
+
+
+def _nodes_agree(main: Any, first: Any, second: Any) -> bool:
+    """Compare the links between an element, its two children and a text."""
+    element, text = first.mem_id, first.first_child.mem_id
+    return (
+        _word(element, NAME) == first.tag_id
+        and _word(element, NEXT) == second.mem_id
+        and _word(element, PARENT_NODE) == main.mem_id
+        and _word(main.mem_id, FIRST_CHILD) == element
+        and _word(element, FIRST_CHILD) == text
+        and _word(element, TYPE) & 0xFFFFFFFF == ELEMENT_NODE
+        and _word(text, TYPE) & 0xFFFFFFFF == TEXT_NODE
+        and _word(text, LENGTH) == len(_TEXT.encode())
     )
-    if not good:
-        raise LayoutError(
-            f"selectolax {__version__} lays out parsed pages in another way than this version of "
-            "benben reads: install the selectolax of requirements.lock"
-        )
 
 
-def _attributes(element: int) -> list[str]:
-    values = []
-    attribute = attribute_of(element)
-    while attribute:
-        address, length = value_of(attribute)
-        values.append(ctypes.string_at(address, length).decode() if length else "")
-        attribute = attribute_after(attribute)
-    return values
+def _attributes_agree(element: int, expected: dict[str, str]) -> bool:
+    """Compare the names and values of an element's attributes."""
+    found = list(_attributes(element, len(expected) + 1))
+    return len(found) == len(expected) and all(
+        _value_agrees(_word(attribute, VALUE), value)
+        and (name not in _NAMES or _name_agrees(_word(attribute, NAME), name))
+        for attribute, (name, value) in zip(found, expected.items(), strict=True)
+    )
+
+
+def _attributes(element: int, most: int) -> Iterator[int]:
+    attribute = _word(element, FIRST_ATTRIBUTE)
+    while attribute and most:
+        yield attribute
+        attribute = _word(attribute, NEXT_ATTRIBUTE)
+        most -= 1
+
+
+def _value_agrees(value: int, expected: str) -> bool:
+    if not value or not expected:
+        return not expected
+    return _word(value, VALUE_LENGTH) == len(expected) and _reads(_word(value, 0), expected)
+
+
+def _name_agrees(name: int, expected: str) -> bool:
+    if name < DYNAMIC or _word(name, ENTRY_LENGTH) != len(expected):
+        return False
+    return _reads(name if len(expected) <= SHORT_NAME else _word(name, 0), expected)
+
+
+def _word(address: int, offset: int) -> int:
+    return int.from_bytes(_read(address + offset, 8), sys.byteorder, signed=True)
+
+
+def _reads(address: int, expected: str) -> bool:
+    return _read(address, len(expected.encode())) == expected.encode()
+
+
+def _read(address: int, size: int) -> bytes:
+    """Return the bytes at an address; none where Linux knows that no memory lies there."""
+    try:
+        with open("/proc/self/mem", "rb", buffering=0) as memory:
+            memory.seek(address)
+            return memory.read(size)
+    except (FileNotFoundError, PermissionError):  # not Linux, or hidden there
+        return ctypes.string_at(address, size)
+    except (OSError, OverflowError):
+        return b""
 
 
 check_layout()

@@ -1,7 +1,7 @@
-"""What elements say that Python has to read: attributes of images and of the page's head.
+"""Attributes that Python has to read: those of images and of elements that describe the page.
 
-Compiled code writes them down as parts, each the attribute's number, its value and a zero (the
-HTML parser lets no NUL through); `read_note` makes dictionaries of them.
+Compiled code writes them to `notes` as parts: an attribute's number, its value and a zero (the HTML
+parser lets no NUL through). `read_note` turns the parts of an element into a dictionary.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benben.pipeline.compiled import byte_at, compiled
+from benben.pipeline.compiled import Bytes, Integers, byte_at, compiled
 from benben.pipeline.page.dom.columns import (
     BLOCKS,
     CONTENT,
@@ -38,7 +38,6 @@ from benben.pipeline.page.dom.elements import (
     PROPERTY,
     REL,
     TYPE,
-    Integers,
     Tables,
     find,
     number_of,
@@ -64,18 +63,19 @@ _PICTURE, _SOURCE, _IMG = tag_id("picture"), tag_id("source"), tag_id("img")
 _DATA = np.frombuffer(b"data:", np.uint8)
 _LICENSE = np.frombuffer(b"license", np.uint8)
 _JSON = np.frombuffer(b"ld+json", np.uint8)
-# Part of every name that page_facts knows: robots, some crawler's own, TDM, og:image, language.
+# Every name that page_facts knows contains one of these: robots and crawlers' own names, TDM,
+# og:image, content-language.
 _BOT, _TDM = np.frombuffer(b"bot", np.uint8), np.frombuffer(b"tdm", np.uint8)
 _IMAGE = np.frombuffer(b"image", np.uint8)
 _LANGUAGE = np.frombuffer(b"language", np.uint8)
-_KIND, _POSITION, _TAG = 1, 2, 3  # of the walk's levels
+_KIND, _POSITION, _TAG = 1, 2, 3  # columns of the walk's levels
 _SLASH, _DOT, _ZERO = 47, 46, 48
 
 
 def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
-    """Attributes of an element and, for a picture's image, of its <source> elements.
+    """Return the attributes of an element and, for an image in a <picture>, of its sources.
 
-    The key "" holds an element's text.
+    The key "" holds the element's text.
     """
     found: Attributes = {}
     elements = [found]
@@ -90,7 +90,7 @@ def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
 
 @compiled
 def note_image(out: Columns, tables: Tables, node: int, levels: Integers, position: int) -> None:
-    """Write down an image, the inline elements around it, and the sources of its <picture>."""
+    """Note an image: its attributes, its path below its block, the sources of its <picture>."""
     at = out.at
     row = out.images[at[IMAGES]]
     row[IMAGE_BLOCK] = at[BLOCKS]
@@ -115,7 +115,7 @@ def note_image(out: Columns, tables: Tables, node: int, levels: Integers, positi
 
 @compiled
 def _has_image_before(node: int) -> bool:
-    """Whether a picture's sources were written down already, with an earlier image."""
+    """Tell whether an earlier image of the same <picture> already has its sources."""
     before = child_of(parent_of(node))
     while before != node:
         if name_of(before) == _IMG:
@@ -126,7 +126,7 @@ def _has_image_before(node: int) -> bool:
 
 @compiled
 def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
-    """Write down an element that may say something of the page."""
+    """Note an element that may say something about the page; most say nothing."""
     if tag == _SCRIPT and not _says(tables, node, TYPE, _JSON):
         return
     if tag == _LINK and not _says(tables, node, REL, _LICENSE):
@@ -148,7 +148,7 @@ def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
 
 @compiled
 def _is_relevant(tables: Tables, element: int) -> bool:
-    """Whether a <meta> may be one that page_facts reads; most are not."""
+    """Tell whether a <meta> may be one that page_facts reads."""
     attribute = attribute_of(element)
     while attribute:
         number = number_of(tables, attribute)
@@ -166,8 +166,8 @@ def _is_relevant(tables: Tables, element: int) -> bool:
 
 
 @compiled
-def _says(tables: Tables, element: int, wanted: int, word: np.ndarray) -> bool:
-    """Whether an attribute holds a word."""
+def _says(tables: Tables, element: int, wanted: int, word: Bytes) -> bool:
+    """Tell whether the attribute of a number contains a word."""
     attribute = attribute_of(element)
     while attribute:
         if number_of(tables, attribute) == wanted:
@@ -184,7 +184,7 @@ def _write_attributes(out: Columns, tables: Tables, element: int) -> None:
         number = number_of(tables, attribute)
         if number > ID:
             address, length = value_of(attribute)
-            # Images that lie in the address itself are no use, and long.
+            # Images inlined as data: URLs are of no use, and long.
             if not (tables.addresses[number] and find(address, min(length, 5), _DATA) == 0):
                 _write_value(out, number, address, length)
         attribute = attribute_after(attribute)
@@ -210,12 +210,11 @@ def _end_part(out: Columns) -> None:
 
 @compiled
 def _write_path(out: Columns, tables: Tables, levels: Integers, position: int) -> None:
-    """Path of an image from the block element around it, such as "a.1/img.2"."""
+    """Write the path of an image from its block element, such as "a.1/img.2"."""
     first = len(levels)
     while first > 0 and levels[first - 1, _KIND] != BLOCK:
         first -= 1
     for level in range(max(first, len(levels) - IMAGE_PATH_LEVELS), len(levels)):
-        # A level's position is that of its element among its siblings.
         end = write_step(
             out.notes, out.at[NOTED], tables, levels[level, _TAG], levels[level, _POSITION]
         )
@@ -225,8 +224,8 @@ def _write_path(out: Columns, tables: Tables, levels: Integers, position: int) -
 
 
 @compiled
-def write_step(into: np.ndarray, end: int, tables: Tables, tag: int, position: int) -> int:
-    """Write an element's step of a path, such as "p.3", and return where it ends."""
+def write_step(into: Bytes, end: int, tables: Tables, tag: int, position: int) -> int:
+    """Write one step of a path, such as "p.3" (tag and position); return where it ends."""
     for place in range(tables.name_ends[tag], tables.name_ends[tag + 1]):
         into[end] = tables.names[place]
         end += 1

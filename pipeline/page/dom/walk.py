@@ -1,4 +1,8 @@
-"""A page after the walk: its columns, cut to what is in them."""
+"""One walk over a parsed page: blocks of text and images in reading order.
+
+The walk visits each node once and never recurses, since a page may nest deeper than any stack. It
+only collects; everything else works on its columns.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.compiled import Bytes, Integers, borrowed, compiled, int64
 from benben.pipeline.page.dom.columns import (
     A_BREAK,
     AN_IMAGE,
@@ -34,8 +38,13 @@ from benben.pipeline.page.dom.columns import (
     WRITTEN,
     Columns,
     Sizes,
+    add_preformatted,
+    add_text,
     allocate,
+    begin_block,
     borrow,
+    break_line,
+    flush,
 )
 from benben.pipeline.page.dom.elements import (
     ARTICLE_BREAK,
@@ -53,8 +62,6 @@ from benben.pipeline.page.dom.elements import (
     TAGS,
     TEXT_FREE,
     UNKNOWN,
-    Bytes,
-    Integers,
     Plan,
     Tables,
     attribute_flags,
@@ -76,19 +83,23 @@ from benben.pipeline.page.dom.lexbor import (
     value_of,
 )
 from benben.pipeline.page.dom.notes import Attributes, note_fact, note_image, read_note
-from benben.pipeline.page.dom.text import (
-    add_preformatted,
-    add_text,
-    begin_block,
-    break_line,
-    flush,
-)
 from benben.pipeline.settings.extract import Limits
+
+_OVERHEAD = 2  # bytes that noting a value takes besides the value
+_DIV = tag_id("div")
+_SILENT = NOSCRIPT | TEXT_FREE
+# What the walk keeps of each level above the current node.
+_NODE, _KIND, _POSITION, _TAG = range(4)
+LEVEL_WIDTH = 4
+
+
+class LimitError(Exception):
+    """The page exceeds a limit; the message is the limit's name."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """Columns of a page; see columns."""
+    """What the walk found on a page; the tables are described in columns.py."""
 
     elements: Integers
     blocks: Integers
@@ -99,29 +110,44 @@ class Walk:
 
     @cached_property
     def parts(self) -> list[str]:
-        """The parts of the notes."""
+        """The parts of `notes`."""
         return self.notes.decode("utf-8", "replace").split("\0")
 
     def text_of(self, block: int) -> str:
-        """Text of a block; empty for images and article breaks."""
+        """Return the text of a block; empty for images and article breaks."""
         start, stop = self.blocks[block, START : STOP + 1]
         return self.text[start:stop].decode("utf-8", "replace")
 
     def facts_by(self, names: tuple[str, ...]) -> Iterator[tuple[int, Attributes]]:
-        """Tag and attributes of the elements that say something of the page."""
+        """Yield tag and attributes of the elements that say something about the page."""
         for tag, start, stop in self.facts.tolist():
             yield tag, read_note(self.parts[start:stop], names)[0]
 
 
-# FOLD-IN How much a parsed page holds, so that the walk's columns are made once.
-
-
-_OVERHEAD = 2  # bytes that a value costs besides its own
+def walk(root: Any, plan: Plan, limits: Limits) -> Walk:
+    """Walk a parsed page below its root node. Raises LimitError."""
+    sizes = measure(root.mem_id, plan.tables.kinds)
+    out = allocate(sizes)
+    stack = np.empty((sizes.depth + 2, LEVEL_WIDTH), np.int64)
+    collect(root.mem_id, plan.tables, out, stack, limits.depth)
+    at = out.at
+    if at[STATUS] == TOO_DEEP:
+        raise LimitError("depth")
+    if at[BLOCKS] > limits.nodes:
+        raise LimitError("nodes")
+    return Walk(
+        elements=out.elements[: at[ELEMENTS] + 1],
+        blocks=out.blocks[: at[BLOCKS]],
+        images=out.images[: at[IMAGES]],
+        facts=out.facts[: at[FACTS]],
+        text=out.text[: at[WRITTEN]].tobytes(),
+        notes=out.notes[: at[NOTED]].tobytes(),
+    )
 
 
 @compiled
 def measure(root: int, kinds: Bytes) -> Sizes:
-    """Count what the walk may come to below a node."""
+    """Count what the walk may find below a node."""
     elements = texts = images = text_bytes = attribute_bytes = depth = deepest = 0
     node = child_of(root)
     while node:
@@ -159,51 +185,13 @@ def _attribute_bytes(element: int) -> int:
     return total
 
 
-# FOLD-IN One walk over a parsed page: blocks of text and images in reading order.
-#
-# The walk visits each node once, never recurses (a page may nest deeper than any stack) and only
-# collects; everything else works on its columns.
-
-
-_DIV = tag_id("div")
-_SILENT = NOSCRIPT | TEXT_FREE
-# What is kept of each level of the walk.
-_NODE, _KIND, _POSITION, _TAG = range(4)
-LEVEL_WIDTH = 4
-
-
-class LimitError(Exception):
-    """The page costs more than a limit allows; the message is the limit's name."""
-
-
-def walk(root: Any, plan: Plan, limits: Limits) -> Walk:
-    """Collect a page's blocks below its root node. Raises LimitError."""
-    sizes = measure(root.mem_id, plan.tables.kinds)
-    out = allocate(sizes)
-    stack = np.empty((sizes.depth + 2, LEVEL_WIDTH), np.int64)
-    collect(root.mem_id, plan.tables, out, stack, limits.depth)
-    at = out.at
-    if at[STATUS] == TOO_DEEP:
-        raise LimitError("depth")
-    if at[BLOCKS] > limits.nodes:
-        raise LimitError("nodes")
-    return Walk(
-        elements=out.elements[: at[ELEMENTS] + 1],
-        blocks=out.blocks[: at[BLOCKS]],
-        images=out.images[: at[IMAGES]],
-        facts=out.facts[: at[FACTS]],
-        text=out.text[: at[WRITTEN]].tobytes(),
-        notes=out.notes[: at[NOTED]].tobytes(),
-    )
-
-
 @compiled
 def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limit: int) -> None:
-    """Fill the columns from the tree below a node."""
+    """Fill the columns from the tree below a node; `stack` has room for its levels."""
     tables, out, stack = borrow_tables(tables), borrow(out), borrowed(stack)
     out.elements[0] = out.blocks[0] = 0
     node = child_of(root)
-    depth = element = position = links = np.int64(0)  # not literals: those compile all twice
+    depth = element = position = links = int64(0)  # with literals all is compiled twice
     while node or depth:
         if node == 0:
             depth -= 1
@@ -224,7 +212,7 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
             position += 1
             tag = name_of(node)
             tag = tag if 0 <= tag < TAGS else UNKNOWN
-            kind = np.int64(tables.kinds[tag])
+            kind = int64(tables.kinds[tag])
             if kind == BLOCK:
                 flush(out, element)
                 entered = _enter(out, tables, node, tag, position, element, depth)
@@ -238,7 +226,7 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
             links += kind == LINK
             level = stack[depth]
             level[_NODE], level[_KIND], level[_POSITION], level[_TAG] = node, kind, position, tag
-            depth, position = depth + 1, np.int64(0)
+            depth, position = depth + 1, int64(0)
             node = child_of(node)
         else:
             node = next_of(node)
@@ -248,7 +236,7 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
 
 @compiled
 def _take_text(out: Columns, tables: Tables, node: int, element: int, linked: bool) -> None:
-    """Append a text node, unless its element's own text does not count."""
+    """Append a text node, unless the text of its element does not count."""
     flags = out.elements[element, FLAGS]
     if flags & _SILENT == 0:
         address, length = text_of(node)
@@ -269,7 +257,7 @@ def _take_element(
     levels: Integers,
     position: int,
 ) -> int:
-    """Do what an element other than a block asks for; DROP when the walk is done with it."""
+    """Handle an element that is no block; return DROP when the walk need not go inside."""
     if kind == BREAK:
         break_line(out, element)
     elif kind == FACT:
@@ -299,7 +287,7 @@ def _add(out: Columns, kind: int, element: int) -> None:
 def _enter(
     out: Columns, tables: Tables, node: int, tag: int, position: int, around: int, depth: int
 ) -> int:
-    """Open a block element; 0 when its attributes say that its content does not count."""
+    """Open a block element; return 0 when its attributes drop it with everything inside."""
     flags = tables.flags[tag]
     if attribute_of(node):
         flags |= attribute_flags(tables, out.memo, node, tag == _DIV)
@@ -314,6 +302,6 @@ def _enter(
     row[FLAGS] = flags | out.elements[around, FLAGS] & INHERITED
     row[FIRST] = out.at[BLOCKS]
     if flags & BACKGROUND:
-        note_image(out, tables, node, out.elements[:0], np.int64(0))
+        note_image(out, tables, node, out.elements[:0], int64(0))
         _add(out, AN_IMAGE, element)
-    return element
+    return int64(element)

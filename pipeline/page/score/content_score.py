@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.compiled import Floats, Integers, borrowed, compiled
 from benben.pipeline.page.dom.elements import (
     AROUND,
     FIGURE,
@@ -42,9 +42,6 @@ from benben.pipeline.page.score.features import (
     Layout,
     describe_blocks,
 )
-
-Floats = npt.NDArray[np.floating[Any]]
-Integers = npt.NDArray[np.int64]
 
 _TAGS = {
     "p": ("p",), "h1": ("h1",), "h2": ("h2",), "h3": ("h3",), "h4": ("h4", "h5", "h6"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from benben.pipeline.compiled import borrowed, compiled
-from benben.pipeline.page.dom.characters import BREAK as LINE_BREAK
-from benben.pipeline.page.dom.characters import (
+from benben.pipeline.characters import BREAK as LINE_BREAK
+from benben.pipeline.characters import (
     CAPITAL,
     COLON,
     COMMA,
@@ -16,6 +16,7 @@ from benben.pipeline.page.dom.characters import (
     SPACE,
     STOP,
 )
+from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, compiled, int64
 from benben.pipeline.page.dom.columns import (
     AN_IMAGE,
     CHARS,
@@ -35,7 +36,6 @@ from benben.pipeline.page.dom.columns import (
     TAG,
 )
 from benben.pipeline.page.dom.columns import STOP as TEXT_STOP
-from benben.pipeline.page.dom.elements import Bytes, Integers
 
 # Columns of the sums; row n holds those of the blocks before n.
 SUM_CHARS, SUM_LINKED, SUM_PROSE, SUM_TEXTS, SUM_IMAGES, SUM_STOPS = range(6)
@@ -50,11 +50,11 @@ _LOGS = np.log1p(np.arange(4096))  # of the small numbers, which most are
 def log(number: float) -> float:
     """log1p of a number that is mostly a small whole one."""
     whole = int(number)
-    return _LOGS[whole] if whole == number and whole < len(_LOGS) else np.log1p(number)
+    return float(_LOGS[whole] if whole == number and whole < len(_LOGS) else np.log1p(number))
 
 
 @compiled
-def add_up(sums: np.ndarray, number: int, block: Integers, link_share: float) -> None:
+def add_up(sums: Floats, number: int, block: Integers, link_share: float) -> None:
     """Running sums over the blocks: characters, linked ones, prose, texts, images, stops."""
     chars, stops = block[CHARS], block[COUNTS + STOP]
     prose = link_share < _MANY_LINKS and (stops > 0 or chars > _LONG)
@@ -112,7 +112,7 @@ class Layout(NamedTuple):
     width: int
     tag_groups: Integers  # tag -> group
     tag_count: int  # groups
-    heading: np.ndarray  # tag -> whether it is a heading
+    heading: npt.NDArray[np.bool_]  # tag -> whether it is a heading
     flag_bits: Integers  # bits of an element's flags that are features
     first_word: int  # bit of the first group of words
     word_count: int
@@ -121,7 +121,7 @@ class Layout(NamedTuple):
 @compiled
 def describe_blocks(
     elements: Integers, blocks: Integers, text: Bytes, title: Bytes, layout: Layout
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Floats, Integers, Integers]:
     """Rows of features, kinds of markup and lengths; see content_features.Blocks."""
     elements, blocks = borrowed(elements), borrowed(blocks)
     text, title = borrowed(text), borrowed(title)
@@ -155,7 +155,7 @@ def describe_blocks(
 
 
 @compiled
-def _text(row: np.ndarray, block: Integers, text: Bytes, title: Bytes, repeats: int) -> None:
+def _text(row: Floats, block: Integers, text: Bytes, title: Bytes, repeats: int) -> None:
     chars, counts = block[CHARS], block[COUNTS:]
     some = max(chars, 1)
     words = counts[SPACE] + counts[LINE_BREAK] + (chars > 0)
@@ -186,7 +186,7 @@ def _within(whole: Bytes, part: Bytes) -> bool:
 
 
 @compiled
-def _markup(row: np.ndarray, first: int, elements: Integers, element: int, layout: Layout) -> int:
+def _markup(row: Floats, first: int, elements: Integers, element: int, layout: Layout) -> int:
     """Depth, tags, kinds of element around and words of class; the kind of markup as a number."""
     around = elements[element, PARENT]
     own, outer = elements[element, FLAGS], elements[around, FLAGS]
@@ -202,11 +202,11 @@ def _markup(row: np.ndarray, first: int, elements: Integers, element: int, layou
     first += len(layout.flag_bits)
     for number in range(layout.word_count):
         row[first + number] = (own | outer) >> (layout.first_word + number) & 1
-    return own * 31 + outer * 17 + tag * 7 + depth  # wraps around: a hash
+    return int64(own * 31 + outer * 17 + tag * 7 + depth)  # wraps around: a hash
 
 
 @compiled
-def _levels(elements: Integers, sums: np.ndarray) -> np.ndarray:
+def _levels(elements: Integers, sums: Floats) -> Floats:
     """What lies in each element."""
     found = np.empty((len(elements), len(LEVEL)), np.float32)
     all_chars, all_prose = max(1.0, sums[-1, SUM_CHARS]), max(1.0, sums[-1, SUM_PROSE])
@@ -229,9 +229,7 @@ def _levels(elements: Integers, sums: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _chain(
-    row: np.ndarray, first: int, elements: Integers, element: int, levels: np.ndarray
-) -> None:
+def _chain(row: Floats, first: int, elements: Integers, element: int, levels: Floats) -> None:
     for level in range(LEVELS):
         for name in range(len(LEVEL)):
             row[first + name * LEVELS + level] = levels[element, name]
@@ -251,7 +249,7 @@ PAGE = ("page_chars", "page_link_share", "page_blocks", "page_prose", "page_imag
 
 
 @compiled
-def write_positions(row: np.ndarray, first: int, number: int, size: int, sums: np.ndarray) -> None:
+def write_positions(row: Floats, first: int, number: int, size: int, sums: Floats) -> None:
     """Where the block lies on the page."""
     row[first] = number / size
     row[first + 1] = sums[number, SUM_CHARS] / max(1.0, sums[size, SUM_CHARS])
@@ -262,7 +260,7 @@ def write_positions(row: np.ndarray, first: int, number: int, size: int, sums: n
 
 @compiled
 def write_near(
-    rows: np.ndarray, first: int, elements: Integers, blocks: Integers, heading: np.ndarray
+    rows: Floats, first: int, elements: Integers, blocks: Integers, heading: npt.NDArray[np.bool_]
 ) -> None:
     """What the blocks before and behind are like, and whether they share the element."""
     size = len(rows)
@@ -287,7 +285,7 @@ def write_near(
 
 
 @compiled
-def write_windows(rows: np.ndarray, first: int, sums: np.ndarray) -> None:
+def write_windows(rows: Floats, first: int, sums: Floats) -> None:
     """How much text and prose lie around, and how much of it in links."""
     size, count = len(rows), len(WINDOWS)
     for number in range(size):
@@ -305,7 +303,7 @@ def write_windows(rows: np.ndarray, first: int, sums: np.ndarray) -> None:
 
 
 @compiled
-def write_alike(rows: np.ndarray, first: int, kinds: Integers, lengths: Integers) -> Integers:
+def write_alike(rows: Floats, first: int, kinds: Integers, lengths: Integers) -> Integers:
     """How many blocks have the same tag, words and depth, and how much text lies in them."""
     blocks, chars, numbers = group(kinds, lengths)
     everything = max(1, lengths.sum())
@@ -318,7 +316,7 @@ def write_alike(rows: np.ndarray, first: int, kinds: Integers, lengths: Integers
 
 
 @compiled
-def write_page(rows: np.ndarray, first: int, sums: np.ndarray) -> None:
+def write_page(rows: Floats, first: int, sums: Floats) -> None:
     """What the whole page is like."""
     whole = sums[-1]
     some = max(1.0, whole[SUM_CHARS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import pytest
@@ -19,13 +20,39 @@ from benben.pipeline.page.dom.lexbor import (
     value_of,
 )
 
+OFFSETS = [
+    "NAME", "NEXT", "PARENT_NODE", "FIRST_CHILD", "TYPE", "DATA", "LENGTH",
+    "FIRST_ATTRIBUTE", "NEXT_ATTRIBUTE", "VALUE", "VALUE_LENGTH", "ENTRY_LENGTH",
+]  # fmt: skip
 
-@pytest.mark.parametrize("name", ["NAME", "NEXT", "PARENT_NODE", "FIRST_CHILD", "TYPE", "LENGTH"])
-def test_another_layout_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.mark.parametrize("offset", [0, 16, 200])
+@pytest.mark.parametrize("name", OFFSETS)
+def test_another_layout_is_refused(name: str, offset: int, monkeypatch: pytest.MonkeyPatch) -> None:
     check_layout()
-    monkeypatch.setattr(lexbor, name, 16)  # of a node's prefix, 0 in a page
+    monkeypatch.setattr(lexbor, name, offset)
     with pytest.raises(ImportError, match=r"install the selectolax of requirements.lock"):
         check_layout()
+
+
+@pytest.mark.parametrize("length", [7, 15, 24])
+def test_names_stored_elsewhere_are_another_layout(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lexbor, "SHORT_NAME", length)
+    with pytest.raises(ImportError, match=r"install the selectolax of requirements.lock"):
+        check_layout()
+
+
+def test_a_selectolax_without_what_is_needed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import selectolax.lexbor
+
+    monkeypatch.delattr(selectolax.lexbor, "LexborDocumentOptions")
+    spec = importlib.util.find_spec(lexbor.__name__)
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(ImportError, match=r"install the selectolax of requirements.lock"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 @pytest.mark.parametrize(
