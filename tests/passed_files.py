@@ -45,7 +45,7 @@ def passed(work: Callable[[], Any]) -> list[str]:
 
 
 def ours(path: str) -> str | None:
-    """A path relative to the checkout, links resolved; None for files that are not the project's."""
+    """A path relative to the checkout, links resolved; None for a file of others."""
     try:
         file = Path(path).resolve().relative_to(ROOT.resolve()).as_posix()
     except ValueError:
