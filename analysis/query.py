@@ -45,8 +45,8 @@ class Query:
         if not paths:
             self.connection.register(view, columns.empty_table())
             return
-        filesystem, _ = storage.resolve(paths[0])
-        names = [storage.resolve(path)[1] for path in paths]
+        filesystem, _ = storage.arrow_filesystem(paths[0])
+        names = [storage.arrow_filesystem(path)[1] for path in paths]
         if isinstance(filesystem, fs.LocalFileSystem):
             self.connection.read_parquet(names).create_view(view)
         else:

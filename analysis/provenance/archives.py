@@ -9,9 +9,9 @@ from functools import cached_property
 
 from benben.pipeline import config
 from benben.pipeline.archive import inputs
-from benben.pipeline.archive.source import DEFAULT
 from benben.pipeline.archive.warc import Capture, read_capture_at
 from benben.pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.storage.ranges import DEFAULT
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from benben.analysis.report import funnel
 from benben.analysis.report import html_report as report
 from benben.analysis.tables import RunTables
 from benben.jobs.engine.progress import say
-from benben.pipeline import filesystem, manifest, storage
+from benben.pipeline import manifest, storage
 from benben.pipeline.errors import InputError, UserError
 from benben.pipeline.images.store import tar_shards
 from benben.pipeline.manifest import Manifest
@@ -195,9 +195,9 @@ def _tombs(output: str) -> str:
 
 
 def _dataset(output: str) -> Manifest:
-    """The manifest of the dataset, which a kill may have left aside (see filesystem.exchange)."""
+    """The manifest of the dataset, which a kill may have left aside (see storage.swap)."""
     dataset = storage.join(output, "dataset")
-    filesystem.restore(dataset)
+    storage.restore(dataset)
     made = manifest.read(dataset)
     if made is None:
         raise InputError(f"{output}: no dataset here; run `benben assemble` first")

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from benben.pipeline import storage
-from benben.pipeline.archive.source import DEFAULT, REMOTE, open_source
 from benben.pipeline.errors import InputError
 from benben.pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.storage.ranges import DEFAULT, is_remote, open_source
 
 ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz")
 LIST_ENDINGS = (".paths", ".paths.gz", ".txt")
@@ -43,7 +43,7 @@ def find(inputs: Sequence[str], access: ArchiveSettings = DEFAULT) -> list[Archi
     """List the archives of files, folders and path lists. Raises InputError for what is missing."""
     expanded = [url for entry in inputs for url in _expand(entry, access)]
     urls = list(dict.fromkeys(expanded))
-    if sum(url.startswith(REMOTE) for url in urls) > ASKED:
+    if sum(map(is_remote, urls)) > ASKED:
         return [Archive(url, USUAL_BYTES, cut=False) for url in urls]
 
     def measure(url: str) -> Archive:
@@ -59,7 +59,7 @@ def find(inputs: Sequence[str], access: ArchiveSettings = DEFAULT) -> list[Archi
 def _expand(entry: str, access: ArchiveSettings) -> list[str]:
     if entry.endswith(LIST_ENDINGS):
         return _read_list(entry, access)
-    if entry.startswith(REMOTE) and entry.endswith(ARCHIVE_ENDINGS):
+    if is_remote(entry) and entry.endswith(ARCHIVE_ENDINGS):
         return [entry]
     if storage.is_folder(entry):
         found = [url for url in storage.list_files(entry) if url.endswith(ARCHIVE_ENDINGS)]

@@ -16,7 +16,8 @@ from typing import Literal
 from fastwarc.warc import HeaderMap
 from isal import isal_zlib
 
-from benben.pipeline.archive.source import PADDING, Bytes, Source, Spool, Window
+from benben.pipeline.archive.window import PADDING, Bytes, Spool, Window
+from benben.pipeline.storage.ranges import Source
 
 HEAD_BYTES = 1 << 20  # longest head
 PROBED_HEAD_BYTES = 16 << 10  # longest head of a record that is looked for after damage

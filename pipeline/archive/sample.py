@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from benben.pipeline import storage
 from benben.pipeline.archive.inputs import Archive, Split
-from benben.pipeline.archive.source import DEFAULT, open_source
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.storage.ranges import DEFAULT, open_source
 
 WINDOW = 32 << 10  # bytes of a stretch: many short ones differ less from the whole than few long
 

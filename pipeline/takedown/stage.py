@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.pipeline import manifest, storage
-from benben.pipeline.filesystem import exchange, is_local
 from benben.pipeline.manifest import Counts, Manifest, PartFile
 from benben.pipeline.takedown.erase import renamed
 from benben.pipeline.takedown.pending import Pending
@@ -98,7 +97,7 @@ def stage(output: str, pending: Pending) -> Staged:
 
 def staging(output: str) -> str:
     """Where the new dataset is made: beside the old one, on object stores among its files."""
-    local = is_local(storage.resolve(output)[0])
+    local = storage.is_local(output)
     return storage.join(output, "dataset.next" if local else "dataset")
 
 
@@ -150,13 +149,15 @@ def publish(output: str, staged: Staged, texts: Mapping[str, str]) -> None:
         storage.write_bytes(storage.join(staged.folder, name), text.encode("utf-8"))
     manifest.write(staged.folder, staged.manifest)
     if staged.folder != dataset:
-        exchange(staged.folder, dataset)
+        storage.swap(staged.folder, dataset)
     clean(output)
 
 
 def _link(dataset: str, staged: Staged) -> None:
     """Bring what stays as it is into the new folder: the same bytes under one more name."""
-    root, target = (storage.resolve(folder)[1] for folder in (dataset, staged.folder))
+    root, target = storage.local_path(dataset), storage.local_path(staged.folder)
+    if root is None or target is None:
+        raise ValueError(f"{dataset}: only local files can be linked")
     for path in storage.list_files(root):
         name = os.path.relpath(path, root)
         if name in staged.replaced or name == manifest.NAME or path.endswith(storage.UNFINISHED):

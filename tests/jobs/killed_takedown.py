@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benben.jobs.commands import takedown
-from benben.pipeline import filesystem, storage
-from benben.pipeline.takedown import stage
+from benben.pipeline import storage
 
 KILLED = 77
 
@@ -41,5 +40,5 @@ def _work(arguments: list[str], point: int) -> None:
     os.link = dying(os.link)  # type: ignore[assignment]
     storage.delete_file = dying(storage.delete_file)
     storage.delete_folder = dying(storage.delete_folder)
-    stage.exchange = dying(filesystem.exchange)
+    storage.swap = dying(storage.swap)
     os._exit(takedown.main(arguments))

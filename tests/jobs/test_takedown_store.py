@@ -39,12 +39,12 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def upload(run: Path) -> None:
     if storage.is_folder(RUN):
         storage.delete_folder(RUN)
-    filesystem, path = storage.resolve(RUN)
+    filesystem, path = storage.arrow_filesystem(RUN)
     fs.copy_files(str(run), path, destination_filesystem=filesystem)
 
 
 def read(names: list[str]) -> Rows:
-    filesystem, path = storage.resolve(f"{RUN}/dataset")
+    filesystem, path = storage.arrow_filesystem(f"{RUN}/dataset")
     return [
         row
         for name in sorted(names)

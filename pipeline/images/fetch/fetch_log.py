@@ -14,7 +14,6 @@ from typing import Any
 
 from benben.pipeline import storage
 from benben.pipeline.consent.image_consent import SiteFile
-from benben.pipeline.filesystem import is_local
 from benben.pipeline.images.fetch import journal
 from benben.pipeline.images.fetch.journal import Frame, Range, Segment, slot_of
 from benben.pipeline.images.fetch.outcome import Outcome
@@ -48,7 +47,7 @@ class Recorder:
     ) -> None:
         self._store, self._share, self._held = store, share, held
         self._attempt, self._shard_bytes = settings.attempt, settings.shard_bytes
-        local = all(is_local(storage.resolve(path)[0]) for path in (store.journal, store.shards))
+        local = storage.is_local(store.journal) and storage.is_local(store.shards)
         self._seconds = float("inf") if local else STORE_SECONDS
         self._opened = 0.0
         self._segment: Segment | None = None

@@ -26,11 +26,12 @@ from benben.pipeline.images.fetch.address import (
 )
 from benben.pipeline.images.fetch.host import LATER_STATUS, Site, SiteFiles
 from benben.pipeline.images.fetch.outcome import Outcome, Request, owner, pair_of
-from benben.pipeline.images.fetch.politeness import Host, retry_after_seconds
+from benben.pipeline.images.fetch.politeness import Host
 from benben.pipeline.images.fetch.request import CHUNK, Client, Failed, Response
 from benben.pipeline.images.processing.picture import SNIFF_BYTES, Bad
 from benben.pipeline.images.processing.processor import Studio
 from benben.pipeline.settings.fetch import FetchSettings
+from benben.pipeline.storage.retrying import retry_after_seconds
 
 ACCEPT = "image/avif,image/webp,image/*,*/*;q=0.5"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -10,9 +10,10 @@ from yarl import URL
 
 from benben.pipeline.consent.image_consent import Reservations, Robots, SiteFile, origin
 from benben.pipeline.images.fetch.address import Refused, check_url
-from benben.pipeline.images.fetch.politeness import Host, retry_after_seconds
+from benben.pipeline.images.fetch.politeness import Host
 from benben.pipeline.images.fetch.request import Client, Failed
 from benben.pipeline.settings.fetch import FetchSettings
+from benben.pipeline.storage.retrying import retry_after_seconds
 
 ROBOTS, TDMREP = "/robots.txt", "/.well-known/tdmrep.json"
 ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2: at least five are followed

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from benben.pipeline.images.fetch.address import Refused
 from benben.pipeline.settings.fetch import PolitenessSettings
+from benben.pipeline.storage.retrying import backoff
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -88,9 +86,7 @@ class Host:
         """
         settings = self._settings
         self._failures += 1
-        doublings = min(self._failures - 1, 16)
-        wait = min(settings.backoff_seconds * 2**doublings, settings.max_wait_seconds)
-        wait *= 0.5 + random.random() / 2
+        wait = backoff(self._failures - 1, settings.backoff_seconds, settings.max_wait_seconds)
         if self._failures % settings.breaker_failures == 0:
             self._openings += 1
             wait = max(wait, settings.breaker_seconds)
@@ -101,18 +97,3 @@ class Host:
             if retry_after > settings.max_wait_seconds:
                 self.given_up = f"Retry-After {retry_after:g} s"
         self._resume_at = max(self._resume_at, self._clock() + wait)
-
-
-def retry_after_seconds(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds a Retry-After header asks for (RFC 9110, section 10.2.3); None: not given."""
-    if not value:
-        return None
-    if value.strip().isdigit():
-        return float(value)
-    try:
-        when = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())

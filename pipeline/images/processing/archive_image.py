@@ -14,14 +14,15 @@ from benben.pipeline.archive.http_response import (
     parse_response,
 )
 from benben.pipeline.archive.records import Record, read_records
-from benben.pipeline.archive.source import DEFAULT, Bytes, Window, open_source
 from benben.pipeline.archive.warc import HTTP_HEAD
+from benben.pipeline.archive.window import Bytes, Window
 from benben.pipeline.consent.image_consent import header_reason
 from benben.pipeline.images.fetch.outcome import Outcome
 from benben.pipeline.images.fetch.wanted import WantedImage
 from benben.pipeline.images.processing.processor import Studio
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.settings.fetch import FetchSettings
+from benben.pipeline.storage.ranges import DEFAULT, open_source
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Set
 from typing import BinaryIO, NamedTuple
 
 from benben.pipeline import storage
-from benben.pipeline.filesystem import is_local
 from benben.pipeline.images.fetch.journal import Range
 
 ENDING = ".tar"
@@ -72,8 +71,8 @@ def mend(path: str) -> None:
 
     Only files on a local disk can be torn. Nobody may be writing to it any more.
     """
-    filesystem, local = storage.resolve(path)
-    if not is_local(filesystem):
+    local = storage.local_path(path)
+    if local is None:
         return
     with open(local, "r+b") as file:
         size, position = os.fstat(file.fileno()).st_size, 0
@@ -101,8 +100,8 @@ def erase(path: str, digests: Set[str]) -> int:
     found = list(_members(path, digests))
     if not found:
         return 0
-    filesystem, local = storage.resolve(path)
-    if is_local(filesystem):
+    local = storage.local_path(path)
+    if local is not None:
         with open(local, "r+b") as file:
             _blank(file, found)
     else:  # objects are written whole

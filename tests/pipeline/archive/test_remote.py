@@ -11,12 +11,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from benben.pipeline.archive import remote
-from benben.pipeline.archive.servers import HttpServer
-from benben.pipeline.archive.source import open_source
-from benben.pipeline.archive.throttle import Throttle
 from benben.pipeline.archive.warc import Capture, read_capture_at, read_captures
 from benben.pipeline.settings.archives import ArchiveSettings, S3Settings
+from benben.pipeline.storage import ranges
+from benben.pipeline.storage.ranges import HttpRanges, RemoteFile, open_source
+from benben.pipeline.storage.throttle import Throttle
 from tests.pipeline.archive.archive_makers import members, pages
 from tests.shared import DATA, needs_shared
 
@@ -68,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 def own_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has its own pace, and no test is slowed down by another."""
     monkeypatch.setattr(
-        remote, "Throttle", lambda key, rate: Throttle(key, rate, tmp_path, sleep=lambda _: None)
+        ranges, "Throttle", lambda key, rate: Throttle(key, rate, tmp_path, sleep=lambda _: None)
     )
 
 
@@ -187,7 +186,7 @@ def test_retry_after_and_backoff_are_obeyed(server: str, archive: Path, tmp_path
     settings = FAST.model_copy(update={"backoff_seconds": 1.0, "max_wait_seconds": 100.0})
     url = f"{server}/crawl/a.warc.gz"
     pace = Throttle(url, 5000, tmp_path, sleep=lambda _: None)
-    remote.RemoteFile(url, HttpServer(url, settings), settings, pace, waits.append)
+    RemoteFile(url, HttpRanges(url, settings), settings, pace, waits.append)
     assert waits[:2] == [7, 100]
     assert 4 <= waits[2] <= 8
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benben.pipeline.archive.throttle import SLOWEST, Throttle, backoff
+from benben.pipeline.storage.retrying import backoff
+from benben.pipeline.storage.throttle import SLOWEST, Throttle
 
 
 class Clock:

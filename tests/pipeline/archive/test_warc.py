@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benben.pipeline.archive.charset import decode_html
-from benben.pipeline.archive.source import Bytes
 from benben.pipeline.archive.warc import (
     Capture,
     Loss,
@@ -19,6 +18,7 @@ from benben.pipeline.archive.warc import (
     read_captures,
     read_captures_of,
 )
+from benben.pipeline.archive.window import Bytes
 from tests.pipeline.archive.archive_makers import (
     arc_record,
     members,

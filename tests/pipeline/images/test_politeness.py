@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from benben.pipeline.images.fetch.address import Refused
-from benben.pipeline.images.fetch.politeness import Host, retry_after_seconds
+from benben.pipeline.images.fetch.politeness import Host
+from benben.pipeline.storage.retrying import retry_after_seconds
 from tests.web import settings
 
 

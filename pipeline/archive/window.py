@@ -1,46 +1,15 @@
-"""Bytes of an archive by position, and reading forward through them by chunks."""
+"""Reads an archive forward by chunks; archives held in memory or in a temporary file."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 from collections.abc import Callable
-from typing import Protocol
 
-from benben.pipeline import storage
-from benben.pipeline.settings.archives import ArchiveSettings
+from benben.pipeline.storage.ranges import Source
 
-REMOTE = ("http://", "https://", "s3://", "s3a://", "s3n://")
-DEFAULT = ArchiveSettings()
 PADDING = b"\0\r\n"
 HELD_CHUNKS = 3
-
-
-class Source(Protocol):
-    """A file of known size that is read by ranges."""
-
-    name: str
-    start: int  # position of its first byte: 0 but for a range read alone
-    size: int  # position behind its last byte
-    chunk: int  # bytes worth reading at once
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes from `offset`, fewer than `length` only at the end. Raises OSError."""
-
-
-class StoredFile:
-    """A local file or an object of a store `pipeline.storage` knows."""
-
-    start, chunk = 0, 1 << 20
-
-    def __init__(self, url: str) -> None:
-        self.name = url
-        self._stream = storage.open_input(url)
-        self.size = int(self._stream.size())
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes from `offset`."""
-        return bytes(self._stream.read_at(max(0, min(length, self.size - offset)), offset))
 
 
 class Bytes:
@@ -77,15 +46,6 @@ class Spool:
         """Bytes from `offset`."""
         self._file.seek(offset)
         return self._file.read(length)
-
-
-def open_source(url: str, settings: ArchiveSettings = DEFAULT) -> Source:
-    """Open an archive for range reads. Raises OSError."""
-    if url.startswith(REMOTE):
-        from benben.pipeline.archive.remote import open_remote
-
-        return open_remote(url, settings)
-    return StoredFile(url)
 
 
 class Window:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import random
 import struct
 import tempfile
 import time
@@ -75,12 +74,6 @@ class Throttle:
             file.seek(0)
             file.write(_STATE.pack(*change(slot, interval)))
         return slot
-
-
-def backoff(attempt: int, first: float, longest: float) -> float:
-    """Seconds to wait after a failure: doubling, half fixed and half random."""
-    wait = min(first * float(2 ** min(attempt, 30)), longest)
-    return wait * (0.5 + random.random() / 2)
 
 
 def _own_folder() -> Path:

@@ -1,0 +1,209 @@
+"""Reads, writes, lists and deletes files in any store, by path or URL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import fsspec
+import obstore
+from obstore.fsspec import FsspecStore
+
+from benben.pipeline.storage.stores import (
+    LOCAL,
+    as_os_errors,
+    bucket_of,
+    is_object_store,
+    open_random,
+    open_stream,
+    resolve,
+)
+
+UNFINISHED = ".tmp"  # ending of a file that is being written
+UPLOAD_BYTES = 16 << 20  # of one part of an upload; S3 takes 10,000 parts of a file
+UPLOAD_PARTS = 4  # at once
+
+
+def join(base: str, *names: str) -> str:
+    """Append names to a path or URL."""
+    return "/".join([base.rstrip("/"), *names])
+
+
+def under(base: str | None, path: str) -> str:
+    """Return a path below `base`, or `path` itself if it is absolute, a URL or has no base."""
+    return path if not base or "://" in path or path.startswith("/") else join(base, path)
+
+
+def exists(url: str) -> bool:
+    """Tell whether a file or folder exists."""
+    return _kind(url) is not None
+
+
+def is_folder(url: str) -> bool:
+    """Tell whether the path is a folder (on object stores: a prefix)."""
+    return _kind(url) == "directory"
+
+
+def size(url: str) -> int:
+    """Return the size of a file in bytes. Raises FileNotFoundError."""
+    info = _info(url)
+    if info is None or info["type"] != "file":
+        raise FileNotFoundError(url)
+    return int(info["size"])
+
+
+def _kind(url: str) -> str | None:
+    info = _info(url)
+    return None if info is None else str(info["type"])
+
+
+def _info(url: str) -> dict[str, Any] | None:
+    filesystem, path = resolve(url)
+    try:
+        with as_os_errors(url):
+            return dict(filesystem.info(path))
+    except FileNotFoundError:
+        return None
+
+
+def list_files(folder: str, recursive: bool = True) -> list[str]:
+    """List the files below a folder, sorted, as paths or URLs that begin with `folder`."""
+    if not recursive:
+        return _named(folder, (i["name"] for i in _ls(folder) if i["type"] == "file"))
+    filesystem, path = resolve(folder)
+    try:
+        with as_os_errors(folder):
+            found = filesystem.find(path, on_error="raise")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return _named(folder, found)
+
+
+def list_folders(folder: str) -> list[str]:
+    """List the folders directly in a folder, sorted, in the form of `folder`."""
+    return _named(folder, (i["name"] for i in _ls(folder) if i["type"] == "directory"))
+
+
+def _ls(folder: str) -> list[dict[str, Any]]:
+    filesystem, path = resolve(folder)
+    try:
+        with as_os_errors(folder):
+            return list(filesystem.ls(path, detail=True))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _named(folder: str, found: Any) -> list[str]:
+    start = len(resolve(folder)[1].rstrip("/")) + 1
+    names = (name.rstrip("/")[start:] for name in found)
+    return sorted(join(folder, name) for name in names if name)
+
+
+def open_input(url: str) -> Any:
+    """Open a file for random reads: `.read(n)`, `.seek(pos)`, `.read_at(n, pos)`, `.size()`."""
+    return open_random(*resolve(url))
+
+
+def read_bytes(url: str) -> bytes:
+    """Read a whole small file."""
+    with open_input(url) as stream:
+        return bytes(stream.read())
+
+
+def write_bytes(url: str, data: bytes) -> None:
+    """Write a file so that readers see the old one or the whole new one, never a part."""
+    with new_file(url) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def new_file(url: str) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears whole at the end, or not at all on an error.
+
+    A local file is renamed into place. For a store the bytes wait in a temporary file and are
+    uploaded at the end, since closing a half-written upload would publish it.
+    """
+    filesystem, path = resolve(url)
+    if filesystem is LOCAL:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        waiting = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
+        try:
+            with open(waiting, "wb") as local:
+                yield local
+            os.replace(waiting, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(waiting)
+            raise
+        return
+    with tempfile.TemporaryFile() as spool:
+        yield spool
+        spool.seek(0)
+        with as_os_errors(url):
+            _upload(spool, filesystem, path)
+
+
+def _upload(source: BinaryIO, filesystem: fsspec.AbstractFileSystem, path: str) -> None:
+    """Copy an open file to a store so that it appears whole or not at all."""
+    if isinstance(filesystem, FsspecStore):
+        store, key = bucket_of(path)
+        obstore.put(store, key, source, chunk_size=UPLOAD_BYTES, max_concurrency=UPLOAD_PARTS)
+        return
+    # HDFS and others show files while they grow; an object appears when its upload is complete
+    whole = is_object_store(filesystem)
+    target = path if whole else f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
+    try:
+        with open_stream(filesystem, target) as stream:
+            shutil.copyfileobj(source, stream, UPLOAD_BYTES)
+    except OSError:  # from the store: a failed upload is not published when it is closed
+        raise
+    except BaseException:  # stopped in the middle: closing published what had been uploaded
+        with contextlib.suppress(OSError):
+            filesystem.rm_file(target)
+        raise
+    if not whole:
+        filesystem.mv(target, path)
+
+
+def open_output(url: str) -> Any:
+    """Open a new file for `.write(data)`; what is written to a local file is visible at once."""
+    filesystem, path = resolve(url)
+    if filesystem is LOCAL:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    return open_stream(filesystem, path)
+
+
+def delete_file(url: str) -> None:
+    """Delete a file. Raises FileNotFoundError where the store tells that it is missing."""
+    filesystem, path = resolve(url)
+    with as_os_errors(url):
+        filesystem.rm_file(path)
+
+
+def delete_folder(url: str) -> None:
+    """Delete a folder and all it holds; does nothing when it does not exist."""
+    filesystem, path = resolve(url)
+    if filesystem is LOCAL:
+        if os.path.exists(path):
+            shutil.rmtree(path)
+    elif is_object_store(filesystem):  # whose folders are only the beginnings of names
+        files = [resolve(file)[1] for file in list_files(url)]
+        with as_os_errors(url):
+            _delete_objects(filesystem, files)
+    elif exists(url):
+        filesystem.rm(path, recursive=True)
+
+
+def _delete_objects(filesystem: fsspec.AbstractFileSystem, paths: list[str]) -> None:
+    if isinstance(filesystem, FsspecStore):
+        if paths:
+            filesystem.rm(paths)  # many at once
+        return
+    for path in paths:
+        filesystem.rm_file(path)
