@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "benben"
-FOLDERS = ("pipeline", "filters", "jobs", "analysis", "configs")  # what a job needs of it
+FOLDERS = ("common", "pipeline", "filters", "jobs", "analysis", "configs")  # what a job needs of it
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip of equal code is equal, whenever it is made
 
 

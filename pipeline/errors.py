@@ -1,8 +1,8 @@
 """Errors meant for the user: the message says what is wrong, where, and what to do."""
 
+from benben.common.errors import UserError
 
-class UserError(Exception):
-    """Something the user can mend: shown as one message, without a stack trace."""
+__all__ = ["InputError", "UserError"]
 
 
 class InputError(UserError):

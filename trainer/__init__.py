@@ -1,1 +1,1 @@
-"""Trains a vision-language model on the dataset's parquet; imports nothing else of the project."""
+"""Trains a vision-language model on the dataset; of the project it imports benben.common alone."""

@@ -14,11 +14,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from benben.common.config_files import ConfigError, validate
 from benben.trainer import config as configs
-from benben.trainer.config import ConfigError
 from benben.trainer.settings import Config, Source
 
 
@@ -67,10 +66,7 @@ def read(path: Path) -> Grid:
     """Read a grid; raises ConfigError for mistakes."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
-    try:
-        return Grid.model_validate(yaml.safe_load(path.read_text()))
-    except (ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+    return validate(Grid, configs.FILES.parse_yaml(str(path)), str(path))
 
 
 def arm_config(grid: Grid, arm: str, seed: int, folder: Path, tokenizer: str | None) -> Config:
@@ -81,7 +77,7 @@ def arm_config(grid: Grid, arm: str, seed: int, folder: Path, tokenizer: str | N
         changes["data.tokenizer"] = tokenizer
     changes |= {"checkpoint.dir": str(folder), "run.eval_packs": 0, "checkpoint.keep": 1}
     for key, value in changes.items():
-        configs.put(data, key, value)
+        configs.set_key(data, key, value)
     return configs.parse(data, f"arm {arm}")
 
 

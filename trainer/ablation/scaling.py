@@ -18,7 +18,7 @@ from scipy.optimize import least_squares
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from benben.trainer.config import ConfigError
+from benben.common.config_files import ConfigError
 from benben.trainer.counter import generator
 
 DELTA = 1e-3

@@ -20,6 +20,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 
+from benben.common.errors import UserError
 from benben.trainer.checkpoint import digest
 from benben.trainer.distributed.shards import copy_full, parameters
 from benben.trainer.loop.optimizer import AdamW
@@ -30,7 +31,7 @@ VOCABULARY = {"lm.embed.weight", "lm.head.weight"}
 FORMAT = 1
 
 
-class CheckpointError(Exception):
+class CheckpointError(UserError):
     """A checkpoint that cannot be used; the message names folder and part."""
 
 

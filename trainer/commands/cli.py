@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benben.common.errors import UserError
 from benben.trainer.commands import ablate, checkpoint, plan, shape, tokenizer
 from benben.trainer.config import ConfigError, load
 
@@ -17,21 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
-    except Exception as error:
-        if not _is_users(error):
-            raise
-        print(f"benben-train: {error}", file=sys.stderr)
+    except UserError as error:
+        lines = str(error).splitlines()
+        many = f"{len(lines)} mistakes\n" if isinstance(error, ConfigError) and lines[1:] else ""
+        print(f"benben-train: {many}{error}", file=sys.stderr)
         return 2
-
-
-def _is_users(error: Exception) -> bool:
-    from benben.trainer.checkpoint.store import CheckpointError
-    from benben.trainer.data.corpus import CorpusError
-    from benben.trainer.data.loader import NoDocuments
-    from benben.trainer.loop.train import TrainingError
-
-    kinds = (ConfigError, CheckpointError, CorpusError, NoDocuments, TrainingError)
-    return isinstance(error, kinds)
 
 
 def _parser() -> argparse.ArgumentParser:

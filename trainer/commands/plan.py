@@ -40,7 +40,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _row(config: Any, card: Any, count: int, options: argparse.Namespace) -> None:
-    from benben.trainer.config import ConfigError
+    from benben.common.config_files import ConfigError
     from benben.trainer.planning import advice, memory, steptime
 
     parallel = config.parallel

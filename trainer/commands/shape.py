@@ -93,8 +93,8 @@ def add_size(commands: Any) -> None:
 
 
 def _size(options: argparse.Namespace) -> None:
+    from benben.common.config_files import ConfigError
     from benben.trainer.ablation import scaling
-    from benben.trainer.config import ConfigError
     from benben.trainer.planning import budget as budgets
 
     law = _fit(options.runs) if options.runs else None

@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benben.common.errors import UserError
+
 COLUMNS = ("images", "texts", "doc_id", "lang", "host", "image_sha256", "image_bytes")
 OPTIONAL = COLUMNS[2:]
 KEPT_GROUPS = 4  # row groups in memory a corpus
 
 
-class CorpusError(Exception):
+class CorpusError(UserError):
     """Parquet that is not of the schema; the message names file and column."""
 
 

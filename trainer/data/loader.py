@@ -15,6 +15,7 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.data import DataLoader, IterableDataset
 
+from benben.common.errors import UserError
 from benben.trainer.data.batch import Pack
 from benben.trainer.data.packing import plan
 from benben.trainer.data.render import Sample
@@ -46,7 +47,7 @@ class DataState:
         return any(a // lanes <= turn < -(-b // lanes) for a, b in self.skip)
 
 
-class NoDocuments(Exception):
+class NoDocuments(UserError):
     """A split without documents."""
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benben.common.config_files import ConfigError
 from benben.trainer import counter
 from benben.trainer.checkpoint import store
-from benben.trainer.config import ConfigError
 from benben.trainer.data import vocabulary as vocabularies
 from benben.trainer.data.batch import Pack, join, to_batch
 from benben.trainer.data.loader import DataState, Loader

@@ -7,6 +7,7 @@ import signal
 import time
 from typing import Any
 
+from benben.common.errors import UserError
 from benben.trainer.checkpoint.store import newest
 from benben.trainer.data.batch import Pack
 from benben.trainer.data.loader import DataState
@@ -20,7 +21,7 @@ from benben.trainer.planning.flops import cost_of
 from benben.trainer.settings import Config
 
 
-class TrainingError(Exception):
+class TrainingError(UserError):
     """A run that cannot go on; the message says why."""
 
 

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from benben.common.errors import UserError
 from benben.trainer.distributed.shards import copy_full, parameters
 from benben.trainer.model.vlm import VLM
 from benben.trainer.settings import LMConfig
@@ -44,7 +45,7 @@ BLOOM = {
 KINDS = {"llama": (LLAMA, "model.layers"), "bloom": (BLOOM, "transformer.h")}
 
 
-class FormatError(Exception):
+class FormatError(UserError):
     """A model that is neither Llama's nor BLOOM's; the message says what was found."""
 
 

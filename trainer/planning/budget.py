@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benben.common.config_files import ConfigError
 from benben.trainer.ablation.scaling import CHINCHILLA_TOKENS, Law, kaplan_optimum
-from benben.trainer.config import ConfigError
 
 
 @dataclass(frozen=True)

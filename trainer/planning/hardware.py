@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from benben.trainer.config import ConfigError
+from benben.common.config_files import ConfigError
 
 
 class Gpu(BaseModel):

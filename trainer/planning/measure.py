@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch.utils.benchmark import Timer
 
-from benben.trainer.config import ConfigError
+from benben.common.config_files import ConfigError
 from benben.trainer.planning.gemm import Gemm
 
 Table = dict[tuple[int, int, int, int], float]
