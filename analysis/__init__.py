@@ -1,1 +1,1 @@
-"""Reads tables and manifests: reports, tuning, exploration. Never imports jobs."""
+"""Look into a finished run: reports, the dataset card, exploration, provenance and tuning."""

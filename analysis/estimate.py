@@ -1,8 +1,9 @@
-"""What a run will take, from runs on two samples of its input, with the error of that.
+"""Estimate what a run will take from runs on samples of its input, with 90% intervals.
 
-A stage takes what its first run on the larger sample took, start and compiler with it, and what
-more input adds: the processor time of tasks and driver, by a line through both samples once all is
-warm. The error is of the larger sample's tasks, which are samples themselves.
+A stage's estimate has two parts. The fixed part is what its first run on the larger sample took,
+with start-up and compilation. The growing part is the processor time of tasks and driver that more
+input adds, measured on warm runs of two samples and of several copies. The intervals come from the
+spread between the tasks of the larger sample, each of which is a sample itself.
 """
 
 from __future__ import annotations
@@ -14,75 +15,79 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FILE = "estimate.json"  # in a run's folder
-# Student's t of a two-sided 90% interval by degrees of freedom; 1.645 beyond.
+# Student's t of a two-sided 90% interval, by degrees of freedom.
+# Source: standard tables; for infinitely many degrees of freedom it is Z90.
 T90 = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13, 5: 2.02, 6: 1.94, 7: 1.89, 8: 1.86, 9: 1.83, 10: 1.81,
        15: 1.75, 20: 1.72, 30: 1.70}  # fmt: skip
+Z90 = 1.645
+GET_BYTES, PUT_BYTES = 8 << 20, 256 << 20  # of one request to an object store
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """One stage on one sample."""
+class StageCost:
+    """What one stage took on one sample."""
 
     stage: str
-    all_seconds: float  # processor time of all processes, Spark's own among them
-    task_seconds: float  # of these, in Python tasks
-    driver_seconds: float  # and in the driver's process
-    tasks: tuple[float, ...]  # processor seconds of each task of waves
+    all_seconds: float  # processor time of all processes, Spark's own included
+    task_seconds: float  # the part of it in Python tasks
+    driver_seconds: float  # the part of it in the driver process
+    tasks: tuple[float, ...]  # processor seconds of each task
     written: int  # bytes of its tables
     shuffled: int  # bytes
-    kept: int | None  # documents
-    requests: int = 0  # HTTP, for images
+    kept: int | None  # documents; None for stages that count none
+    requests: int = 0  # HTTP requests for images
 
     @property
-    def work(self) -> float:
-        """Processor seconds that more input adds to."""
+    def growing_seconds(self) -> float:
+        """Processor seconds that grow with the input."""
         return self.task_seconds + self.driver_seconds
 
 
 @dataclass(frozen=True)
-class Range:
-    """A number and its 90% interval."""
+class Interval:
+    """An estimated number and its 90% interval."""
 
     value: float
     low: float
     high: float
 
-    def times(self, factor: float) -> Range:
-        """Scaled."""
-        return Range(self.value * factor, self.low * factor, self.high * factor)
+    def times(self, factor: float) -> Interval:
+        """The interval scaled by a factor."""
+        return Interval(self.value * factor, self.low * factor, self.high * factor)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is expected of a whole run."""
+    """What a whole run is expected to take."""
 
     sample_share: float
-    captures: Range
-    documents: Range  # of the dataset
-    core_seconds: Range
-    task_seconds: Range  # of Python tasks: what the run's metrics count
+    captures: Interval
+    documents: Interval  # in the dataset
+    core_seconds: Interval
+    task_seconds: Interval  # in Python tasks, as the run's metrics count them
     bytes_read: float
-    bytes_written: Range
-    bytes_shuffled: Range
-    requests: Range
+    bytes_written: Interval
+    bytes_shuffled: Interval
+    requests: Interval
     stages: dict[str, float]  # stage -> core seconds
 
 
-def spread(values: Sequence[float]) -> float:
-    """Half a 90% interval of the mean of equal samples, as a share of it."""
+def relative_error(values: Sequence[float]) -> float:
+    """Half the width of the 90% interval of the values' mean, as a share of the mean."""
     number = len(values)
     mean = sum(values) / number if number else 0
     if number < 2 or not mean:
         return 1.0
     variance = sum((value - mean) ** 2 for value in values) / (number - 1)
-    freedom = max((one for one in T90 if one <= number - 1), default=1)
+    freedom = max((degrees for degrees in T90 if degrees <= number - 1), default=1)
     return T90[freedom] * math.sqrt(variance / number) / mean
 
 
 def distinct(sampled: int, left: int, whole: float) -> float:
-    """Documents left of `whole` once duplicates are gone, when `left` of `sampled` are.
+    """Documents that remain of `whole` without duplicates, when `left` of `sampled` remain.
 
-    As of equally frequent classes: a sample of n out of D classes has D (1 - (1 - 1/D)^n) of them.
+    Assumes equally frequent classes of duplicates: n documents drawn from D classes are expected
+    to have D (1 - (1 - 1/D)^n) distinct ones. Solves this for D by bisection.
     """
     if left >= sampled:
         return whole
@@ -98,87 +103,91 @@ def distinct(sampled: int, left: int, whole: float) -> float:
 
 
 @dataclass(frozen=True)
-class Samples:
-    """The runs that an estimate is made from: what each stage took, in the stages' order."""
+class SampleRuns:
+    """The runs that an estimate is made from: the cost of each stage, in the order of stages."""
 
-    first: Sequence[Sampled]  # the whole sample in a process that has just started
-    small: Sequence[Sampled]  # a part of it
-    large: Sequence[Sampled]  # all of it again
-    copies: Sequence[Sampled]  # all of it, several times over
+    first: Sequence[StageCost]  # on the whole sample, in a process that has just started
+    small: Sequence[StageCost]  # on a part of the sample
+    large: Sequence[StageCost]  # on the whole sample again
+    copies: Sequence[StageCost]  # on several copies of the whole sample
     number: int  # of copies
     captures: int  # in the sample
     sizes: tuple[int, int]  # bytes of the small and the large sample
 
 
-def estimate(samples: Samples, total: int) -> Estimate:
-    """Scale up to `total` bytes."""
-    first, large, sizes = samples.first, samples.large, samples.sizes
+def estimate(runs: SampleRuns, total: int) -> Estimate:
+    """Estimate a run on `total` bytes of archives from runs on samples of them."""
+    first, large, sizes = runs.first, runs.large, runs.sizes
     scale = total / sizes[1]
-    error = spread([value for one in first if one.stage == "extract" for value in one.tasks])
-    entering, before, kept = (_kept(first, "fingerprint"), _kept(samples.small, "cluster"),
-                              _kept(first, "cluster"))  # fmt: skip
+    extract_tasks = [task for cost in first if cost.stage == "extract" for task in cost.tasks]
+    error = relative_error(extract_tasks)
+    entering, kept = _kept(first, "fingerprint"), _kept(first, "cluster")
+    kept_small = _kept(runs.small, "cluster")
     left = distinct(entering, kept, entering * scale)
 
-    def added(values: Callable[[Sampled], float], number: int) -> float:
-        """What the whole adds to the sample, for the stage of that number."""
-        small, once, copies = (
-            values(run[number]) for run in (samples.small, large, samples.copies)
-        )
-        read = max(0.0, copies - once) / (samples.number - 1)  # for the sample's bytes
-        other = once - small - read * (1 - sizes[0] / sizes[1])
-        document = max(0.0, other) / (kept - before) if kept > before else 0.0
-        return read * (scale - 1) + document * (left - kept)
+    def added(quantity: Callable[[StageCost], float], number: int) -> float:
+        """What the whole input adds to the sample's cost, for the stage of that number."""
+        small, once, copies = (quantity(run[number]) for run in (runs.small, large, runs.copies))
+        reading = max(0.0, copies - once) / (runs.number - 1)  # of the sample's bytes
+        other = once - small - reading * (1 - sizes[0] / sizes[1])
+        document = max(0.0, other) / (kept - kept_small) if kept > kept_small else 0.0
+        return reading * (scale - 1) + document * (left - kept)
 
-    def whole(values: Callable[[Sampled], float]) -> float:
-        return sum(values(one) + added(values, number) for number, one in enumerate(first))
+    def whole(quantity: Callable[[StageCost], float]) -> float:
+        return sum(quantity(cost) + added(quantity, number) for number, cost in enumerate(first))
 
-    more = {one.stage: added(lambda one: one.work, number) for number, one in enumerate(first)}
-    stages = {one.stage: one.all_seconds + more[one.stage] for one in first}
-    varying = sum(more.values()) + sum(one.work for one in large)
+    growth = {
+        cost.stage: added(lambda one: one.growing_seconds, number)
+        for number, cost in enumerate(first)
+    }
+    stages = {cost.stage: cost.all_seconds + growth[cost.stage] for cost in first}
     seconds = sum(stages.values())
+    uncertain = sum(growth.values()) + sum(cost.growing_seconds for cost in large)
     return Estimate(
         sample_share=1 / scale,
-        captures=_range(samples.captures * scale, 1.645 / math.sqrt(max(samples.captures, 1))),
-        documents=_range(_kept(first, "assemble") * left / kept if kept else 0.0, error),
-        core_seconds=Range(seconds, seconds - varying * min(error, 1), seconds + varying * error),
-        task_seconds=_range(whole(lambda one: one.task_seconds), error),
+        captures=_interval(runs.captures * scale, Z90 / math.sqrt(max(runs.captures, 1))),
+        documents=_interval(_kept(first, "assemble") * left / kept if kept else 0.0, error),
+        core_seconds=Interval(
+            seconds, seconds - uncertain * min(error, 1), seconds + uncertain * error
+        ),
+        task_seconds=_interval(whole(lambda cost: cost.task_seconds), error),
         bytes_read=float(total),
-        bytes_written=_range(whole(lambda one: one.written), error),
-        bytes_shuffled=_range(whole(lambda one: one.shuffled), error),
-        requests=_range(whole(lambda one: one.requests), error),
+        bytes_written=_interval(whole(lambda cost: cost.written), error),
+        bytes_shuffled=_interval(whole(lambda cost: cost.shuffled), error),
+        requests=_interval(whole(lambda cost: cost.requests), error),
         stages=stages,
     )
 
 
-def _kept(stages: Sequence[Sampled], name: str) -> int:
-    return next((one.kept or 0 for one in stages if one.stage == name), 0)
+def _kept(costs: Sequence[StageCost], stage: str) -> int:
+    return next((cost.kept or 0 for cost in costs if cost.stage == stage), 0)
 
 
-def _range(value: float, error: float) -> Range:
-    return Range(value, value * (1 - min(error, 1)), value * (1 + error))
+def _interval(value: float, error: float) -> Interval:
+    return Interval(value, value * (1 - min(error, 1)), value * (1 + error))
 
 
 def price(found: Estimate, prices: Mapping[str, Any], machines: int) -> dict[str, Any]:
-    """Wall hours on so many machines, and dollars, by the table of prices."""
+    """Wall time in hours on `machines` machines and costs in dollars, by a table of prices."""
     machine = prices["machines"][prices["machine"]]
     cores = machines * machine["cores"]
     hours = found.core_seconds.times(1 / 3600 / cores / prices["busy"])
     rate = machines * machine["hour"] * (1 + prices["platform_share"])
-    gets, puts = found.bytes_read / (8 << 20), found.bytes_written.value / (256 << 20)
-    asked = gets * prices["request_get"] + puts * prices["request_put"]
+    gets, puts = found.bytes_read / GET_BYTES, found.bytes_written.value / PUT_BYTES
+    requests = gets * prices["request_get"] + puts * prices["request_put"]
     storage = found.bytes_written.times(prices["gigabyte_month"] / 1e9)
     return {
         "machine": f"{machines} x {prices['machine']}, {cores} cores",
         "wall_hours": hours,
         "machines": hours.times(rate),
-        "requests": asked,
+        "requests": requests,
         "storage_month": storage,
         "store_requests": gets + puts,
     }
 
 
 def as_text(found: Estimate, priced: Mapping[str, Any]) -> str:
-    """Lay an estimate out, each number with its 90% interval."""
+    """The estimate as lines of text, each number with its 90% interval."""
     lines = [f"sample           {found.sample_share:.3%} of {found.bytes_read / 1e9:,.2f} GB"]
     for name, value, unit in (
         ("captures", found.captures, ""),
@@ -207,15 +216,15 @@ def _number(value: float) -> str:
 
 
 def as_json(found: Estimate) -> bytes:
-    """What a run is compared with at its end."""
+    """The estimate as JSON, which `benben run` compares with what happened."""
     return json.dumps(asdict(found), indent=1).encode()
 
 
-def compare(said: Mapping[str, Any], happened: Mapping[str, float]) -> list[str]:
-    """Lines of what was estimated beside what happened, for the names both have."""
-    lines = [f"{'':<16} {'estimated':>14} {'happened':>14} {'ratio':>7}"]
-    for name, value in happened.items():
-        entry = said.get(name)
+def compare(estimated: Mapping[str, Any], measured: Mapping[str, float]) -> list[str]:
+    """Lines with each estimated number beside the measured one, for names that both have."""
+    lines = [f"{'':<16} {'estimated':>14} {'measured':>14} {'ratio':>7}"]
+    for name, value in measured.items():
+        entry = estimated.get(name)
         expected = entry["value"] if isinstance(entry, dict) else entry
         if expected:
             ratio = expected / value if value else math.inf

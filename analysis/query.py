@@ -1,4 +1,4 @@
-"""SQL over a run's tables: DuckDB scans the files where they lie, so they may exceed memory."""
+"""SQL over a run's tables. DuckDB scans the files in place, so they may be larger than memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from benben.pipeline import schema, storage
 from benben.pipeline.dataset import splits
 from benben.pipeline.signal_schema import SIGNALS
 
-MEMORY = "2GB"  # of one connection; larger joins and sorts go to temporary files
-# View -> table of the run, and its columns for runs that have no such table, or no row of it.
+MEMORY_LIMIT = "2GB"  # of one connection; larger joins and sorts spill to temporary files
+# View -> (table of the run, its columns). The columns make an empty view when a run has no such
+# table or no row of it.
 VIEWS: dict[str, tuple[str, pa.Schema]] = {
     "documents": ("documents", schema.DOCUMENTS),
     "signals": ("signals", SIGNALS),
@@ -31,17 +32,30 @@ VIEWS: dict[str, tuple[str, pa.Schema]] = {
 
 
 class Query:
-    """A connection with one view a table."""
+    """A DuckDB connection with a view for each table of a run."""
 
     def __init__(self, tables: RunTables) -> None:
         spill = tempfile.gettempdir()
-        self.connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill})
+        self.connection = duckdb.connect(
+            config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
+        )
         for view, (table, columns) in VIEWS.items():
             paths = [path for _, files in sorted(tables.paths(table).items()) for path in files]
             self._add(view, paths, columns)
 
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a statement; `values` replace its question marks."""
+        return self.connection.execute(sql, list(values)).fetchall()
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """The first value of the first row."""
+        return self.rows(sql, *values)[0][0]
+
     def _add(self, view: str, paths: list[str], columns: pa.Schema) -> None:
-        """DuckDB reads local files itself, in less memory; Arrow opens object stores for it."""
+        """Create a view.
+
+        DuckDB reads local files itself, which takes less memory; Arrow opens object stores for it.
+        """
         if not paths:
             self.connection.register(view, columns.empty_table())
             return
@@ -52,11 +66,3 @@ class Query:
         else:
             scan = ds.dataset(names, format="parquet", filesystem=filesystem)
             self.connection.register(view, scan)
-
-    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a statement; values go in place of its question marks."""
-        return self.connection.execute(sql, list(values)).fetchall()
-
-    def value(self, sql: str, *values: Any) -> Any:
-        """The first value of the first row."""
-        return self.rows(sql, *values)[0][0]

@@ -1,20 +1,57 @@
-"""Stored image bytes to a small picture a page can hold."""
+"""What all HTML pages about a run share: escaping templates, a strict policy, thumbnails.
+
+Crawled pages are hostile. Their text is always escaped, their images are re-encoded, and the
+Content-Security-Policy of each page forbids scripts.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+from importlib import resources
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-SIDE = 320  # pixels
-MAX_PIXELS = 100_000_000
+TEMPLATES = resources.files("benben.analysis") / "templates"
+THUMBNAIL_SIDE = 320  # pixels
+MAX_PIXELS = 100_000_000  # larger images are not decoded: they may be decompression bombs
 
 
-def data_uri(stored: bytes, side: int = SIDE) -> str | None:
-    """Re-encode as a JPEG of at most `side` pixels; None for what is no decodable image.
+def environment() -> Environment:
+    """Jinja environment of the HTML templates, with escaping on."""
+    made = Environment(
+        loader=PackageLoader("benben.analysis"), autoescape=True, undefined=StrictUndefined
+    )
+    made.filters["number"] = lambda value: "" if value is None else f"{value:,.4g}"
+    return made
 
-    A fresh encoding, so nothing of the original file but its pixels reaches the page.
+
+def style_sheet(*names: str) -> str:
+    """Style sheets of the templates folder, joined."""
+    return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
+
+
+def content_security_policy(style: str, remote_images: bool = False, forms: bool = False) -> str:
+    """Policy for a page with this inline style sheet, inline images and no script.
+
+    `remote_images` also allows images from the web, `forms` allows forms that go to the server
+    the page came from.
+    """
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    target = "'self'" if forms else "'none'"
+    images = "data: http: https:" if remote_images else "data:"
+    return (
+        f"default-src 'none'; img-src {images}; style-src 'sha256-{digest}'; "
+        f"base-uri 'none'; form-action {target}"
+    )
+
+
+def thumbnail(stored: bytes, side: int = THUMBNAIL_SIDE) -> str | None:
+    """Re-encode an image as a JPEG data URI of at most `side` pixels; None if it does not decode.
+
+    Only the pixels of the original file reach the page.
     """
     try:
         with Image.open(io.BytesIO(stored)) as image:
@@ -31,7 +68,8 @@ def data_uri(stored: bytes, side: int = SIDE) -> str | None:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
+    """RGB version, with a white background behind transparent parts."""
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+        background = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")

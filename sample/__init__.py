@@ -1,1 +1,1 @@
-"""A small website of our own, and the archive made of it: what the demo and the tests run on."""
+"""A small website written for this project, and a crawl of it: input of the demo and the tests."""

@@ -1,8 +1,8 @@
-"""The whole chain on the bundled sample: `python -m benben.sample.demo --folder DIR`.
+"""Run the whole pipeline on the bundled sample: `python -m benben.sample.demo --folder DIR`.
 
-Builds the site and its crawl, serves the site on loopback, and runs `benben run CONFIG` on it, so
-that images are downloaded for real. More pages of drawn shapes and another config make what
-`make train-demo` trains on.
+Builds the site and its crawl, serves the site on loopback, and runs `benben run CONFIG` on the
+crawl, so that images are really downloaded. With more pages about drawn shapes and another config,
+it makes the dataset that `make train-demo` trains on.
 """
 
 from __future__ import annotations
@@ -16,18 +16,24 @@ from pathlib import Path
 
 from benben.sample.build import PORT, build
 from benben.sample.serve import serving
-from benben.sample.shape_pages import TURN
+from benben.sample.shape_pages import LANGUAGE_CYCLE
 from benben.sample.website import SHAPE_PAGES
 
 
 def main() -> int:
-    """Build, serve, run; returns the run's exit code."""
+    """Build, serve and run; returns the exit code of the run."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path, default=Path("build/demo"))
     options.add_argument("--port", type=int, default=PORT)
-    options.add_argument("--pages", type=int, default=SHAPE_PAGES, help="of drawn shapes")
-    options.add_argument("--languages", nargs="+", default=TURN, help="of those pages, in turn")
-    options.add_argument("--config", nargs="+", default=["sample"], help="and key=value overrides")
+    options.add_argument(
+        "--pages", type=int, default=SHAPE_PAGES, help="number of pages about drawn shapes"
+    )
+    options.add_argument(
+        "--languages", nargs="+", default=LANGUAGE_CYCLE, help="languages of these pages, in turn"
+    )
+    options.add_argument(
+        "--config", nargs="+", default=["sample"], help="config, and key=value overrides"
+    )
     chosen = options.parse_args()
     site = chosen.folder / "sample"
     port = free_port(chosen.port)
@@ -44,7 +50,7 @@ def main() -> int:
 
 
 def free_port(wanted: int) -> int:
-    """The wanted loopback port, or another where something listens on it already."""
+    """The wanted loopback port, or a free one if something already listens on it."""
     for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

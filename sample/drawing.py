@@ -1,4 +1,7 @@
-"""Draw one coloured shape or two: the pictures a small vision-language model can learn to name."""
+"""Draw one or two coloured shapes: pictures that a small vision-language model can learn to name.
+
+Also holds what all drawing shares: colours, oversampling and image encoding.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-OVERSAMPLE = 3  # drawn larger and reduced, so edges are smooth
+OVERSAMPLE = 3  # images are drawn this much larger and reduced, for smooth edges
 
 RGB = {
     "red": (214, 40, 40),
@@ -30,7 +33,7 @@ RGB = {
     "paleblue": (210, 230, 248),
 }
 COLOURS = tuple(RGB)[:11]  # of shapes
-GROUNDS = ("white", "black", "lightgrey", "paleyellow", "paleblue")
+BACKGROUNDS = ("white", "black", "lightgrey", "paleyellow", "paleblue")
 SHAPES = (
     *("circle", "square", "triangle", "rectangle", "star", "hexagon"),
     *("diamond", "cross", "ring", "crescent", "heart", "oval"),
@@ -52,7 +55,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """What is drawn, in words that the captions use too."""
+    """A shape to draw, in the terms that captions use."""
 
     shape: str
     colour: str
@@ -60,9 +63,9 @@ class Shape:
     place: str
 
 
-def draw_shapes(shapes: list[Shape], ground: str, width: int, height: int) -> Image.Image:
-    """Draw shapes on a plain ground of the given size in pixels."""
-    image = Image.new("RGB", (width * OVERSAMPLE, height * OVERSAMPLE), RGB[ground])
+def draw_shapes(shapes: list[Shape], background: str, width: int, height: int) -> Image.Image:
+    """Draw shapes on a plain background; width and height in pixels."""
+    image = Image.new("RGB", (width * OVERSAMPLE, height * OVERSAMPLE), RGB[background])
     pen = ImageDraw.Draw(image)
     side = min(image.size)
     for shape in shapes:
@@ -75,7 +78,7 @@ def draw_shapes(shapes: list[Shape], ground: str, width: int, height: int) -> Im
 def draw_shape(
     pen: ImageDraw.ImageDraw, shape: str, centre: Point, radius: float, colour: tuple[int, int, int]
 ) -> None:
-    """Draw one shape around a centre; `radius` is that of the circle it fits in, in pixels."""
+    """Draw one shape around a centre; `radius` in pixels is that of the circle around it."""
     x, y = centre
     r = radius
     if shape == "circle":
@@ -92,7 +95,7 @@ def draw_shape(
 
 
 def outline(shape: str) -> list[Point]:
-    """Corners of a shape in the unit circle, y downwards."""
+    """Corners of a shape in the unit circle, with y pointing down. Raises ValueError."""
     if shape == "square":
         return [(-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)]
     if shape == "rectangle":
@@ -100,11 +103,11 @@ def outline(shape: str) -> list[Point]:
     if shape == "diamond":
         return [(0, -1), (0.65, 0), (0, 1), (-0.65, 0)]
     if shape == "triangle":
-        return _around(3)
+        return _regular_polygon(3)
     if shape == "hexagon":
-        return _around(6)
+        return _regular_polygon(6)
     if shape == "star":
-        outer, inner = _around(5), _around(5, 0.4, math.pi / 5)
+        outer, inner = _regular_polygon(5), _regular_polygon(5, 0.4, math.pi / 5)
         return [point for pair in zip(outer, inner, strict=True) for point in pair]
     if shape == "crescent":
         return _crescent()
@@ -113,13 +116,13 @@ def outline(shape: str) -> list[Point]:
     raise ValueError(f"no shape named {shape!r}; known: {', '.join(SHAPES)}")
 
 
-def _around(corners: int, radius: float = 1.0, start: float = 0.0) -> list[Point]:
+def _regular_polygon(corners: int, radius: float = 1.0, start: float = 0.0) -> list[Point]:
     turns = [start + index * math.tau / corners for index in range(corners)]
     return [(radius * math.sin(turn), -radius * math.cos(turn)) for turn in turns]
 
 
 def _crescent() -> list[Point]:
-    """Unit disc less a disc of radius 0.8 whose centre lies 0.5 to the right."""
+    """The unit disc without a disc of radius 0.8 whose centre lies 0.5 to the right."""
     outer = [math.radians(degrees) for degrees in range(53, 308, 3)]
     inner = [math.radians(degrees) for degrees in range(277, 82, -3)]
     return [(math.cos(turn), math.sin(turn)) for turn in outer] + [
@@ -134,7 +137,7 @@ def _heart(turn: float) -> Point:
 
 
 def encode(image: Image.Image, extension: str) -> bytes:
-    """Encode as png, jpg, webp or gif."""
+    """Encode an image as png, jpg, webp or gif."""
     stream = io.BytesIO()
     if extension == "jpg":
         image.save(stream, "JPEG", quality=88)

@@ -1,4 +1,4 @@
-"""What the sample website is made of: pages of blocks, pictures, and captures of pages."""
+"""The building blocks of the sample website: pages, pictures, server responses, captures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-Words = Mapping[str, str]
+Headers = Mapping[str, str]
+EMBEDDINGS = ("plain", "lazy", "srcset", "picture", "noscript", "bare")
 
 
 @dataclass(frozen=True)
@@ -21,71 +22,78 @@ class Picture:
     height: int
     alt: str
     caption: str
-    how: str  # one of EMBEDDINGS
-    spoil: str = ""  # what is wrong with the file, see odd.py
-
-
-EMBEDDINGS = ("plain", "lazy", "srcset", "picture", "noscript", "bare")
+    embedding: str  # one of EMBEDDINGS
+    fault: str = ""  # what is wrong with the file: see unwanted.py
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text."""
+    """A paragraph of text."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Items:
+class BulletList:
     """A bulleted list."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A table; the first row is its head."""
+class Table:
+    """A table; the first row is its header."""
 
     rows: tuple[tuple[str, ...], ...]
 
 
-Block = Paragraph | Items | Grid | Picture
+Block = Paragraph | BulletList | Table | Picture
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of the site before it becomes HTML."""
+    """One page of the site, before it is rendered as HTML."""
 
     path: str
     lang: str
     title: str
     blocks: tuple[Block, ...]
     charset: str = "utf-8"
-    head: str = ""  # more markup for <head>, trusted
-    headers: Words = field(default_factory=dict)
+    head: str = ""  # more HTML for <head>; not escaped
+    headers: Headers = field(default_factory=dict)
 
     def pictures(self) -> list[Picture]:
-        """Pictures in page order."""
+        """The pictures in page order."""
         return [block for block in self.blocks if isinstance(block, Picture)]
+
+
+@dataclass
+class Responses:
+    """What the server responds by path: files, and everything that is not just a file."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    status: dict[str, int] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One response a crawler saw."""
+    """A response that the crawler received."""
 
-    path: str  # with its query
+    path: str  # with the query
     body: bytes
-    headers: Words
+    headers: Headers
     status: int = 200
     shard: int = 0  # which of the WARC files
     day: int = 1  # of November 2026
 
 
 def number(key: str, count: int) -> int:
-    """A number below `count` that depends on the key alone."""
+    """A number below `count` that depends only on the key."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") % count
 
 
 def pick(key: str, choices: tuple[str, ...]) -> str:
-    """One of the choices, depending on the key alone."""
+    """One of the choices, depending only on the key."""
     return choices[number(key, len(choices))]

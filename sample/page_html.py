@@ -1,4 +1,4 @@
-"""Turn pages into HTML with a site's usual clutter around them."""
+"""Render pages as HTML, with the menus, banners and footers that surround articles on the web."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from benben.sample.articles import load
 from benben.sample.page import Page, Paragraph, number
 
-BLANK = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+BLANK_IMAGE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 @lru_cache(maxsize=1)
@@ -25,17 +25,17 @@ def _templates() -> Environment:
 
 @lru_cache(maxsize=8)
 def phrases(lang: str) -> dict[str, Any]:
-    """The site's own words in a language: menus, footer, cookie bar."""
+    """The site's own phrases in a language: menus, footer, cookie bar."""
     return load(lang)
 
 
 def render(page: Page, related: Sequence[Page]) -> bytes:
-    """Make a page's HTML, in its charset."""
+    """The HTML of a page, in its charset."""
     return _frame(page, _blocks(page), related)
 
 
 def render_blog(page: Page, stories: Sequence[Page]) -> bytes:
-    """Make an index page: the start of several stories, each with a link to the rest."""
+    """The HTML of an index page: the start of several stories, each with a link to the rest."""
     teasers = [
         (story, next(b.text for b in story.blocks if isinstance(b, Paragraph)), story.pictures()[0])
         for story in stories
@@ -46,17 +46,18 @@ def render_blog(page: Page, stories: Sequence[Page]) -> bytes:
 
 
 def small(path: str) -> str:
-    """Name of a picture's half-size version, for srcset."""
+    """Path of the half-size version of a picture, for srcset."""
     stem, extension = posixpath.splitext(path)
     return f"{stem}-small{extension}"
 
 
 def webp(path: str) -> str:
-    """Name of a picture's WebP version, for the picture element."""
+    """Path of the WebP version of a picture, for the picture element."""
     return posixpath.splitext(path)[0] + ".webp"
 
 
-def _based(page: Page) -> bool:
+def _has_base(page: Page) -> bool:
+    """Whether the page has a `base` element; so do one in eight, chosen by hash."""
     return number(f"{page.path}-base", 8) == 0
 
 
@@ -69,14 +70,14 @@ def _blocks(page: Page) -> str:
             address=partial(_address, page),
             small=small,
             webp=webp,
-            blank=BLANK,
+            blank=BLANK_IMAGE,
         )
     )
 
 
 def _address(page: Page, path: str) -> str:
-    """A URL of a picture as page authors write it: from the root, or relative to page or base."""
-    if _based(page):
+    """URL of a picture as authors write it: from the root, or relative to page or base."""
+    if _has_base(page):
         return posixpath.relpath(path, page.lang)
     if number(page.path, 2):
         return posixpath.relpath(path, posixpath.dirname(page.path) or ".")
@@ -93,7 +94,7 @@ def _frame(page: Page, body: str, related: Sequence[Page]) -> bytes:
             body=Markup(body),
             related=related[:6],
             old=number(f"{page.path}-layout", 3) == 0,
-            based=_based(page),
+            based=_has_base(page),
         )
     )
     return html.encode(page.charset, "xmlcharrefreplace")

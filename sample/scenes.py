@@ -1,4 +1,4 @@
-"""Draw simple scenes and charts in two named colours, so that captions can speak of them."""
+"""Draw simple scenes and charts in two named colours, so that captions can mention them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 
 from benben.sample.drawing import OVERSAMPLE, RGB
 
-Pen = ImageDraw.ImageDraw
 Colour = tuple[int, int, int]
 Scene = Callable[["Canvas", Colour, Colour], None]
 SKY, SEA, GRASS, WOOD, PAPER, INK = (
@@ -24,7 +23,7 @@ SKY, SEA, GRASS, WOOD, PAPER, INK = (
 
 
 class Canvas:
-    """A drawing surface of 100 x 75 units, origin in the upper left corner."""
+    """A drawing surface of 100 x 75 units, with the origin at the top left."""
 
     def __init__(self, width: int, height: int, seed: str) -> None:
         self.image = Image.new("RGB", (width * OVERSAMPLE, height * OVERSAMPLE), SKY)
@@ -53,7 +52,7 @@ class Canvas:
         self._pen.line(scaled, fill=fill, width=round(width * self._x), joint="curve")
 
     def slice(self, start: float, end: float, fill: Colour) -> None:
-        """Fill a slice of a pie in the middle, angles in degrees."""
+        """Fill a slice of a pie at the centre of the canvas; angles in degrees."""
         radius = 30 * self._y
         x, y = 50 * self._x, 37.5 * self._y
         box = (x - radius, y - radius, x + radius, y + radius)
@@ -63,7 +62,10 @@ class Canvas:
 def draw_scene(
     name: str, main: str, second: str, seed: str, width: int, height: int
 ) -> Image.Image:
-    """Draw a scene by name in two colours; the seed moves what the caption does not mention."""
+    """Draw a scene by name in two colours; the seed varies what captions do not mention.
+
+    Width and height are in pixels.
+    """
     canvas = Canvas(width, height, seed)
     SCENES[name](canvas, RGB[main], RGB[second])
     return canvas.image.resize((width, height), Image.Resampling.LANCZOS)

@@ -1,7 +1,7 @@
 """Serve the sample's site on loopback: `python -m benben.sample.serve OUT --port N`.
 
-Answers with the headers, redirects and error codes that `site.json` names, so that downloads
-meet what they meet on the web.
+Responds with the headers, redirects and error codes in `site.json`, so that downloads meet the
+same difficulties as on the web.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ mimetypes.add_type("image/webp", ".webp")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers for one site."""
+    """Responds for one site."""
 
     protocol_version = "HTTP/1.1"
     timeout = 30
@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self) -> None:
-        """Answer with the file, or as the rules say."""
+        """Respond with the file, or as `site.json` says."""
         path = unquote(urlsplit(self.path).path).lstrip("/") or "en/blog.html"
         if path in self.rules["redirects"]:
             self._send(302, b"", {"Location": f"/{self.rules['redirects'][path]}"})
@@ -61,27 +61,27 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log a request unless the server is quiet."""
+        """Log the request, unless the server is quiet."""
         if not self.quiet:
             super().log_message(format, *args)
 
 
 class Server(ThreadingHTTPServer):
-    """Takes many connections at once."""
+    """A threaded server that takes many connections at once."""
 
     daemon_threads = True
     request_queue_size = 128
 
 
 def make_server(root: Path, port: int = 0, quiet: bool = True) -> Server:
-    """Bind a server for a built sample; port 0 takes a free one (`server_port`)."""
+    """Bind a server for a built sample; port 0 chooses a free port (see `server_port`)."""
     rules = json.loads((root / "site.json").read_text(encoding="utf-8"))
     return Server(("127.0.0.1", port), partial(Handler, root, rules, quiet))
 
 
 @contextmanager
 def running(server: ThreadingHTTPServer) -> Iterator[int]:
-    """Let a server answer in the background while the block runs; gives its port."""
+    """Run a server in the background during the `with` block; yields its port."""
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -94,7 +94,7 @@ def running(server: ThreadingHTTPServer) -> Iterator[int]:
 
 @contextmanager
 def serving(root: Path, port: int = 0) -> Iterator[int]:
-    """Serve a built sample in the background while the block runs; gives the port."""
+    """Serve a built sample in the background during the `with` block; yields the port."""
     with running(make_server(root, port)) as bound:
         yield bound
 
@@ -103,7 +103,7 @@ def main() -> None:
     """Serve from the command line until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m benben.sample.serve", description=__doc__)
     parser.add_argument("root", type=Path, help="folder made by benben.sample.build")
-    parser.add_argument("--port", type=int, default=PORT, help="0 takes a free port")
+    parser.add_argument("--port", type=int, default=PORT, help="0 chooses a free port")
     parser.add_argument("--quiet", action="store_true", help="do not log requests")
     given = parser.parse_args()
     server = make_server(given.root, given.port, given.quiet)

@@ -1,4 +1,4 @@
-"""Pages about drawn shapes, as many as asked for: what the trainer's demonstration learns from."""
+"""Generated pages about drawn shapes, any number of them: training data of the trainer's demo."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import yaml
 
 from benben.sample.articles import PAGES
 from benben.sample.drawing import (
+    BACKGROUNDS,
     COLOURS,
-    GROUNDS,
     PLACES,
     RADIUS,
     SHAPES,
@@ -22,7 +22,18 @@ from benben.sample.drawing import (
 )
 from benben.sample.page import EMBEDDINGS, Block, Page, Paragraph, Picture
 
-TURN = ("en", "de", "en", "fr", "en", "es", "en", "zh", "en", "en")  # languages, page by page
+LANGUAGE_CYCLE = (
+    "en",
+    "de",
+    "en",
+    "fr",
+    "en",
+    "es",
+    "en",
+    "zh",
+    "en",
+    "en",
+)  # of the pages, in turn
 OPPOSITE = {
     "left": "right",
     "right": "left",
@@ -33,25 +44,26 @@ OPPOSITE = {
     "bottom-left": "top-right",
     "bottom-right": "top-left",
 }
-PALE = {"black": {"black"}, "lightgrey": {"grey"}, "paleyellow": {"yellow"}}  # not seen on a ground
+# Background -> colours that cannot be told from it.
+INVISIBLE = {"black": {"black"}, "lightgrey": {"grey"}, "paleyellow": {"yellow"}}
 EXTENSIONS = ("png", "jpg", "webp")
 
 
 @lru_cache(maxsize=1)
 def grammar() -> dict[str, Any]:
-    """The sentences and words of each language."""
+    """The sentence templates and words of each language, from `pages/shapes.yaml`."""
     data: dict[str, Any] = yaml.safe_load((PAGES / "shapes.yaml").read_text(encoding="utf-8"))
     return data
 
 
-def shape_pages(count: int, seed: int, languages: Sequence[str] = TURN) -> list[Page]:
-    """Make `count` pages, in turn in the languages; page k is the same whatever the count."""
-    turn = cycle(languages)
-    return [_ShapePage(index, seed, next(turn)).page() for index in range(count)]
+def shape_pages(count: int, seed: int, languages: Sequence[str] = LANGUAGE_CYCLE) -> list[Page]:
+    """Make `count` pages in the languages in turn; page k does not depend on `count`."""
+    in_turn = cycle(languages)
+    return [_ShapePage(index, seed, next(in_turn)).page() for index in range(count)]
 
 
 class _ShapePage:
-    """Words and pictures of one page; no shape, colour or sentence comes twice on it."""
+    """One page; it repeats no shape, colour or sentence while others are left."""
 
     def __init__(self, index: int, seed: int, lang: str) -> None:
         self.index, self.lang = index, lang
@@ -76,47 +88,47 @@ class _ShapePage:
         return Page(path, self.lang, self._fill("titles"), tuple(blocks))
 
     def _drawing(self, place: int) -> list[Block]:
-        ground = self.random.choice(GROUNDS)
-        shapes = [self._shape(ground)]
+        background = self.random.choice(BACKGROUNDS)
+        shapes = [self._shape(background)]
         if self.random.random() < 0.25:
-            shapes[0] = self._shape(ground, tuple(OPPOSITE))
-            shapes.append(self._shape(ground, (OPPOSITE[shapes[0].place],)))
-        self._describe(shapes, ground)
+            shapes[0] = self._shape(background, tuple(OPPOSITE))
+            shapes.append(self._shape(background, (OPPOSITE[shapes[0].place],)))
+        self._describe(shapes, background)
         pair = len(shapes) > 1
         sentence = self._fill("pairs" if pair else "sentences")
-        picture = self._picture(place, shapes, ground, "pair_captions" if pair else "captions")
+        picture = self._picture(place, shapes, background, "pair_captions" if pair else "captions")
         text = Paragraph(sentence)
         return [picture, text] if self.random.random() < 0.7 else [text, picture]
 
-    def _picture(self, place: int, shapes: list[Shape], ground: str, captions: str) -> Picture:
-        how = self.random.choice(EMBEDDINGS)
-        extension = "jpg" if how == "picture" else self.random.choice(EXTENSIONS)
+    def _picture(self, place: int, shapes: list[Shape], background: str, captions: str) -> Picture:
+        embedding = self.random.choice(EMBEDDINGS)
+        extension = "jpg" if embedding == "picture" else self.random.choice(EXTENSIONS)
         units = self.random.randint(13, 20)
         return Picture(
             path=f"img/shapes/{self.index + 1:04d}-{place + 1}.{extension}",
-            draw=partial(draw_shapes, shapes, ground),
+            draw=partial(draw_shapes, shapes, background),
             width=16 * units,
             height=12 * units,
             alt=self.context["thing"],
             caption=self._fill(captions),
-            how=how,
+            embedding=embedding,
         )
 
-    def _shape(self, ground: str, places: tuple[str, ...] = tuple(PLACES)) -> Shape:
-        colours = tuple(name for name in COLOURS if name not in PALE.get(ground, ()))
+    def _shape(self, background: str, places: tuple[str, ...] = tuple(PLACES)) -> Shape:
+        colours = tuple(name for name in COLOURS if name not in INVISIBLE.get(background, ()))
         size = self.random.choice(tuple(RADIUS))
         return Shape(self._fresh(SHAPES), self._fresh(colours), size, self._fresh(places))
 
     def _fresh(self, choices: Sequence[str]) -> str:
-        """Choose something that this page has not used yet, if there is such a thing."""
+        """Choose something that this page has not used yet, if anything is left."""
         unused = [choice for choice in choices if choice not in self.used]
         choice = self.random.choice(unused or choices)
         self.used.add(choice)
         return choice
 
-    def _describe(self, shapes: list[Shape], ground: str) -> None:
-        """Put the words for the shapes in place of the last picture's."""
-        new = {"ground": self.words["grounds"][ground]}
+    def _describe(self, shapes: list[Shape], background: str) -> None:
+        """Set the words of the templates to those of the shapes of this picture."""
+        new = {"ground": self.words["grounds"][background]}
         for shape, prefix in zip(shapes, ("", "other_"), strict=False):
             self.places[prefix + "where"] = self.words["where"][shape.place]
             new["other" if prefix else "thing"] = self._thing(shape)
@@ -141,7 +153,7 @@ class _ShapePage:
         return noun if isinstance(noun, dict) else {"": noun}
 
     def _plain(self, shape: Shape) -> tuple[str, str]:
-        """Colour and noun by themselves, for languages whose colours do not change."""
+        """Colour and noun alone, for languages in which colours are not inflected."""
         colour = self.words["colours"][shape.colour]
         return "" if isinstance(colour, dict) else colour, next(iter(self._noun(shape).values()))
 
@@ -149,7 +161,7 @@ class _ShapePage:
         return str(self.random.choice(self.words[words]))
 
     def _fill(self, templates: str) -> str:
-        """Fill a template; each time in other words for the place."""
+        """Fill a template, with a phrase for the place that was not used yet."""
         places = {name: self._fresh(phrases) for name, phrases in self.places.items()}
         if places:
             places["Where"] = _capital(places["where"])

@@ -1,9 +1,7 @@
-"""Pages and pictures that a dataset should leave out: the reasons a funnel has to name."""
+"""Pages and pictures that a dataset should leave out, so that the funnel has reasons to show."""
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -11,76 +9,52 @@ from PIL import Image
 
 from benben.sample.articles import PAGES, article
 from benben.sample.drawing import encode
-from benben.sample.page import Page, Picture
+from benben.sample.page import Page, Picture, Responses
 
 
-@dataclass
-class Answers:
-    """What the server says: files by path, and what is not just 200 with a file."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    headers: dict[str, dict[str, str]] = field(default_factory=dict)
-    status: dict[str, int] = field(default_factory=dict)
-    redirects: dict[str, str] = field(default_factory=dict)
-
-
-def odd_pages() -> list[Page]:
-    """The pages of `pages/odd.yaml`."""
-    entries: list[dict[str, Any]] = yaml.safe_load((PAGES / "odd.yaml").read_text("utf-8"))
+def unwanted_pages() -> list[Page]:
+    """The pages of `pages/unwanted.yaml`."""
+    entries: list[dict[str, Any]] = yaml.safe_load((PAGES / "unwanted.yaml").read_text("utf-8"))
     return [article(entry["lang"], entry) for entry in entries]
 
 
-def add_picture(answers: Answers, picture: Picture) -> None:
-    """Put a picture on the site, spoilt as its page says."""
+def add_picture(responses: Responses, picture: Picture) -> None:
+    """Put the files of a picture on the site, with the fault that its page names."""
     image = picture.draw(picture.width, picture.height)
     stem, _, extension = picture.path.rpartition(".")
     data = encode(image, extension)
-    files = answers.files
-    if picture.spoil == "missing":
+    files = responses.files
+    if picture.fault == "missing":
         return
-    if picture.spoil == "moved":
+    if picture.fault == "moved":
         files[f"{stem}-moved.{extension}"] = data
-        answers.redirects[picture.path] = f"{stem}-moved.{extension}"
-    elif picture.spoil == "error":
-        answers.status[picture.path] = 500
+        responses.redirects[picture.path] = f"{stem}-moved.{extension}"
+    elif picture.fault == "error":
+        responses.status[picture.path] = 500
     else:
-        files[picture.path] = _spoil(picture, image, data)
-    if picture.spoil == "opted-out":
-        answers.headers[picture.path] = {"X-Robots-Tag": "noai, noimageai"}
-    if picture.how == "srcset":
+        files[picture.path] = _with_fault(picture, image, data)
+    if picture.fault == "opted-out":
+        responses.headers[picture.path] = {"X-Robots-Tag": "noai, noimageai"}
+    if picture.embedding == "srcset":
         half = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
         files[f"{stem}-small.{extension}"] = encode(half, extension)
-    if picture.how == "picture":
+    if picture.embedding == "picture":
         files[f"{stem}.webp"] = encode(image, "webp")
 
 
-def _spoil(picture: Picture, image: Image.Image, data: bytes) -> bytes:
-    if picture.spoil == "truncated":
+def _with_fault(picture: Picture, image: Image.Image, data: bytes) -> bytes:
+    if picture.fault == "truncated":
         return data[: len(data) * 2 // 5]
-    if picture.spoil == "html":
+    if picture.fault == "html":
         return b"<!DOCTYPE html><title>Sorry</title><p>This picture is not here any more.</p>"
-    if picture.spoil == "empty":
+    if picture.fault == "empty":
         return b""
-    if picture.spoil == "tiny":
+    if picture.fault == "tiny":
         return _sized(picture, (24, 24))
-    if picture.spoil == "wide":
+    if picture.fault == "wide":
         return _sized(picture, (1500, 150))
     return data
 
 
 def _sized(picture: Picture, size: tuple[int, int]) -> bytes:
     return encode(picture.draw(*size), picture.path.rpartition(".")[2])
-
-
-def furniture() -> dict[str, bytes]:
-    """Files every page links to: the sign of the site, an icon, a counting pixel, the style."""
-    pixel = io.BytesIO()
-    Image.new("P", (1, 1)).save(pixel, "GIF")
-    style = "body { font-family: serif; max-width: 60em; margin: auto }\nimg { max-width: 100% }\n"
-    return {
-        "static/logo.png": encode(Image.new("RGB", (240, 80), (40, 90, 60)), "png"),
-        "static/share-icon.png": encode(Image.new("RGB", (16, 16), (40, 90, 200)), "png"),
-        "static/pixel.gif": pixel.getvalue(),
-        "static/style.css": style.encode(),
-        "robots.txt": b"User-agent: *\nDisallow: /private/\nAllow: /\n",
-    }

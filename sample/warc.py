@@ -1,4 +1,4 @@
-"""Write captures as WARC files laid out like Common Crawl's."""
+"""Write captures as WARC files, with the paths and records of a Common Crawl release."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ NAMESPACE = uuid.UUID("6f1f6a0e-9c5b-4f0e-8f43-5a0d3d5b7c11")
 
 
 def write_crawl(out: Path, captures: Sequence[Capture], base: str) -> list[Path]:
-    """Write one file a shard and the crawl's path list; `base` is the site's http://host:port."""
+    """Write one file per shard and the path list of the crawl; returns the files' paths.
+
+    `base` is the http://host:port of the site.
+    """
     folder = out / SEGMENT
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for shard in sorted({capture.shard for capture in captures}):
         path = folder / NAME.format(shard)
-        mine = [capture for capture in captures if capture.shard == shard]
+        captures_of_shard = [capture for capture in captures if capture.shard == shard]
         with path.open("wb") as stream:
-            _Writer(stream, path.name, base).write(mine)
+            _Writer(stream, path.name, base).write(captures_of_shard)
         paths.append(path)
     listing = "".join(f"{SEGMENT}/{path.name}\n" for path in paths).encode()
     packed = gzip.compress(listing, mtime=0)
@@ -39,7 +42,7 @@ def write_crawl(out: Path, captures: Sequence[Capture], base: str) -> list[Path]
 
 
 class _Writer:
-    """One WARC file: a gzip member a record; ids and dates come from what is written."""
+    """One WARC file, with a gzip member for each record; ids and dates derive from the content."""
 
     def __init__(self, stream: io.BufferedIOBase, name: str, base: str) -> None:
         self.writer = WARCWriter(stream, gzip=True)
@@ -50,7 +53,7 @@ class _Writer:
         fields = (
             f"isPartOf: {CRAWL}\r\npublisher: Benben\r\n"
             "description: Sample site of the Benben project\r\n"
-            f"robots: checked\r\nsoftware: sample.build\r\nformat: WARC File Format 1.0\r\n"
+            "robots: checked\r\nsoftware: sample.build\r\nformat: WARC File Format 1.0\r\n"
         )
         headers = {"WARC-Date": "2026-11-01T00:00:00Z", "WARC-Filename": self.name}
         self._record("warcinfo", self.info, headers, "application/warc-fields", fields.encode())
@@ -65,8 +68,15 @@ class _Writer:
         request, response = (_record_id(f"{kind} {url} {date}") for kind in ("request", "response"))
         common = {"WARC-Date": date, "WARC-Warcinfo-ID": self.info, "WARC-Target-URI": url}
         linked = {**common, "WARC-Concurrent-To": response}
-        asked = {**linked, "WARC-IP-Address": "127.0.0.1"}
-        self._record("request", request, asked, "application/http; msgtype=request", b"", _ask(url))
+        request_headers = {**linked, "WARC-IP-Address": "127.0.0.1"}
+        self._record(
+            "request",
+            request,
+            request_headers,
+            "application/http; msgtype=request",
+            b"",
+            _request_head(url),
+        )
         self._record(
             "response",
             response,
@@ -78,7 +88,7 @@ class _Writer:
             },
             "application/http; msgtype=response",
             capture.body,
-            _answer(capture),
+            _response_head(capture),
         )
         notes = f"fetchTimeMs: {10 + place % 7}\r\ncharset-detected: utf-8\r\n".encode()
         metadata = _record_id(f"metadata {url} {date}")
@@ -109,13 +119,13 @@ def _record_id(key: str) -> str:
     return f"<urn:uuid:{uuid.uuid5(NAMESPACE, key)}>"
 
 
-def _ask(url: str) -> StatusAndHeaders:
+def _request_head(url: str) -> StatusAndHeaders:
     host, _, path = url.split("://", 1)[1].partition("/")
     headers = [("User-Agent", AGENT), ("Accept", "text/html,*/*;q=0.8"), ("Host", host)]
     return StatusAndHeaders(f"GET /{path} HTTP/1.1", headers, is_http_request=True)
 
 
-def _answer(capture: Capture) -> StatusAndHeaders:
+def _response_head(capture: Capture) -> StatusAndHeaders:
     status = HTTPStatus(capture.status)
     headers = [*capture.headers.items(), ("Content-Length", str(len(capture.body)))]
     return StatusAndHeaders(f"{status.value} {status.phrase}", headers, protocol="HTTP/1.1")

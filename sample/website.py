@@ -1,56 +1,64 @@
-"""The whole site: every page, every file, and what a crawler saw of it."""
+"""The whole site: its pages, the files and responses of its server, and the captures of a crawl."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from PIL import Image
+
 from benben.sample.articles import LANGUAGES, articles
-from benben.sample.page import Capture, Page, Paragraph
+from benben.sample.drawing import encode
+from benben.sample.page import Capture, Page, Paragraph, Responses
 from benben.sample.page_html import phrases, render, render_blog
-from benben.sample.shape_pages import TURN, shape_pages
-from benben.sample.unwanted import Answers, add_picture, furniture, odd_pages
+from benben.sample.shape_pages import LANGUAGE_CYCLE, shape_pages
+from benben.sample.unwanted import add_picture, unwanted_pages
 
 SHAPE_PAGES, SEED = 30, 7
 SHARDS = 2
-COPIES = (("en/lighthouse-keeper.html", "print/"), ("zh/dengta.html", "print/"))
-REWRITTEN = {  # near-duplicates: another page with one sentence changed
+COPIES = (  # equal pages under another path: page, prefix of the other path
+    ("en/lighthouse-keeper.html", "print/"),
+    ("zh/dengta.html", "print/"),
+)
+REWRITTEN = {  # near-duplicates: a page with one more sentence
     "en/kite-festival.html": "The festival takes place whatever the weather may be.",
     "de/nachtzug.html": "Wer früh bucht, bekommt einen Platz am Fenster.",
 }
-TRACKED = "en/red-boat.html?utm_source=newsletter"
-SEEN_AGAIN = ("en/garden-in-april.html", "es/barca-azul.html")
-CHANGED = "fr/marche.html"
-UPDATE = "Mise à jour : depuis cet automne, le marché commence une heure plus tard."
+WITH_TRACKING = "en/red-boat.html?utm_source=newsletter"
+CAPTURED_TWICE = ("en/garden-in-april.html", "es/barca-azul.html")
+CHANGED_PAGE = "fr/marche.html"
+ADDED_TEXT = "Mise à jour : depuis cet automne, le marché commence une heure plus tard."
 
 
 @dataclass
 class Site:
-    """Pages' HTML, what the server answers, and the crawl's captures in order."""
+    """What the server responds, and the captures of a crawl in order."""
 
-    answers: Answers
+    responses: Responses
     captures: list[Capture]
-    pages: int
 
 
-def build_site(pages: int = SHAPE_PAGES, seed: int = SEED, languages: Sequence[str] = TURN) -> Site:
-    """Make the site with that many shape pages; the written pages are always there."""
+def build_site(
+    pages: int = SHAPE_PAGES, seed: int = SEED, languages: Sequence[str] = LANGUAGE_CYCLE
+) -> Site:
+    """Make the site with `pages` shape pages; the written pages are always part of it."""
     written = {lang: articles(lang) for lang in LANGUAGES}
     plain = [page for lang in LANGUAGES for page in written[lang]]
-    others = [*odd_pages(), *shape_pages(pages, seed, languages), *_near_duplicates(plain)]
-    answers = Answers(files=furniture())
+    others = [*unwanted_pages(), *shape_pages(pages, seed, languages), *_near_duplicates(plain)]
+    responses = Responses(files=_shared_files())
     captures: list[Capture] = []
     for index, page in enumerate([*plain, *others]):
         for picture in page.pictures():
-            add_picture(answers, picture)
+            add_picture(responses, picture)
         related = [other for other in written[page.lang] if other.path != page.path]
         captures.append(_capture(page, render(page, related), index))
     captures += [_blog(lang, written[lang]) for lang in ("en", "de")]
     captures += list(_repeats(plain, written, captures))
-    captures += list(_strays())
+    captures += list(_failed_and_other())
     for capture in captures:
-        _publish(answers, capture)
-    return Site(answers, captures, len({capture.path for capture in captures}))
+        _publish(responses, capture)
+    return Site(responses, captures)
 
 
 def _capture(page: Page, body: bytes, index: int) -> Capture:
@@ -76,30 +84,44 @@ def _blog(lang: str, stories: list[Page]) -> Capture:
 def _repeats(
     pages: list[Page], written: dict[str, list[Page]], captures: list[Capture]
 ) -> Iterator[Capture]:
-    """The same page under another URL, the same URL on another day, and a page that changed."""
+    """Equal pages under other URLs, equal captures on another day, and a page that changed."""
     seen = {capture.path: capture for capture in captures}
     for path, prefix in COPIES:
         yield replace(seen[path], path=prefix + path, shard=1)
-    yield replace(seen[TRACKED.partition("?")[0]], path=TRACKED, shard=1)
-    for path in SEEN_AGAIN:
+    yield replace(seen[WITH_TRACKING.partition("?")[0]], path=WITH_TRACKING, shard=1)
+    for path in CAPTURED_TWICE:
         yield replace(seen[path], shard=1, day=9)
-    page = next(page for page in pages if page.path == CHANGED)
-    newer = replace(page, blocks=(*page.blocks, Paragraph(UPDATE)))
+    page = next(page for page in pages if page.path == CHANGED_PAGE)
+    newer = replace(page, blocks=(*page.blocks, Paragraph(ADDED_TEXT)))
     capture = _capture(newer, render(newer, written[page.lang][1:]), 1)
     yield replace(capture, day=9)
 
 
-def _strays() -> Iterator[Capture]:
-    """A page that is gone and a file that is no page."""
+def _failed_and_other() -> Iterator[Capture]:
+    """A page that is not found, and a file that is not HTML."""
     gone = b"<!DOCTYPE html><html lang=en><title>404</title><body><p>Not found</p></body></html>"
     yield Capture("en/gone.html", gone, {"Content-Type": "text/html"}, status=404)
     notes = b"Notes of the drawing club.\nBring paper, glue and scissors next time.\n"
     yield Capture("notes.txt", notes, {"Content-Type": "text/plain; charset=utf-8"}, shard=1)
 
 
-def _publish(answers: Answers, capture: Capture) -> None:
-    """Let the server answer what the crawler saw; the latest version stays."""
+def _publish(responses: Responses, capture: Capture) -> None:
+    """Let the server respond what the crawler received; a later capture replaces an earlier one."""
     path = capture.path.partition("?")[0]
-    answers.headers[path] = dict(capture.headers)
+    responses.headers[path] = dict(capture.headers)
     if capture.status == 200:
-        answers.files[path] = capture.body
+        responses.files[path] = capture.body
+
+
+def _shared_files() -> dict[str, bytes]:
+    """Files that all pages link to (logo, icon, tracking pixel, style sheet), and robots.txt."""
+    pixel = io.BytesIO()
+    Image.new("P", (1, 1)).save(pixel, "GIF")
+    style = "body { font-family: serif; max-width: 60em; margin: auto }\nimg { max-width: 100% }\n"
+    return {
+        "static/logo.png": encode(Image.new("RGB", (240, 80), (40, 90, 60)), "png"),
+        "static/share-icon.png": encode(Image.new("RGB", (16, 16), (40, 90, 200)), "png"),
+        "static/pixel.gif": pixel.getvalue(),
+        "static/style.css": style.encode(),
+        "robots.txt": b"User-agent: *\nDisallow: /private/\nAllow: /\n",
+    }

@@ -1,1 +1,1 @@
-"""The dataset's card, for people and for machines."""
+"""The dataset's card: README.md for people, Croissant for machines, and the facts in both."""

@@ -1,4 +1,4 @@
-"""The dataset's card: README.md with YAML metadata for the Hub, and Croissant beside it."""
+"""The dataset's card: README.md with YAML metadata for the Hugging Face Hub, and Croissant JSON."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
 def write(
-    output: str, title: str = TITLE, url: str | None = None, listed: bool = False
+    output: str, title: str = TITLE, url: str | None = None, list_files: bool = False
 ) -> list[str]:
     """Write README.md and croissant.json into the dataset's folder; returns their paths.
 
-    `url`: where the dataset is published; `listed`: see `texts_of`.
+    `url`: where the dataset is published; `list_files`: see `texts_of`. Raises InputError when the
+    run has no dataset yet.
     """
     tables = RunTables(output)
-    texts = texts_of(tables, title, url, listed)
+    texts = texts_of(tables, title, url, list_files)
     paths = []
     for name, text in texts.items():
         paths.append(storage.join(tables.folder("dataset"), name))
@@ -40,29 +41,29 @@ def write(
 
 
 def texts_of(
-    tables: RunTables, title: str, url: str | None, listed: bool = False
+    tables: RunTables, title: str, url: str | None, list_files: bool = False
 ) -> dict[str, str]:
-    """Name of a file of the card -> its text.
+    """The card's files: name -> text.
 
-    `listed`: name each file of a split instead of a pattern, while files that are not of the
-    dataset lie beside them.
+    `list_files` names each file of a split instead of a pattern. This is needed while files that
+    do not belong to the dataset lie in its folders.
     """
     facts = gather(tables)
     rows = funnel.rows_of(map(tables.find, funnel.TABLES))
     return {
-        "README.md": render(facts, rows, title, listed),
+        "README.md": render(facts, rows, title, list_files),
         "croissant.json": json.dumps(croissant.describe(facts, title, url), indent=2) + "\n",
     }
 
 
-def render(facts: Facts, rows: list[Row], title: str, listed: bool = False) -> str:
-    """The card's text."""
+def render(facts: Facts, rows: list[Row], title: str, list_files: bool = False) -> str:
+    """The text of README.md."""
     environment = Environment(
         loader=PackageLoader("benben.analysis"), undefined=StrictUndefined, autoescape=False
-    )  # Markdown: names of pages' own making go through `cell`
+    )  # this is Markdown: text that pages chose goes through `cell`
     environment.filters |= {"amount": amount, "cell": cell, "top": top, "rest": rest}
     return environment.get_template("card.md").render(
-        header=f"---\n{yaml.safe_dump(metadata(facts, title, listed), sort_keys=False)}---",
+        header=f"---\n{yaml.safe_dump(metadata(facts, title, list_files), sort_keys=False)}---",
         title=title,
         facts=facts,
         funnel=rows,
@@ -70,8 +71,8 @@ def render(facts: Facts, rows: list[Row], title: str, listed: bool = False) -> s
     )
 
 
-def metadata(facts: Facts, title: str, listed: bool) -> dict[str, Any]:
-    """The YAML that the Hub reads."""
+def metadata(facts: Facts, title: str, list_files: bool) -> dict[str, Any]:
+    """The metadata that the Hub reads from the head of README.md."""
     documents = int(facts.numbers["documents"])
     sizes = [name for limit, name in SIZES if documents < limit]
     return {
@@ -82,39 +83,39 @@ def metadata(facts: Facts, title: str, listed: bool) -> dict[str, Any]:
         "task_categories": ["image-text-to-text", "text-generation"],
         "tags": ["interleaved", "multimodal", "obelics", "common-crawl", "benben"],
         "size_categories": [sizes[0] if sizes else "n>1B"],
-        "configs": configs(facts, listed),
+        "configs": configs(facts, list_files),
     }
 
 
-def configs(facts: Facts, listed: bool) -> list[dict[str, Any]]:
-    """One config a kind of rows, with its splits' files."""
+def configs(facts: Facts, list_files: bool) -> list[dict[str, Any]]:
+    """One config for each kind of row (`data`, `images`), with the files of its splits."""
     found: dict[str, dict[str, Any]] = {}
     for split in facts.splits:
         entry: dict[str, Any] = {"config_name": split.config, "data_files": []}
         if split.config == "data":
             entry["default"] = True
         pattern = f"data/{split.name}-*.parquet" if split.config == "data" else "images/*.parquet"
-        files = {"split": split.name, "path": list(split.files) if listed else pattern}
+        files = {"split": split.name, "path": list(split.files) if list_files else pattern}
         found.setdefault(split.config, entry)["data_files"].append(files)
     return list(found.values())
 
 
 def amount(value: float) -> str:
-    """A number with thousands separators."""
+    """Format a number with thousands separators."""
     return f"{int(value):,}" if value == int(value) else f"{value:,.1f}"
 
 
 def cell(text: str) -> str:
-    """Text of a page's making inside a Markdown table: as code, so that nothing in it acts."""
-    plain = "".join(char for char in text if char.isprintable())
-    return "`" + plain.replace("`", "'").replace("|", "\\|")[:200] + "`"
+    """Text that a page chose, for a Markdown table: as code, so that none of it acts as markup."""
+    printable = "".join(char for char in text if char.isprintable())
+    return "`" + printable.replace("`", "'").replace("|", "\\|")[:200] + "`"
 
 
 def top(counts: Counter[str], limit: int) -> list[tuple[str, int]]:
-    """The most frequent entries."""
+    """The `limit` most frequent entries."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
 
 
 def rest(counts: Counter[str], limit: int) -> int:
-    """How much lies beyond the most frequent entries."""
+    """The summed counts of all entries but the `limit` most frequent ones."""
     return counts.total() - sum(count for _, count in top(counts, limit))

@@ -1,4 +1,4 @@
-"""Croissant: the dataset described for machines, as JSON-LD.
+"""Croissant metadata: a machine-readable description of the dataset, as JSON-LD.
 
 Source: MLCommons Croissant Format Specification 1.0.
 """
@@ -47,40 +47,40 @@ CONTEXT: dict[str, Any] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-# Column -> type, whether it is a list, and what it is.
+# Kind of row -> column -> (type, whether it is a list, meaning).
 FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
     "data": {
-        "images": ("sc:Text", True, "URL of the image in each position, null where a text is"),
-        "texts": ("sc:Text", True, "Text in each position, null where an image is"),
-        "metadata": ("sc:Text", False, "JSON list with what is known of each image"),
+        "images": ("sc:Text", True, "URL of the image at each position, null where a text is"),
+        "texts": ("sc:Text", True, "Text at each position, null where an image is"),
+        "metadata": ("sc:Text", False, "JSON list with what is known about each image"),
         "general_metadata": ("sc:Text", False, "JSON object with the page's URL and capture"),
-        "doc_id": ("sc:Text", False, "Name of the capture, made of its content and place"),
-        "lang": ("sc:Text", False, "Language of the text, ISO 639"),
+        "doc_id": ("sc:Text", False, "Id of the capture, derived from its content and place"),
+        "lang": ("sc:Text", False, "Language of the text, ISO 639 code"),
         "host": ("sc:Text", False, "Host of the page"),
         "dump": ("sc:Text", False, "Release of the crawl the page was captured in"),
         "captured_at": ("sc:Text", False, "When the page was captured, ISO 8601 UTC"),
-        "num_images": ("sc:Integer", False, "Images"),
-        "num_texts": ("sc:Integer", False, "Positions with a text of the page"),
-        "num_words": ("sc:Integer", False, "Words between blanks"),
-        "num_chars": ("sc:Integer", False, "Characters of the texts"),
-        "num_tokens": ("sc:Integer", False, "Estimate of a language model's tokens, by bytes"),
-        "num_redacted": ("sc:Integer", False, "Personal data that were replaced in the texts"),
-        "language_score": ("sc:Float", False, "How sure the language is, 0 to 1"),
-        "perplexity": ("sc:Float", False, "Of the texts, by a language model"),
-        "quality": ("sc:Float", False, "Of the page, by a classifier, 0 to 1"),
-        "nsfw": ("sc:Float", False, "Highest score for adult content of its images, 0 to 1"),
-        "image_sha256": ("sc:Text", True, "Key of the image's bytes in `images`"),
+        "num_images": ("sc:Integer", False, "Number of images"),
+        "num_texts": ("sc:Integer", False, "Number of positions with text from the page"),
+        "num_words": ("sc:Integer", False, "Number of words, separated by white space"),
+        "num_chars": ("sc:Integer", False, "Number of characters in the texts"),
+        "num_tokens": ("sc:Integer", False, "Number of tokens, estimated from bytes"),
+        "num_redacted": ("sc:Integer", False, "Number of places with personal data replaced"),
+        "language_score": ("sc:Float", False, "Confidence in the language, 0 to 1"),
+        "perplexity": ("sc:Float", False, "Perplexity of the texts under a language model"),
+        "quality": ("sc:Float", False, "Quality of the page by a classifier, 0 to 1"),
+        "nsfw": ("sc:Float", False, "Highest adult-content score of the images, 0 to 1"),
+        "image_sha256": ("sc:Text", True, "SHA-256 of each image, the key of `images`"),
     },
     "images": {
         "sha256": ("sc:Text", False, "SHA-256 of the bytes, in hexadecimal"),
-        "format": ("sc:Text", False, "Format by content"),
+        "format": ("sc:Text", False, "Image format, detected from the bytes"),
         "bytes": ("sc:ImageObject", False, "The image file as it was fetched"),
     },
 }
 
 
 def describe(facts: Facts, title: str, url: str | None = None) -> dict[str, Any]:
-    """The JSON-LD object; `url`: where the dataset is published."""
+    """The JSON-LD object; `url` is where the dataset is published."""
     kinds = sorted({split.config for split in facts.splits})
     return {
         "@context": CONTEXT,
@@ -88,13 +88,13 @@ def describe(facts: Facts, title: str, url: str | None = None) -> dict[str, Any]
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": title,
         "description": (
-            f"{int(facts.numbers['documents']):,} web documents of text and images in the order "
-            "of the page, in OBELICS's schema, made by Benben."
+            f"{int(facts.numbers['documents']):,} web documents with text and images in page "
+            "order, in the schema of OBELICS, made with Benben."
         ),
         "version": facts.version.partition("+")[0],
         "license": "https://spdx.org/licenses/LicenseRef-rights-of-the-pages-owners",
         **({"url": url} if url else {}),
-        "citeAs": f"{title}, made by Benben {facts.version}, configuration {facts.config_hash}",
+        "citeAs": f"{title}, made with Benben {facts.version}, configuration {facts.config_hash}",
         "inLanguage": sorted(facts.languages),
         "temporalCoverage": "/".join(facts.period),
         "distribution": [_file_set(kind) for kind in kinds],
@@ -107,7 +107,7 @@ def _file_set(kind: str) -> dict[str, Any]:
         "@type": "cr:FileSet",
         "@id": f"{kind}-files",
         "name": f"{kind}-files",
-        "description": f"Parquet files of {kind}.",
+        "description": f"Parquet files of the config `{kind}`.",
         "encodingFormat": "application/x-parquet",
         "includes": f"{kind}/*.parquet",
     }

@@ -1,4 +1,4 @@
-"""What a run shipped, in numbers: all of them counted from the tables, none remembered."""
+"""The facts on the dataset's card. All of them are counted from the run's tables."""
 
 from __future__ import annotations
 
@@ -13,36 +13,59 @@ from benben.analysis.report import funnel
 from benben.analysis.tables import RunTables
 from benben.pipeline.errors import InputError
 
-# Number -> SQL, in the order of the card.
+MAX_ARCHIVES = 20  # named on the card
+# Name of a number -> SQL, in the order of the card.
 NUMBERS = {
     "documents": "select count(*) from data",
     "image slots": "select coalesce(sum(num_images), 0) from data",
     "words": "select coalesce(sum(num_words), 0) from data",
-    "tokens of text, estimated": "select coalesce(sum(num_tokens), 0) from data",
-    "median words a document": "select median(num_words) from data",
-    "median images a document": "select median(num_images) from data",
+    "text tokens (estimated)": "select coalesce(sum(num_tokens), 0) from data",
+    "median words per document": "select median(num_words) from data",
+    "median images per document": "select median(num_images) from data",
     "places with personal data replaced": "select coalesce(sum(num_redacted), 0) from data",
     "hosts": "select count(distinct host) from data",
     "languages": "select count(distinct lang) from data",
     "distinct images with bytes": "select count(*) from bytes",
     "bytes of images": "select coalesce(sum(octet_length(bytes)), 0) from bytes",
 }
+_SIZES = """
+    select median(width), median(height) from
+    (select any_value(width) as width, any_value(height) as height from images
+     where sha256 in (select unnest(image_sha256) from data) group by sha256)
+"""
+_SHARED = """
+    with held as (from validation union all from test)
+    select count(*) from (
+        select s from (select unnest(image_sha256) as s from held) where s is not null
+        intersect select unnest(image_sha256) from train
+    )
+"""
+_NUM_ARCHIVES = """
+    select count(distinct documents.warc) from documents join data using (doc_id)
+"""
+_ARCHIVES = f"""
+    select distinct documents.warc from documents join data using (doc_id) order by 1
+    limit {MAX_ARCHIVES}
+"""
+_PERIOD = """
+    select min(captured_at), max(captured_at) from data
+"""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Files of one kind of rows and one split."""
+    """The files of one kind of row and one split."""
 
     config: str  # data | images
     name: str  # train | validation | test
     rows: int
     bytes: int
-    files: tuple[str, ...]  # relative to the dataset's folder
+    files: tuple[str, ...]  # paths relative to the dataset's folder
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the card says."""
+    """Everything that the card states about a run."""
 
     numbers: dict[str, float]  # name -> value, in the order of the card
     splits: tuple[Split, ...]
@@ -50,18 +73,19 @@ class Facts:
     hosts: Counter[str]
     formats: Counter[str]
     licenses: Counter[str]  # of shipped pages
-    opt_outs: Counter[str]  # signals found on captured pages
-    refused: Counter[str]  # images not fetched or not used since somebody said no
-    gaps: tuple[str, ...]
-    config: dict[str, Any]
+    opt_outs: Counter[str]  # reservations found on captured pages, shipped or not
+    refused: Counter[str]  # images left out because of a reservation, by reason
+    gaps: tuple[str, ...]  # sentences
+    config: dict[str, Any]  # settings of all stages
     config_hash: str
     version: str
-    archives: tuple[str, ...]  # that the shipped pages come from, at most a few
-    period: tuple[str, ...]  # days of the first and the last capture
+    num_archives: int  # that shipped pages come from
+    archives: tuple[str, ...]  # names of the first MAX_ARCHIVES of them
+    period: tuple[str, ...]  # days of the first and the last shipped capture
 
 
 def gather(tables: RunTables) -> Facts:
-    """Count a finished run. Raises InputError when it has no dataset yet."""
+    """Collect the facts of a finished run. Raises InputError when it has no dataset yet."""
     dataset = tables.find("dataset")
     if dataset is None:
         raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
@@ -84,33 +108,14 @@ def gather(tables: RunTables) -> Facts:
         config=config,
         config_hash=hashlib.blake2b(packed, digest_size=8).hexdigest(),
         version=dataset.version,
+        num_archives=query.value(_NUM_ARCHIVES),
         archives=tuple(row[0] for row in query.rows(_ARCHIVES)),
         period=tuple(str(day)[:10] for day in query.rows(_PERIOD)[0] if day),
     )
 
 
-_SIZES = """
-    select median(width), median(height) from
-    (select any_value(width) as width, any_value(height) as height from images
-     where sha256 in (select unnest(image_sha256) from data) group by sha256)
-"""
-_SHARED = """
-    with held as (from validation union all from test)
-    select count(*) from (
-        select s from (select unnest(image_sha256) as s from held) where s is not null
-        intersect select unnest(image_sha256) from train
-    )
-"""
-_ARCHIVES = """
-    select distinct documents.warc from documents join data using (doc_id) order by 1 limit 20
-"""
-_PERIOD = """
-    select min(captured_at), max(captured_at) from data
-"""
-
-
 def _numbers(query: Query) -> dict[str, float]:
-    """Sizes of what ships; what has no value, such as the median of nothing, is left out."""
+    """Sizes of the dataset. Numbers without a value, such as a median of no rows, are left out."""
     found = {name: query.value(sql) for name, sql in NUMBERS.items()}
     found["median image width"], found["median image height"] = query.rows(_SIZES)[0]
     return {name: float(value) for name, value in found.items() if value is not None}
@@ -121,7 +126,7 @@ def _counter(query: Query, sql: str) -> Counter[str]:
 
 
 def _per_document(column: str, where: str) -> str:
-    """How many documents have each entry of a list column."""
+    """SQL that counts the documents with each entry of a list column."""
     return f"""
         with shipped as (select doc_id from data)
         select entry, count(*) from
@@ -130,7 +135,7 @@ def _per_document(column: str, where: str) -> str:
 
 
 def _splits(tables: RunTables) -> list[Split]:
-    """Splits by the files' names: data/train-00000-of-00001.parquet."""
+    """Files by split, as their names tell, such as data/train-00000-of-00001.parquet."""
     dataset = tables.find("dataset")
     assert dataset is not None
     groups: dict[tuple[str, str], list[Any]] = {}
@@ -151,31 +156,29 @@ def _splits(tables: RunTables) -> list[Split]:
 
 
 def _gaps(query: Query) -> list[str]:
-    """What this dataset lacks, as far as its own tables can tell."""
+    """Sentences about what the dataset lacks, as far as its own tables show."""
     gaps = []
     slots = query.value("select coalesce(sum(num_images), 0) from data")
-    held = query.value(
+    stored = query.value(
         "select count(*) from (select unnest(image_sha256) as s from data) where s is not null"
     )
-    if held < slots:
-        gaps.append(f"{slots - held:,} of {slots:,} image slots have a URL but no stored bytes.")
+    if stored < slots:
+        gaps.append(f"{slots - stored:,} of {slots:,} image slots have a URL but no stored bytes.")
     shared = query.value(_SHARED)
     if shared:
-        gaps.append(
-            f"{shared:,} images of the held-out splits are shown by documents of train too."
-        )
+        gaps.append(f"{shared:,} images of the held-out splits also appear in documents of train.")
     if not query.value("select count(nsfw) from images"):
-        gaps.append("No image was scored for adult content.")
+        gaps.append("Images were not scored for adult content.")
     paragraphs = "select unnest(paragraphs) as p from signals"
     if not query.value(f"select count(p.log_probability) from ({paragraphs})"):
-        gaps.append("No text was scored by a language model.")
+        gaps.append("Texts were not scored by a language model.")
     gaps.append("Languages are identified by fastText lid.176, which is weak on short texts.")
-    gaps.append("Persons on pictures and names in texts are not removed or blurred.")
+    gaps.append("People in images and names in texts are neither removed nor blurred.")
     return gaps
 
 
 def _config(tables: RunTables) -> dict[str, Any]:
-    """Settings of all stages, put together from their manifests."""
+    """Settings of all stages, merged from their manifests."""
     config: dict[str, Any] = {}
     for name in funnel.TABLES:
         found = tables.find(name)

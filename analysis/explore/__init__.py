@@ -1,1 +1,1 @@
-"""Pages on loopback to look into a run."""
+"""The explorer: search and inspect a run in the browser."""

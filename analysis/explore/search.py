@@ -1,38 +1,39 @@
-"""Find documents of a run: by words, URL, host, language, verdict and reason."""
+"""Find documents of a run by text, URL, host, language, verdict and reason; list its images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from benben.analysis.query import Query
 
-PAGE = 50  # hits a page
+HITS_PER_PAGE = 50
 TITLE_CHARS = 120
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for; empty fields ask nothing. `after` is the last id of the page before."""
+    """The conditions of a search; empty ones are ignored."""
 
-    words: str = ""
-    url: str = ""
+    words: str = ""  # text that a node contains, in any case
+    url: str = ""  # part of the page's URL
     host: str = ""
     lang: str = ""
     status: str = ""  # kept | rejected
     reason: str = ""
-    after: str = ""
+    after: str = ""  # the last document id of the page of hits before
 
     @classmethod
     def from_fields(cls, values: Mapping[str, str]) -> Search:
-        """Take the known fields of a form, ignore others."""
+        """Read the fields of a form; unknown fields are ignored."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value.strip() for name, value in values.items() if name in known})
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One found document."""
+    """A document that was found."""
 
     doc_id: str
     url: str
@@ -42,8 +43,11 @@ class Hit:
     reason: str
 
 
-def find(query: Query, verdicts: str, search: Search, limit: int = PAGE) -> list[Hit]:
-    """The first hits by id after `search.after`; scans, but sorts no more than a page."""
+def find(query: Query, verdicts: str, search: Search, limit: int = HITS_PER_PAGE) -> list[Hit]:
+    """The first hits by document id after `search.after`; `verdicts` names the table to use.
+
+    Scans the tables, but sorts no more than the hits of one page.
+    """
     conditions, values = _conditions(search)
     where = " and ".join(["true", *conditions])
     rows = query.rows(
@@ -60,30 +64,8 @@ def find(query: Query, verdicts: str, search: Search, limit: int = PAGE) -> list
     ]
 
 
-def _conditions(search: Search) -> tuple[list[str], list[str]]:
-    """SQL conditions and their values; what users type only ever becomes a value."""
-    conditions, values = [], []
-    for asked, condition in (
-        (
-            search.words,
-            "len(list_filter(d.nodes, lambda n: contains(lower(n.text), lower(?)))) > 0",
-        ),
-        (search.url, "contains(d.url, ?)"),
-        (search.host, "d.host = ?"),
-        (search.lang, "v.lang = ?"),
-        (search.reason, "list_contains(v.reasons, ?)"),
-        (search.after, "d.doc_id > ?"),
-    ):
-        if asked:
-            conditions.append(condition)
-            values.append(asked)
-    if search.status in ("kept", "rejected"):
-        conditions.append("v.kept" if search.status == "kept" else "not v.kept")
-    return conditions, values
-
-
 def choices(query: Query, verdicts: str) -> dict[str, list[tuple[str, int]]]:
-    """Values for the form's lists, most frequent first."""
+    """The languages and reasons to choose from, each with its count, most frequent first."""
     return {
         "lang": query.rows(
             f"select lang, count(*) from {verdicts} where lang is not null "
@@ -96,9 +78,30 @@ def choices(query: Query, verdicts: str) -> dict[str, list[tuple[str, int]]]:
     }
 
 
-def images(query: Query, after: str, limit: int) -> list[tuple[str, str, bytes]]:
-    """(sha256, format, bytes) of the next stored images by sha256."""
+def images(query: Query, after: str, limit: int) -> list[tuple[Any, ...]]:
+    """The next stored images in the order of their sha256, as (sha256, bytes)."""
     return query.rows(
-        f"select sha256, format, bytes from bytes where sha256 > ? order by 1 limit {int(limit)}",
-        after,
+        f"select sha256, bytes from bytes where sha256 > ? order by 1 limit {int(limit)}", after
     )
+
+
+def _conditions(search: Search) -> tuple[list[str], list[str]]:
+    """SQL conditions and their values; what users type is only ever passed as a value."""
+    conditions, values = [], []
+    for given, condition in (
+        (
+            search.words,
+            "len(list_filter(d.nodes, lambda n: contains(lower(n.text), lower(?)))) > 0",
+        ),
+        (search.url, "contains(d.url, ?)"),
+        (search.host, "d.host = ?"),
+        (search.lang, "v.lang = ?"),
+        (search.reason, "list_contains(v.reasons, ?)"),
+        (search.after, "d.doc_id > ?"),
+    ):
+        if given:
+            conditions.append(condition)
+            values.append(given)
+    if search.status in ("kept", "rejected"):
+        conditions.append("v.kept" if search.status == "kept" else "not v.kept")
+    return conditions, values

@@ -1,7 +1,7 @@
-"""Look into a run: `benben explore RUN` serves pages on loopback.
+"""Explore a run in the browser: `benben explore RUN` serves pages on loopback.
 
-With `--static FOLDER` it writes them as files instead. Works on tables larger than memory: pages
-are made from scans that keep no more than they show.
+With `--static FOLDER` it writes the pages as files instead. Tables may be larger than memory: pages
+are made by scans that keep only what is shown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_QUERY = 4_096
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with the explorer's pages, to requests that name the host they were sent to."""
+    """Answers requests with the explorer's pages, if they name an expected host."""
 
     timeout = 60
 
@@ -37,8 +37,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with a page."""
         host = self.headers.get("Host", "").rpartition(":")[0]
-        if host not in self.hosts:  # a page of the web that rebinds its name to loopback
-            self._send(403, "Not this host.\n", "text/plain")
+        if host not in self.hosts:  # DNS rebinding: a website whose name points to loopback
+            self._send(403, "Unknown host.\n", "text/plain")
             return
         parts = urlsplit(self.path)
         fields = dict(parse_qsl(parts.query[:MAX_QUERY]))
@@ -62,17 +62,20 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged."""
+        """Do not log requests."""
 
 
 def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> ThreadingHTTPServer:
-    """Bind a server; port 0 takes a free one (`server_port`)."""
+    """Bind a server; port 0 chooses a free port (see `server_port`)."""
     hosts = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host)
     return ThreadingHTTPServer((host, port), partial(Handler, explorer, hosts))
 
 
 def write_static(explorer: Explorer, folder: str, documents: int) -> int:
-    """Write pages as files: the first documents by id, one page of images, funnel, plots."""
+    """Write the pages as files, with the first `documents` documents by id; returns their number.
+
+    Only the first page of images is written.
+    """
     written = 0
     names = ["funnel.html", "distributions.html", "drift.html", "images.html"]
     hits = search.find(explorer.query, explorer.tables.verdicts, Search(), documents)
@@ -91,13 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="benben explore", description=__doc__)
     parser.add_argument("run", help="folder of a run")
-    parser.add_argument("--against", help="folder of another run, to see the drift from it")
+    parser.add_argument("--against", help="folder of another run, to show the drift from it")
     archives.add_arguments(parser)
-    parser.add_argument("--port", type=int, default=8800, help="0 takes a free port")
+    parser.add_argument("--port", type=int, default=8800, help="0 chooses a free port")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--remote-images", action="store_true", help="show images from the web")
-    parser.add_argument("--static", metavar="FOLDER", help="write files instead of serving")
-    parser.add_argument("--documents", type=int, default=200, help="documents in the static form")
+    parser.add_argument(
+        "--remote-images", action="store_true", help="load images that are not stored from the web"
+    )
+    parser.add_argument("--static", metavar="FOLDER", help="write files instead of serving pages")
+    parser.add_argument(
+        "--documents", type=int, default=200, help="number of documents to write with --static"
+    )
     given = parser.parse_args(arguments)
     try:
         explorer = Explorer(
@@ -112,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{given.static}/index.html: {number} pages")
             return 0
     except UserError as error:
-        print(f"explorer: {error}", file=sys.stderr)
+        print(f"benben: {error}", file=sys.stderr)
         return 2
     server = make_server(explorer, given.port, given.host)
     print(f"exploring {given.run} on http://{given.host}:{server.server_port}", flush=True)

@@ -1,1 +1,1 @@
-"""Where a shipped row comes from, and whether it can be made again."""
+"""Where shipped rows come from, why nodes were dropped, and whether rows can be reproduced."""

@@ -1,50 +1,75 @@
-"""The archives a run was made from, where they lie now: to read single pages of them again."""
+"""The archives that a run was made from, as they are stored now, to read single captures again."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from benben.pipeline import config
 from benben.pipeline.archive import inputs
+from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.archive.warc import Capture, read_capture_at
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.storage.ranges import DEFAULT
 
+MAX_SOURCE_CHARS = 200_000
+
 
 @dataclass(frozen=True)
-class Originals:
-    """Archives, folders or path lists, and how they are reached."""
+class Archives:
+    """Archives, folders or path lists, and how to access them."""
 
     inputs: Sequence[str] = ()
     access: ArchiveSettings = DEFAULT
 
-    @cached_property
-    def _places(self) -> dict[str, str]:
-        found = inputs.find(self.inputs, self.access) if self.inputs else []
-        return {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
-
     def find(self, warc: str) -> str | None:
-        """Where an archive lies, by its file's name; None when it is not at hand."""
-        return self._places.get(warc.rsplit("/", 1)[-1])
+        """URL of the archive with this file name; None when it is not among the inputs."""
+        return self._urls.get(_file_name(warc))
 
-    def read(self, place: str, offset: int, length: int) -> Capture:
-        """The capture at a byte range. Raises OSError, ValueError when there is none."""
-        return read_capture_at(place, offset, length, access=self.access)
+    def read(self, url: str, offset: int, length: int) -> Capture:
+        """Read the capture at a byte range. Raises OSError or ValueError when there is none."""
+        return read_capture_at(url, offset, length, access=self.access)
+
+    def html_source(self, document: Mapping[str, Any]) -> str | None:
+        """The start of a document's HTML; None when its archive is not among the inputs.
+
+        `document` is a row of DOCUMENTS.
+        """
+        url = self.find(document["warc"] or "")
+        if url is None:
+            return None
+        capture = self.read(url, document["warc_offset"], document["warc_length"])
+        text, _ = decode_html(capture.payload, capture.mime)
+        return text[:MAX_SOURCE_CHARS]
+
+    @cached_property
+    def _urls(self) -> dict[str, str]:
+        found = inputs.find(self.inputs, self.access) if self.inputs else []
+        return {_file_name(archive.url): archive.url for archive in found}
+
+
+NO_ARCHIVES = Archives()
 
 
 def add_arguments(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    """Options that say where the archives lie; with `required`, one of them has to."""
+    """Add the options that name archives; with `required`, one of them must be given."""
     group = parser.add_mutually_exclusive_group(required=required)
-    group.add_argument("--input", action="append", default=[], help="archives, or their folder")
-    group.add_argument("--config", help="the run's config, for its input and its way of access")
+    group.add_argument(
+        "--input", action="append", default=[], help="archive, or folder or list of archives"
+    )
+    group.add_argument("--config", help="the run's config, for its archives and their access")
 
 
-def from_arguments(given: argparse.Namespace) -> Originals:
-    """What the options say. Raises UserError."""
+def from_arguments(given: argparse.Namespace) -> Archives:
+    """The archives that the options name. Raises UserError when the config is not valid."""
     if given.config:
         settings = config.load(given.config)
-        return Originals(settings.input, settings.archives)
-    return Originals(given.input)
+        return Archives(settings.input, settings.archives)
+    return Archives(given.input)
+
+
+def _file_name(url: str) -> str:
+    return url.rsplit("/", 1)[-1]

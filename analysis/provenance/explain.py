@@ -1,4 +1,4 @@
-"""The story of one page, node by node: for a terminal, and as HTML."""
+"""Explain one page node by node, as terminal text or as HTML: `benben explain RUN NAME`."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import html
 import re
 from collections.abc import Iterator
 
-from benben.analysis.provenance.history import NodeView, Piece, Trace, trace
+from benben.analysis.provenance.history import History, NodeView, Piece, history
 from benben.analysis.tables import RunTables
 from benben.pipeline.errors import InputError
 
-SHOWN_CHARS = 160
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")  # also bidi overrides
-_COLOURS = {"kept": "\x1b[32m", "dropped": "\x1b[31m", "head": "\x1b[1m"}
+SHOWN_CHARS = 160  # of a paragraph or URL, in the terminal
+# Control characters, with the overrides of text direction.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+_COLOURS = {"kept": "\x1b[32m", "dropped": "\x1b[31m", "heading": "\x1b[1m"}
 _RESET = "\x1b[0m"
 _STYLE = """body{font:15px/1.45 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}
 .kept{border-left:4px solid #2a7}.dropped{border-left:4px solid #c43;color:#777}
 p{margin:.3rem 0;padding:.1rem .6rem}code{color:#c43}small{color:#777}img{max-height:160px}"""
 
 
-def tell(output: str, key: str, html_page: bool = False, colour: bool = True) -> str:
-    """The story of a run's document, by id or URL. Raises InputError when there is none."""
+def describe(output: str, key: str, html_page: bool = False, colour: bool = True) -> str:
+    """Explain a run's document, named by id or URL. Raises InputError when there is none."""
     tables = RunTables(output)
     by_url = tables.lookup("documents", "url", [key], ["url", "doc_id"]).get(key)
-    found = trace(tables, str(by_url["doc_id"]) if by_url else key)
+    found = history(tables, str(by_url["doc_id"]) if by_url else key)
     if found is None:
         raise InputError(f"{output}: no document with the id or URL '{key}'")
     return as_html(found) if html_page else as_text(found, colour)
 
 
-def as_text(story: Trace, colour: bool = True) -> str:
-    """Lines of the page in reading order; nothing of the page can steer the terminal."""
-    lines = [_paint(_one_line(line), "head", colour) for line in _heading(story)]
-    for node, piece in _pieces(story):
+def as_text(found: History, colour: bool = True) -> str:
+    """Lines of the page in reading order, without control characters from the page."""
+    lines = [_paint(_one_line(line), "heading", colour) for line in _heading(found)]
+    for node, piece in _pieces(found):
         state = "dropped" if piece.reason else "kept"
         mark = "-" if piece.reason else "+"
         body = _one_line(piece.text)[:SHOWN_CHARS]
@@ -45,14 +46,14 @@ def as_text(story: Trace, colour: bool = True) -> str:
     return "\n".join(lines)
 
 
-def as_html(story: Trace, only: int | None = None) -> str:
-    """A page of its own, without scripts or requests: all of the document's text is escaped.
+def as_html(found: History, only: int | None = None) -> str:
+    """A complete HTML page without scripts or requests; all text of the document is escaped.
 
-    `only`: the index of the one node to show.
+    `only`: index of the one node to show, instead of all.
     """
-    heading = [f"<p><b>{html.escape(line)}</b></p>" for line in _heading(story)]
-    pieces = [pair for pair in _pieces(story) if only is None or pair[0].index == only]
-    body = [_node_html(node, piece) for node, piece in pieces]
+    heading = [f"<p><b>{html.escape(line)}</b></p>" for line in _heading(found)]
+    pieces = [pair for pair in _pieces(found) if only is None or pair[0].index == only]
+    body = [_piece_html(node, piece) for node, piece in pieces]
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html><html><head><meta charset="utf-8"><title>explain</title>'
@@ -61,8 +62,8 @@ def as_html(story: Trace, only: int | None = None) -> str:
     )
 
 
-def _heading(story: Trace) -> list[str]:
-    document, verdict = story.document, story.verdict
+def _heading(found: History) -> list[str]:
+    document, verdict = found.document, found.verdict
     lines = [
         f"{document['url']}",
         f"{document['doc_id']}  {document['warc']} at {document['warc_offset']}"
@@ -74,8 +75,8 @@ def _heading(story: Trace) -> list[str]:
     return [*lines, *(f"dropped: {_why(Piece('', *end))}" for end in ends)]
 
 
-def _pieces(story: Trace) -> Iterator[tuple[NodeView, Piece]]:
-    return ((node, piece) for node in story.nodes for piece in node.pieces)
+def _pieces(found: History) -> Iterator[tuple[NodeView, Piece]]:
+    return ((node, piece) for node in found.nodes for piece in node.pieces)
 
 
 def _why(piece: Piece) -> str:
@@ -85,7 +86,7 @@ def _why(piece: Piece) -> str:
     return f"{piece.reason}: {piece.value:.4g}{bound}"
 
 
-def _node_html(node: NodeView, piece: Piece) -> str:
+def _piece_html(node: NodeView, piece: Piece) -> str:
     state = "dropped" if piece.reason else "kept"
     shown = html.escape(piece.text)
     if node.picture:

@@ -1,4 +1,4 @@
-"""One document with everything the run knows of it: nodes, verdicts, images, source."""
+"""Everything that a run knows about one document: nodes, verdicts, images, shipped row, source."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benben.analysis.provenance.archives import Originals
-from benben.analysis.report.examples import Shown, shown
-from benben.analysis.safe_html import data_uri
+from benben.analysis.provenance.archives import NO_ARCHIVES, Archives
+from benben.analysis.report.examples import ShippedDocument, shipped_document
+from benben.analysis.safe_html import thumbnail
 from benben.analysis.tables import RunTables
 from benben.filters.signals.paragraphs import split
-from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.images.store import stored
-
-SOURCE_CHARS = 200_000
-NOWHERE = Originals()
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A paragraph of a text node, or an image, and why it went if it did."""
+    """A paragraph of a text node, or an image, and the reason if it was dropped."""
 
-    text: str
+    text: str  # the image's URL, for images
     reason: str | None = None
     value: float | None = None
     bound: float | None = None
@@ -30,7 +26,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class NodeView:
-    """A node as it stands on the page."""
+    """A node of the page, in reading order."""
 
     index: int
     kind: str
@@ -39,29 +35,29 @@ class NodeView:
     pieces: list[Piece]
     alt: str = ""
     caption: str = ""
-    fetch: str = ""  # what became of the image
-    picture: str | None = None  # data: URI
+    fetch: str = ""  # result of fetching the image
+    picture: str | None = None  # data URI
 
     @property
     def dropped(self) -> bool:
-        """Nothing of the node ships."""
+        """Whether all of the node was dropped."""
         return all(piece.reason for piece in self.pieces)
 
 
 @dataclass(frozen=True)
-class Trace:
-    """A document's whole story."""
+class History:
+    """What became of a document."""
 
-    document: Mapping[str, Any]
-    verdict: Mapping[str, Any]
-    duplicate: Mapping[str, Any] | None
+    document: Mapping[str, Any]  # row of DOCUMENTS
+    verdict: Mapping[str, Any]  # row of VERDICTS
+    duplicate: Mapping[str, Any] | None  # row of DUPLICATES
     nodes: list[NodeView]
-    shipped: Shown | None
-    source: str | None  # HTML as archived; None when the archive is not at hand
+    shipped: ShippedDocument | None
+    source: str | None  # archived HTML; None when the archive is not among the inputs
 
 
-def trace(tables: RunTables, doc_id: str, originals: Originals = NOWHERE) -> Trace | None:
-    """Gather a document by id; its source where its archive is at hand. None: no such document."""
+def history(tables: RunTables, doc_id: str, archives: Archives = NO_ARCHIVES) -> History | None:
+    """Collect the history of a document; None when the run has no document with this id."""
     document = tables.lookup("documents", "doc_id", [doc_id]).get(doc_id)
     verdict = tables.lookup(tables.verdicts, "doc_id", [doc_id]).get(doc_id)
     if document is None or verdict is None:
@@ -69,26 +65,26 @@ def trace(tables: RunTables, doc_id: str, originals: Originals = NOWHERE) -> Tra
     row = tables.lookup("dataset/data", "doc_id", [doc_id]).get(doc_id)
     nodes: list[Any] = list(document["nodes"] or [])  # type: ignore[call-overload]
     facts = tables.lookup("images", "url", [node["url"] for node in nodes if node["url"]])
-    pictures = stored_pictures(tables, [fact["sha256"] for fact in facts.values()])
-    return Trace(
+    pictures = _stored_pictures(tables, [fact["sha256"] for fact in facts.values()])
+    return History(
         document=document,
         verdict=verdict,
         duplicate=tables.duplicates([doc_id]).get(doc_id),
         nodes=_nodes(nodes, verdict, facts, pictures),
-        shipped=shown(row, pictures) if row else None,
-        source=_source(document, originals),
+        shipped=shipped_document(row, pictures) if row else None,
+        source=archives.html_source(document),
     )
 
 
-def stored_pictures(tables: RunTables, digests: Sequence[Any]) -> dict[str, str | None]:
-    """Thumbnails of images whose bytes the run has, by sha256."""
+def _stored_pictures(tables: RunTables, digests: Sequence[Any]) -> dict[str, str | None]:
+    """Thumbnails by sha256 of the images whose bytes the run has."""
     wanted = sorted({digest for digest in digests if digest})
     shipped: Any = tables.lookup("dataset/images", "sha256", wanted)
-    pictures = {digest: data_uri(row["bytes"]) for digest, row in shipped.items()}
+    pictures = {digest: thumbnail(row["bytes"]) for digest, row in shipped.items()}
     missing = [digest for digest in wanted if digest not in pictures]
     others = tables.lookup("image_bytes", "sha256", missing) if missing else {}
     folder = tables.folder("image_bytes")
-    return pictures | {one: data_uri(stored.body(row, folder)) for one, row in others.items()}
+    return pictures | {one: thumbnail(stored.body(row, folder)) for one, row in others.items()}
 
 
 def _nodes(
@@ -112,7 +108,7 @@ def _nodes(
                 pieces=_pieces(node, drops),
                 alt=node["alt"] or "",
                 caption=node["caption"] or "",
-                fetch=_fetched(fact),
+                fetch=_fetch_result(fact),
                 picture=pictures.get(fact.get("sha256") or ""),
             )
         )
@@ -132,19 +128,9 @@ def _pieces(
     return pieces
 
 
-def _fetched(fact: Mapping[str, Any]) -> str:
+def _fetch_result(fact: Mapping[str, Any]) -> str:
     if not fact:
         return ""
     if fact["reason"]:
         return f"{fact['reason']} {fact['detail'] or ''}".strip()
     return f"{fact['format']} {fact['width']}x{fact['height']}, {fact['num_bytes']:,} bytes"
-
-
-def _source(document: Mapping[str, Any], originals: Originals) -> str | None:
-    """The page's HTML, read again from its place in the archive."""
-    place = originals.find(document["warc"] or "")
-    if place is None:
-        return None
-    capture = originals.read(place, document["warc_offset"], document["warc_length"])
-    text, _ = decode_html(capture.payload, capture.mime)
-    return text[:SOURCE_CHARS]

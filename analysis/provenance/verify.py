@@ -1,7 +1,8 @@
-"""Make shipped rows again from their archives: `benben verify RUN --input ARCHIVES`.
+"""Reproduce shipped rows from their archives and compare: `benben verify RUN --input ARCHIVES`.
 
-Reads each row's byte range, checks the digest, extracts the page with the run's settings, applies
-the stored verdicts and the run's redaction, and compares with what was shipped.
+For each row of a sample, reads the capture at the row's byte range, checks its digest, extracts the
+page with the run's settings, applies the stored verdict and the run's redaction, and compares the
+result with the shipped row.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benben.analysis.provenance import archives
-from benben.analysis.provenance.archives import Originals
+from benben.analysis.provenance.archives import Archives
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
 from benben.filters import replay
@@ -27,11 +28,11 @@ from benben.pipeline.page.extract import extract_page
 from benben.pipeline.settings.extract import ExtractSettings
 
 
-def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tuple[str, str]]:
-    """Yield (document id, what differs) of a sample of shipped rows; "" for equal ones.
+def verify(tables: RunTables, available: Archives, sample: int) -> Iterator[tuple[str, str]]:
+    """Yield (document id, what differs) for a sample of shipped rows; "" when nothing differs.
 
-    The sample is the rows whose ids' hashes are smallest: the same in every call. Raises
-    InputError when the run has no dataset or an archive is not among the inputs.
+    The sample is the rows whose ids have the smallest hashes, the same in each call. Raises
+    InputError when the run has no dataset or an archive is not available.
     """
     made = tables.find("documents")
     dataset = tables.find("dataset")
@@ -48,39 +49,39 @@ def verify(tables: RunTables, archives: Originals, sample: int) -> Iterator[tupl
     facts = _facts(tables, shipped.values())
     for doc_id in ids:
         document = documents[doc_id]
-        place = archives.find(document["warc"])
-        if place is None:
+        url = available.find(document["warc"])
+        if url is None:
             name = document["warc"]
             raise InputError(f"{name}: this archive is not among the inputs; add it with --input")
         try:
-            capture = archives.read(place, document["warc_offset"], document["warc_length"])
+            capture = available.read(url, document["warc_offset"], document["warc_length"])
         except (OSError, ValueError) as error:
             yield doc_id, f"cannot be read again: {error}"
             continue
-        page = _read(capture, document, settings)
+        page = _extracted(capture, document, settings)
         if isinstance(page, str):
             yield doc_id, page
             continue
         nodes = replay.apply(page, verdicts[doc_id]["dropped"] or [])
         row = to_row(pii.redact_nodes(nodes, redact)[0], page.url, facts)
-        yield doc_id, _differs(row, shipped[doc_id])
+        yield doc_id, _differences(row, shipped[doc_id])
 
 
-def _read(
+def _extracted(
     capture: Capture, document: Mapping[str, Any], settings: ExtractSettings
 ) -> Document | str:
-    """The page extracted anew, or why it cannot be."""
+    """The extracted page; a message when the capture is not the one that the run read."""
     if capture.payload_digest != document["payload_digest"]:
-        return f"digest is {capture.payload_digest}, was {document['payload_digest']}"
+        return f"the digest is {capture.payload_digest}, but was {document['payload_digest']}"
     return extract_page(capture.payload, capture.url, capture.headers, settings)
 
 
-def _differs(again: Row, shipped: Mapping[str, Any]) -> str:
+def _differences(reproduced: Row, shipped: Mapping[str, Any]) -> str:
     made = {
-        "texts": again.texts,
-        "images": again.images,
-        "image_sha256": again.sha256,
-        "metadata": again.metadata,
+        "texts": reproduced.texts,
+        "images": reproduced.images,
+        "image_sha256": reproduced.sha256,
+        "metadata": reproduced.metadata,
     }
     stored = {**shipped, "metadata": json.loads(shipped["metadata"])}
     names = [name for name, value in made.items() if value != stored[name]]
@@ -99,11 +100,11 @@ def _facts(tables: RunTables, rows: Any) -> dict[str, ImageFact]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 when all rows are equal, 1 when some differ."""
+    """Run the command line. Returns 0 when all rows are equal and 1 when some differ."""
     parser = argparse.ArgumentParser(prog="benben verify", description=__doc__)
     parser.add_argument("run", help="folder of a run")
     archives.add_arguments(parser, required=True)
-    parser.add_argument("--sample", type=int, default=200, help="rows to make again")
+    parser.add_argument("--sample", type=int, default=200, help="number of rows to check")
     given = parser.parse_args(arguments)
     checked = different = 0
     try:
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{checked - different} of {checked} rows are equal")
     made, now = tables.find("documents"), manifest.code_version()
     if different and made and made.version != now:
-        print(f"benben: the run was made by {made.version}, this is {now}", file=sys.stderr)
+        print(f"benben: the run was made by version {made.version}, this is {now}", file=sys.stderr)
     return 1 if different else 0
 
 

@@ -1,1 +1,1 @@
-"""The report, the dataset's card, and the numbers in them."""
+"""The report of a run: funnel, distributions, topics, repeated phrases and examples."""

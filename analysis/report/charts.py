@@ -1,19 +1,20 @@
-"""Inline SVG: histograms and bars. Text is escaped, nothing is fetched, no script."""
+"""Charts as inline SVG: histograms, bars of names, shares. No scripts; all text is escaped."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from markupsafe import Markup, escape
 
-from benben.analysis.report.histogram import Bar, Histogram
+from benben.analysis.report.histogram import WHOLE_UNITS, Bar, Histogram
 
-WIDTH, HEIGHT, FOOT = 280, 90, 16
-TOP_NAMES = 15
+WIDTH, HEIGHT, AXIS_HEIGHT = 280, 90, 16
+MAX_NAMES = 15  # bars of a chart of names; the rest is summed up
 
 
 def histogram(data: Histogram) -> Markup:
-    """Draw a histogram; kept in front, dropped stacked on top, rule bounds as dashed lines."""
+    """Draw a histogram: dropped records stacked on kept ones, the rule's bounds as dashed lines."""
     bars = data.bars()
     if not bars:
         return Markup("")
@@ -21,22 +22,21 @@ def histogram(data: Histogram) -> Markup:
     step = WIDTH / len(bars)
     parts = [_bar(bar, place * step, step, tallest) for place, bar in enumerate(bars)]
     parts += [_bound(bound, bars, step) for bound in data.bounds]
-    parts.append(
-        Markup('<text x="0" y="{}">{}</text>').format(HEIGHT + FOOT - 3, _number(bars[0].low))
-    )
-    end = Markup('<text x="{}" y="{}" text-anchor="end">{}</text>')
-    parts.append(end.format(WIDTH, HEIGHT + FOOT - 3, _number(_end(data, bars))))
-    return _svg("histogram", HEIGHT + FOOT, Markup("").join(parts), data.name)
+    low, high = _axis_ends(data, bars)
+    label = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
+    parts.append(label.format(0, HEIGHT + AXIS_HEIGHT - 3, "start", _number(low)))
+    parts.append(label.format(WIDTH, HEIGHT + AXIS_HEIGHT - 3, "end", _number(high)))
+    return _svg("histogram", HEIGHT + AXIS_HEIGHT, Markup("").join(parts), data.name)
 
 
 def names(counts: Counter[str], title: str) -> Markup:
-    """Draw the most frequent names as horizontal bars; the rest as one."""
+    """Draw the most frequent names as horizontal bars, and all others as one bar."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    rows = ordered[:TOP_NAMES]
-    rest = sum(count for _, count in ordered[TOP_NAMES:])
+    rows = ordered[:MAX_NAMES]
+    rest = sum(count for _, count in ordered[MAX_NAMES:])
     if rest:
-        rows.append((f"{len(ordered) - TOP_NAMES:,} others", rest))
-    tallest = max(count for _, count in rows)
+        rows.append((f"{len(ordered) - MAX_NAMES:,} others", rest))
+    longest = max(count for _, count in rows)
     line = Markup(
         '<text x="0" y="{0}">{1}</text>'
         '<rect class="kept" x="120" y="{2}" width="{3:.1f}" height="11"/>'
@@ -44,7 +44,7 @@ def names(counts: Counter[str], title: str) -> Markup:
     )
     parts = []
     for place, (name, count) in enumerate(rows):
-        width = 110 * count / tallest
+        width = 110 * count / longest
         label = name if len(name) <= 20 else f"{name[:19]}…"
         parts.append(
             line.format(15 * place + 11, label, 15 * place + 2, width, 124 + width, f"{count:,}")
@@ -53,12 +53,13 @@ def names(counts: Counter[str], title: str) -> Markup:
 
 
 def share(kept: int, entered: int) -> Markup:
-    """Draw how much of what entered was kept."""
-    width = 120 * kept / entered if entered else 0
+    """Draw the share of records that were kept; nothing when none entered."""
+    if not entered:
+        return Markup("")
     body = Markup(
         '<rect class="dropped" width="120" height="10"/>'
         '<rect class="kept" width="{:.1f}" height="10"/>'
-    ).format(width)
+    ).format(120 * kept / entered)
     return Markup(
         '<svg class="share" viewBox="0 0 120 10" width="120" height="10">{}</svg>'
     ).format(body)
@@ -82,13 +83,8 @@ def _bar(bar: Bar, x: float, step: float, tallest: int) -> Markup:
     )
 
 
-def _end(data: Histogram, bars: list[Bar]) -> float:
-    """End of the axis: shares end at 1, though the bin of 1 itself is wider."""
-    return 1.0 if data.most <= 1 else bars[-1].high
-
-
 def _bound(bound: float, bars: list[Bar], step: float) -> Markup:
-    """A dashed line where a rule cuts, if that is in view."""
+    """A dashed line at a rule's bound; nothing when it lies outside the chart."""
     for place, bar in enumerate(bars):
         if bar.low <= bound <= bar.high:
             x = (place + (bound - bar.low) / (bar.high - bar.low)) * step
@@ -97,7 +93,11 @@ def _bound(bound: float, bars: list[Bar], step: float) -> Markup:
     return Markup("")
 
 
+def _axis_ends(data: Histogram, bars: list[Bar]) -> tuple[float, float]:
+    """Labels of the axis: shares end at 1, and whole numbers are not labelled with fractions."""
+    low, high = bars[0].low, 1.0 if data.largest <= 1 else bars[-1].high
+    return (math.ceil(low), math.floor(high)) if data.unit in WHOLE_UNITS else (low, high)
+
+
 def _number(value: float) -> Markup:
-    if value >= 10_000:
-        return escape(f"{value:.2g}")
-    return escape(f"{value:.3g}")
+    return escape(f"{value:,.0f}" if 1_000 <= value < 100_000 else f"{value:.3g}")

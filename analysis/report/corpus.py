@@ -3,7 +3,9 @@
 Topics are found by latent Dirichlet allocation (Blei, Ng, Jordan 2003), as the authors of OBELICS
 did (arXiv 2306.16527, appendix). This needs scikit-learn (extra `topics`). Topics are fitted on one
 language at a time: over several languages they would only tell the languages apart. Repeated
-phrases are boilerplate that filters and deduplication have left.
+phrases show the boilerplate that filters and deduplication have left.
+
+Both read a sample: the documents whose ids have the smallest hashes, so every call reads the same.
 """
 
 from __future__ import annotations
@@ -19,17 +21,19 @@ import xxhash
 from benben.analysis.query import Query
 from benben.pipeline.dataset.obelics import BREAK_TEXT
 
-WORDS = 10  # told of a topic
-VOCABULARY = 20_000
-SHARE = 0.5  # of the documents; more frequent words say nothing of a topic
-PASSES = 20
+TOPIC_WORDS = 10  # shown for each topic
+VOCABULARY_SIZE = 20_000
+MAX_DOCUMENT_SHARE = 0.5  # words in more of the documents than this say nothing about a topic
+MAX_ITERATIONS = 20
 SEED = 0
-TOPIC_PRIOR, WORD_PRIOR = 0.1, 0.01  # few topics a document, few words a topic
+TOPIC_PRIOR, WORD_PRIOR = 0.1, 0.01  # favour few topics per document and few words per topic
+DOCUMENTS_PER_TOPIC = 3  # needed at least, or no topics are fitted
+MAX_PHRASES = 30
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic: its share of the documents' text here and in a reference, and its words."""
+    """A topic's most typical words, and its share of the text here and in a reference run."""
 
     words: tuple[str, ...]
     share: float
@@ -38,7 +42,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Topics:
-    """Topics of one language, the largest first; none and a reason when there are none."""
+    """Topics of one language, largest first; when there are none, `why` says the reason."""
 
     lang: str
     documents: int
@@ -46,19 +50,57 @@ class Topics:
     why: str = ""
 
 
-def topics(query: Query, number: int, documents: int, reference: Query | None = None) -> Topics:
-    """Fit `number` topics on up to `documents` shipped documents of the most frequent language.
+@dataclass(frozen=True)
+class Phrase:
+    """A sequence of words, and how many documents and hosts contain it."""
 
-    The documents are those whose ids' hashes are smallest: the same in every call.
+    text: str
+    documents: int
+    hosts: int
+
+
+def topics(query: Query, number: int, documents: int, reference: Query | None = None) -> Topics:
+    """Fit `number` topics on at most `documents` shipped documents of the most frequent language.
+
+    With a reference run, the same topics are also measured on its documents of that language.
     """
     found = query.rows("select lang, count(*) from data group by 1 order by 2 desc, 1 limit 1")
     lang = (found[0][0] if found else None) or ""
     if importlib.util.find_spec("sklearn") is None:
         return Topics(lang, 0, [], "scikit-learn is not installed: pip install benben[topics]")
     texts = _texts(query, lang, documents)
-    if len(texts) < 3 * number:
+    if len(texts) < DOCUMENTS_PER_TOPIC * number:
         return Topics(lang, len(texts), [], f"too few documents for {number} topics")
     return _fit(lang, texts, number, _texts(reference, lang, documents) if reference else [])
+
+
+def phrases(query: Query, words: int, documents: int) -> list[Phrase]:
+    """Sequences of `words` words that several of at most `documents` shipped documents contain.
+
+    The most frequent come first. Of overlapping sequences in equally many documents, only the one
+    that comes first in the text is listed.
+    """
+    sample = f"select host, texts from data order by md5(doc_id) limit {int(documents)}"
+    counts: Counter[int] = Counter()
+    rows = [(host, _tokens(texts)) for host, texts in query.rows(sample)]
+    for _, tokens in rows:
+        counts.update(set(_keys(tokens, words)))
+    frequent = {key for key, number in counts.most_common(MAX_PHRASES * words * 4) if number > 1}
+    found: dict[int, str] = {}
+    hosts: dict[int, set[str]] = {}
+    covered: set[int] = set()  # sequences right after another one in equally many documents
+    for host, tokens in rows:
+        before = 0
+        for place, key in enumerate(_keys(tokens, words)):
+            if key in frequent:
+                found.setdefault(key, " ".join(tokens[place : place + words]))
+                hosts.setdefault(key, set()).add(host)
+                if before and counts[before] == counts[key]:
+                    covered.add(key)
+            before = key if key in frequent else 0
+    listed = [key for key in found if key not in covered]
+    listed.sort(key=lambda key: (-counts[key], found[key]))
+    return [Phrase(found[key], counts[key], len(hosts[key])) for key in listed[:MAX_PHRASES]]
 
 
 def _texts(query: Query, lang: str, limit: int) -> list[str]:
@@ -68,83 +110,52 @@ def _texts(query: Query, lang: str, limit: int) -> list[str]:
     return [" ".join(text for text in texts if text and text != BREAK_TEXT) for (texts,) in rows]
 
 
-def _fit(lang: str, texts: list[str], number: int, others: list[str]) -> Topics:
+def _fit(lang: str, texts: list[str], number: int, reference_texts: list[str]) -> Topics:
     from sklearn.decomposition import LatentDirichletAllocation
     from sklearn.feature_extraction.text import CountVectorizer
 
     known = stopwordsiso.has_lang(lang)
     stop = {word.lower() for word in stopwordsiso.stopwords(lang)} if known else set()
     counter = CountVectorizer(
-        max_df=SHARE, min_df=2, max_features=VOCABULARY, token_pattern=r"(?u)\b[^\W\d_]{2,}\b"
+        max_df=MAX_DOCUMENT_SHARE,
+        min_df=2,
+        max_features=VOCABULARY_SIZE,
+        token_pattern=r"(?u)\b[^\W\d_]{2,}\b",
     )
     try:
         counts = counter.fit_transform(texts)
     except ValueError:
         return Topics(lang, len(texts), [], "no word is in two documents")
-    names = counter.get_feature_names_out()
-    kept = np.array([name not in stop for name in names], bool)
+    vocabulary = counter.get_feature_names_out()
+    kept = np.array([word not in stop for word in vocabulary], bool)
     model = LatentDirichletAllocation(
         number,
         doc_topic_prior=TOPIC_PRIOR,
         topic_word_prior=WORD_PRIOR,
-        max_iter=PASSES,
+        max_iter=MAX_ITERATIONS,
         random_state=SEED,
     )
     shares = model.fit_transform(counts[:, kept]).mean(axis=0)
-    theirs = model.transform(counter.transform(others)[:, kept]).mean(axis=0) if others else None
-    best = np.argsort(-model.components_, axis=1)[:, :WORDS]
+    reference = None
+    if reference_texts:
+        reference = model.transform(counter.transform(reference_texts)[:, kept]).mean(axis=0)
+    best = np.argsort(-model.components_, axis=1)[:, :TOPIC_WORDS]
     made = [
-        Topic(tuple(names[kept][best[one]]), float(shares[one]),
-              None if theirs is None else float(theirs[one]))
+        Topic(
+            tuple(vocabulary[kept][best[one]]),
+            float(shares[one]),
+            None if reference is None else float(reference[one]),
+        )
         for one in np.argsort(-shares, kind="stable")
-    ]  # fmt: skip
+    ]
     return Topics(lang, len(texts), made)
 
 
-SHOWN = 30
-
-
-@dataclass(frozen=True)
-class Phrase:
-    """A run of words and how many documents and hosts have it."""
-
-    text: str
-    documents: int
-    hosts: int
-
-
-def phrases(query: Query, words: int, documents: int) -> list[Phrase]:
-    """Runs of `words` words in several of up to `documents` shipped documents, the most first.
-
-    Of overlapping runs that the same number of documents have, the first in the text is told.
-    """
-    sample = f"select host, texts from data order by md5(doc_id) limit {int(documents)}"
-    counts: Counter[int] = Counter()
-    rows = [(host, _split(texts)) for host, texts in query.rows(sample)]
-    for _, tokens in rows:
-        counts.update(set(_keys(tokens, words)))
-    often = {key for key, number in counts.most_common(SHOWN * words * 4) if number > 1}
-    found: dict[int, str] = {}
-    hosts: dict[int, set[str]] = {}
-    covered: dict[int, int] = {}  # run -> the run before it in a text, of as many documents
-    for host, tokens in rows:
-        before = 0
-        for place, key in enumerate(_keys(tokens, words)):
-            if key in often:
-                found.setdefault(key, " ".join(tokens[place : place + words]))
-                hosts.setdefault(key, set()).add(host)
-                if before and counts[before] == counts[key]:
-                    covered.setdefault(key, before)
-            before = key if key in often else 0
-    told = [key for key in found if key not in covered]
-    told.sort(key=lambda key: (-counts[key], found[key]))
-    return [Phrase(found[key], counts[key], len(hosts[key])) for key in told[:SHOWN]]
-
-
-def _split(texts: list[str | None]) -> list[str]:
+def _tokens(texts: list[str | None]) -> list[str]:
     return " ".join(text for text in texts if text and text != BREAK_TEXT).casefold().split()
 
 
 def _keys(tokens: list[str], words: int) -> list[int]:
-    runs = (" ".join(tokens[s : s + words]) for s in range(len(tokens) - words + 1))
-    return [xxhash.xxh3_64_intdigest(run.encode("utf-8", "replace")) for run in runs]
+    """A hash of each sequence of `words` tokens."""
+    sequences = (" ".join(tokens[s : s + words]) for s in range(len(tokens) - words + 1))
+    return [xxhash.xxh3_64_intdigest(one.encode("utf-8", "replace")) for one in sequences]

@@ -25,47 +25,97 @@ from benben.pipeline import storage
 from benben.pipeline.url import domain
 
 BATCH_DOCUMENTS = 2_000
-NESTED: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
+NESTED: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}  # list columns
+# (column, unit, meaning)
 IMAGE_FACTS = (
     ("width", "px", "width of the fetched image"),
     ("height", "px", "height of the fetched image"),
     ("num_bytes", "bytes", "size of the fetched image"),
 )
-ROW_FACTS = (
-    ("num_words", "count", "words of a shipped document"),
-    ("num_images", "count", "images of a shipped document"),
-    ("num_tokens", "count", "tokens of a shipped document's text, estimated"),
-    ("language_score", "share", "how sure the language of a shipped document is"),
-    ("perplexity", "ratio", "of a shipped document's text, by a language model"),
-    ("quality", "share", "of a shipped document, by a classifier"),
-    ("nsfw", "share", "highest score for adult content of a shipped document's images"),
+DOCUMENT_FACTS = (
+    ("num_words", "count", "words of the document"),
+    ("num_images", "count", "images of the document"),
+    ("num_tokens", "count", "estimated tokens of the document's text"),
+    ("language_score", "share", "confidence in the document's language"),
+    ("perplexity", "ratio", "perplexity of the document's text under a language model"),
+    ("quality", "share", "quality of the document by a classifier"),
+    ("nsfw", "share", "highest adult-content score of the document's images"),
+)
+SHIPPED_HOSTS, SHIPPED_DOMAINS = "hosts of shipped documents", "domains of shipped documents"
+# (title, table, column)
+NAMES = (
+    ("languages of all documents", "signals", "language"),
+    ("languages of shipped documents", "dataset/data", "lang"),
+    ("hosts of all documents", "documents", "host"),
+    (SHIPPED_HOSTS, "dataset/data", "host"),
+    ("formats of fetched images", "images", "format"),
 )
 
 
 @dataclass
 class Distributions:
-    """Histograms by group, and how often each name occurs."""
+    """Histograms by group, and counts of names (languages, hosts, ...) by title."""
 
     groups: dict[str, list[Histogram]] = field(default_factory=dict)
     names: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 def distributions(tables: RunTables) -> Distributions:
-    """Gather everything in one pass over each table."""
+    """Collect all distributions of a run; reads each table once per group."""
     found = Distributions()
     if tables.find("signals"):
-        _signals(tables, found)
-    _facts(tables, found, "images", "fetched images", IMAGE_FACTS)
-    _facts(tables, found, "dataset/data", "shipped documents", ROW_FACTS)
-    _names(tables, found)
+        _add_signals(tables, found)
+    _add_facts(tables, found, "images", "fetched images", IMAGE_FACTS)
+    _add_facts(tables, found, "dataset/data", "shipped documents", DOCUMENT_FACTS)
+    _add_names(tables, found)
     return found
 
 
-def _signals(tables: RunTables, found: Distributions) -> None:
+@dataclass(frozen=True)
+class Shift:
+    """How far one signal, fact or kind of name differs between two runs."""
+
+    group: str
+    name: str
+    distance: float  # from 0 (equal) to 1 (nothing in common)
+    before: float | None = None  # mean in the first run, for numbers
+    after: float | None = None  # mean in the second run
+
+
+def compare(before: Distributions, after: Distributions) -> list[Shift]:
+    """The drift between two runs: everything that both have, largest distance first."""
+    shifts = []
+    for group, histograms in before.groups.items():
+        others = {other.name: other for other in after.groups.get(group, [])}
+        for one in histograms:
+            other = others.get(one.name)
+            if other is not None and one.number and other.number:
+                distance = _kolmogorov_smirnov(one, other)
+                shifts.append(Shift(group, one.name, distance, one.mean, other.mean))
+    for title, counts in before.names.items():
+        if title in after.names:
+            shifts.append(Shift("names", title, _total_variation(counts, after.names[title])))
+    return sorted(shifts, key=lambda shift: (-shift.distance, shift.group, shift.name))
+
+
+def _kolmogorov_smirnov(one: Histogram, other: Histogram) -> float:
+    """Largest difference of the cumulative distributions, to the width of a bin."""
+    left, right = (np.cumsum(each.kept + each.dropped) / each.number for each in (one, other))
+    return float(np.abs(left - right).max())
+
+
+def _total_variation(one: Counter[str], other: Counter[str]) -> float:
+    """Half the sum of the differences between the shares of each name."""
+    names = one.keys() | other.keys()
+    left, right = one.total(), other.total()
+    return sum(abs(one[name] / left - other[name] / right) for name in names) / 2
+
+
+def _add_signals(tables: RunTables, found: Distributions) -> None:
     verdicts = tables.find(tables.verdicts)
     rules = verdicts.config.get("rules", {}) if verdicts else {}
     groups = {scope: _histograms(scope, rules.get(scope, {})) for scope in CATALOGUE}
-    for batch, kept in _judged(tables):
+    for batch, kept in _batches_with_kept(tables):
         paragraphs, images = (Nested(batch.column(name)) for name in NESTED.values())
         everything = np.ones(len(paragraphs), bool), np.ones(len(images), bool)
         sums = Sums(batch, paragraphs, images, *everything, np.zeros(len(images), bool))
@@ -93,7 +143,10 @@ def _histograms(scope: Scope, rules: Mapping[str, Any]) -> list[Histogram]:
 
 
 def _measured(signal: Signal) -> bool:
-    """Numbers that the table of signals has; what is known after the fetch is drawn from there."""
+    """Whether the table of signals holds the signal as a number.
+
+    Signals that are known only after the fetch are covered by the facts about images.
+    """
     return not (signal.names or signal.after_fetch or signal.name == "nsfw_images")
 
 
@@ -102,8 +155,8 @@ def _bounds(rule: Mapping[str, Any] | None) -> tuple[float, ...]:
     return tuple(float(bound) for bound in bounds if bound is not None)
 
 
-def _judged(tables: RunTables) -> Iterator[tuple[pa.RecordBatch, Any]]:
-    """Batches of signals, each with which of its documents the rules keep."""
+def _batches_with_kept(tables: RunTables) -> Iterator[tuple[pa.RecordBatch, Any]]:
+    """Batches of signals, each with a mask of the documents that the rules keep."""
     if tables.find(tables.verdicts) is None:
         for batch in tables.batches("signals"):
             yield batch, np.ones(batch.num_rows, bool)
@@ -113,7 +166,7 @@ def _judged(tables: RunTables) -> Iterator[tuple[pa.RecordBatch, Any]]:
             yield batch, verdicts["kept"].to_numpy(zero_copy_only=False)
 
 
-def _facts(
+def _add_facts(
     tables: RunTables,
     found: Distributions,
     table: str,
@@ -130,61 +183,15 @@ def _facts(
         found.groups[group] = known
 
 
-def _names(tables: RunTables, found: Distributions) -> None:
-    for title, table, column in (
-        ("languages of all documents", "signals", "language"),
-        ("languages shipped", "dataset/data", "lang"),
-        ("hosts of all documents", "documents", "host"),
-        ("hosts shipped", "dataset/data", "host"),
-        ("image formats", "images", "format"),
-    ):
+def _add_names(tables: RunTables, found: Distributions) -> None:
+    for title, table, column in NAMES:
         counter: Counter[str] = Counter()
         for batch in tables.batches(table, [column]):
             for entry in pc.value_counts(batch.column(column).drop_null()).to_pylist():
                 counter[entry["values"]] += entry["counts"]
         if counter:
             found.names[title] = counter
-    if "hosts shipped" in found.names:
-        domains = found.names["domains shipped"] = Counter()
-        for host, number in found.names["hosts shipped"].items():
+    if SHIPPED_HOSTS in found.names:
+        domains = found.names[SHIPPED_DOMAINS] = Counter()
+        for host, number in found.names[SHIPPED_HOSTS].items():
             domains[domain(host)] += number
-
-
-@dataclass(frozen=True)
-class Shift:
-    """One signal in two runs."""
-
-    group: str
-    name: str
-    distance: float  # 0 the same .. 1 nothing in common
-    before: float | None = None  # means, for numbers
-    after: float | None = None
-
-
-def compare(before: Distributions, after: Distributions) -> list[Shift]:
-    """Signals and names that both runs have, the most shifted first."""
-    shifts = []
-    for group, histograms in before.groups.items():
-        others = {other.name: other for other in after.groups.get(group, [])}
-        for one in histograms:
-            other = others.get(one.name)
-            if other is not None and one.number and other.number:
-                distance = kolmogorov(one, other)
-                shifts.append(Shift(group, one.name, distance, one.mean, other.mean))
-    for name, counts in before.names.items():
-        if name in after.names:
-            shifts.append(Shift("names", name, total_variation(counts, after.names[name])))
-    return sorted(shifts, key=lambda shift: (-shift.distance, shift.group, shift.name))
-
-
-def kolmogorov(one: Histogram, other: Histogram) -> float:
-    """Largest gap between the two cumulative distributions (Kolmogorov-Smirnov), by bins."""
-    left, right = (np.cumsum(each.kept + each.dropped) / each.number for each in (one, other))
-    return float(np.abs(left - right).max())
-
-
-def total_variation(one: Counter[str], other: Counter[str]) -> float:
-    """Half the summed difference of the shares of each name."""
-    names = one.keys() | other.keys()
-    left, right = one.total(), other.total()
-    return sum(abs(one[name] / left - other[name] / right) for name in names) / 2

@@ -1,4 +1,7 @@
-"""The funnel: how many captures, documents, nodes and images each stage kept, and why not."""
+"""The funnel: what each stage of a run kept and rejected, by reason.
+
+It is read from the manifests alone, so it covers the whole run, however large.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,16 @@ from dataclasses import asdict, dataclass
 from benben.pipeline import manifest, storage
 from benben.pipeline.manifest import Manifest
 
-# First table of every stage that decides, in the order of a run.
+# The first table of each stage that the funnel shows, in the order of a run.
 TABLES = (
-    *("documents", "signals", "verdicts", "duplicates", "images", "picture_duplicates"),
-    *("final_verdicts", "splits"),
+    "documents",
+    "signals",
+    "verdicts",
+    "duplicates",
+    "images",
+    "picture_duplicates",
+    "final_verdicts",
+    "splits",
     "dataset",
 )
 FILE = "funnel.json"
@@ -20,24 +29,24 @@ FILE = "funnel.json"
 
 @dataclass(frozen=True)
 class Row:
-    """One unit at one stage."""
+    """Counts of one unit (documents, nodes, images, ...) at one stage."""
 
     stage: str
     unit: str
     entered: int
     kept: int
-    rejected: dict[str, int]
+    rejected: dict[str, int]  # reason -> number, most frequent first
 
 
 def read(output: str) -> list[Row]:
-    """Collect the funnel of a run's folder from its manifests, in stage order."""
+    """The funnel of the run in a folder."""
     return rows_of(manifest.read(storage.join(output, table)) for table in TABLES)
 
 
-def rows_of(tables: Iterable[Manifest | None]) -> list[Row]:
-    """The funnel that manifests tell, in their order; None: no such table."""
+def rows_of(manifests: Iterable[Manifest | None]) -> list[Row]:
+    """The counts of manifests, in their order; None stands for a table that does not exist."""
     rows = []
-    for found in filter(None, tables):
+    for found in filter(None, manifests):
         for unit, count in found.counts.items():
             reasons = dict(sorted(count.rejected.items(), key=lambda item: (-item[1], item[0])))
             rows.append(Row(found.stage, unit, count.entered, count.kept, reasons))
@@ -45,7 +54,7 @@ def rows_of(tables: Iterable[Manifest | None]) -> list[Row]:
 
 
 def as_text(rows: list[Row]) -> str:
-    """Lay the funnel out as plain text, reasons under each stage."""
+    """The funnel as a plain-text table, with the reasons below each row."""
     lines = [f"{'stage':<12} {'unit':<10} {'entered':>12} {'kept':>12} {'share':>7}"]
     for row in rows:
         share = f"{row.kept / row.entered:.1%}" if row.entered else "-"
@@ -57,5 +66,5 @@ def as_text(rows: list[Row]) -> str:
 
 
 def as_json(rows: list[Row]) -> str:
-    """Render `funnel.json`."""
+    """The text of `funnel.json`."""
     return json.dumps([asdict(row) for row in rows], indent=1)

@@ -1,4 +1,4 @@
-"""Histograms of any non-negative number, gathered batch by batch, in fixed memory."""
+"""Histograms of non-negative numbers, filled batch by batch in constant memory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-# Fine enough to be drawn as a share (0..1) or by orders of magnitude once the range is known.
+# Linear bins from 0 to 1, then logarithmic ones. They are fine enough to be joined into bars for a
+# share (0 to 1) or for orders of magnitude, once the range of the values is known.
 EDGES: Floats = np.concatenate([np.linspace(0, 1, 201), np.geomspace(1, 1e12, 601)[1:]])
-LINEAR = 200  # bins up to 1
-BARS = 40
-WHOLE = ("count", "px", "bytes")  # units of whole numbers
+LINEAR_BINS = 200
+MAX_BARS = 40
+WHOLE_UNITS = ("count", "px", "bytes")  # their values are whole numbers
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Counts between two values."""
+    """Counts of values from `low` to `high`."""
 
     low: float
     high: float
@@ -28,21 +29,21 @@ class Bar:
 
 @dataclass
 class Histogram:
-    """Counts of a number's values, of kept and of dropped records."""
+    """Distribution of one number over kept and dropped records."""
 
     name: str
     unit: str
     meaning: str
-    bounds: tuple[float, ...] = ()  # of the rule on it
+    bounds: tuple[float, ...] = ()  # of the rule on this number
     kept: NDArray[np.int64] = field(default_factory=lambda: _zeros())
     dropped: NDArray[np.int64] = field(default_factory=lambda: _zeros())
     unknown: int = 0
     total: float = 0.0
-    least: float = np.inf
-    most: float = -np.inf
+    smallest: float = np.inf
+    largest: float = -np.inf
 
     def add(self, values: Floats, kept: NDArray[np.bool_] | None = None) -> None:
-        """Count values; NaN counts as unknown, values below 0 as 0."""
+        """Count values; NaN counts as unknown, negative values as 0. `kept` None: all are kept."""
         values = np.asarray(values, np.float64)
         known = ~np.isnan(values)
         self.unknown += int((~known).sum())
@@ -51,42 +52,42 @@ class Histogram:
         self.dropped += _count(values[known & ~mask])
         if known.any():
             self.total += float(values[known].sum())
-            self.least = min(self.least, float(values[known].min()))
-            self.most = max(self.most, float(values[known].max()))
+            self.smallest = min(self.smallest, float(values[known].min()))
+            self.largest = max(self.largest, float(values[known].max()))
 
     @property
     def number(self) -> int:
-        """Values counted."""
+        """Number of values counted, without unknown ones."""
         return int(self.kept.sum() + self.dropped.sum())
 
     @property
     def mean(self) -> float:
-        """Mean of the values."""
+        """Mean of the values; NaN when there are none."""
         return self.total / self.number if self.number else float("nan")
 
     @property
     def constant(self) -> bool:
-        """All values are the same: nothing to draw."""
-        return self.least == self.most
+        """Whether all values are equal, so that there is nothing to draw."""
+        return self.smallest == self.largest
 
     def quantile(self, share: float) -> float:
-        """Value below which that share lies, to the width of a bin."""
+        """The value that this share of the values lies below, to the width of a bin."""
         counts = np.cumsum(self.kept + self.dropped)
         place = int(np.searchsorted(counts, share * counts[-1]))
         middle = float(EDGES[place] + EDGES[place + 1]) / 2 if place else 0.0
-        nearest = round(middle) if self.unit in WHOLE and middle > 1 else middle
-        return min(max(nearest, self.least), self.most)
+        nearest = round(middle) if self.unit in WHOLE_UNITS and middle > 1 else middle
+        return min(max(nearest, self.smallest), self.largest)
 
     def bars(self) -> list[Bar]:
-        """At most `BARS` bars over the range that has values."""
+        """At most `MAX_BARS` bars over the range of the values; 0 to 1 for shares."""
         used = np.flatnonzero(self.kept + self.dropped)
         if not len(used):
             return []
-        if used[-1] <= LINEAR and self.most <= 1:  # the last linear bin's end belongs to 1 itself
-            starts = np.arange(0, LINEAR + 1, LINEAR // BARS)
-            starts[-1] = LINEAR + 1
+        if used[-1] <= LINEAR_BINS and self.largest <= 1:
+            starts = np.arange(0, LINEAR_BINS + 1, LINEAR_BINS // MAX_BARS)
+            starts[-1] = LINEAR_BINS + 1  # the value 1 itself lies in the first bin after 1
         else:
-            step = -(-(used[-1] + 1 - used[0]) // BARS)
+            step = -(-(used[-1] + 1 - used[0]) // MAX_BARS)
             starts = np.append(np.arange(used[0], used[-1] + 1, step), used[-1] + 1)
         return [self._bar(int(start), int(end)) for start, end in itertools.pairwise(starts)]
 

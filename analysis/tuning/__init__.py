@@ -1,1 +1,1 @@
-"""Thresholds, labels and what-if."""
+"""Tune the rules of a run: what-if counts, labels, audits and comparisons of configs."""

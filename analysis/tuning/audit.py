@@ -1,6 +1,6 @@
 """A bounded sample of what each rule dropped, with the text or URL, for people to judge.
 
-The sample is a choice by a hash of ids: equal runs give equal samples, at any number of parts.
+Rows are chosen by a hash of ids, so equal runs give equal samples, however many parts they have.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ AUDIT = pa.schema(
         ("reason", pa.string()),
         ("doc_id", pa.string()),
         ("url", pa.string()),
-        ("index", pa.int32()),  # null: the document
+        ("index", pa.int32()),  # of the node; null when the whole document was dropped
         ("paragraph", pa.int32()),
         ("value", pa.float64()),
         ("bound", pa.float64()),
-        ("payload", pa.string()),  # text or image URL of the node; the title of a document
+        ("payload", pa.string()),  # the node's text or image URL; for a document its title
     ]
 )
 
 
 @dataclass(frozen=True, order=True)
 class _Choice:
-    rank: bytes
+    rank: bytes  # hash: the smallest ranks are chosen
     doc_id: str
     reason: str
     index: int | None
@@ -45,7 +45,7 @@ class _Choice:
 
 
 def audit(tables: RunTables, per_reason: int = PER_REASON) -> pa.Table:
-    """At most `per_reason` dropped nodes and documents of each reason, sorted by reason."""
+    """At most `per_reason` dropped nodes and documents of each reason: a table of schema AUDIT."""
     chosen: dict[str, list[tuple[int, _Choice]]] = {}
     for batch in tables.batches(
         tables.verdicts, ["doc_id", "reasons", "values", "bounds", "dropped"]
@@ -67,7 +67,7 @@ def audit(tables: RunTables, per_reason: int = PER_REASON) -> pa.Table:
 
 
 def _choices(batch: pa.RecordBatch) -> Iterator[_Choice]:
-    """The dropped nodes and documents of a batch of VERDICTS, those alone that may be chosen."""
+    """All dropped nodes and documents of a batch of VERDICTS; documents by their first reason."""
     ids = batch.column("doc_id").to_pylist()
     dropped = Nested(batch.column("dropped"))
     entries = zip(dropped.document.tolist(), dropped.entries.to_pylist(), strict=True)

@@ -1,4 +1,4 @@
-"""Two sets of rules on the same signals: what each keeps and the other drops, by which rule."""
+"""Compare two configs' rules on the same signals: what one keeps and the other drops, and why."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SAMPLES = 5
 
 @dataclass
 class Side:
-    """Documents, or nodes, that one config keeps and the other drops."""
+    """Documents or nodes that one config keeps and the other drops."""
 
     number: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)  # the other's first reason
+    reasons: Counter[str] = field(default_factory=Counter)  # first reason of the config that drops
     samples: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # reason -> (rank, id)
 
     def add(self, name: str, reason: str) -> None:
-        """Count one; a sample of each reason is chosen by a hash of names."""
+        """Count one; the sample of each reason is chosen by a hash of the names."""
         self.number += 1
         self.reasons[reason] += 1
         rank = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
@@ -35,7 +35,7 @@ class Side:
         self.samples[reason] = sorted(chosen)[:SAMPLES]
 
     def lines(self) -> list[str]:
-        """A line a reason: how many, and a sample."""
+        """A line for each reason: the number and a sample."""
         return [
             f"  {number:>9,}  {reason:<44} such as "
             + " ".join(name for _, name in self.samples[reason])
@@ -45,18 +45,18 @@ class Side:
 
 @dataclass
 class Comparison:
-    """Documents by which of two configs keeps them, and nodes of those both keep."""
+    """How many documents each of two configs keeps, and which nodes of documents that both keep."""
 
     both: int = 0
     neither: int = 0
     only_a: Side = field(default_factory=Side)
     only_b: Side = field(default_factory=Side)
-    nodes_a: Side = field(default_factory=Side)  # dropped by A, not by B; DOCUMENT:INDEX
+    nodes_a: Side = field(default_factory=Side)  # dropped by A and not by B; named DOCUMENT:INDEX
     nodes_b: Side = field(default_factory=Side)
 
 
 def compare(batches: Iterable[pa.RecordBatch], a: RuleSettings, b: RuleSettings) -> Comparison:
-    """Judge batches of SIGNALS by both."""
+    """Apply both sets of rules to batches of SIGNALS."""
     result = Comparison()
     for signals in batches:
         _add(result, decide_batch(signals, a), decide_batch(signals, b))
@@ -64,18 +64,21 @@ def compare(batches: Iterable[pa.RecordBatch], a: RuleSettings, b: RuleSettings)
 
 
 def between(output: str, a: str, b: str) -> str:
-    """Compare two configs by name or path on a run's signals. Raises InputError, ConfigError."""
+    """Compare two configs, given by name or path, on a run's signals; returns lines of text.
+
+    Raises InputError when there is no run and ConfigError when a config is not valid.
+    """
     found = compare(RunTables(output).batches("signals"), read(a), read(b))
     return as_text(found, a, b)
 
 
 def as_text(found: Comparison, a: str, b: str) -> str:
-    """The comparison for a terminal; `a` and `b` are the configs' names."""
+    """The comparison as text; `a` and `b` are the names of the configs."""
     lines = [f"both keep {found.both:,}, neither {found.neither:,}"]
     for side, keeper, other in ((found.only_a, a, b), (found.only_b, b, a)):
         lines += [f"{keeper} keeps and {other} drops: {side.number:,}", *side.lines()]
     for side, dropper, other in ((found.nodes_a, a, b), (found.nodes_b, b, a)):
-        head = f"nodes of documents both keep that {dropper} drops and {other} keeps"
+        head = f"nodes that {dropper} drops and {other} keeps, in documents that both keep"
         lines += [f"{head}: {side.number:,}", *side.lines()]
     return "\n".join(lines)
 
@@ -84,11 +87,11 @@ def _add(result: Comparison, a: pa.RecordBatch, b: pa.RecordBatch) -> None:
     kept = [np.asarray(one.column("kept")) for one in (a, b)]
     result.both += int((kept[0] & kept[1]).sum())
     result.neither += int((~kept[0] & ~kept[1]).sum())
-    for side, keeps, drops, dropper in (
+    for side, keeps, also_keeps, dropper in (
         (result.only_a, kept[0], kept[1], b),
         (result.only_b, kept[1], kept[0], a),
     ):
-        chosen = dropper.filter(pa.array(keeps & ~drops))
+        chosen = dropper.filter(pa.array(keeps & ~also_keeps))
         for doc_id, reasons in zip(
             chosen.column("doc_id").to_pylist(), chosen.column("reasons").to_pylist(), strict=True
         ):
@@ -96,12 +99,12 @@ def _add(result: Comparison, a: pa.RecordBatch, b: pa.RecordBatch) -> None:
     both = pa.array(kept[0] & kept[1])
     names = a.filter(both).column("doc_id").to_pylist()
     drops_a, drops_b = _drops(a.filter(both)), _drops(b.filter(both))
-    for side, mine, theirs in (
+    for side, drops, others in (
         (result.nodes_a, drops_a, drops_b),
         (result.nodes_b, drops_b, drops_a),
     ):
-        for place, reason in mine.items():
-            if place not in theirs:
+        for place, reason in drops.items():
+            if place not in others:
                 side.add(f"{names[place[0]]}:{place[1]}", reason)
 
 

@@ -1,7 +1,8 @@
-"""Labels against rules: precision, recall and F1 of what is dropped, with bootstrap intervals.
+"""Score rules against labels: precision, recall and F1 with bootstrap intervals; propose bounds.
 
-A row labelled True should be kept, False dropped. Positive is a row that is dropped: precision is
-the share of bad rows among those dropped, recall the share of the bad rows that are dropped.
+A label says whether a row should be kept (True) or dropped (False, a bad row). Dropping counts as
+the positive class: precision is the share of bad rows among the dropped rows, recall the share of
+dropped rows among the bad ones.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benben.analysis.tuning.what_if import Questions, Sheet, fails
+from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails
 from benben.pipeline import storage
 from benben.pipeline.settings.signals import Bounds, Rule
 
-RESAMPLES = 2_000
-LEVEL = 0.95
+RESAMPLES = 2_000  # of the bootstrap
+LEVEL = 0.95  # of the intervals
 Mask = NDArray[np.bool_]
-End = Literal["min", "max", "below"]  # of a rule's bounds
-Key = tuple[str, int]  # document id, node index (-1: the document)
+End = Literal["min", "max", "below"]  # which bound of a rule
+Key = tuple[str, int]  # document id, and node index (-1 for the document itself)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its interval."""
+    """A value and its interval; NaN where it is not defined."""
 
     value: float
     low: float
@@ -36,9 +37,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Scores:
-    """How well dropped rows match those labelled bad."""
+    """How well the dropped rows agree with the labels."""
 
-    labelled: int
+    labelled: int  # rows with a label
     precision: Estimate
     recall: Estimate
     f1: Estimate
@@ -46,7 +47,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A threshold, and what it does to the labelled rows."""
+    """A proposed bound, and its scores on the labelled rows."""
 
     bound: float
     precision: float
@@ -64,45 +65,45 @@ def save(path: str, labels: Mapping[Key, bool]) -> None:
 
 
 def read(path: str) -> dict[Key, bool]:
-    """Read labels; none when there is no such file."""
+    """Read labels; an empty mapping when there is no such file."""
     if not storage.exists(path):
         return {}
     rows = [json.loads(line) for line in storage.read_bytes(path).decode().splitlines()]
     return {(row["doc_id"], row["index"]): row["keep"] for row in rows}
 
 
-def align(sheet: Sheet, labels: Mapping[Key, bool]) -> tuple[NDArray[np.int64], Mask]:
-    """Rows of a sheet that are labelled, and whether each should be kept."""
+def align(table: SignalTable, labels: Mapping[Key, bool]) -> tuple[NDArray[np.int64], Mask]:
+    """Numbers of the table's rows that have a label, and whether each should be kept."""
     wanted = {doc_id for doc_id, _ in labels}
-    numbers = np.array([n for n, doc_id in enumerate(sheet.ids) if doc_id in wanted], np.int64)
+    numbers = np.array([n for n, doc_id in enumerate(table.ids) if doc_id in wanted], np.int64)
     found = [
         (row, labels[key])
-        for row in np.flatnonzero(np.isin(sheet.document, numbers)).tolist()
-        if (key := (sheet.ids[sheet.document[row]], int(sheet.index[row]))) in labels
+        for row in np.flatnonzero(np.isin(table.document, numbers)).tolist()
+        if (key := (table.ids[table.document[row]], int(table.index[row]))) in labels
     ]
     rows = np.array([row for row, _ in found], np.int64)
     return rows, np.array([keep for _, keep in found], np.bool_)
 
 
 def evaluate(
-    sheet: Sheet, rules: Mapping[str, Rule], labels: Mapping[Key, bool], seed: int = 0
+    table: SignalTable, rules: Mapping[str, Rule], labels: Mapping[Key, bool], seed: int = 0
 ) -> dict[str, Scores]:
-    """Scores of each rule and, under the name `chain`, of all together."""
-    rows, keep = align(sheet, labels)
+    """Scores of each rule and, under the name `chain`, of all rules together."""
+    rows, keep = align(table, labels)
     found = {
-        name: score(fails(sheet, name, rule)[rows], ~keep, seed)
+        name: score(fails(table, name, rule)[rows], ~keep, seed)
         for name, rule in rules.items()
-        if name in sheet.values
+        if name in table.values
     }
-    chain = ~Questions(sheet).kept(rules)[rows]
+    chain = ~WhatIf(table).kept(rules)[rows]
     return {**found, "chain": score(chain, ~keep, seed)}
 
 
 def score(dropped: Mask, bad: Mask, seed: int = 0, resamples: int = RESAMPLES) -> Scores:
     """Precision, recall and F1 with percentile bootstrap intervals (Efron 1979).
 
-    Resampling rows only changes how many fall into each of the four cells of the confusion table,
-    so the cells are drawn at once, from the multinomial distribution.
+    Resampling the rows changes only the four counts of the confusion matrix, so these counts are
+    drawn directly from a multinomial distribution.
     """
     cells = np.array([(dropped & bad).sum(), (dropped & ~bad).sum(), (~dropped & bad).sum(),
                       (~dropped & ~bad).sum()])  # fmt: skip
@@ -127,16 +128,17 @@ def propose(
     precision: float | None = None,
     recall: float | None = None,
 ) -> Proposal | None:
-    """Best bound on a signal for labelled rows: rows below `min` or above `max` are dropped.
+    """The best bound on a signal for labelled rows; it drops rows below `min` or above `max`.
 
-    With a wanted precision, the bound of the most recall that has it; with a wanted recall, that
-    of the most precision; with neither, of the best F1. Of equals the loosest. Bounds lie halfway
-    between neighbouring values. None when no bound does what is wanted.
+    With a required precision, the bound with the highest recall among those that reach it; with a
+    required recall, the one with the highest precision; with neither, the one with the best F1. Of
+    equally good bounds it takes the one that drops fewest rows. Bounds lie halfway between
+    neighbouring values. None when no bound meets the requirement.
     """
     known = ~np.isnan(values)
     ordered = np.argsort(values[known] if end == "min" else -values[known], kind="stable")
     value, bad = values[known][ordered], ~keep[known][ordered]
-    cut = np.flatnonzero(np.diff(value) != 0) + 1  # rows dropped by each possible bound
+    cut = np.flatnonzero(np.diff(value) != 0) + 1  # number of rows that each possible bound drops
     if not len(cut) or not bad.any():
         return None
     hits = np.cumsum(bad)[cut - 1]
@@ -149,13 +151,13 @@ def propose(
         goal, allowed = precisions, allowed & (recalls >= recall)
     if not allowed.any():
         return None
-    best = int(np.argmax(np.where(allowed, goal, -1.0)))  # the first is the loosest
+    best = int(np.argmax(np.where(allowed, goal, -1.0)))  # the first drops fewest rows
     bound = float(value[cut[best] - 1] + value[cut[best]]) / 2
     return Proposal(bound, float(precisions[best]), float(recalls[best]), float(f1[best]))
 
 
 def with_bound(rule: Rule, end: End, bound: float) -> Rule:
-    """A rule with another bound, which stops at the bound of the other end."""
+    """The rule with one bound changed; a `min` above `max` or the reverse is moved to the other."""
     if end == "min" and rule.max is not None:
         bound = min(bound, rule.max)
     if end != "min" and rule.min is not None:
@@ -165,12 +167,13 @@ def with_bound(rule: Rule, end: End, bound: float) -> Rule:
 
 
 def bounds_of(rule: Bounds) -> dict[End, float]:
-    """The numeric bounds a rule has."""
+    """The bounds that a rule has."""
     ends: dict[End, float | None] = {"min": rule.min, "max": rule.max, "below": rule.below}
     return {end: bound for end, bound in ends.items() if bound is not None}
 
 
 def _measures(cells: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
+    """Precision, recall and F1; columns: true and false positives, false and true negatives."""
     hit, false, missed = (cells[:, place].astype(np.float64) for place in range(3))
     with np.errstate(invalid="ignore", divide="ignore"):
         return hit / (hit + false), hit / (hit + missed), 2 * hit / (2 * hit + false + missed)

@@ -1,36 +1,36 @@
-"""Widgets of the tuning notebook: sliders over thresholds, documents at the margin, labels."""
+"""Widgets of the tuning notebook: sliders for thresholds, rows near a bound, labels, scores."""
 
 from __future__ import annotations
 
 import html
 from typing import Any
 
-import ipywidgets as widgets
+import ipywidgets as widgets  # type: ignore[import-untyped]
 import numpy as np
 
 from benben.analysis.tuning.labels import bounds_of
 from benben.analysis.tuning.tuner import Tuner
-from benben.analysis.tuning.what_if import WhatIf
+from benben.analysis.tuning.what_if import Effects
 
 
 def sliders(tuner: Tuner) -> widgets.Widget:
-    """A slider for each bound; counts follow at once."""
-    answer = widgets.HTML(counts(tuner.ask()))
+    """A slider for each bound, above counts that follow every move."""
+    shown = widgets.HTML(counts(tuner.effects()))
     rows = [
-        _slider(tuner, name, end, bound, answer)
+        _slider(tuner, name, end, bound, shown)
         for name, rule in getattr(tuner.rules, tuner.scope).items()
-        if name in tuner.sheet.values
+        if name in tuner.table.values
         for end, bound in bounds_of(rule).items()
     ]
-    return widgets.VBox([*rows, answer])
+    return widgets.VBox([*rows, shown])
 
 
-def counts(found: WhatIf) -> str:
-    """A table of what each rule drops, alone and with others."""
-    head = "<tr><th>rule</th><th>drops</th><th>alone</th><th>most like</th></tr>"
+def counts(found: Effects) -> str:
+    """A table of what each rule drops, and what it alone drops."""
+    head = "<tr><th>rule</th><th>drops</th><th>alone</th><th>most similar</th></tr>"
     body = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{number:,}</td><td>{found.marginal[name]:,}</td>"
-        f"<td>{html.escape(_most_like(found, name))}</td></tr>"
+        f"<td>{html.escape(_most_similar(found, name))}</td></tr>"
         for name, number in found.dropped.items()
     )
     share = found.kept / found.rows if found.rows else 0
@@ -39,8 +39,8 @@ def counts(found: WhatIf) -> str:
 
 
 def overlaps(tuner: Tuner) -> widgets.HTML:
-    """How many rows each pair of rules drops together, and how their verdicts correlate (phi)."""
-    found = tuner.ask()
+    """A table of how many rows each pair of rules drops together, and their correlation (phi)."""
+    found = tuner.effects()
     names = [name for name, number in found.dropped.items() if number]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     body = "".join(
@@ -53,7 +53,7 @@ def overlaps(tuner: Tuner) -> widgets.HTML:
 
 
 def margin(tuner: Tuner, signal: str, number: int = 2) -> widgets.Widget:
-    """Documents or nodes nearest a signal's bounds, each with buttons to label it."""
+    """The documents or nodes nearest to a signal's bounds, each with buttons to label it."""
     boxes = []
     for (doc_id, index), page in tuner.margin(signal, number).items():
         shown = (
@@ -65,11 +65,11 @@ def margin(tuner: Tuner, signal: str, number: int = 2) -> widgets.Widget:
 
 
 def scores(tuner: Tuner) -> widgets.HTML:
-    """Precision, recall and F1 of what each rule drops, with 95 % intervals."""
+    """A table of precision, recall and F1 of each rule, with 95% intervals."""
     rows = "".join(
         f"<tr><td>{html.escape(name)}</td>"
         + "".join(
-            f"<td>{one.value:.3f} ({one.low:.3f} .. {one.high:.3f})</td>"
+            f"<td>{one.value:.3f} ({one.low:.3f} to {one.high:.3f})</td>"
             for one in (found.precision, found.recall, found.f1)
         )
         + "</tr>"
@@ -79,8 +79,8 @@ def scores(tuner: Tuner) -> widgets.HTML:
     return widgets.HTML(f"<table>{head}{rows}</table>")
 
 
-def _slider(tuner: Tuner, name: str, end: Any, bound: float, answer: widgets.HTML) -> Any:
-    values = tuner.sheet.values[name]
+def _slider(tuner: Tuner, name: str, end: Any, bound: float, shown: widgets.HTML) -> Any:
+    values = tuner.table.values[name]
     known = values[~np.isnan(values)]
     top = max(float(known.max()) if len(known) else bound, bound, 1e-6)
     slider = widgets.FloatSlider(
@@ -91,7 +91,7 @@ def _slider(tuner: Tuner, name: str, end: Any, bound: float, answer: widgets.HTM
     )  # fmt: skip
 
     def moved(change: dict[str, Any]) -> None:
-        answer.value = counts(tuner.move(name, end, change["new"]))
+        shown.value = counts(tuner.move(name, end, change["new"]))
 
     slider.observe(moved, "value")
     return slider
@@ -114,14 +114,14 @@ def _buttons(tuner: Tuner, doc_id: str, index: int) -> widgets.Widget:
     return widgets.HBox([*buttons, note])
 
 
-def _pair(found: WhatIf, left: str, right: str) -> str:
+def _pair(found: Effects, left: str, right: str) -> str:
     if left == right:
         return f"<b>{found.dropped[left]:,}</b>"
     key = (left, right) if (left, right) in found.overlap else (right, left)
     return f"{found.overlap[key]:,} <small>{found.correlation[key]:.2f}</small>"
 
 
-def _most_like(found: WhatIf, name: str) -> str:
+def _most_similar(found: Effects, name: str) -> str:
     pairs = {
         (left if right == name else right): value
         for (left, right), value in found.correlation.items()

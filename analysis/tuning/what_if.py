@@ -1,8 +1,8 @@
-"""Signals as a sheet of numbers, and what-if: which rows other thresholds would keep.
+"""What-if: which documents, paragraphs or images other thresholds would keep.
 
-A sheet has a row for each document, paragraph or image, and a float32 column for each signal of
-its scope. A rule's verdict on all rows is one bit a row, kept between questions: moving one
-threshold recomputes one column, and counts and overlaps are popcounts.
+A signal table holds the numeric signals of one scope in memory: a row for each document, paragraph
+or image, a float32 column for each signal. The verdicts of a rule are stored as one bit per row, so
+moving a threshold recomputes the bits of one rule, and counts and overlaps are popcounts.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Bits = NDArray[np.uint8]
 
 
 @dataclass
-class Sheet:
-    """Signal values of the rows of one scope."""
+class SignalTable:
+    """Values of the signals of one scope."""
 
     scope: Scope
-    values: dict[str, NDArray[np.float32]]  # NaN: unknown, which no rule drops
+    values: dict[str, NDArray[np.float32]]  # by signal; NaN is unknown, and no rule drops it
     languages: list[str]
-    language: NDArray[np.int16]  # of each row, in `languages`
-    document: NDArray[np.int64]  # number of the document, in `ids`
-    index: NDArray[np.int32]  # of the node in its document; -1 for documents
+    language: NDArray[np.int16]  # of each row, as its place in `languages`
+    document: NDArray[np.int64]  # of each row, as its place in `ids`
+    index: NDArray[np.int32]  # of each row's node in its document; -1 in the scope of documents
     ids: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -38,22 +38,22 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class WhatIf:
-    """What a set of rules does to a sheet's rows."""
+class Effects:
+    """What a set of rules does to the rows of a table."""
 
     rows: int
     kept: int
-    dropped: dict[str, int]  # by each rule, whatever the others do
-    marginal: dict[str, int]  # by this rule alone
-    overlap: dict[tuple[str, str], int]  # by both of two rules
-    correlation: dict[tuple[str, str], float]  # phi coefficient of two rules' verdicts
+    dropped: dict[str, int]  # by each rule, no matter what the other rules do
+    marginal: dict[str, int]  # by this rule and no other
+    overlap: dict[tuple[str, str], int]  # by both rules of a pair
+    correlation: dict[tuple[str, str], float]  # phi of the verdicts of a pair
 
 
-def load(batches: Iterable[pa.RecordBatch], rules: RuleSettings, scope: Scope) -> Sheet:
-    """Make a sheet of batches of SIGNALS for the numeric signals that the scope's rules name.
+def load(batches: Iterable[pa.RecordBatch], rules: RuleSettings, scope: Scope) -> SignalTable:
+    """Load the numeric signals that the rules of a scope use from batches of SIGNALS.
 
-    A document's values hold for the node rules given: after changing those, load again. Values are
-    single precision. Documents that extraction gave up have no row.
+    Values of documents depend on the rules for nodes: load again after changing those. Values are
+    in single precision. Documents that extraction rejected have no row.
     """
     names = [name for name in getattr(rules, scope) if not CATALOGUE[scope][name].names]
     columns: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
@@ -64,28 +64,28 @@ def load(batches: Iterable[pa.RecordBatch], rules: RuleSettings, scope: Scope) -
         found = scope_values(batch, rules, scope, names)
         for name in names:
             columns[name].append(found.values[name].astype(np.float32))
-        table = np.array([codes.setdefault(one, len(codes)) for one in found.languages], np.int16)
+        numbers = np.array([codes.setdefault(one, len(codes)) for one in found.languages], np.int16)
         parts.append(
-            (table[found.language], found.document + len(ids), found.index.astype(np.int32))
+            (numbers[found.language], found.document + len(ids), found.index.astype(np.int32))
         )
         ids += batch.column("doc_id").to_pylist()
     language, document, index = (np.concatenate(one) for one in zip(*parts, strict=True))
     values = {name: np.concatenate(column) for name, column in columns.items()}
-    return Sheet(scope, values, list(codes), language, document, index, ids)
+    return SignalTable(scope, values, list(codes), language, document, index, ids)
 
 
-class Questions:
-    """Answers what-if questions about a sheet; remembers each rule's last verdict."""
+class WhatIf:
+    """Counts the effects of rules on a signal table; keeps the last verdicts of each rule."""
 
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
+    def __init__(self, table: SignalTable) -> None:
+        self.table = table
         self._known: dict[str, tuple[Rule, Bits]] = {}
 
-    def ask(self, rules: Mapping[str, Rule]) -> WhatIf:
-        """Count what the rules drop, each alone and together."""
-        names = [name for name in rules if name in self.sheet.values]
-        bits = [self.failing(name, rules[name]) for name in names]
-        rows = len(self.sheet)
+    def effects(self, rules: Mapping[str, Rule]) -> Effects:
+        """Count what the rules drop: each, alone, in pairs and together."""
+        names = [name for name in rules if name in self.table.values]
+        bits = [self._failing(name, rules[name]) for name in names]
+        rows = len(self.table)
         dropped = {name: _count(mask) for name, mask in zip(names, bits, strict=True)}
         once, more = _once_and_more(bits, rows)
         alone = once & ~more
@@ -96,39 +96,42 @@ class Questions:
                 shared = _count(bits[place] & bits[other])
                 overlap[right, left] = shared
                 correlation[right, left] = phi(dropped[right], dropped[left], shared, rows)
-        return WhatIf(rows, rows - _count(once), dropped, marginal, overlap, correlation)
-
-    def failing(self, name: str, rule: Rule) -> Bits:
-        """One bit a row: the rule drops it."""
-        known = self._known.get(name)
-        if known is None or known[0] != rule:
-            self._known[name] = rule, np.packbits(fails(self.sheet, name, rule))
-        return self._known[name][1]
+        return Effects(rows, rows - _count(once), dropped, marginal, overlap, correlation)
 
     def kept(self, rules: Mapping[str, Rule]) -> NDArray[np.bool_]:
-        """Rows that no rule drops."""
-        gone = np.zeros((len(self.sheet) + 7) // 8, np.uint8)
+        """Mask of the rows that no rule drops."""
+        dropped = np.zeros((len(self.table) + 7) // 8, np.uint8)
         for name, rule in rules.items():
-            if name in self.sheet.values:
-                gone |= self.failing(name, rule)
-        return np.asarray(np.unpackbits(gone, count=len(self.sheet)) == 0)
+            if name in self.table.values:
+                dropped |= self._failing(name, rule)
+        return np.asarray(np.unpackbits(dropped, count=len(self.table)) == 0)
+
+    def _failing(self, name: str, rule: Rule) -> Bits:
+        """One bit per row, set where the rule drops it."""
+        known = self._known.get(name)
+        if known is None or known[0] != rule:
+            self._known[name] = rule, np.packbits(fails(self.table, name, rule))
+        return self._known[name][1]
 
 
-def fails(sheet: Sheet, name: str, rule: Rule) -> NDArray[np.bool_]:
-    """Rows whose value is outside a rule's bounds for their language."""
-    failing = _outside(sheet.values[name], rule)
+def fails(table: SignalTable, name: str, rule: Rule) -> NDArray[np.bool_]:
+    """Mask of the rows whose value lies outside a rule's bounds for their language."""
+    failing = _outside(table.values[name], rule)
     for language, bounds in rule.languages.items():
-        if language in sheet.languages:
-            rows = np.flatnonzero(sheet.language == sheet.languages.index(language))
-            failing[rows] = _outside(sheet.values[name][rows], bounds)
+        if language in table.languages:
+            rows = np.flatnonzero(table.language == table.languages.index(language))
+            failing[rows] = _outside(table.values[name][rows], bounds)
     for other, bounds in rule.when.items():
-        if other in sheet.values:
-            failing &= ~_outside(sheet.values[other], bounds)
+        if other in table.values:
+            failing &= ~_outside(table.values[other], bounds)
     return failing
 
 
 def phi(left: int, right: int, both: int, rows: int) -> float:
-    """Phi coefficient (Pearson's correlation) of two verdicts from their counts."""
+    """Phi coefficient of two rules: Pearson's correlation of their verdicts, from counts.
+
+    0 when a rule drops all rows or none.
+    """
     spread = float(left) * (rows - left) * float(right) * (rows - right)
     return (rows * float(both) - float(left) * right) / spread**0.5 if spread > 0 else 0.0
 
@@ -145,6 +148,7 @@ def _outside(values: NDArray[np.float32], bounds: Bounds) -> NDArray[np.bool_]:
 
 
 def _once_and_more(bits: list[Bits], rows: int) -> tuple[Bits, Bits]:
+    """Bits of the rows that at least one rule drops, and of those that several drop."""
     once = np.zeros((rows + 7) // 8, np.uint8)
     more = np.zeros_like(once)
     for mask in bits:

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from benben.analysis.tuning.what_if import Questions, Sheet
+from benben.analysis.tuning.what_if import SignalTable, WhatIf
 from benben.pipeline import config
 from benben.pipeline.settings.signals import Rule
 from benchmarks.support.figure import report
@@ -27,17 +27,17 @@ def main(rows: str = str(ROWS)) -> None:
     scale = {name: rule.max or 2 * (rule.min or 1) for name, rule in rules.items()}
     values = {name: random.random(size, np.float32) * np.float32(scale[name]) for name in rules}
     language = random.integers(0, 4, size).astype(np.int16)
-    sheet = Sheet("document", values, ["en", "de", "zh", "ja"], language,
+    sheet = SignalTable("document", values, ["en", "de", "zh", "ja"], language,
                   np.arange(size), np.full(size, -1, np.int32))  # fmt: skip
-    questions = Questions(sheet)
+    questions = WhatIf(sheet)
     start = time.perf_counter()
-    found = questions.ask(rules)
+    found = questions.effects(rules)
     first = time.perf_counter() - start
     moves = []
     for name, rule in rules.items():
         bounds = {**rule.model_dump(exclude_none=True), "max": scale[name] * 0.9}
         start = time.perf_counter()
-        questions.ask({**rules, name: Rule.model_validate(bounds)})
+        questions.effects({**rules, name: Rule.model_validate(bounds)})
         moves.append(time.perf_counter() - start)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     facts = {"rows": size, "rules": len(rules), "kept": found.kept, "moves_seconds": moves}

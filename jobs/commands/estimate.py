@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benben.analysis import estimate as figures
-from benben.analysis.estimate import Estimate, Sampled, Samples
+from benben.analysis.estimate import Estimate, SampleRuns, StageCost
 from benben.jobs import stages
 from benben.jobs.engine import usage
 from benben.jobs.engine.progress import say
@@ -91,7 +91,7 @@ def estimate(settings: Config, part: float, seed: int) -> Estimate:
             _run(scaled, given, folder, number) for number, given in enumerate(order)
         )
     sizes = (taken[0].bytes, taken[1].bytes)
-    samples = Samples(first, small, large, many, COPIES, taken[1].captures, sizes)
+    samples = SampleRuns(first, small, large, many, COPIES, taken[1].captures, sizes)
     return figures.estimate(samples, total)
 
 
@@ -104,12 +104,12 @@ def _scaled_down(settings: Config, sample: Taken, total: int) -> Config:
     return settings.model_copy(update={"spark": settings.spark.model_copy(update=changed)})
 
 
-def _run(settings: Config, given: list[str], folder: str, number: int) -> list[Sampled]:
+def _run(settings: Config, given: list[str], folder: str, number: int) -> list[StageCost]:
     """Run all stages on archives, into a folder of its own."""
     output = os.path.join(folder, f"run-{number}")
     run = Run(settings.model_copy(update={"input": given, "output": output}))
     begun = 0.0 if number else usage.processor_seconds(os.getpid())
-    ran = [Sampled(START, begun, 0.0, 0.0, (), 0, 0, None)]
+    ran = [StageCost(START, begun, 0.0, 0.0, (), 0, 0, None)]
     for name in stages.STAGES:
         stage = stages.load(name)
         if stage.wanted(run.config):
@@ -118,7 +118,7 @@ def _run(settings: Config, given: list[str], folder: str, number: int) -> list[S
             files = [file for table in stage.writes for file in run.manifest(table).files]
             documents = made.counts.get("documents")
             ran.append(
-                Sampled(
+                StageCost(
                     stage=name,
                     all_seconds=usage.processor_seconds(os.getpid()) - all_before,
                     task_seconds=run.log.task_cpu_seconds,

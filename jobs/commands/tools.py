@@ -11,14 +11,14 @@ from benben.pipeline import config
 
 def explain(arguments: Sequence[str]) -> int:
     """Tell the story of one page, node by node."""
-    from benben.analysis.provenance.explain import tell
+    from benben.analysis.provenance.explain import describe
 
     parser = argparse.ArgumentParser(prog="benben explain", description=explain.__doc__)
     parser.add_argument("run", help="folder of a run")
     parser.add_argument("name", help="document id or URL")
     parser.add_argument("--html", action="store_true", help="a page instead of coloured lines")
     given = parser.parse_args(arguments)
-    print(tell(given.run, given.name, given.html, sys.stdout.isatty()))
+    print(describe(given.run, given.name, given.html, sys.stdout.isatty()))
     return 0
 
 

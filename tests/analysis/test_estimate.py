@@ -6,24 +6,24 @@ import random
 import pytest
 
 from benben.analysis import estimate
-from benben.analysis.estimate import Estimate, Sampled, Samples
+from benben.analysis.estimate import Estimate, SampleRuns, StageCost
 from benben.pipeline import config
 
 
-def stage(captures: int, left: int) -> list[Sampled]:
+def stage(captures: int, left: int) -> list[StageCost]:
     """Stages that cost 3 s anyway, 0.01 s a capture, and 0.1 s a document that is left."""
     work = 0.01 * captures + 0.1 * left
     tasks = tuple(work / 8 * (1 + 0.1 * (number % 3 - 1)) for number in range(8))
     sums = (3 + work, 1 + work, 0.0, tasks, 100 * captures + left, captures)
     kept = {"extract": captures, "fingerprint": captures, "cluster": left}
-    return [Sampled(name, *sums, number, left) for name, number in kept.items()]
+    return [StageCost(name, *sums, number, left) for name, number in kept.items()]
 
 
 def whole(total: int, left: int = 400) -> Estimate:
     """Of so many bytes, 100 a capture, from a sample of 400 captures and one of 100."""
     large, copies = stage(400, left), stage(3200, left)
     return estimate.estimate(
-        Samples(large, stage(100, left // 4), large, copies, 8, 400, (10_000, 40_000)), total
+        SampleRuns(large, stage(100, left // 4), large, copies, 8, 400, (10_000, 40_000)), total
     )
 
 
@@ -60,7 +60,7 @@ def test_interval_covers_the_mean_nine_times_of_ten() -> None:
     for _ in range(1_000):
         values = [chance.gauss(10, 2) for _ in range(8)]
         mean = sum(values) / 8
-        hits += abs(mean - 10) <= estimate.spread(values) * mean
+        hits += abs(mean - 10) <= estimate.relative_error(values) * mean
     assert 870 <= hits <= 930
 
 

@@ -121,7 +121,7 @@ def test_pictures_are_sound_but_for_those_meant_to_be_broken(built: tuple[Path, 
 
 def test_more_shape_pages_leave_the_first_ones_alone() -> None:
     few, many = build_site(4, 3), build_site(8, 3)
-    pages = [path for path in few.answers.files if "/shapes/" in path]
+    pages = [path for path in few.responses.files if "/shapes/" in path]
     assert len(pages) > 8
-    assert all(many.answers.files[path] == few.answers.files[path] for path in pages)
-    assert build_site(4, 4).answers.files != few.answers.files
+    assert all(many.responses.files[path] == few.responses.files[path] for path in pages)
+    assert build_site(4, 4).responses.files != few.responses.files

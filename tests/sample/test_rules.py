@@ -10,7 +10,7 @@ from benben.pipeline import config, document
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page
 from benben.sample.build import build
-from benben.sample.unwanted import odd_pages
+from benben.sample.unwanted import unwanted_pages
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,12 @@ def rejected(captures: list[Capture], name: str) -> dict[str, list[str]]:
 
 def test_english_pages_pass_obelics_rules(captures: list[Capture]) -> None:
     gone = rejected(captures, "obelics")
-    odd = {page.path for page in odd_pages()}
-    assert not {path for path in gone if path.startswith("en/")} - odd
+    unwanted = {page.path for page in unwanted_pages()}
+    assert not {path for path in gone if path.startswith("en/")} - unwanted
     assert "en/best-offers.html" in gone
 
 
 def test_pages_of_every_language_pass_the_default_rules(captures: list[Capture]) -> None:
-    gone = rejected(captures, "default").keys() - {page.path for page in odd_pages()}
+    gone = rejected(captures, "default").keys() - {page.path for page in unwanted_pages()}
     assert len(gone) <= 1  # Chinese pages about shapes repeat themselves
     assert not {path for path in gone if "/shapes/" not in path}

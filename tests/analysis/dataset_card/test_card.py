@@ -60,11 +60,11 @@ def test_every_number_of_contents_is_what_the_parquet_says(output: Path, text: s
         "documents": len(data),
         "image slots": sum(url is not None for row in data for url in row["images"]),
         "words": sum(len(text.split()) for row in data for text in row["texts"] if text),
-        "tokens of text, estimated": sum(
+        "text tokens (estimated)": sum(
             round(sum(len(text.encode()) for text in row["texts"] if text) / 4) for row in data
         ),
-        "median words a document": statistics.median(row["num_words"] for row in data),
-        "median images a document": statistics.median(row["num_images"] for row in data),
+        "median words per document": statistics.median(row["num_words"] for row in data),
+        "median images per document": statistics.median(row["num_images"] for row in data),
         "places with personal data replaced": sum(row["num_redacted"] or 0 for row in data),
         "hosts": len({row["host"] for row in data}),
         "languages": len({row["lang"] for row in data}),
@@ -174,7 +174,7 @@ def test_a_run_that_ships_nothing_has_a_card_and_a_report(output: Path, tmp_path
 
 
 def test_images_on_both_sides_of_a_split_are_told(output: Path, text: str, tmp_path: Path) -> None:
-    assert "of the held-out splits are shown by documents of train" not in text
+    assert "of the held-out splits also appear in documents of train" not in text
     run = Path(shutil.copytree(output, tmp_path / "run"))
     train, test = (
         sorted((run / "dataset/data").glob(f"{name}-*"))[0] for name in ("train", "test")
@@ -185,4 +185,4 @@ def test_images_on_both_sides_of_a_split_are_told(output: Path, text: str, tmp_p
     digests = pa.array([shared.as_py()] * len(table), table.schema.field(place).type)
     pq.write_table(table.set_column(place, table.schema.field(place), digests), test)
     said = Path(card.write(str(run))[0]).read_text()
-    assert "2 images of the held-out splits are shown by documents of train too" in said
+    assert "2 images of the held-out splits also appear in documents of train" in said

@@ -66,7 +66,7 @@ def test_document_shows_rejected_nodes_and_why(output: str) -> None:
     doc_id = find(Query(RunTables(output)), "final_verdicts", Search(words="page 3."))[0].doc_id
     html = Explorer(output).page(f"document-{doc_id}.html", {})
     assert html
-    gone = LexborHTMLParser(html).css(".node.gone")
+    gone = LexborHTMLParser(html).css(".node.dropped")
     assert [node.attributes["data-index"] for node in gone] == ["1"]
     assert "text_node.stopword_ratio.min: 0.05, bound 0.3" in gone[0].text()
     assert len(LexborHTMLParser(html).css(".document img")) == 2
@@ -137,7 +137,7 @@ def test_chromium_searches_opens_a_document_and_runs_nothing_of_it(
         await tab.follow("document.querySelector('form').submit()")
         assert await tab.evaluate("document.querySelectorAll('tr.hit').length") == 1
         await tab.follow("document.querySelector('tr.hit a').click()")
-        assert await tab.evaluate("document.querySelectorAll('.node.gone .why').length") == 1
+        assert await tab.evaluate("document.querySelectorAll('.node.dropped .why').length") == 1
         images = "[...document.querySelectorAll('.document img')].map(i => i.naturalWidth)"
         assert min(await tab.evaluate(images)) > 100
         hover = "new MouseEvent('mouseover', {bubbles: true})"

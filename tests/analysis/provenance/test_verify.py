@@ -91,7 +91,7 @@ def test_a_changed_text_is_found(
     pq.write_table(pa.Table.from_pylist(rows, schema.DATASET), path)
     assert verify.main([str(run), "--input", str(crawl)]) == 1
     out, err = capsys.readouterr()
-    assert "the run was made by 1, this is " in err
+    assert "the run was made by version 1, this is " in err
     assert f"{rows[0]['doc_id']}  differs in texts" in out
     assert "9 of 10 rows are equal" in out
 

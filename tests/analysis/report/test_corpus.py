@@ -71,4 +71,4 @@ def test_the_report_tells_of_texts_and_the_reference(run: str) -> None:
     page = report.render(run, 1, report.Corpus(topics=2, against=run))
     assert "all rights reserved by the publisher" in page
     assert "striker" in page
-    assert "Compared with a reference" in page
+    assert "Compared with another run" in page

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from benben.analysis.report.histogram import BARS, Histogram
+from benben.analysis.report.histogram import MAX_BARS, Histogram
 
 
 def filled(values: list[float], unit: str = "ratio") -> Histogram:
@@ -23,7 +23,7 @@ def test_batches_add_up_and_unknown_values_are_counted_apart() -> None:
 
 def test_shares_are_drawn_from_zero_to_one() -> None:
     bars = filled([0.0, 0.5, 1.0]).bars()
-    assert len(bars) == BARS
+    assert len(bars) == MAX_BARS
     assert (bars[0].low, bars[0].kept, bars[-1].kept) == (0, 1, 1)
     assert sum(bar.kept for bar in bars) == 3
 
@@ -32,7 +32,7 @@ def test_shares_are_drawn_from_zero_to_one() -> None:
 def test_no_value_is_lost_in_drawing(values: list[float]) -> None:
     bars = filled(values).bars()
     assert sum(bar.kept for bar in bars) == len(values)
-    assert len(bars) <= BARS
+    assert len(bars) <= MAX_BARS
     assert all(left.high == right.low for left, right in itertools.pairwise(bars))
 
 

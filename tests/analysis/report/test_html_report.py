@@ -7,6 +7,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from benben.analysis.report import html_report
+from benben.analysis.report.html_report import Corpus
 from benben.pipeline.errors import InputError
 from tests.analysis.run_folder import DOCUMENTS, make
 from tests.browser import Tab, drive, needs_chromium
@@ -65,6 +66,13 @@ def test_nothing_of_a_page_reaches_the_report_as_markup(html: str) -> None:
             assert name != "href" or (value or "").startswith("#")
             assert name != "src" or (value or "").startswith("data:image/jpeg;base64,")
     assert "{{ 7 * 7 }}" in html  # shown as it is, not evaluated
+
+
+def test_the_report_says_how_many_documents_it_has_read(output: str) -> None:
+    assert "evenly spread over the run" not in html_report.render(output)
+    html = html_report.render(output, corpus=Corpus(distribution_documents=7))
+    assert "drawn from 6 of 13" in html
+    assert html.count("This is page") >= DOCUMENTS  # shipped documents are all there
 
 
 @needs_chromium

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from benben.analysis.tuning.compare import as_text, compare
+from pathlib import Path
+
+from benben.analysis.tuning.compare import as_text, between, compare
+from tests.analysis import run_folder
 from tests.filters.pages import image, measure, page, rules, text
 
 LONG = "The owl slept in the old barn while the rain fell on the roof."
@@ -28,5 +31,12 @@ def test_each_side_is_counted_with_the_others_reason() -> None:
     printed = as_text(found, "a.yaml", "b.yaml")
     assert "a.yaml keeps and b.yaml drops: 1" in printed
     assert "such as 2" in printed
-    assert "nodes of documents both keep that b.yaml drops and a.yaml keeps: 1" in printed
+    assert "nodes that b.yaml drops and a.yaml keeps, in documents that both keep: 1" in printed
     assert "such as 0:1" in printed
+
+
+def test_two_shipped_configs_are_compared_on_a_run(tmp_path: Path) -> None:
+    run = run_folder.make(tmp_path)
+    printed = between(run, "default", "strict")
+    assert "default keeps and strict drops" in printed
+    assert "strict keeps and default drops" in printed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benben.analysis.tuning.what_if import Questions, Sheet, fails, load, phi
+from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails, load, phi
 from benben.filters.decide import decide_batch
 from benben.pipeline.settings.signals import Rule
 from tests.filters.pages import image, measure, page, rules, text
@@ -13,13 +13,13 @@ from tests.filters.pages import image, measure, page, rules, text
 LONG = "The owl slept in the old barn while the rain fell on the roof."
 
 
-def sheet(rows: int = 1000, seed: int = 3) -> Sheet:
+def sheet(rows: int = 1000, seed: int = 3) -> SignalTable:
     random = np.random.default_rng(seed)
     values = {name: random.random(rows, np.float32) for name in ("words", "chars", "lines")}
     values["words"][:5] = np.nan
     language = random.integers(0, 2, rows).astype(np.int16)
     ids = [str(row) for row in range(rows)]
-    return Sheet("document", values, ["en", "zh"], language, np.arange(rows),
+    return SignalTable("document", values, ["en", "zh"], language, np.arange(rows),
                  np.full(rows, -1, np.int32), ids)  # fmt: skip
 
 
@@ -33,7 +33,7 @@ RULES = {
 def test_counts_equal_a_plain_recount() -> None:
     made = sheet()
     masks = {name: fails(made, name, rule) for name, rule in RULES.items()}
-    found = Questions(made).ask(RULES)
+    found = WhatIf(made).effects(RULES)
     failing = np.sum(list(masks.values()), axis=0)
     assert found.kept == int((failing == 0).sum())
     for name, mask in masks.items():
@@ -43,7 +43,7 @@ def test_counts_equal_a_plain_recount() -> None:
     assert found.overlap["words", "lines"] == shared
     expected = np.corrcoef(masks["words"], masks["lines"])[0, 1]
     assert found.correlation["words", "lines"] == pytest.approx(expected)
-    assert np.array_equal(Questions(made).kept(RULES), failing == 0)
+    assert np.array_equal(WhatIf(made).kept(RULES), failing == 0)
 
 
 def test_unknown_values_are_dropped_by_no_rule_and_languages_have_their_bounds() -> None:
@@ -56,10 +56,10 @@ def test_unknown_values_are_dropped_by_no_rule_and_languages_have_their_bounds()
 
 
 def test_a_moved_threshold_is_asked_again() -> None:
-    questions = Questions(sheet())
-    before = questions.ask(RULES).dropped["chars"]
-    assert questions.ask({**RULES, "chars": Rule(max=0.5)}).dropped["chars"] > before
-    assert questions.ask(RULES).dropped["chars"] == before
+    questions = WhatIf(sheet())
+    before = questions.effects(RULES).dropped["chars"]
+    assert questions.effects({**RULES, "chars": Rule(max=0.5)}).dropped["chars"] > before
+    assert questions.effects(RULES).dropped["chars"] == before
 
 
 def test_phi_of_a_rule_that_says_nothing_is_zero() -> None:
@@ -77,7 +77,7 @@ def test_a_sheet_holds_what_a_decision_sees() -> None:
     assert made.ids == ["0", "2"]
     assert made.values["words"].tolist() == [14, 14]
     decided = [row for row in decide_batch(signals, judged).to_pylist() if row["doc_id"] != "1"]
-    assert [row["kept"] for row in decided] == Questions(made).kept(judged.document).tolist()
+    assert [row["kept"] for row in decided] == WhatIf(made).kept(judged.document).tolist()
     nodes = load([signals], judged, "text_node")
     assert nodes.values["words"].tolist() == [14, 1, 14]
     assert nodes.index.tolist() == [0, 1, 0]
