@@ -26,7 +26,7 @@ from benben.filters.signals import (
 )
 from benben.filters.signals.paragraphs import Paragraphs
 from benben.pipeline import language, signal_schema
-from benben.pipeline.consent.opt_outs import binding
+from benben.pipeline.consent.directives import binding_facts
 from benben.pipeline.settings.signals import OptOutSettings, SignalSettings
 
 Columns = dict[str, NDArray[Any]]
@@ -142,7 +142,9 @@ def _opt_outs(documents: pa.RecordBatch, settings: OptOutSettings) -> NDArray[np
     """Number of each page's opt-outs that bind us."""
     words, agents, tdm = settings.directives, settings.agents, settings.tdm
     rows = documents.column("opt_outs").to_pylist()
-    return np.array([sum(1 for _ in binding(facts or (), words, agents, tdm)) for facts in rows])
+    return np.array(
+        [sum(1 for _ in binding_facts(facts or (), words, agents, tdm)) for facts in rows]
+    )
 
 
 def _node_kinds(documents: pa.RecordBatch) -> Columns:

@@ -22,7 +22,7 @@ from benben.pipeline.dataset.obelics import general_metadata, to_row
 from benben.pipeline.dataset.shard_layout import Layout
 from benben.pipeline.dataset.splits import Splits
 from benben.pipeline.document import Document, from_batch
-from benben.pipeline.images.processing.pixels import ImageFacts
+from benben.pipeline.images.image_facts import ImageFacts
 from benben.pipeline.images.store import stored
 from benben.pipeline.manifest import Count, PartFile
 from benben.pipeline.schema import DATASET, IMAGE_BYTES

@@ -1,147 +1,80 @@
-"""The table `image_bytes`: where in the shards each distinct image lies, or its bytes."""
+"""Stage `fetch`: the tables `images` and `image_bytes`.
+
+Every distinct image URL of kept documents is fetched once, and each host is owned by one task at a
+time. Results go to a journal and to tar shards beside the tables as they come: a killed job resumes
+from there, and `fetch.attempt=2` requests again what may succeed now. The tables are made from the
+journal. `image_bytes` holds where in the shards each image is or, with `fetch.store=parquet`, a
+copy of the bytes.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable
+from dataclasses import asdict
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.jobs.engine import tables
-from benben.jobs.engine.stage import Result, Run
+from benben.jobs.engine import script, tables
+from benben.jobs.engine.stage import Result, Run, Stage, write_part
 from benben.pipeline import storage
-from benben.pipeline.images.fetch.part import Rounds, places
-from benben.pipeline.images.store import stored, tar_shards
-from benben.pipeline.images.store.stored import write_shards
-from benben.pipeline.manifest import PartFile
-from benben.pipeline.schema import IMAGE_PLACES
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-import json
-import sys
-from dataclasses import asdict
-from hashlib import blake2b
-
-from benben.jobs.engine import script
-from benben.jobs.engine.stage import Stage, write_part
 from benben.pipeline.archive import inputs
-from benben.pipeline.images.fetch.fetch_log import Store
-from benben.pipeline.images.fetch.journal import VERSION, slot_of, task_of
-from benben.pipeline.images.fetch.outcome import owner
-from benben.pipeline.images.fetch.part import fetch_part
-from benben.pipeline.images.fetch.wanted import MENTIONS, WANTED, WantedFile, mentions
-from benben.pipeline.images.processing.archive_image import Shelf
-from benben.pipeline.manifest import Count
-from benben.pipeline.schema import IMAGES
+from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
+from benben.pipeline.images.fetch.fetcher import fetch_part
+from benben.pipeline.images.fetch.journal import VERSION, FetchFolders, slot_of, task_of
+from benben.pipeline.images.fetch.plan import (
+    MENTIONS,
+    WANTED,
+    Rounds,
+    WantedFile,
+    mentions,
+    stored_places,
+)
+from benben.pipeline.images.fetch.resolver import owner
+from benben.pipeline.images.store import stored, tar_shards
+from benben.pipeline.manifest import Count, PartFile
+from benben.pipeline.schema import IMAGE_PLACES, IMAGES
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.fetch import FetchSettings
 from benben.pipeline.takedown import tombstones, withhold
 from benben.pipeline.takedown.tombstones import Tombstones
 
-PLACED = IMAGE_PLACES.append(pa.field("part", pa.int32()))
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+ASSIGNED = WANTED.append(pa.field("part", pa.int32()))
+PLACES = IMAGE_PLACES.append(pa.field("part", pa.int32()))
 KEPT = pa.schema([("sha256", pa.string())])
-
-
-def write_bytes(run: Run, rounds: Rounds, images: list[PartFile]) -> list[PartFile]:
-    """Write `image_bytes`: each distinct image in the first part that stored it."""
-    target, settings = run.target("image_bytes"), run.config.fetch
-    table = run.table("image_bytes")
-    mend_shards(run, rounds)
-    if settings.store == "webdataset":
-        return tables.write_by_part(placed(run, rounds, images), target, IMAGE_PLACES)
-
-    def work(task: tuple[int, str]) -> Result:
-        part, path = task
-        rows = stored.read(path, table)
-        files = write_shards(rows, target, part, rounds.tasks, settings.shard_bytes)
-        return Result({"image_bytes": files})
-
-    folder = storage.join(rounds.work, "places")
-    storage.delete_folder(folder)
-    files = tables.write_by_part(placed(run, rounds, images), folder, IMAGE_PLACES)
-    tasks = [(file.part, storage.join(folder, file.name)) for file in files]
-    return run.map(tasks, work, "fetch: image bytes").files.get("image_bytes", [])
-
-
-def mend_shards(run: Run, rounds: Rounds) -> None:
-    """End the tar files that killed tasks left open; nobody writes to any of them now."""
-
-    def work(path: str) -> Result:
-        tar_shards.mend(path)
-        return Result()
-
-    run.map(storage.list_files(rounds.store.shards), work, "fetch: shards")
-
-
-def placed(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
-    """Rows PLACED: a place of the bytes of each distinct kept image. Raises where one has none."""
-    from pyspark.sql import functions as F
-
-    below = rounds.store.shards.rsplit("/", 1)[-1]
-
-    def read_kept(_: int, path: str) -> tables.Batches:
-        for batch in storage.iter_parquet(path, ["sha256", "reason"]):
-            names = pc.unique(batch["sha256"].filter(pc.is_null(batch["reason"])))
-            yield pa.RecordBatch.from_arrays([names], schema=KEPT)
-
-    def read_places(part: int, _: str) -> tables.Batches:
-        for batch in places(rounds.store, rounds.range(part)):
-            shard = pc.binary_join_element_wise(below, batch["shard"], "/")
-            batch = batch.set_column(batch.schema.get_field_index("shard"), "shard", shard)
-            yield batch.append_column("part", pa.array([part] * batch.num_rows, pa.int32()))
-
-    def check(batches: Iterable[pa.RecordBatch]) -> tables.Batches:
-        for batch in batches:
-            if batch["shard"].null_count:
-                raise RuntimeError(f"{rounds.store.shards}: a kept image has no bytes here")
-            yield batch
-
-    paths = [(file.part, storage.join(run.target("images"), file.name)) for file in images]
-    kept = tables.frame(run.spark, paths, read_kept, KEPT).distinct()
-    every = [(part, "") for part in range(rounds.tasks)]
-    held = tables.frame(run.spark, every, read_places, PLACED).groupBy("sha256")
-    first = held.agg(F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("one"))
-    rows = kept.join(first, "sha256", "left").select("sha256", "one.*").select(*PLACED.names)
-    return tables.in_workers(rows, check, PLACED)
-
-
-# FOLD-IN Images of kept documents: every distinct URL once, each host owned by one task at a
-# time.
-#
-# What is fetched goes to a journal and to tar shards beside the tables as it comes; a killed job
-# goes
-# on from there, and `fetch.attempt=2` asks again for what failed in a way that may have passed. The
-# tables are made from the journal: `image_bytes` says where in the shards each picture lies, or
-# (`fetch.store=parquet`) holds a copy of the bytes.
-
-
-DEALT = WANTED.append(pa.field("part", pa.int32()))
-PACE = {"attempt", "backend", "concurrency", "decode_threads", "hosts", "img2dataset",
-        "politeness", "remember", "shard_bytes", "store", "tasks"}  # fmt: skip
+# Settings that change how fast images come, but not their outcomes.
+PACING = {"attempt", "backend", "concurrency", "decode_threads", "hosts", "img2dataset",
+          "politeness", "remember", "shard_bytes", "store", "tasks"}  # fmt: skip
 
 
 def fetch(run: Run) -> Result:
-    """Ask for every wanted image, round by round of redirects; then write the tables."""
+    """Request every wanted image, round by round of redirects; then write the tables."""
     settings = run.config.fetch
     work = storage.join(run.table("images"), "work")
     tasks = settings.tasks or run.spark.sparkContext.defaultParallelism
-    name = journal_id(settings)
-    shards = storage.join(run.table("image_bytes"), f"shards-{name}")
-    rounds = Rounds(work, Store(storage.join(work, f"journal-{name}"), shards), tasks)
-    requests, entered = wanted_images(run), 0
+    journal = journal_id(settings)
+    shards = storage.join(run.table("image_bytes"), f"shards-{journal}")
+    folders = FetchFolders(storage.join(work, f"journal-{journal}"), shards)
+    rounds = Rounds(work, folders, tasks)
+    wanted, entered = wanted_images(run), 0
     for hops in range(settings.limits.redirects + 1):
         folder = storage.join(work, f"round-{hops}")
         storage.delete_folder(folder)
-        files = tables.write_by_part(deal(requests, tasks), folder, WANTED)
+        files = tables.write_by_part(assign(wanted, tasks), folder, WANTED)
         if not files:
             break
         entered = entered or sum(file.rows for file in files)
         rounds.files.append({file.part: storage.join(folder, file.name) for file in files})
-        if not ask(run, rounds, hops):
+        if not fetch_round(run, rounds, hops):
             break
-        requests = moved(run, rounds, hops)
+        wanted = moved(run, rounds, hops)
     result = write_images(run, rounds)
     result.counts.setdefault("images", Count()).entered = entered
     result.files["image_bytes"] = write_bytes(run, rounds, result.files.get("images", []))
@@ -149,35 +82,38 @@ def fetch(run: Run) -> Result:
 
 
 def journal_id(settings: FetchSettings) -> str:
-    """Names a journal by the settings that decide outcomes, leaving out those that pace them."""
-    key = json.dumps([VERSION, settings.model_dump(mode="json", exclude=PACE)], sort_keys=True)
+    """Name of the journal of all runs whose settings lead to the same outcomes."""
+    key = json.dumps([VERSION, settings.model_dump(mode="json", exclude=PACING)], sort_keys=True)
     return blake2b(key.encode(), digest_size=6).hexdigest()
 
 
+# The wanted images, and the rounds of requests
+
+
 def wanted_images(run: Run) -> DataFrame:
-    """Distinct wanted URLs, with any page's opt-out and any place in the archives."""
+    """Distinct wanted URLs, each with the opt-out of any page and its place in the archives."""
     from pyspark.sql import functions as F
 
     settings = run.config.fetch
     parts = run.parts("documents", "verdicts", "duplicates")
-    paths = {part.number: dict(part.paths) for part in parts}
+    tasks = [(dict(part.paths),) for part in parts]
 
-    def read(part: int, _: str) -> tables.Batches:
-        return mentions(paths[part], settings)
+    def read(paths: dict[str, str]) -> tables.Batches:
+        return mentions(paths, settings)
 
-    said = tables.frame(run.spark, [(part, "") for part in paths], read, MENTIONS)
-    found = said.groupBy("url").agg(
+    mentioned = tables.frame(run.spark, tasks, read, MENTIONS)
+    urls = mentioned.groupBy("url").agg(
         F.max("wanted").alias("wanted"),
         F.max("opt_out").alias("opt_out"),
         F.max(F.struct("warc", "warc_offset", "warc_length")).alias("place"),
     )
-    return found.where("wanted").selectExpr(
+    return urls.where("wanted").selectExpr(
         "url", "url as target", "0 as hops", "opt_out", "place.*"
     )
 
 
-def deal(requests: DataFrame, tasks: int) -> DataFrame:
-    """Add the owner of each request's host, and the part whose task owns it."""
+def assign(wanted: DataFrame, tasks: int) -> DataFrame:
+    """Add the owner of each target's host, and the part whose task owns it."""
 
     def work(batches: Iterable[pa.RecordBatch]) -> tables.Batches:
         for batch in batches:
@@ -186,53 +122,56 @@ def deal(requests: DataFrame, tasks: int) -> DataFrame:
             rows = rows.append_column("owner", pa.array(map(owner, targets), pa.string()))
             parts = [task_of(slot_of(target), tasks) for target in targets]
             rows = rows.append_column("part", pa.array(parts, pa.int32()))
-            yield from rows.select(DEALT.names).cast(DEALT).to_batches()
+            yield from rows.select(ASSIGNED.names).cast(ASSIGNED).to_batches()
 
-    return tables.in_workers(requests, work, DEALT)
+    return tables.in_workers(wanted, work, ASSIGNED)
 
 
-def ask(run: Run, rounds: Rounds, hops: int) -> int:
-    """Fetch the last round's requests, one task a part; returns how many were redirected away."""
-    settings = forewarned(run.config)
+def fetch_round(run: Run, rounds: Rounds, hops: int) -> int:
+    """Fetch the last round's images, one task a part; return how many another owner must follow."""
+    settings = with_tombstones(run.config)
     found = inputs.find(run.config.input, run.config.archives) if settings.archives else []
     paths = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
-    shelf = Shelf(paths, run.config.archives)
+    archives = ArchiveLookup(paths, run.config.archives)
 
     def work(task: tuple[int, str]) -> Result:
         part, path = task
-        fetch_part(WantedFile(path), rounds.store, rounds.range(part), settings, shelf)
-        gone = sum(1 for _ in rounds.asked(part, path).moved(hops))
-        return Result(metrics={"moved": gone})
+        fetch_part(WantedFile(path), rounds.folders, rounds.slots(part), settings, archives)
+        number = sum(1 for _ in rounds.outcomes_of(part, path).moved(hops))
+        return Result(metrics={"moved": number})
 
     label = f"fetch: round {len(rounds.files)}"
     return int(run.map(sorted(rounds.files[-1].items()), work, label).metrics["moved"])
 
 
-def forewarned(config: Config) -> FetchSettings:
-    """The settings with the tombstones as one more opt-out list, so that nothing is stored."""
+def with_tombstones(config: Config) -> FetchSettings:
+    """The settings with the tombstones as opt-out lists, so that nothing of them is requested."""
     consent = config.fetch.consent
     lists = [*consent.tombstones, *config.takedown.tombstones]
-    warned = consent.model_copy(update={"tombstones": lists})
-    return config.fetch.model_copy(update={"consent": warned})
+    consent = consent.model_copy(update={"tombstones": lists})
+    return config.fetch.model_copy(update={"consent": consent})
 
 
 def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
     """Requests of the last round that were redirected to hosts of another owner."""
 
     def read(part: int, path: str) -> tables.Batches:
-        rows = [asdict(request) for request in rounds.asked(part, path).moved(hops)]
+        rows = [asdict(request) for request in rounds.outcomes_of(part, path).moved(hops)]
         yield pa.RecordBatch.from_pylist(rows, schema=WANTED)
 
     return tables.frame(run.spark, sorted(rounds.files[-1].items()), read, WANTED)
 
 
+# The table `images`
+
+
 def write_images(run: Run, rounds: Rounds) -> Result:
-    """Write `images`: a row a distinct URL, in the part that brought it to its end."""
+    """Write `images`: one row a distinct URL, in the part that has its final outcome."""
     target = run.target("images")
     lists = run.config.takedown.tombstones
 
     def work(part: int) -> Result:
-        rows = rounds.share(part).images()
+        rows = rounds.outcomes(part).images()
         known = Tombstones.load(lists)
         rows = withhold.images(rows, known) if known else rows
         count = Count(kept=rows["reason"].null_count)
@@ -246,6 +185,74 @@ def write_images(run: Run, rounds: Rounds) -> Result:
         return Result({"images": [file]}, {"images": count}, metrics)
 
     return run.map(rounds.parts, work, "fetch: images")
+
+
+# The table `image_bytes`
+
+
+def write_bytes(run: Run, rounds: Rounds, images: list[PartFile]) -> list[PartFile]:
+    """Write `image_bytes`: each distinct image in the first part that stored it."""
+    target, settings = run.target("image_bytes"), run.config.fetch
+    table = run.table("image_bytes")
+    repair_shards(run, rounds)
+    if settings.store == "webdataset":
+        return tables.write_by_part(kept_places(run, rounds, images), target, IMAGE_PLACES)
+
+    def work(task: tuple[int, str]) -> Result:
+        part, path = task
+        rows = stored.read(path, table)
+        files = stored.write_shards(rows, target, part, rounds.tasks, settings.shard_bytes)
+        return Result({"image_bytes": files})
+
+    folder = storage.join(rounds.work, "places")
+    storage.delete_folder(folder)
+    files = tables.write_by_part(kept_places(run, rounds, images), folder, IMAGE_PLACES)
+    tasks = [(file.part, storage.join(folder, file.name)) for file in files]
+    return run.map(tasks, work, "fetch: image bytes").files.get("image_bytes", [])
+
+
+def repair_shards(run: Run, rounds: Rounds) -> None:
+    """Complete the tar files that killed tasks left open; none of them has a writer now."""
+
+    def work(path: str) -> Result:
+        tar_shards.repair(path)
+        return Result()
+
+    run.map(storage.list_files(rounds.folders.shards), work, "fetch: shards")
+
+
+def kept_places(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
+    """Rows of PLACES: one for each distinct kept image. A task raises for an image without any."""
+    from pyspark.sql import functions as F
+
+    folder = rounds.folders.shards.rsplit("/", 1)[-1]
+
+    def read_kept(path: str) -> tables.Batches:
+        for batch in storage.iter_parquet(path, ["sha256", "reason"]):
+            digests = pc.unique(batch["sha256"].filter(pc.is_null(batch["reason"])))
+            yield pa.RecordBatch.from_arrays([digests], schema=KEPT)
+
+    def read_places(part: int) -> tables.Batches:
+        for batch in stored_places(rounds.folders, rounds.slots(part)):
+            shard = pc.binary_join_element_wise(folder, batch["shard"], "/")
+            batch = batch.set_column(batch.schema.get_field_index("shard"), "shard", shard)
+            yield batch.append_column("part", pa.array([part] * batch.num_rows, pa.int32()))
+
+    def check(batches: Iterable[pa.RecordBatch]) -> tables.Batches:
+        for batch in batches:
+            if batch["shard"].null_count:
+                raise RuntimeError(
+                    f"{rounds.folders.shards}: the bytes of a kept image are missing"
+                )
+            yield batch
+
+    paths = [(storage.join(run.target("images"), file.name),) for file in images]
+    kept = tables.frame(run.spark, paths, read_kept, KEPT).distinct()
+    parts = [(part,) for part in range(rounds.tasks)]
+    places = tables.frame(run.spark, parts, read_places, PLACES).groupBy("sha256")
+    place = F.min(F.struct("part", "shard", "offset", "num_bytes", "format")).alias("place")
+    rows = kept.join(places.agg(place), "sha256", "left").select("sha256", "place.*")
+    return tables.in_workers(rows.select(*PLACES.names), check, PLACES)
 
 
 STAGE = Stage(

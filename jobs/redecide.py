@@ -20,7 +20,7 @@ from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.deduplication.duplicates import Duplicates
-from benben.pipeline.images.processing.pixels import (
+from benben.pipeline.images.image_facts import (
     ImageFacts,
     image_urls,
     url_key,

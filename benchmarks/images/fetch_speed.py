@@ -41,29 +41,29 @@ download(url_list=sys.argv[1], output_folder=sys.argv[2], processes_count=2, thr
 def ours(list_path: str, folder: str) -> None:
     """Fetch a list of URLs into the tables `images` and `image_bytes`, bytes in parquet too."""
     from benben.pipeline import config, storage
-    from benben.pipeline.images.fetch.fetch_log import Store
-    from benben.pipeline.images.fetch.journal import SLOTS, Range
-    from benben.pipeline.images.fetch.part import Share, fetch_part, places
-    from benben.pipeline.images.fetch.wanted import WantedImage
-    from benben.pipeline.images.processing.archive_image import Shelf
+    from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
+    from benben.pipeline.images.fetch.fetcher import fetch_part
+    from benben.pipeline.images.fetch.journal import SLOTS, FetchFolders, SlotRange
+    from benben.pipeline.images.fetch.plan import PartOutcomes, WantedImage, stored_places
     from benben.pipeline.images.store import stored
-    from benben.pipeline.images.store.stored import write_shards
     from benben.pipeline.schema import IMAGE_PLACES, IMAGES
 
     urls = Path(list_path).read_text().split()
     host = f"['{urls[0].split('/')[2]}']"
     overrides = [f"fetch.allow_hosts={host}", f"fetch.politeness.unlimited_hosts={host}"]
     settings = config.load("default", ["input=[none]", *overrides]).fetch
-    everything, store = Range(0, SLOTS), Store(f"{folder}/journal", f"{folder}/shards")
-    fetch_part([WantedImage.of(url) for url in urls], store, everything, settings, Shelf({}))
-    images = Share(store, everything, ((url, 0) for url in urls)).images()
+    everything, store = SlotRange(0, SLOTS), FetchFolders(f"{folder}/journal", f"{folder}/shards")
+    fetch_part(
+        [WantedImage.of(url) for url in urls], store, everything, settings, ArchiveLookup({})
+    )
+    images = PartOutcomes(store, everything, ((url, 0) for url in urls)).images()
     with storage.ParquetWriter(f"{folder}/images.parquet", IMAGES) as writer:
         writer.write(images)
     with storage.ParquetWriter(f"{folder}/places.parquet", IMAGE_PLACES) as writer:
-        for batch in places(store, everything):
+        for batch in stored_places(store, everything):
             writer.write(batch)
     rows = stored.read(f"{folder}/places.parquet", store.shards)
-    write_shards(rows, f"{folder}/bytes", 0, 1, settings.shard_bytes)
+    stored.write_shards(rows, f"{folder}/bytes", 0, 1, settings.shard_bytes)
     print(images["reason"].null_count)
 
 

@@ -1,28 +1,83 @@
-"""Opt-outs, resolved before an image is requested: robots.txt, TDM reservation, headers, lists."""
+"""What forbids an image: its page, robots.txt, a TDM reservation, its response, an opt-out list.
+
+Each rule has its own reason. All that can be known before a request is checked before it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 from protego import Protego
 from yarl import URL
 
-from benben.pipeline.consent.opt_outs import binding
+from benben.pipeline import storage
+from benben.pipeline.consent.directives import (
+    RESERVATION,
+    binding_facts,
+    binding_words,
+    page_agents,
+    response_agents,
+)
+from benben.pipeline.errors import InputError
 from benben.pipeline.settings.fetch import ConsentSettings
+from benben.pipeline.takedown import tombstones
+from benben.pipeline.takedown.tombstones import Tombstones
 
-# RFC 9309, section 2.3.1.4: unreachable (5xx, network errors) means complete disallow;
+# RFC 9309, section 2.3.1.4: unreachable (5xx, network errors) means complete disallow; section
 # 2.3.1.3: unavailable (4xx) means no restriction. 429 says "later", so it counts as unreachable.
 UNREACHABLE_STATUS = 429
+USER_AGENT_LINE = re.compile(
+    r"^[ \t]*user-?agent[ \t]*:[ \t]*([^#\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
+
+
+# The page and the response
+
+
+def page_reason(opt_outs: Iterable[str], settings: ConsentSettings, product: str) -> str | None:
+    """Why a page's opt-outs forbid its images; None when they do not."""
+    agents = page_agents(product, settings.agents)
+    if settings.pages and any(binding_facts(opt_outs, settings.directives, agents)):
+        return "consent.page"
+    return None
+
+
+def header_reason(
+    headers: Mapping[str, Any], settings: ConsentSettings, product: str
+) -> str | None:
+    """Why the headers of an image's response forbid its use; None when they do not."""
+    values = headers.getall if hasattr(headers, "getall") else _single(headers)
+    if settings.headers:
+        unwanted = {word.lower() for word in settings.directives}
+        agents = response_agents(product)
+        for value in values("X-Robots-Tag", []):
+            if unwanted & binding_words(value, agents):
+                return "consent.x_robots_tag"
+    if settings.tdm:
+        for value in values(RESERVATION, []):
+            if value.strip() == "1":
+                return "consent.tdm"
+    return None
+
+
+def _single(headers: Mapping[str, Any]) -> Any:
+    """The method `getall` for a plain mapping."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return lambda name, default: [lowered[name.lower()]] if name.lower() in lowered else default
+
+
+# The site: robots.txt and tdmrep.json
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFile:
-    """What became of the request for a site's robots.txt or tdmrep.json.
+    """The answer to the request for a site's robots.txt or tdmrep.json.
 
     `status` is the HTTP status after redirects, or None when there was no answer.
     """
@@ -34,8 +89,14 @@ class SiteFile:
     fetched_at: float  # seconds since the epoch
 
 
+def origin_of(url: URL | str) -> str:
+    """Scheme, host and port: what one robots.txt applies to."""
+    parts = urlsplit(str(url))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 class Robots:
-    """One origin's robots.txt."""
+    """The robots.txt of one origin. Groups that name one of `agents` bind us too."""
 
     def __init__(self, answer: SiteFile, product: str, agents: Iterable[str] = ()) -> None:
         status = answer.status
@@ -46,11 +107,11 @@ class Robots:
         if status is not None and 200 <= status < 300:
             text = answer.text.removeprefix("\ufeff")
             self._rules = Protego.parse(text)
-            named = {name.strip().lower() for name in _GROUP.findall(text)}
+            named = {name.strip().lower() for name in USER_AGENT_LINE.findall(text)}
             self._agents = [agent for agent in agents if agent.lower() in named]
 
     def reason(self, url: str) -> str | None:
-        """Why a URL may not be requested; None when it may."""
+        """Why a URL must not be requested; None when it may be."""
         if self.unreachable:
             return "consent.robots_unreachable"
         if self._rules is None:
@@ -62,7 +123,7 @@ class Robots:
 
     @property
     def crawl_delay(self) -> float:
-        """Seconds between requests that the file asks for; 0 when it asks for none."""
+        """Seconds between requests, by Crawl-delay or Request-rate; 0 without either."""
         if self._rules is None:
             return 0.0
         delays = [0.0]
@@ -74,11 +135,8 @@ class Robots:
         return max(delays)
 
 
-_GROUP = re.compile(r"^[ \t]*user-?agent[ \t]*:[ \t]*([^#\r\n]*)", re.IGNORECASE | re.MULTILINE)
-
-
 class Reservations:
-    """One origin's /.well-known/tdmrep.json (TDM Reservation Protocol, W3C community group)."""
+    """The /.well-known/tdmrep.json of one origin (TDM Reservation Protocol, W3C group)."""
 
     def __init__(self, answer: SiteFile) -> None:
         self._rules: list[tuple[PathPattern, bool]] = []
@@ -90,7 +148,7 @@ class Reservations:
             return
         for rule in data if isinstance(data, list) else [data]:
             if isinstance(rule, dict) and isinstance(rule.get("location"), str):
-                reserved = str(rule.get("tdm-reservation", "")).strip() == "1"
+                reserved = str(rule.get(RESERVATION, "")).strip() == "1"
                 self._rules.append((PathPattern.of(rule["location"]), reserved))
 
     def reserved(self, url: URL) -> bool:
@@ -102,13 +160,13 @@ class Reservations:
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
-    """A robots.txt-like pattern: a prefix, `*` for anything, `$` at the end for the end.
+    """A pattern as in robots.txt: a prefix, `*` for any characters, a last `$` for the path's end.
 
-    Matching takes linear time: regular expressions would let a site hang us.
+    Matching takes linear time: with a regular expression a site could make us hang.
     """
 
     parts: tuple[str, ...]  # between asterisks
-    whole: bool
+    whole: bool  # ends with `$`
 
     @classmethod
     def of(cls, location: str) -> PathPattern:
@@ -116,7 +174,7 @@ class PathPattern:
         return cls(tuple(location.removesuffix("$").split("*")), location.endswith("$"))
 
     def matches(self, path: str) -> bool:
-        """Tell whether a path begins with the pattern, or equals it when it ends in `$`."""
+        """Tell whether the pattern matches the start of a path; with `$`, all of it."""
         first, *middle = self.parts
         if not path.startswith(first):
             return False
@@ -132,63 +190,74 @@ class PathPattern:
         return not self.whole or position == len(path)
 
 
-def header_reason(
-    headers: Mapping[str, Any], settings: ConsentSettings, product: str
-) -> str | None:
-    """Why an image's response headers forbid its use; None when they do not.
+# Opt-out lists: text or parquet files
 
-    X-Robots-Tag may be bound to an agent ("otherbot: noai"); only ours and unbound ones count.
+
+class OptOutLists:
+    """Lists that apply to every site: domains, URLs, SHA-256, perceptual hashes, tombstones.
+
+    Tombstones name what was taken down from an earlier dataset. Raises InputError for a file that
+    cannot be read.
     """
-    values = headers.getall if hasattr(headers, "getall") else _single(headers)
-    if settings.headers:
-        unwanted = {word.lower() for word in settings.directives}
-        for value in values("X-Robots-Tag", []):
-            if unwanted & robots_tag_words(value, product):
-                return "consent.x_robots_tag"
-    if settings.tdm:
-        for value in values("tdm-reservation", []):
-            if value.strip() == "1":
-                return "consent.tdm"
-    return None
+
+    def __init__(self, settings: ConsentSettings) -> None:
+        self._domains = {entry.lower().strip(".") for entry in _entries(settings.domains)}
+        self._urls = {_canonical(entry) for entry in _entries(settings.urls)}
+        self._sha256 = {bytes.fromhex(entry) for entry in _hex_entries(settings.sha256, 64)}
+        hashes = [int(entry, 16) for entry in _hex_entries(settings.phash, 16)]
+        self._phash = np.array(hashes, np.uint64)
+        self._distance = settings.phash_distance
+        self._tombstones = Tombstones(tombstones.read(settings.tombstones))
+
+    def reason(self, url: URL) -> str | None:
+        """Why an image must not be requested; None when no list names it."""
+        labels = (url.host or "").lower().split(".")
+        if self._domains and any(
+            ".".join(labels[start:]) in self._domains for start in range(len(labels))
+        ):
+            return "consent.list_domain"
+        if self._urls and str(url.with_fragment(None)) in self._urls:
+            return "consent.list_url"
+        kind = self._tombstones.address(str(url))
+        return f"{tombstones.REASON}{kind}" if kind else None
+
+    def content_reason(self, sha256: str, phash: str | None) -> str | None:
+        """Why an image must not be kept, by its content; None when no list names it."""
+        if self._sha256 and bytes.fromhex(sha256) in self._sha256:
+            return "consent.list_sha256"
+        if len(self._phash) and phash is not None:
+            distances = np.bitwise_count(self._phash ^ np.uint64(int(phash, 16)))
+            if int(distances.min()) <= self._distance:
+                return "consent.list_phash"
+        kind = self._tombstones.content(sha256, phash)
+        return f"{tombstones.REASON}{kind}" if kind else None
 
 
-def _single(headers: Mapping[str, Any]) -> Any:
-    lowered = {name.lower(): value for name, value in headers.items()}
-    return lambda name, default: [lowered[name.lower()]] if name.lower() in lowered else default
+def _canonical(entry: str) -> str:
+    try:
+        return str(URL(entry).with_fragment(None))
+    except ValueError:
+        return entry
 
 
-def robots_tag_words(value: str, product: str) -> set[str]:
-    """Directives of one X-Robots-Tag header that bind us, lower case."""
-    words: set[str] = set()
-    bound = False  # by a preceding agent that is not ours
-    for part in value.split(","):
-        word = part.strip().lower()
-        agent, colon, rest = word.partition(":")
-        if colon and agent.strip() not in _WITH_VALUE:
-            bound = agent.strip() not in ("*", product.lower())
-            word = rest.strip()
-        if word == "none":  # noindex and nofollow
-            word = "noindex"
-        if word and not bound:
-            words.add(word)
-    return words
+def _hex_entries(paths: list[str], digits: int) -> Iterator[str]:
+    for entry in _entries(paths):
+        if len(entry) != digits or set(entry.lower()) - set("0123456789abcdef"):
+            raise InputError(
+                f"opt-out list of {', '.join(paths)}: {entry[:80]!r} is not {digits} hex digits"
+            )
+        yield entry
 
 
-_WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
-
-
-def page_reason(opt_outs: Iterable[str], settings: ConsentSettings, product: str) -> str | None:
-    """Why a page's opt-outs forbid its images.
-
-    Those bound to an agent count when it is ours or one whose rules bind us too.
-    """
-    agents = (product, *settings.agents)
-    if settings.pages and any(binding(opt_outs, settings.directives, agents)):
-        return "consent.page"
-    return None
-
-
-def origin(url: URL | str) -> str:
-    """Scheme, host and port: what one robots.txt speaks for."""
-    parts = urlsplit(str(url))
-    return f"{parts.scheme}://{parts.netloc}"
+def _entries(paths: list[str]) -> Iterator[str]:
+    """Entries of text files (one a line, # comments) and of parquet files (first column)."""
+    for path in paths:
+        if not storage.exists(path):
+            raise InputError(f"{path}: no such opt-out list; correct fetch.consent in the config")
+        if path.endswith(".parquet"):
+            for batch in storage.iter_parquet(path):
+                yield from (str(value).strip() for value in batch.column(0).to_pylist() if value)
+        else:
+            text = storage.read_bytes(path).decode("utf-8", "replace")
+            lines = (line.split(" #")[0].strip() for line in text.splitlines())
+            yield from (line for line in lines if line and not line.startswith("#"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benben.pipeline.consent import opt_outs as optout
+from benben.pipeline.consent import directives
 from benben.pipeline.page.dom.elements import tag_id
 from benben.pipeline.page.dom.notes import Attributes
 from benben.pipeline.url import join
@@ -37,7 +37,7 @@ def read_facts(
     elements: Iterable[tuple[int, Attributes]], url: str, headers: Mapping[str, str] | None
 ) -> PageFacts:
     """Read the facts out of tags and attributes; relative addresses are resolved."""
-    facts = PageFacts(base_url=url, opt_outs=optout.from_headers(headers or {}))
+    facts = PageFacts(base_url=url, opt_outs=directives.from_headers(headers or {}))
     licenses: list[str] = []
     images: list[str] = []
     based = False
@@ -72,7 +72,7 @@ def _read_meta(attributes: Attributes, facts: PageFacts, images: list[str]) -> N
     if name in _IMAGE_PROPERTIES:
         images.append(content)
     elif name:
-        facts.opt_outs.extend(optout.from_meta(name, content))
+        facts.opt_outs.extend(directives.from_meta(name, content))
     elif (attributes.get("http-equiv") or "").strip().lower() == "content-language":
         facts.lang = facts.lang or content.split(",")[0].strip() or None
 

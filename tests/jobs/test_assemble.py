@@ -11,7 +11,7 @@ import pytest
 from benben.jobs.assemble import shipped
 from benben.pipeline import config
 from benben.pipeline.document import Document, Node
-from benben.pipeline.images.processing.pixels import ImageFacts
+from benben.pipeline.images.image_facts import ImageFacts
 
 DOCUMENT = Document(
     "http://a.test/",

@@ -13,7 +13,7 @@ from yarl import URL
 
 from benben.jobs.commands import cli
 from benben.pipeline import config, manifest
-from benben.pipeline.consent.opt_out_lists import OptOutLists
+from benben.pipeline.consent.image_consent import OptOutLists
 from benben.pipeline.takedown import chain
 from tests import readers
 from tests.analysis.run_folder import HELD_OUT

@@ -1,7 +1,8 @@
-"""Images of many URLs: consent, pace, request, one decode, an outcome for each URL.
+"""Fetches one part's images: consent, rate, request, one decode, an outcome for each URL.
 
-One call owns the hosts of its URLs: nobody else may ask them meanwhile. A redirect to a host that
-another call owns is not followed but handed back (`Outcome.moved`), so that its owner asks.
+A part owns the hosts of its URLs: no other task requests anything from them meanwhile. A redirect
+to a host of another owner is not followed but handed back (`Outcome.moved`), so that the host's own
+task follows it.
 """
 
 from __future__ import annotations
@@ -16,146 +17,192 @@ from itertools import groupby
 
 from yarl import URL
 
-from benben.pipeline.consent.image_consent import SiteFile, header_reason
-from benben.pipeline.consent.opt_out_lists import OptOutLists
-from benben.pipeline.images.fetch.address import (
+from benben.pipeline.consent.image_consent import OptOutLists, SiteFile, header_reason
+from benben.pipeline.images.fetch.existing_copies import (
+    ArchiveLookup,
+    from_archive,
+    from_img2dataset,
+)
+from benben.pipeline.images.fetch.host import (
+    REDIRECTS,
+    RETRYABLE_STATUS,
+    Host,
+    HostLimiter,
+    SiteFileCache,
+)
+from benben.pipeline.images.fetch.journal import FetchFolders, FetchLog, SlotRange
+from benben.pipeline.images.fetch.plan import Progress, WantedImage
+from benben.pipeline.images.fetch.request import (
+    CHUNK,
+    Client,
+    Failed,
+    Outcome,
+    Request,
+    Response,
+)
+from benben.pipeline.images.fetch.resolver import (
     Lookup,
     Refused,
     check_url,
-    system_lookup,
+    host_port,
+    owner,
 )
-from benben.pipeline.images.fetch.host import LATER_STATUS, Site, SiteFiles
-from benben.pipeline.images.fetch.outcome import Outcome, Request, owner, pair_of
-from benben.pipeline.images.fetch.politeness import Host
-from benben.pipeline.images.fetch.request import CHUNK, Client, Failed, Response
-from benben.pipeline.images.processing.picture import SNIFF_BYTES, Bad
-from benben.pipeline.images.processing.processor import Studio
+from benben.pipeline.images.processing.picture import SNIFF_BYTES, BadImage
+from benben.pipeline.images.processing.processor import ImageProcessor
 from benben.pipeline.settings.fetch import FetchSettings
 from benben.pipeline.storage.retrying import retry_after_seconds
 
 ACCEPT = "image/avif,image/webp,image/*,*/*;q=0.5"
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DNS_THREADS = 32
 
 
 @dataclass
 class Sinks:
-    """Where results go as they come; called in the event loop, one at a time."""
+    """Where results go as they come. Both are called in the event loop, one call at a time."""
 
     outcome: Callable[[Outcome], None]
     site_file: Callable[[SiteFile], None] = lambda _: None
+
+
+def fetch_part(
+    wanted: Iterable[WantedImage],
+    folders: FetchFolders,
+    slots: SlotRange,
+    settings: FetchSettings,
+    archives: ArchiveLookup,
+) -> None:
+    """Write an outcome of each wanted image to the journal, unless it has one.
+
+    `wanted` must be grouped by owner. It is read several times: images that need no request come
+    first.
+    """
+    progress = Progress(folders, slots, settings.attempt)
+    processor = ImageProcessor(settings, OptOutLists(settings.consent))
+    with FetchLog(folders, slots, settings, progress.stored) as log:
+
+        def keep(outcome: Outcome) -> None:
+            log.write_outcome(outcome)
+            processor.remember(outcome)
+
+        for image in progress.remaining(wanted):
+            outcome = _without_request(image, settings, processor, archives)
+            if outcome is not None:
+                keep(outcome)
+                progress.add(image.url, image.hops)
+        if settings.img2dataset:
+            urls = {image.url for image in progress.remaining(wanted)}
+            for outcome in from_img2dataset(urls, settings.img2dataset, processor):
+                keep(outcome)
+                progress.add(outcome.url, outcome.hops)
+        requests = (
+            Request(image.url, image.target, image.hops) for image in progress.remaining(wanted)
+        )
+        sinks = Sinks(keep, log.write_site_file)
+        fetch_images(requests, settings, sinks, processor, progress.site_files)
+
+
+def _without_request(
+    image: WantedImage,
+    settings: FetchSettings,
+    processor: ImageProcessor,
+    archives: ArchiveLookup,
+) -> Outcome | None:
+    """An outcome that needs no network; None when the image must be requested."""
+    if image.opt_out is not None:
+        return Outcome(image.url, image.target, image.hops, image.opt_out, source="none")
+    if not settings.enabled:
+        return Outcome(image.url, image.target, image.hops, "fetch.disabled", source="none")
+    if settings.archives and image.warc is not None:
+        return from_archive(image, archives, settings, processor)
+    return None
 
 
 def fetch_images(
     requests: Iterable[Request],
     settings: FetchSettings,
     sinks: Sinks,
-    studio: Studio,
-    known: Iterable[SiteFile] = (),
-    lookup: Lookup = system_lookup,
+    processor: ImageProcessor,
+    site_files: Iterable[SiteFile] = (),
+    lookup: Lookup | None = None,
 ) -> None:
-    """Fetch every request, which must come grouped by `owner`; one bad URL costs one outcome.
+    """Make all requests, which must be grouped by `owner`; a bad URL is one bad outcome.
 
-    `known` are site files of an earlier run.
+    `site_files` are those of earlier runs; `lookup` replaces the system's DNS.
     """
-    files = SiteFiles(settings.consent.robots_hours, sinks.site_file)
-    for answer in known:
-        files.remember(answer)
-    asyncio.run(Fetcher(settings, sinks, studio, files, lookup).run(requests))
-
-
-def fetch_all(
-    urls: Iterable[str], settings: FetchSettings, lookup: Lookup = system_lookup
-) -> list[Outcome]:
-    """Fetch distinct URLs in this process, across redirects, in the order of the URLs."""
-    done: dict[str, Outcome] = {}
-    known: list[SiteFile] = []
-    studio = Studio(settings, OptOutLists(settings.consent))
-    requests = [Request.of(url) for url in dict.fromkeys(urls)]
-    order = [request.url for request in requests]
-    while requests:
-        requests.sort(key=lambda request: owner(request.target))
-        moved: list[Request] = []
-
-        def keep(outcome: Outcome, moved: list[Request] = moved) -> None:
-            if outcome.moved is not None:
-                moved.append(outcome.moved)
-            else:
-                done[outcome.url] = outcome
-
-        sinks = Sinks(keep, known.append)
-        fetch_images(requests, settings, sinks, studio, list(known), lookup)
-        requests = moved
-    return [done[url] for url in order]
+    known = SiteFileCache(settings.consent.robots_hours, sinks.site_file)
+    for answer in site_files:
+        known.add(answer)
+    asyncio.run(Fetcher(settings, sinks, processor, known, lookup).run(requests))
 
 
 class Fetcher:
-    """One event loop: hosts in parallel, requests in parallel within a host."""
+    """One event loop: several hosts at once, and several requests at once to a host."""
 
     def __init__(
         self,
         settings: FetchSettings,
         sinks: Sinks,
-        studio: Studio,
-        files: SiteFiles,
-        lookup: Lookup,
+        processor: ImageProcessor,
+        site_files: SiteFileCache,
+        lookup: Lookup | None,
     ) -> None:
-        self.settings, self.sinks, self.studio, self.files = settings, sinks, studio, files
+        self.settings, self.sinks = settings, sinks
+        self.processor, self.site_files = processor, site_files
         self.client = Client(settings, lookup)
-        self.slots = asyncio.Semaphore(settings.concurrency)
+        self.requests = asyncio.Semaphore(settings.concurrency)
         self.threads = ThreadPoolExecutor(settings.decode_threads, "decode")
 
     async def run(self, requests: Iterable[Request]) -> None:
-        """Fetch all requests."""
+        """Make all requests."""
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DNS_THREADS, "dns"))
         groups = (list(group) for _, group in groupby(requests, lambda r: owner(r.target)))
         with self.threads:
             async with self.client, asyncio.TaskGroup() as tasks:
                 for _ in range(self.settings.hosts):
-                    tasks.create_task(self._lane(groups))
+                    tasks.create_task(self._work(groups))
 
-    async def _lane(self, groups: Iterator[list[Request]]) -> None:
+    async def _work(self, groups: Iterator[list[Request]]) -> None:
         for group in groups:
-            await Visit(self).run(group)
+            await HostWorker(self).run(group)
 
 
-class Visit:
+class HostWorker:
     """All requests to the hosts of one owner."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
         self._settings = fetcher.settings
-        self._sites: dict[str, Site] = {}
+        self._hosts: dict[str, Host] = {}
 
     async def run(self, requests: list[Request]) -> None:
-        """Work through the requests with as many workers as the host may have."""
-        polite = self._settings.politeness
-        queue = iter(requests[: polite.images_per_host])
-        free = pair_of(requests[0].target) in polite.unlimited_hosts
-        workers = self._settings.concurrency if free else polite.connections
+        """Make the requests, as many at once as the host allows."""
+        politeness = self._settings.politeness
+        queue = iter(requests[: politeness.images_per_host])
+        unlimited = host_port(requests[0].target) in politeness.unlimited_hosts
+        workers = self._settings.concurrency if unlimited else politeness.connections
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(workers, len(requests))):
                 tasks.create_task(self._work(queue))
-        for request in requests[polite.images_per_host :]:
+        for request in requests[politeness.images_per_host :]:
             outcome = Outcome(request.url, request.target, request.hops, "host.quota")
             self._fetcher.sinks.outcome(outcome)
 
     async def _work(self, queue: Iterator[Request]) -> None:
         for request in queue:
-            await self._serve(request)
+            await self._fetch(request)
 
-    async def _serve(self, request: Request) -> None:
-        """Bring one request to its outcome, trying again what can succeed later."""
+    async def _fetch(self, request: Request) -> None:
+        """Bring one request to its outcome, with further tries where they may succeed."""
         tries = 1 + self._settings.politeness.retries
         outcome = Outcome(request.url, request.target, request.hops)
-        for left in reversed(range(tries)):
-            async with AsyncExitStack() as hold:  # the memory of a large body, until it is kept
+        for remaining in reversed(range(tries)):
+            async with AsyncExitStack() as hold:  # the memory of a large body, until it is stored
                 try:
                     await self._follow(request, outcome, hold)
                 except Refused as refused:
                     outcome.reason, outcome.detail = refused.reason, refused.detail or None
                 except Failed as failed:
-                    if failed.later and left:
+                    if failed.retryable and remaining:
                         continue
                     outcome.reason, outcome.detail = failed.reason, failed.detail or None
                 outcome.fetched_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -163,20 +210,20 @@ class Visit:
                 return
 
     async def _follow(self, request: Request, outcome: Outcome, hold: AsyncExitStack) -> None:
-        """Ask, and follow redirects within the owner's hosts. Raises Refused or Failed."""
+        """Make a request and follow redirects to hosts of the owner. Raises Refused or Failed."""
         limits = self._settings.limits
         url = check_url(request.target, limits.url_length)
         for hop in range(request.hops, limits.redirects + 1):
             outcome.final_url = str(url)
-            reason = self._fetcher.studio.lists.reason(url)
+            reason = self._fetcher.processor.lists.reason(url)
             if reason is not None:
                 raise Refused(reason)
-            self._fetcher.client.gate.check(url)
-            site = self._site(url)
-            (await site.origin(url)).check(url)
+            self._fetcher.client.resolver.check(url)
+            host = self._host(url)
+            (await host.consent(url)).check(url)
             if self._settings.backend == "img2dataset":
                 raise Failed("img2dataset.missing", "allowed, and in none of its folders")
-            location = await self._ask(site, url, outcome, hold)
+            location = await self._request(host, url, outcome, hold)
             if location is None:
                 return
             try:
@@ -189,23 +236,23 @@ class Visit:
             url = target
         raise Failed("http.redirects", f"more than {limits.redirects}")
 
-    def _site(self, url: URL) -> Site:
-        polite = self._settings.politeness
-        pair = pair_of(str(url))
-        unlimited = pair in polite.unlimited_hosts
+    def _host(self, url: URL) -> Host:
+        politeness = self._settings.politeness
+        pair = host_port(str(url))
+        unlimited = pair in politeness.unlimited_hosts
         name = pair if unlimited else url.host or ""
-        if name not in self._sites:
+        if name not in self._hosts:
             f = self._fetcher
-            pace = Host(polite, unlimited)
-            self._sites[name] = Site(self._settings, f.client, f.files, pace)
-        return self._sites[name]
+            limiter = HostLimiter(politeness, unlimited)
+            self._hosts[name] = Host(self._settings, f.client, f.site_files, limiter)
+        return self._hosts[name]
 
-    async def _ask(
-        self, site: Site, url: URL, outcome: Outcome, hold: AsyncExitStack
+    async def _request(
+        self, host: Host, url: URL, outcome: Outcome, hold: AsyncExitStack
     ) -> str | None:
-        """One request; returns a redirect's target, or None when the outcome is complete."""
+        """Make one HTTP request; return where it redirects to, or None with a complete outcome."""
         fetcher = self._fetcher
-        async with site.pace.turn(fetcher.slots):
+        async with host.limiter.acquire(fetcher.requests):
             outcome.requests += 1
             try:
                 async with fetcher.client.get(url, ACCEPT, "identity") as response:
@@ -213,27 +260,28 @@ class Visit:
                     outcome.content_type = response.content_type or None
                     location = response.headers.get("Location")
                     if response.status in REDIRECTS and location:
-                        site.pace.succeeded()
+                        host.limiter.succeeded()
                         return location
-                    self._check(response)
-                    body = await response.read(self._settings.limits.bytes, hold, self._screen)
+                    self._check_head(response)
+                    limit = self._settings.limits.bytes
+                    body = await response.read(limit, hold, self._check_start)
             except Failed as failed:
-                if failed.later or failed.reason in ("address.dns", "http.tls"):
-                    site.pace.failed(failed.reason, failed.retry_after)
+                if failed.retryable or failed.reason in ("address.dns", "http.tls"):
+                    host.limiter.failed(failed.reason, failed.retry_after)
                 else:
-                    site.pace.succeeded()
+                    host.limiter.succeeded()
                 raise
-            site.pace.succeeded()
+            host.limiter.succeeded()
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(fetcher.threads, fetcher.studio.develop, body, outcome)
+            await loop.run_in_executor(fetcher.threads, fetcher.processor.process, body, outcome)
         return None
 
-    def _check(self, response: Response) -> None:
-        """Judge status and headers before the body is read. Raises Refused or Failed."""
+    def _check_head(self, response: Response) -> None:
+        """Check status and headers before the body is read. Raises Refused or Failed."""
         status = response.status
         if status != 200:
             wait = retry_after_seconds(response.headers.get("Retry-After"))
-            raise Failed(f"http.{status}", "", status in LATER_STATUS, wait)
+            raise Failed(f"http.{status}", "", status in RETRYABLE_STATUS, wait)
         settings = self._settings
         reason = header_reason(response.headers, settings.consent, settings.product)
         if reason is not None:
@@ -241,11 +289,11 @@ class Visit:
         if response.content_type.startswith(tuple(settings.refuse_types)):
             raise Failed("http.content_type", response.content_type[:100])
 
-    def _screen(self, start: bytes) -> None:
-        """Stop a long body that begins like nothing we decode. Raises Failed."""
+    def _check_start(self, start: bytes) -> None:
+        """Raise Failed for a long body that begins like no image we decode."""
         if len(start) < CHUNK // 2:
-            return  # nearly all here: the decoder says what it is
+            return  # the body is nearly complete: the decoder will tell its format
         try:
-            self._fetcher.studio.decoder.screen(start[:SNIFF_BYTES])
-        except Bad as bad:
+            self._fetcher.processor.decoder.check_format(start[:SNIFF_BYTES])
+        except BadImage as bad:
             raise Failed(bad.reason, bad.detail) from None

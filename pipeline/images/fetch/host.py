@@ -1,111 +1,88 @@
-"""A host as one task sees it: its pace, and the consent files of its origins, fetched once."""
+"""One host as a task sees it: its request rate, and its consent files, which are fetched once.
+
+The rate obeys the config, Crawl-delay and Retry-After; failures lead to exponential backoff and
+open a circuit breaker.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from yarl import URL
 
-from benben.pipeline.consent.image_consent import Reservations, Robots, SiteFile, origin
-from benben.pipeline.images.fetch.address import Refused, check_url
-from benben.pipeline.images.fetch.politeness import Host
+from benben.pipeline.consent.image_consent import (
+    Reservations,
+    Robots,
+    SiteFile,
+    origin_of,
+)
 from benben.pipeline.images.fetch.request import Client, Failed
-from benben.pipeline.settings.fetch import FetchSettings
-from benben.pipeline.storage.retrying import retry_after_seconds
+from benben.pipeline.images.fetch.resolver import Refused, check_url
+from benben.pipeline.settings.fetch import FetchSettings, PolitenessSettings
+from benben.pipeline.storage.retrying import backoff, retry_after_seconds
 
 ROBOTS, TDMREP = "/robots.txt", "/.well-known/tdmrep.json"
-ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2: at least five are followed
-LATER_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2: follow at least five
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-class SiteFiles:
-    """Answers already known, from this or an earlier run, until they expire."""
-
-    def __init__(self, hours: float, keep: Callable[[SiteFile], None]) -> None:
-        self._seconds, self._keep = hours * 3600, keep
-        self._known: dict[tuple[str, str], SiteFile] = {}
-
-    def remember(self, answer: SiteFile) -> None:
-        """Take up an answer of an earlier run."""
-        self._known[answer.origin, answer.path] = answer
-
-    def find(self, place: str, path: str) -> SiteFile | None:
-        """A known answer that is still fresh."""
-        answer = self._known.get((place, path))
-        return answer if answer and time.time() - answer.fetched_at < self._seconds else None
-
-    def store(self, answer: SiteFile) -> None:
-        """Keep a new answer, for later runs too."""
-        self.remember(answer)
-        self._keep(answer)
-
-
-class Origin:
-    """robots.txt and TDM reservations of one scheme, host and port."""
-
-    def __init__(self, robots: Robots | None, reservations: Reservations | None) -> None:
-        self.robots, self.reservations = robots, reservations
-
-    def check(self, url: URL) -> None:
-        """Raise Refused unless the site lets us request a URL."""
-        reason = self.robots.reason(str(url)) if self.robots else None
-        if reason is not None:
-            raise Refused(reason)
-        if self.reservations and self.reservations.reserved(url):
-            raise Refused("consent.tdm", TDMREP)
-
-
-class Site:
-    """One host: a pace for all its origins."""
+class Host:
+    """One host: a limiter that all its origins share, and the consent of each origin."""
 
     def __init__(
-        self, settings: FetchSettings, client: Client, files: SiteFiles, pace: Host
+        self,
+        settings: FetchSettings,
+        client: Client,
+        site_files: SiteFileCache,
+        limiter: HostLimiter,
     ) -> None:
-        self._settings, self._client, self._files = settings, client, files
-        self.pace = pace
-        self._origins: dict[str, asyncio.Task[Origin]] = {}
+        self._settings, self._client, self._site_files = settings, client, site_files
+        self.limiter = limiter
+        self._origins: dict[str, asyncio.Task[OriginConsent]] = {}
 
-    async def origin(self, url: URL) -> Origin:
-        """The origin's consent, asked for once; later callers wait for the same answer."""
-        place = origin(url)
-        if place not in self._origins:
-            self._origins[place] = asyncio.create_task(self._load(URL(place)))
-        return await asyncio.shield(self._origins[place])
+    async def consent(self, url: URL) -> OriginConsent:
+        """The consent of a URL's origin. It is loaded once; concurrent callers wait for it."""
+        origin = origin_of(url)
+        if origin not in self._origins:
+            self._origins[origin] = asyncio.create_task(self._load(URL(origin)))
+        return await asyncio.shield(self._origins[origin])
 
-    async def _load(self, place: URL) -> Origin:
+    async def _load(self, origin: URL) -> OriginConsent:
         consent = self._settings.consent
         robots = reservations = None
         if consent.robots:
-            answer = await self._file(place, ROBOTS)
+            answer = await self._site_file(origin, ROBOTS)
             robots = Robots(answer, self._settings.product, consent.agents)
             if robots.crawl_delay:
-                self.pace.slow_down(robots.crawl_delay)
+                self.limiter.slow_down(robots.crawl_delay)
         if consent.tdm and not (robots and robots.unreachable):
-            reservations = Reservations(await self._file(place, TDMREP))
-        return Origin(robots, reservations)
+            reservations = Reservations(await self._site_file(origin, TDMREP))
+        return OriginConsent(robots, reservations)
 
-    async def _file(self, place: URL, path: str) -> SiteFile:
-        known = self._files.find(str(place), path)
+    async def _site_file(self, origin: URL, path: str) -> SiteFile:
+        known = self._site_files.find(str(origin), path)
         if known is not None:
             return known
         status, text = None, ""
         for _ in range(1 + self._settings.politeness.retries):
             try:
-                async with self.pace.turn():
-                    status, text = await self._read(place.with_path(path))
+                async with self.limiter.acquire():
+                    status, text = await self._read(origin.with_path(path))
             except Failed as failed:
                 if failed.reason.startswith("address."):
                     raise
-                if not failed.later:
+                if not failed.retryable:
                     break
-                self.pace.failed(failed.reason)
+                self.limiter.failed(failed.reason)
             else:
-                if status not in LATER_STATUS:
+                if status not in RETRYABLE_STATUS:
                     break
-        answer = SiteFile(str(place), path, status, text, time.time())
-        self._files.store(answer)
+        answer = SiteFile(str(origin), path, status, text, time.time())
+        self._site_files.store(answer)
         return answer
 
     async def _read(self, url: URL) -> tuple[int, str]:
@@ -114,24 +91,148 @@ class Site:
         for _ in range(1 + ROBOTS_REDIRECTS):
             async with self._client.get(url, "*/*", "gzip") as response:
                 location = response.headers.get("Location")
-                if response.status in (301, 302, 303, 307, 308) and location:
-                    url = self._next(url, location)
+                if response.status in REDIRECTS and location:
+                    url = self._redirect_target(url, location)
                     continue
-                if response.status in LATER_STATUS:
+                if response.status in RETRYABLE_STATUS:
                     wait = retry_after_seconds(response.headers.get("Retry-After"))
-                    self.pace.failed(f"http.{response.status}", wait)
+                    self.limiter.failed(f"http.{response.status}", wait)
                     return response.status, ""
                 if not 200 <= response.status < 300:
                     return response.status, ""
-                body = await response.start(limit)
+                body = await response.read_start(limit)
                 return response.status, body.decode("utf-8", "replace")
         return 404, ""
 
-    def _next(self, url: URL, location: str) -> URL:
-        """A redirect's target. Raises Failed unless it may be asked: that is no answer then."""
+    def _redirect_target(self, url: URL, location: str) -> URL:
+        """Where a redirect leads. Raises Failed for a URL that must not be requested."""
         try:
             target = check_url(str(url.join(URL(location))), self._settings.limits.url_length)
-            self._client.gate.check(target)
+            self._client.resolver.check(target)
         except (ValueError, Refused) as error:
             raise Failed("http.redirect", str(error)) from None
         return target
+
+
+class OriginConsent:
+    """robots.txt and TDM reservations of one origin: scheme, host and port."""
+
+    def __init__(self, robots: Robots | None, reservations: Reservations | None) -> None:
+        self.robots, self.reservations = robots, reservations
+
+    def check(self, url: URL) -> None:
+        """Raise Refused unless the origin allows a request for a URL."""
+        reason = self.robots.reason(str(url)) if self.robots else None
+        if reason is not None:
+            raise Refused(reason)
+        if self.reservations and self.reservations.reserved(url):
+            raise Refused("consent.tdm", TDMREP)
+
+
+class SiteFileCache:
+    """Site files of this run and earlier ones; they expire after some hours.
+
+    `keep` is called with each new one.
+    """
+
+    def __init__(self, hours: float, keep: Callable[[SiteFile], None]) -> None:
+        self._seconds, self._keep = hours * 3600, keep
+        self._known: dict[tuple[str, str], SiteFile] = {}
+
+    def add(self, answer: SiteFile) -> None:
+        """Add an answer of an earlier run."""
+        self._known[answer.origin, answer.path] = answer
+
+    def find(self, origin: str, path: str) -> SiteFile | None:
+        """A known answer that has not expired."""
+        answer = self._known.get((origin, path))
+        return answer if answer and time.time() - answer.fetched_at < self._seconds else None
+
+    def store(self, answer: SiteFile) -> None:
+        """Add a new answer, for later runs too."""
+        self.add(answer)
+        self._keep(answer)
+
+
+class HostLimiter:
+    """Limits the requests to one host; each request runs within `acquire`.
+
+    `clock` returns seconds and `sleep` waits: tests pass their own.
+    """
+
+    def __init__(
+        self,
+        settings: PolitenessSettings,
+        unlimited: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._settings, self._clock, self._sleep = settings, clock, sleep
+        self.interval = 0.0 if unlimited else 1 / settings.requests_per_second
+        self._connections = None if unlimited else asyncio.Semaphore(settings.connections)
+        self._queue = asyncio.Lock()
+        self._next_start = 0.0
+        self._resume_at = 0.0
+        self._failures = 0  # in a row
+        self._openings = 0  # of the circuit breaker, without a success since
+        self._probe = asyncio.Lock()  # held by the one request that tries a host again
+        self.given_up: str | None = None  # why
+
+    def slow_down(self, crawl_delay: float) -> None:
+        """Obey a crawl delay in seconds. Raises Refused when it exceeds `max_crawl_delay`."""
+        if crawl_delay > self._settings.max_crawl_delay:
+            self.given_up = f"crawl delay {crawl_delay:g} s"
+            raise Refused("host.crawl_delay", f"{crawl_delay:g} s")
+        self.interval = max(self.interval, crawl_delay)
+
+    @asynccontextmanager
+    async def acquire(self, shared: asyncio.Semaphore | None = None) -> AsyncIterator[None]:
+        """Wait until a request may start, and hold one of the host's connections for it.
+
+        `shared` is a semaphore of all hosts, which is held too. Raises Refused when the host has
+        been given up.
+        """
+        async with AsyncExitStack() as held:
+            if self._connections is not None:
+                await held.enter_async_context(self._connections)
+            if self._openings and self._failures:  # the breaker is open: one request at a time
+                await held.enter_async_context(self._probe)
+            async with self._queue:  # in order of arrival; only the first one sleeps
+                await self._wait()
+                if shared is not None:
+                    await held.enter_async_context(shared)
+                self._next_start = self._clock() + self.interval
+            yield
+
+    async def _wait(self) -> None:
+        while True:
+            if self.given_up:
+                raise Refused("host.given_up", self.given_up)
+            wait = max(self._next_start, self._resume_at) - self._clock()
+            if wait <= 0:
+                return
+            await self._sleep(wait)
+
+    def succeeded(self) -> None:
+        """Note an answer that shows that the host works: the circuit breaker closes."""
+        self._failures = self._openings = 0
+
+    def failed(self, reason: str, retry_after: float | None = None) -> None:
+        """Note a failure of the host, and delay its next request.
+
+        The delay is Retry-After, else exponential backoff, at least `breaker_seconds` when the
+        circuit breaker opens.
+        """
+        settings = self._settings
+        self._failures += 1
+        wait = backoff(self._failures - 1, settings.backoff_seconds, settings.max_wait_seconds)
+        if self._failures % settings.breaker_failures == 0:
+            self._openings += 1
+            wait = max(wait, settings.breaker_seconds)
+            if self._openings > settings.breaker_openings:
+                self.given_up = reason
+        if retry_after is not None:
+            wait = retry_after
+            if retry_after > settings.max_wait_seconds:
+                self.given_up = f"Retry-After {retry_after:g} s"
+        self._resume_at = max(self._resume_at, self._clock() + wait)

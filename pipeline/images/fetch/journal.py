@@ -1,57 +1,70 @@
-"""What a fetch has done so far, appended as it happens: a killed job goes on where it was.
+"""The journal of a fetch: what was done, written as it happens, so that a killed job resumes.
 
-A journal is a folder of segments. A segment is a sequence of frames: magic, length, checksum, a
-JSON object. Segments on a local disk can be read while they are written; a torn last frame ends a
-segment. Object stores show a segment when it is closed, so segments stay short there.
-A segment's name holds the range of slots (hashed owners) its writer was given: readers with other
-ranges, as after a change of the number of tasks, open only those that overlap theirs.
+A journal is a folder of segments. A segment is a sequence of entries: magic number, length,
+checksum, a JSON object. On a local disk a segment can be read while it is written, and ends at an
+entry that a kill left incomplete. Object stores show a file only when it is closed, so segments are
+kept short there. The name of a segment holds the range of slots (hashed owners) of its writer:
+readers with other ranges, as after a change of the number of tasks, open only segments that overlap
+theirs.
+
+The bytes of an image are written before the entry that names their place, so everything that the
+journal holds after a kill is true. A task writes equal bytes once.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+import time
 import uuid
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from types import TracebackType
 from typing import Any
 
 import xxhash
 
 from benben.pipeline import storage
-from benben.pipeline.images.fetch.outcome import owner
+from benben.pipeline.consent.image_consent import SiteFile
+from benben.pipeline.images.fetch.request import Outcome
+from benben.pipeline.images.fetch.resolver import owner
+from benben.pipeline.images.store import tar_shards
+from benben.pipeline.images.store.tar_shards import TarShard
+from benben.pipeline.settings.fetch import FetchSettings
 
+VERSION = 2  # raise it when equal bytes lead to another outcome: old journals are then not used
 MAGIC = b"BBJ2"
 ENDING = ".journal"
-VERSION = 2  # raise it when equal bytes come to another outcome, so that old journals are left
-PREFIX = struct.Struct(">4sII")  # magic, bytes, CRC-32
+PREFIX = struct.Struct(">4sII")  # magic number, bytes, CRC-32
 SLOTS = 2**31
-Frame = dict[str, Any]
+SEGMENT_BYTES = 16 << 20  # readers hold a whole segment in memory
+OBJECT_STORE_SECONDS = 60.0  # work that a kill may lose on an object store
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """Slots in [low, high): the share of one task."""
+class SlotRange:
+    """The slots in [low, high): the hosts of one task."""
 
     low: int
     high: int
 
     @classmethod
-    def of(cls, task: int, tasks: int) -> Range:
-        """The share of task `task` of `tasks`."""
+    def of(cls, task: int, tasks: int) -> SlotRange:
+        """The range of task `task` of `tasks`."""
         return cls(task * SLOTS // tasks, (task + 1) * SLOTS // tasks)
 
     def __contains__(self, slot: int) -> bool:
         return self.low <= slot < self.high
 
     def new_name(self) -> str:
-        """A file name that tells the range, as no other file has it."""
+        """A unique file name that holds the range."""
         return f"{self.low:08x}-{self.high:08x}-{uuid.uuid4().hex}"
 
 
 def slot_of(url: str) -> int:
-    """Slot of the host that a URL belongs to."""
+    """Slot of a URL's owner."""
     return int(xxhash.xxh3_64_intdigest(owner(url).encode("utf-8", "surrogatepass"))) % SLOTS
 
 
@@ -60,33 +73,133 @@ def task_of(slot: int, tasks: int) -> int:
     return ((slot + 1) * tasks - 1) // SLOTS
 
 
-class Segment:
-    """Appends frames to a new file."""
+@dataclass(frozen=True)
+class FetchFolders:
+    """The two folders that a fetch writes to."""
 
-    def __init__(self, folder: str, share: Range) -> None:
-        self._stream = storage.open_output(storage.join(folder, share.new_name() + ENDING))
+    journal: str
+    shards: str
+
+    def read(self, slots: SlotRange) -> Iterator[Entry]:
+        """Entries of the journal for a range of slots."""
+        return read(self.journal, slots)
+
+
+class FetchLog:
+    """Writes outcomes to the journal and images to tar shards, for one task.
+
+    Use as a context manager. `stored` holds the `content_key` of each image that earlier runs of
+    the task have stored.
+    """
+
+    def __init__(
+        self, folders: FetchFolders, slots: SlotRange, settings: FetchSettings, stored: set[bytes]
+    ) -> None:
+        self._folders, self._slots, self._stored = folders, slots, stored
+        self._attempt, self._shard_bytes = settings.attempt, settings.shard_bytes
+        local = storage.is_local(folders.journal) and storage.is_local(folders.shards)
+        self._max_seconds = float("inf") if local else OBJECT_STORE_SECONDS
+        self._opened = 0.0
+        self._segment: Segment | None = None
+        self._shard: TarShard | None = None
+
+    def write_site_file(self, answer: SiteFile) -> None:
+        """Write a site's robots.txt or tdmrep.json."""
+        self._append({"kind": "site", "slot": slot_of(answer.origin), **asdict(answer)})
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Write an outcome, and its bytes unless equal bytes are stored already."""
+        moved = outcome.moved
+        entry: Entry = {
+            "kind": "outcome" if moved is None else "moved",
+            "slot": slot_of(outcome.target),
+            "url": outcome.url,
+            "hops": outcome.hops,
+            "attempt": self._attempt,
+            "later": outcome.retryable,
+        }
+        if moved is not None:
+            self._append(entry | {"target": moved.target, "next": moved.hops})
+            return
+        row = {name: value for name, value in outcome.row().items() if value is not None}
+        place = self._store(outcome)
+        self._append(entry | {"row": row} | ({} if place is None else {"place": place}))
+
+    def _store(self, outcome: Outcome) -> dict[str, Any] | None:
+        """Store an outcome's bytes and return their place; None when there are no new ones."""
+        picture, kind = outcome.picture, outcome.stored_format
+        if picture is None or kind is None or content_key(picture.sha256) in self._stored:
+            return None
+        if outcome.data is None:
+            raise RuntimeError(f"{outcome.url}: its bytes are neither stored nor in memory")
+        if self._shard is None:
+            self._shard = TarShard(self._folders.shards, self._slots.new_name() + tar_shards.ENDING)
+        place = self._shard.append(picture.sha256, kind, outcome.data)
+        self._stored.add(content_key(picture.sha256))
+        return {"sha256": picture.sha256, "format": kind, **place._asdict()}
+
+    def _append(self, entry: Entry) -> None:
+        if self._segment is None:
+            self._segment = Segment(self._folders.journal, self._slots)
+            self._opened = time.monotonic()
+        self._segment.append(entry)
+        full = self._segment.bytes >= SEGMENT_BYTES
+        full |= self._shard is not None and self._shard.bytes >= self._shard_bytes
+        if full or time.monotonic() - self._opened > self._max_seconds:
+            self.close()
+
+    def close(self) -> None:
+        """Close the files, the one with the bytes first."""
+        if self._shard is not None:
+            self._shard.close()
+        if self._segment is not None:
+            self._segment.close()
+        self._shard = self._segment = None
+
+    def __enter__(self) -> FetchLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def content_key(sha256: str) -> bytes:
+    """Half of a SHA-256: long enough that nobody can make two images with the same key."""
+    return bytes.fromhex(sha256[:32])
+
+
+class Segment:
+    """Appends entries to a new file of a journal."""
+
+    def __init__(self, folder: str, slots: SlotRange) -> None:
+        self._stream = storage.open_output(storage.join(folder, slots.new_name() + ENDING))
         self.bytes = 0
 
-    def append(self, frame: Frame) -> None:
-        """Write one frame; on a local disk it outlives this process at once."""
-        text = json.dumps(frame, separators=(",", ":")).encode()
+    def append(self, entry: Entry) -> None:
+        """Write one entry; on a local disk it survives the end of this process from now on."""
+        text = json.dumps(entry, separators=(",", ":")).encode()
         self._stream.write(PREFIX.pack(MAGIC, len(text), zlib.crc32(text)) + text)
         self.bytes += PREFIX.size + len(text)
 
     def close(self) -> None:
-        """End the segment."""
+        """Close the file."""
         self._stream.close()
 
 
-def read(folder: str, share: Range) -> Iterator[Frame]:
-    """Frames whose `slot` lies in a range, segment by segment, in order of writing."""
+def read(folder: str, slots: SlotRange) -> Iterator[Entry]:
+    """Entries whose `slot` is in a range, segment by segment, in the order they were written."""
     for path in (path for path in storage.list_files(folder) if path.endswith(ENDING)):
         low, high = (int(bound, 16) for bound in path.rsplit("/", 1)[-1].split("-")[:2])
-        if low < share.high and share.low < high:
-            yield from (frame for frame in _frames(path) if frame["slot"] in share)
+        if low < slots.high and slots.low < high:
+            yield from (entry for entry in _entries(path) if entry["slot"] in slots)
 
 
-def _frames(path: str) -> Iterator[Frame]:
+def _entries(path: str) -> Iterator[Entry]:
     data, position = storage.read_bytes(path), 0
     while position + PREFIX.size <= len(data):
         magic, length, checksum = PREFIX.unpack_from(data, position)
@@ -94,5 +207,5 @@ def _frames(path: str) -> Iterator[Frame]:
         position = start + length
         text = data[start:position]
         if magic != MAGIC or position > len(data) or zlib.crc32(text) != checksum:
-            return  # torn by a kill: what follows was never finished
+            return  # incomplete after a kill: nothing that follows was finished
         yield json.loads(text)

@@ -1,4 +1,8 @@
-"""One HTTP request, safely: addresses gated, every size and time bounded, no redirect followed."""
+"""One image request: what is asked for, what came of it, and the HTTP client that makes it.
+
+The client connects to permitted addresses only, bounds every size and time, and follows no
+redirect.
+"""
 
 from __future__ import annotations
 
@@ -6,114 +10,168 @@ import asyncio
 import socket
 import ssl
 import zlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 import aiohttp
+import pyarrow as pa
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from benben.pipeline.images.fetch.address import (
+from benben.pipeline.images.fetch.resolver import (
     AddressRefused,
-    Gate,
     Lookup,
     Refused,
-    system_lookup,
+    SafeResolver,
+    host_of,
 )
-from benben.pipeline.images.fetch.budget import TaskBudget
+from benben.pipeline.images.processing.picture import Picture
+from benben.pipeline.schema import IMAGES
 from benben.pipeline.settings.fetch import FetchSettings
 
-SMALL_BODY = 256 * 1024  # bodies up to here are not counted against limits.body_bytes
+# Reasons that a later attempt may overcome; any other reason is final.
+RETRYABLE = frozenset(
+    {
+        "address.dns",
+        "consent.robots_unreachable",
+        "host.given_up",
+        "host.quota",
+        "http.408",
+        "http.425",
+        "http.429",
+        "http.500",
+        "http.502",
+        "http.503",
+        "http.504",
+        "http.connection",
+        "http.incomplete",
+        "http.timeout",
+        "img2dataset.missing",
+    }
+)
+SMALL_BODY = 256 * 1024  # bytes; bodies up to this size do not count against limits.body_bytes
 CHUNK = 64 * 1024
-PLAIN = ("", "identity")
+IDENTITY = ("", "identity")  # Content-Encoding of a body as it is
 GZIP = b"\x1f\x8b"
-DNS_SECONDS = 300  # how long an answer is used; addresses stay pinned meanwhile
+DNS_SECONDS = 300  # how long a DNS answer is used; its addresses stay pinned in the meantime
+
+
+# What is asked for, and what came of it
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An image URL to fetch; `target` differs from `url` after redirects."""
+
+    url: str
+    target: str
+    hops: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one image URL: a row of `images`, and the bytes to store.
+
+    Fields have the names of columns of `images`, except `target`, `hops`, `picture` and those
+    after it.
+    """
+
+    url: str
+    target: str  # URL to request: differs from `url` after redirects
+    hops: int = 0
+    reason: str | None = None
+    detail: str | None = None
+    final_url: str | None = None
+    status: int | None = None
+    content_type: str | None = None
+    source: str = "network"  # | archive | img2dataset | none: nothing was requested
+    requests: int = 0  # HTTP requests made for this image
+    fetched_at: str | None = None  # ISO 8601 UTC; for an archive the capture time
+    nsfw: float | None = None
+    embedding: list[float] | None = None
+    picture: Picture | None = None
+    data: bytes | None = field(default=None, repr=False)  # bytes to store, when kept
+    stored_format: str | None = None
+    moved: Request | None = None  # a redirect that another owner has to follow
+
+    @property
+    def retryable(self) -> bool:
+        """Whether a later attempt may succeed."""
+        return self.reason in RETRYABLE
+
+    def row(self) -> dict[str, Any]:
+        """A row of `images`."""
+        row: dict[str, Any] = dict.fromkeys(IMAGES.names)
+        if self.picture is not None:
+            for name in PICTURE_COLUMNS:
+                row[name] = getattr(self.picture, name)
+        for name in OWN_COLUMNS:
+            row[name] = getattr(self, name)
+        if self.picture is not None and self.reason is None:
+            row["reason"], row["detail"] = self.picture.reason, self.picture.detail
+        row["final_url"] = self.final_url or self.target
+        row["host"] = host_of(self.url)
+        if row["width"] and row["height"]:
+            row["aspect"] = row["width"] / row["height"]
+        return row
+
+
+PICTURE_COLUMNS = tuple(Picture.__dataclass_fields__)
+OWN_COLUMNS = (
+    "url",
+    "reason",
+    "detail",
+    "status",
+    "content_type",
+    "source",
+    "requests",
+    "fetched_at",
+    "nsfw",
+    "embedding",
+)
+
+
+def to_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows of outcomes as an Arrow table of the schema IMAGES."""
+    return pa.Table.from_pylist(rows, schema=IMAGES)
 
 
 class Failed(Exception):
-    """A request that was made and gave nothing. `later`: it may succeed another time."""
+    """A request that was made without success; `retryable`: it may succeed another time."""
 
     def __init__(
-        self, reason: str, detail: str = "", later: bool = False, retry_after: float | None = None
+        self,
+        reason: str,
+        detail: str = "",
+        retryable: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail, self.later = reason, detail, later
-        self.retry_after = retry_after  # seconds, when the host said so
+        self.reason, self.detail, self.retryable = reason, detail, retryable
+        self.retry_after = retry_after  # seconds, when the host named them
 
 
-class Response:
-    """Status and headers; the body is read only when asked for."""
-
-    def __init__(
-        self, answer: aiohttp.ClientResponse, timer: asyncio.Timeout, bodies: TaskBudget
-    ) -> None:
-        self._answer, self._timer, self._bodies = answer, timer, bodies
-        self.status = answer.status
-        self.headers: CIMultiDictProxy[str] = answer.headers
-        self.content_type = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
-
-    async def read(
-        self, limit: int, hold: AsyncExitStack, first: Callable[[bytes], None] | None = None
-    ) -> bytes:
-        """Read the body, at most `limit` bytes, memory for large ones held in `hold`.
-
-        `first` sees the first chunk and may raise to stop early. Raises Failed.
-        """
-        declared = self._answer.content_length
-        if declared is not None and declared > limit:
-            raise Failed("http.too_large", f"Content-Length {declared}")
-        if declared is not None and declared > SMALL_BODY:
-            await self._reserve(declared, hold)
-        body, reserved = bytearray(), declared or SMALL_BODY
-        encoding = self.headers.get("Content-Encoding", "").strip().lower()
-        async for chunk in self._answer.content.iter_chunked(CHUNK):
-            if not body and first is not None and encoding in PLAIN:
-                first(chunk)
-            body += chunk
-            if len(body) > limit:
-                raise Failed("http.too_large", f"over {limit} bytes")
-            if len(body) > reserved:  # no length declared: room for the largest, once
-                reserved = limit
-                await self._reserve(limit, hold)
-        return _decompress(bytes(body), encoding, limit)
-
-    async def start(self, limit: int) -> bytes:
-        """Read the first `limit` bytes of a text, unpacked when it is gzip by name or content."""
-        body = bytearray()
-        async for chunk in self._answer.content.iter_chunked(CHUNK):
-            body += chunk
-            if len(body) >= limit:
-                break
-        if body.startswith(GZIP):
-            return inflate(bytes(body), limit, exact=False)
-        return bytes(body[:limit])
-
-    async def _reserve(self, amount: int, hold: AsyncExitStack) -> None:
-        """Wait for memory; the request's clock stands still meanwhile."""
-        when = self._timer.when()
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        self._timer.reschedule(None)
-        await hold.enter_async_context(self._bodies.hold(amount))
-        if when is not None:
-            self._timer.reschedule(when + clock() - started)
+# The HTTP client
 
 
 class Client:
-    """The only HTTP access of the project. Use as an async context manager."""
+    """HTTP client for images and their hosts' consent files. Use as an async context manager."""
 
-    def __init__(self, settings: FetchSettings, lookup: Lookup = system_lookup) -> None:
+    def __init__(self, settings: FetchSettings, lookup: Lookup | None = None) -> None:
         self._settings = settings
         limits = settings.limits
-        self.gate = Gate(settings.allow_hosts, limits.ports, lookup)
-        self._bodies = TaskBudget(limits.body_bytes)
+        self.resolver = SafeResolver(settings.allow_hosts, limits.ports, lookup)
+        self._bodies = MemoryQueue(limits.body_bytes)
 
     async def __aenter__(self) -> Client:
         limits = self._settings.limits
         connector = aiohttp.TCPConnector(
-            resolver=self.gate,
-            socket_factory=self.gate.open_socket,
+            resolver=self.resolver,
+            socket_factory=self.resolver.open_socket,
             family=socket.AF_UNSPEC,
             ssl=ssl.create_default_context(),
             limit=0,  # callers bound concurrency
@@ -143,8 +201,8 @@ class Client:
 
     @asynccontextmanager
     async def get(self, url: URL, accept: str, encoding: str) -> AsyncIterator[Response]:
-        """Ask for one URL. Raises Refused for a forbidden address and Failed for all that fails."""
-        self.gate.check(url)
+        """Request one URL. Raises Refused for a forbidden address, Failed for any failure."""
+        self.resolver.check(url)
         headers = {"Accept": accept, "Accept-Encoding": encoding}
         try:
             async with (
@@ -155,15 +213,74 @@ class Client:
                     yield Response(answer, timer, self._bodies)
                 finally:
                     if not answer.content.at_eof():
-                        answer.close()  # the rest of a body nobody wants is not read
+                        answer.close()  # do not read the rest of an unwanted body
         except (Refused, Failed):
             raise
         except Exception as error:
-            raise translate(error) from None
+            raise _translate(error) from None
 
 
-def translate(error: Exception) -> Exception:
-    """Put a client's exception into our words: Refused or Failed."""
+class Response:
+    """Status and headers of a response; its body is read only on request."""
+
+    def __init__(
+        self, answer: aiohttp.ClientResponse, timer: asyncio.Timeout, bodies: MemoryQueue
+    ) -> None:
+        self._answer, self._timer, self._bodies = answer, timer, bodies
+        self.status = answer.status
+        self.headers: CIMultiDictProxy[str] = answer.headers
+        self.content_type = answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
+
+    async def read(
+        self, limit: int, hold: AsyncExitStack, check: Callable[[bytes], None] | None = None
+    ) -> bytes:
+        """Read and decompress the body, at most `limit` bytes. Raises Failed.
+
+        The memory of a large body is reserved until `hold` is closed. `check` is given the first
+        chunk of an uncompressed body, and may raise to stop early.
+        """
+        declared = self._answer.content_length
+        if declared is not None and declared > limit:
+            raise Failed("http.too_large", f"Content-Length {declared}")
+        if declared is not None and declared > SMALL_BODY:
+            await self._reserve(declared, hold)
+        body, reserved = bytearray(), declared or SMALL_BODY
+        encoding = self.headers.get("Content-Encoding", "").strip().lower()
+        async for chunk in self._answer.content.iter_chunked(CHUNK):
+            if not body and check is not None and encoding in IDENTITY:
+                check(chunk)
+            body += chunk
+            if len(body) > limit:
+                raise Failed("http.too_large", f"over {limit} bytes")
+            if len(body) > reserved:  # no length was declared: reserve the largest, once
+                reserved = limit
+                await self._reserve(limit, hold)
+        return _decompress(bytes(body), encoding, limit)
+
+    async def read_start(self, limit: int) -> bytes:
+        """Read the first `limit` bytes of a text; gzip, told by its first bytes, is unpacked."""
+        body = bytearray()
+        async for chunk in self._answer.content.iter_chunked(CHUNK):
+            body += chunk
+            if len(body) >= limit:
+                break
+        if body.startswith(GZIP):
+            return _inflate(bytes(body), limit, exact=False)
+        return bytes(body[:limit])
+
+    async def _reserve(self, amount: int, hold: AsyncExitStack) -> None:
+        """Wait for memory; the request's time limit does not run in the meantime."""
+        when = self._timer.when()
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        self._timer.reschedule(None)
+        await hold.enter_async_context(self._bodies.hold(amount))
+        if when is not None:
+            self._timer.reschedule(when + clock() - started)
+
+
+def _translate(error: Exception) -> Exception:
+    """The Refused or Failed that stands for an exception of the HTTP client."""
     text = f"{type(error).__name__}: {error}"[:200]
     cause = getattr(error, "os_error", error)
     if isinstance(cause, AddressRefused) or "not a public address" in str(cause):
@@ -171,30 +288,30 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         return Failed("address.dns", text)
     if isinstance(error, TimeoutError):
-        return Failed("http.timeout", text, later=True)
+        return Failed("http.timeout", text, retryable=True)
     if isinstance(error, aiohttp.ClientSSLError):
         return Failed("http.tls", text)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Failed("http.incomplete", text, later=True)
+        return Failed("http.incomplete", text, retryable=True)
     if isinstance(error, aiohttp.ClientConnectionError | OSError):
-        return Failed("http.connection", text, later=True)
+        return Failed("http.connection", text, retryable=True)
     if isinstance(error, aiohttp.InvalidURL):
         return Refused("url.syntax", text)
     return Failed("http.protocol", text)
 
 
 def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Undo gzip or deflate, at most `limit` bytes of it. Raises Failed."""
-    if encoding in PLAIN:
+    """Undo gzip or deflate, to at most `limit` bytes. Raises Failed."""
+    if encoding in IDENTITY:
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise Failed("http.content_encoding", encoding[:40])
-    return inflate(body, limit, exact=True)
+    return _inflate(body, limit, exact=True)
 
 
-def inflate(body: bytes, limit: int, exact: bool) -> bytes:
-    """Decompress gzip or zlib data. Over `limit` bytes: Failed when `exact`, else cut off there."""
-    inflater = zlib.decompressobj(wbits=47)  # gzip or zlib by its header
+def _inflate(body: bytes, limit: int, exact: bool) -> bytes:
+    """Decompress gzip or zlib data. More than `limit` bytes: Failed if `exact`, else cut off."""
+    inflater = zlib.decompressobj(wbits=47)  # gzip or zlib, told by its header
     try:
         plain = inflater.decompress(body, limit + 1)
     except zlib.error as error:
@@ -202,3 +319,46 @@ def inflate(body: bytes, limit: int, exact: bool) -> bytes:
     if len(plain) > limit and exact:
         raise Failed("http.too_large", f"over {limit} bytes decompressed")
     return plain[:limit]
+
+
+class MemoryQueue:
+    """Bounds the memory that coroutines of one event loop hold at once, first come first served.
+
+    A request for more than `total` bytes is granted when everything is free.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._free = total
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def hold(self, amount: int) -> AsyncIterator[None]:
+        """Wait until `amount` bytes are free, and hold them for the block."""
+        amount = min(amount, self.total)
+        if self._waiting or self._free < amount:
+            granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            entry = (amount, granted)
+            self._waiting.append(entry)
+            try:
+                await granted
+            except asyncio.CancelledError:
+                if granted.done() and not granted.cancelled():
+                    self._give_back(amount)
+                elif entry in self._waiting:
+                    self._waiting.remove(entry)
+                raise
+        else:
+            self._free -= amount
+        try:
+            yield
+        finally:
+            self._give_back(amount)
+
+    def _give_back(self, amount: int) -> None:
+        self._free += amount
+        while self._waiting and self._waiting[0][0] <= self._free:
+            wanted, granted = self._waiting.popleft()
+            if not granted.done():
+                self._free -= wanted
+                granted.set_result(None)

@@ -1,4 +1,7 @@
-"""Images that a fetch stored, read back: rows with bytes, whichever form the table has."""
+"""The table `image_bytes`: reading it in either form, and writing the form that holds the bytes.
+
+Its rows hold places in tar shards (IMAGE_PLACES) or the bytes themselves (IMAGE_BYTES).
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ from benben.pipeline.manifest import PartFile
 from benben.pipeline.schema import IMAGE_BYTES, IMAGE_PLACES
 
 BATCH_IMAGES, BATCH_BYTES = 64, 32 << 20
+ROW_GROUP_IMAGES = 64  # a reader holds a row group in memory
 
 
 def read(path: str, folder: str, wanted: pa.Array | None = None) -> Iterator[pa.RecordBatch]:
-    """Rows of IMAGE_BYTES of one file of `image_bytes`, those with a wanted SHA-256.
+    """Rows of IMAGE_BYTES of one file of `image_bytes`, by default all.
 
-    `folder` is the table's.
+    `folder` is the table's folder; `wanted` selects by SHA-256.
     """
     if "shard" not in storage.footer(path).schema.to_arrow_schema().names:
         for batch in storage.iter_parquet(path, None, BATCH_IMAGES):
@@ -34,7 +38,7 @@ def read(path: str, folder: str, wanted: pa.Array | None = None) -> Iterator[pa.
 
 
 def body(row: Mapping[str, Any], folder: str) -> bytes:
-    """Bytes of one row of `image_bytes`."""
+    """Bytes of one row of `image_bytes`, in either form."""
     if "bytes" in row:
         return bytes(row["bytes"])
     place = Place(row["shard"], row["offset"], row["num_bytes"])
@@ -46,10 +50,10 @@ def _from_shards(rows: pa.Table, folder: str) -> Iterator[pa.RecordBatch]:
     batch: list[tuple[str, str, bytes]] = []
     size = 0
     for shard, group in groupby(zip(*columns, strict=True), key=lambda row: row[2]):
-        mine = list(group)
-        places = (Place(*row[2:]) for row in mine)
-        pictures = tar_shards.read(storage.join(folder, shard), places)
-        for row, data in zip(mine, pictures, strict=True):
+        members = list(group)
+        places = (Place(*row[2:]) for row in members)
+        bodies = tar_shards.read(storage.join(folder, shard), places)
+        for row, data in zip(members, bodies, strict=True):
             batch.append((row[0], row[1], data))
             size += len(data)
             if len(batch) == BATCH_IMAGES or size >= BATCH_BYTES:
@@ -59,28 +63,23 @@ def _from_shards(rows: pa.Table, folder: str) -> Iterator[pa.RecordBatch]:
         yield to_batch(batch)
 
 
-def to_batch(pictures: list[tuple[str, str, bytes]]) -> pa.RecordBatch:
-    """SHA-256, format and bytes of pictures as rows of IMAGE_BYTES."""
-    columns = zip(zip(*pictures, strict=True), IMAGE_BYTES, strict=True)
+def to_batch(images: list[tuple[str, str, bytes]]) -> pa.RecordBatch:
+    """SHA-256, format and bytes of images as rows of IMAGE_BYTES."""
+    columns = zip(zip(*images, strict=True), IMAGE_BYTES, strict=True)
     arrays = [pa.array(column, field.type) for column, field in columns]
     return pa.RecordBatch.from_arrays(arrays, schema=IMAGE_BYTES)
-
-
-# FOLD-IN Image bytes in parquet files of bounded size.
-
-
-ROW_GROUP_IMAGES = 64  # what a reader holds at once
 
 
 def write_shards(
     batches: Iterable[pa.RecordBatch], folder: str, part: int, step: int, limit: int
 ) -> list[PartFile]:
-    """Write rows of IMAGE_BYTES; a file that passes `limit` bytes is followed by another.
+    """Write rows of IMAGE_BYTES to files that end when they reach `limit` bytes of images.
 
-    Files are numbered `part`, `part + step`, `part + 2 step` ...: unique among tasks.
+    Files are numbered `part`, `part + step`, `part + 2 * step` ...: with `step` parts in all, no
+    two files have the same number.
     """
     files: list[PartFile] = []
-    source = _cut(batches, limit)
+    source = _split(batches, limit)
     batch = next(source, None)
     while batch is not None:
         number = part + len(files) * step
@@ -96,8 +95,8 @@ def write_shards(
     return files
 
 
-def _cut(batches: Iterable[pa.RecordBatch], limit: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches that end where they pass `limit` bytes."""
+def _split(batches: Iterable[pa.RecordBatch], limit: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches that end where they reach `limit` bytes."""
     for batch in batches:
         start = size = 0
         for row, length in enumerate(pc.binary_length(batch["bytes"]).to_pylist()):

@@ -1,7 +1,7 @@
-"""Image bytes in tar files of bounded size, which WebDataset and `tar` read: SHA256.FORMAT.
+"""Image bytes in tar files of bounded size, which `tar` and WebDataset read: SHA256.FORMAT.
 
-A tar file grows member by member, so it is the store while images come as well as afterwards: the
-bytes are written once. Where a picture lies is for the journal to tell.
+A tar file grows member by member, so it holds the images while they are fetched as well as
+afterwards: bytes are written once. Another file, first the journal, holds the place of each image.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Iterable, Iterator, Set
 from typing import BinaryIO, NamedTuple
 
 from benben.pipeline import storage
-from benben.pipeline.images.fetch.journal import Range
 
 ENDING = ".tar"
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)
 ERASED = "erased"  # name of a member that was taken down
-NAMES = {"jpeg": "jpg"}  # format -> ending of a member's name, where they differ
-GAP_BYTES, SPAN_BYTES = 1 << 20, 16 << 20  # of what one read brings
+SUFFIXES = {"jpeg": "jpg"}  # format -> suffix of a member's name, where they differ
+# Images that are at most GAP_BYTES apart are read at once, up to SPAN_BYTES.
+GAP_BYTES, SPAN_BYTES = 1 << 20, 16 << 20
 
 
 class Place(NamedTuple):
-    """Where a picture's bytes lie."""
+    """Where the bytes of an image are."""
 
     shard: str  # file name
     offset: int
@@ -32,16 +32,16 @@ class Place(NamedTuple):
 
 
 class TarShard:
-    """Appends pictures to a new file; on a local disk they outlive this process at once."""
+    """Appends images to a new file. On a local disk each survives the end of this process."""
 
-    def __init__(self, folder: str, share: Range) -> None:
-        self.name = share.new_name() + ENDING
+    def __init__(self, folder: str, name: str) -> None:
+        self.name = name
         self.bytes = 0
         self._stream = storage.open_output(storage.join(folder, self.name))
 
     def append(self, sha256: str, kind: str, data: bytes) -> Place:
-        """Write one picture; says where it lies."""
-        member = tarfile.TarInfo(f"{sha256}.{NAMES.get(kind, kind)}")
+        """Write one image; return its place."""
+        member = tarfile.TarInfo(f"{sha256}.{SUFFIXES.get(kind, kind)}")
         member.size = len(data)
         head = member.tobuf(tarfile.USTAR_FORMAT)
         self._stream.write(b"".join((head, data, bytes(-len(data) % BLOCK))))
@@ -50,13 +50,13 @@ class TarShard:
         return place
 
     def close(self) -> None:
-        """End the file."""
+        """Write the end marker of tar and close the file."""
         self._stream.write(END)
         self._stream.close()
 
 
 def read(path: str, places: Iterable[Place]) -> Iterator[bytes]:
-    """Bytes of pictures of one file, given by rising offset; neighbours come with one read."""
+    """Bytes of images of one file, given by ascending offset; neighbours are read at once."""
     with storage.open_input(path) as stream:
         for span in _spans(places):
             start = span[0].offset
@@ -66,10 +66,10 @@ def read(path: str, places: Iterable[Place]) -> Iterator[bytes]:
                 yield data[first : first + place.num_bytes]
 
 
-def mend(path: str) -> None:
-    """Cut off what a kill left of a last picture, and end the file as tar files end.
+def repair(path: str) -> None:
+    """Cut off a last image that a kill left incomplete, and write the end marker of tar.
 
-    Only files on a local disk can be torn. Nobody may be writing to it any more.
+    Only files on a local disk can be incomplete. The file must not have a writer any more.
     """
     local = storage.local_path(path)
     if local is None:
@@ -80,7 +80,7 @@ def mend(path: str) -> None:
             file.seek(position)
             try:
                 member = tarfile.TarInfo.frombuf(file.read(BLOCK), "utf-8", "strict")
-            except tarfile.HeaderError:  # its end, or a torn head
+            except tarfile.HeaderError:  # the end marker, or an incomplete header
                 break
             after = position + BLOCK + _padded(member.size)
             if after > size:
@@ -93,9 +93,9 @@ def mend(path: str) -> None:
 
 
 def erase(path: str, digests: Set[str]) -> int:
-    """Blank the pictures with some SHA-256, name and bytes; places of the others stay as they are.
+    """Blank the images with these SHA-256, name and bytes; return their number.
 
-    Returns how many there were. A call that was stopped is finished by the same call.
+    The places of the other images stay valid. After a call that was stopped, call again.
     """
     found = list(_members(path, digests))
     if not found:
@@ -104,7 +104,7 @@ def erase(path: str, digests: Set[str]) -> int:
     if local is not None:
         with open(local, "r+b") as file:
             _blank(file, found)
-    else:  # objects are written whole
+    else:  # an object can only be written as a whole
         with storage.open_input(path) as source, storage.new_file(path) as target:
             shutil.copyfileobj(source, target, SPAN_BYTES)
             _blank(target, found)
@@ -112,7 +112,7 @@ def erase(path: str, digests: Set[str]) -> int:
 
 
 def _members(path: str, digests: Set[str]) -> Iterator[tuple[int, int]]:
-    """Position and size of the members that are named by some SHA-256."""
+    """Position and size of the members that are named by one of the digests."""
     with storage.open_input(path) as stream:
         size, position = stream.size(), 0
         while position + BLOCK <= size:

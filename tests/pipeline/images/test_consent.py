@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 from yarl import URL
 
+from benben.pipeline.consent.directives import binding_words, response_agents
 from benben.pipeline.consent.image_consent import (
+    OptOutLists,
     Reservations,
     Robots,
     SiteFile,
     page_reason,
-    robots_tag_words,
 )
-from benben.pipeline.consent.opt_out_lists import OptOutLists
 from benben.pipeline.errors import InputError
-from benben.pipeline.images.fetch.fetcher import fetch_all
-from benben.pipeline.images.fetch.outcome import Outcome
+from benben.pipeline.images.fetch.request import Outcome
+from tests.pipeline.images.fetching import fetch_all
 from tests.web import Handler, Route, Web, picture, serving, settings
 
 ROBOTS, TDM = "/robots.txt", "/.well-known/tdmrep.json"
@@ -88,7 +88,7 @@ def test_robots_unavailable_means_no_restriction(status: int) -> None:
 def test_robots_unreachable_means_complete_disallow(status: int) -> None:
     (outcome,), web = ask({ROBOTS: status})
     assert outcome.reason == "consent.robots_unreachable"
-    assert outcome.later
+    assert outcome.retryable
     assert web.paths() == []
 
 
@@ -302,8 +302,8 @@ def test_opt_outs_of_the_page(facts: list[str], reason: str | None) -> None:
 
 
 def test_words_of_a_robots_tag() -> None:
-    assert robots_tag_words("noai, nofollow", "benben") == {"noai", "nofollow"}
-    assert robots_tag_words("otherbot: noai", "benben") == set()
+    assert binding_words("noai, nofollow", response_agents("benben")) == {"noai", "nofollow"}
+    assert binding_words("otherbot: noai", response_agents("benben")) == set()
 
 
 def test_crawl_delay_and_request_rate() -> None:

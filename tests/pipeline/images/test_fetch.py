@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benben.pipeline.consent.opt_out_lists import OptOutLists
-from benben.pipeline.images.fetch.fetcher import Sinks, fetch_all, fetch_images
-from benben.pipeline.images.fetch.outcome import Outcome, Request, owner, table
-from benben.pipeline.images.processing.processor import Studio
+from benben.pipeline.consent.image_consent import OptOutLists
+from benben.pipeline.images.fetch.fetcher import Sinks, fetch_images
+from benben.pipeline.images.fetch.request import Outcome, Request, to_table
+from benben.pipeline.images.fetch.resolver import owner
+from benben.pipeline.images.processing.processor import ImageProcessor
+from tests.pipeline.images.fetching import fetch_all
 from tests.web import Handler, Route, Web, picture, serving, settings
 
 PNG = {"Content-Type": "image/png"}
@@ -32,7 +34,7 @@ def one(route: Route, *overrides: str) -> Outcome:
 
 def test_row_tells_all_of_a_good_image() -> None:
     outcome = one((200, PNG, picture(90, 60)))
-    row = table([outcome.row()]).to_pylist()[0]
+    row = to_table([outcome.row()]).to_pylist()[0]
     assert row["reason"] is None
     assert (row["width"], row["height"], row["aspect"], row["format"]) == (90, 60, 1.5, "png")
     assert (row["status"], row["content_type"], row["requests"]) == (200, "image/png", 1)
@@ -54,13 +56,13 @@ def test_each_url_has_one_outcome_in_order_and_is_asked_once() -> None:
 @pytest.mark.parametrize("status", [204, 206, 400, 401, 403, 404, 410, 451, 418, 501])
 def test_final_status_is_asked_once(status: int) -> None:
     (outcome,), web = ask({"/a": status}, ["/a"], "politeness.retries=3")
-    assert (outcome.reason, outcome.later, web.count("/a")) == (f"http.{status}", False, 1)
+    assert (outcome.reason, outcome.retryable, web.count("/a")) == (f"http.{status}", False, 1)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_passing_status_is_asked_again_then_left_for_later(status: int) -> None:
     (outcome,), web = ask({"/a": status}, ["/a"], "politeness.retries=2")
-    assert (outcome.reason, outcome.later, web.count("/a")) == (f"http.{status}", True, 3)
+    assert (outcome.reason, outcome.retryable, web.count("/a")) == (f"http.{status}", True, 3)
     assert outcome.requests == 3
 
 
@@ -126,7 +128,7 @@ def test_failing_host_is_given_up_and_the_rest_not_asked() -> None:
     )
     assert len(web.paths()) == 8
     assert {outcome.reason for outcome in outcomes[8:]} == {"host.given_up"}
-    assert all(outcome.later for outcome in outcomes)
+    assert all(outcome.retryable for outcome in outcomes)
 
 
 def test_images_per_host_are_bounded() -> None:
@@ -214,7 +216,7 @@ def test_slow_body_ends_at_the_time_limit() -> None:
 
     started = time.monotonic()
     outcome = one(drip, "limits.seconds=1")
-    assert (outcome.reason, outcome.later) == ("http.timeout", True)
+    assert (outcome.reason, outcome.retryable) == ("http.timeout", True)
     assert time.monotonic() - started < 5
 
 
@@ -227,7 +229,7 @@ def test_body_cut_off_is_asked_again() -> None:
         handler.close_connection = True
 
     (outcome,), web = ask({"/a": cut}, ["/a"], "politeness.retries=1")
-    assert (outcome.reason, outcome.later, web.count("/a")) == ("http.incomplete", True, 2)
+    assert (outcome.reason, outcome.retryable, web.count("/a")) == ("http.incomplete", True, 2)
 
 
 @pytest.mark.parametrize(
@@ -307,11 +309,16 @@ def test_one_decode_an_image() -> None:
             "reencode={format: jpeg, quality: 80}",
             allow=(f"127.0.0.1:{web.port}",),
         )
-        studio = Studio(chosen, OptOutLists(chosen.consent))
+        processor = ImageProcessor(chosen, OptOutLists(chosen.consent))
         kept: list[Outcome] = []
-        fetch_images(map(Request.of, map(web.url, paths)), chosen, Sinks(kept.append), studio)
+        fetch_images(
+            [Request(url, url) for url in map(web.url, paths)],
+            chosen,
+            Sinks(kept.append),
+            processor,
+        )
     assert [outcome.reason for outcome in kept] == [None] * 30
-    assert studio.decoder.decodes == 30
+    assert processor.decoder.decodes == 30
 
 
 @pytest.mark.parametrize(

@@ -14,30 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benben.pipeline import storage
-from benben.pipeline.images.fetch.journal import (
-    SLOTS,
-    Range,
-    Segment,
-    read,
-    slot_of,
-    task_of,
-)
-from benben.pipeline.images.fetch.outcome import owner
-from benben.pipeline.images.fetch.part import Share, fetch_part
-from benben.pipeline.images.fetch.wanted import WantedImage
-from benben.pipeline.images.processing.archive_image import Shelf
+from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
+from benben.pipeline.images.fetch.fetcher import fetch_part
+from benben.pipeline.images.fetch.journal import SLOTS, Segment, SlotRange, read, slot_of, task_of
+from benben.pipeline.images.fetch.plan import PartOutcomes, WantedImage
+from benben.pipeline.images.fetch.resolver import owner
 from tests.pipeline.images.stores import pictures, store
 from tests.shared import ROOT
 from tests.web import Web, picture, serving, settings
 
-ALL = Range(0, SLOTS)
+ALL = SlotRange(0, SLOTS)
 
 
-def frames(folder: Path, share: Range = ALL) -> list[int]:
+def frames(folder: Path, share: SlotRange = ALL) -> list[int]:
     return [frame["number"] for frame in read(str(folder), share)]
 
 
-def fill(folder: Path, numbers: range, share: Range = ALL) -> None:
+def fill(folder: Path, numbers: range, share: SlotRange = ALL) -> None:
     segment = Segment(str(folder), share)
     for number in numbers:
         segment.append({"slot": number * SLOTS // 10, "number": number})
@@ -58,10 +51,10 @@ def test_frames_can_be_read_before_the_segment_is_closed(tmp_path: Path) -> None
 
 def test_readers_of_other_ranges_find_their_frames(tmp_path: Path) -> None:
     for task in range(2):
-        fill(tmp_path, range(task * 5, task * 5 + 5), Range.of(task, 2))
-    found = [frames(tmp_path, Range.of(task, 3)) for task in range(3)]
+        fill(tmp_path, range(task * 5, task * 5 + 5), SlotRange.of(task, 2))
+    found = [frames(tmp_path, SlotRange.of(task, 3)) for task in range(3)]
     assert sorted(number for part in found for number in part) == list(range(10))
-    assert frames(tmp_path, Range.of(0, 5)) == [0, 1]
+    assert frames(tmp_path, SlotRange.of(0, 5)) == [0, 1]
 
 
 @pytest.mark.parametrize("lost", [1, 5, 20, 30])
@@ -83,22 +76,22 @@ def test_flipped_byte_is_noticed(tmp_path: Path) -> None:
 
 @given(st.integers(0, SLOTS - 1), st.integers(1, 5000))
 def test_every_slot_lies_in_the_range_of_its_task(slot: int, tasks: int) -> None:
-    assert slot in Range.of(task_of(slot, tasks), tasks)
+    assert slot in SlotRange.of(task_of(slot, tasks), tasks)
 
 
 PART = """
 import sys
 from pathlib import Path
-from benben.pipeline.images.archive_image import Shelf
-from benben.pipeline.images.fetch_part import fetch_part
-from benben.pipeline.images.journal import SLOTS, Range
-from benben.pipeline.images.wanted import WantedImage
+from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
+from benben.pipeline.images.fetch.fetcher import fetch_part
+from benben.pipeline.images.fetch.journal import SLOTS, SlotRange
+from benben.pipeline.images.fetch.plan import WantedImage
 from tests.pipeline.images.stores import store
 from tests.web import settings
 port, number, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 chosen = settings("politeness.requests_per_second=150", allow=(f"127.0.0.1:{port}",))
 wanted = [WantedImage.of(f"http://127.0.0.1:{port}/{n}.png") for n in range(number)]
-fetch_part(wanted, store(Path(folder)), Range(0, SLOTS), chosen, Shelf({}))
+fetch_part(wanted, store(Path(folder)), SlotRange(0, SLOTS), chosen, ArchiveLookup({}))
 """
 
 
@@ -120,18 +113,20 @@ def test_killed_fetch_goes_on_where_it_was(tmp_path: Path) -> None:
             fetch_until_killed(web, number, tmp_path / "killed", after)
         assert 130 <= len(web.paths()) < number
         chosen = settings(allow=(f"127.0.0.1:{web.port}",))
-        fetch_part(wanted, store(tmp_path / "killed"), ALL, chosen, Shelf({}))
+        fetch_part(wanted, store(tmp_path / "killed"), ALL, chosen, ArchiveLookup({}))
         asked = web.paths()
         in_flight = 2 * chosen.politeness.connections
         assert len(asked) <= number + in_flight
         assert max(asked.count(path) for path in set(asked)) <= 2
         assert (web.count("/robots.txt"), web.count("/.well-known/tdmrep.json")) == (1, 1)
         before = len(web.seen)
-        fetch_part(wanted, store(tmp_path / "killed"), ALL, chosen, Shelf({}))
+        fetch_part(wanted, store(tmp_path / "killed"), ALL, chosen, ArchiveLookup({}))
         assert len(web.seen) == before
-        fetch_part(wanted, store(tmp_path / "whole"), ALL, chosen, Shelf({}))
+        fetch_part(wanted, store(tmp_path / "whole"), ALL, chosen, ArchiveLookup({}))
     keys = [(image.url, 0) for image in wanted]
-    killed, whole = (Share(store(tmp_path / name), ALL, keys) for name in ("killed", "whole"))
+    killed, whole = (
+        PartOutcomes(store(tmp_path / name), ALL, keys) for name in ("killed", "whole")
+    )
     leave = ["fetched_at"]
     assert killed.images().drop_columns(leave) == whole.images().drop_columns(leave)
     assert pictures(tmp_path / "killed") == pictures(tmp_path / "whole")
@@ -145,22 +140,24 @@ def test_later_attempt_asks_only_for_what_may_have_passed(tmp_path: Path) -> Non
         share = [(image.url, 0) for image in wanted]
 
         def reasons() -> list[str | None]:
-            return Share(store(tmp_path), ALL, share).images()["reason"].to_pylist()
+            return PartOutcomes(store(tmp_path), ALL, share).images()["reason"].to_pylist()
 
-        fetch_part(wanted, store(tmp_path), ALL, settings(allow=allow), Shelf({}))
+        fetch_part(wanted, store(tmp_path), ALL, settings(allow=allow), ArchiveLookup({}))
         assert reasons() == ["http.503", "http.404", None]
         web.routes["/busy"] = picture(seed=3)
         web.seen.clear()
-        fetch_part(wanted, store(tmp_path), ALL, settings(allow=allow), Shelf({}))
+        fetch_part(wanted, store(tmp_path), ALL, settings(allow=allow), ArchiveLookup({}))
         assert web.paths() == []
-        fetch_part(wanted, store(tmp_path), ALL, settings("attempt=2", allow=allow), Shelf({}))
+        fetch_part(
+            wanted, store(tmp_path), ALL, settings("attempt=2", allow=allow), ArchiveLookup({})
+        )
         assert web.paths() == ["/busy"]
         assert reasons() == [None, "http.404", None]
 
 
 def test_missing_outcome_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="1 wanted images have no outcome"):
-        Share(store(tmp_path), ALL, [("http://a.test/", 0)])
+        PartOutcomes(store(tmp_path), ALL, [("http://a.test/", 0)])
 
 
 def test_slot_follows_the_owner() -> None:

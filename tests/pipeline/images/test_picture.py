@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from benben.pipeline.consent.opt_out_lists import OptOutLists
-from benben.pipeline.images.fetch.fetcher import fetch_all
-from benben.pipeline.images.fetch.outcome import Outcome
-from benben.pipeline.images.processing.model import ImageModel
-from benben.pipeline.images.processing.picture import Decoder, Picture, sniff
-from benben.pipeline.images.processing.pixels import perceptual_hash
-from benben.pipeline.images.processing.processor import Studio
+from benben.pipeline.consent.image_consent import OptOutLists
+from benben.pipeline.images.fetch.request import Outcome
+from benben.pipeline.images.processing.picture import Decoder, Picture, perceptual_hash, sniff
+from benben.pipeline.images.processing.processor import ImageModel, ImageProcessor
 from benben.pipeline.settings.fetch import FetchSettings, ImageModelSettings
+from tests.pipeline.images.fetching import fetch_all
 from tests.shared import DATA, ROOT, needs_shared
 from tests.web import picture, serving, settings
 
@@ -221,9 +219,9 @@ def test_reencoding_applies_orientation_and_strips_metadata() -> None:
 
 
 def stored_bytes(data: bytes, chosen: FetchSettings) -> bytes:
-    """What a studio would store."""
+    """What a processor would store."""
     outcome = Outcome("http://a.test/", "http://a.test/")
-    Studio(chosen, OptOutLists(chosen.consent)).develop(data, outcome)
+    ImageProcessor(chosen, OptOutLists(chosen.consent)).process(data, outcome)
     assert outcome.reason is None
     assert outcome.data is not None
     return outcome.data
@@ -265,7 +263,7 @@ def test_nsfw_model_from_a_wheel_scores_pictures() -> None:
 FUZZ = """
 import random, sys
 from pathlib import Path
-from benben.pipeline.images.picture import Decoder
+from benben.pipeline.images.processing.picture import Decoder
 from tests.web import settings
 decoder = Decoder(settings("formats=[jpeg, png, webp, gif, bmp, avif, tiff]"))
 rng = random.Random(5)
@@ -310,7 +308,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from PIL import Image
-from benben.pipeline.images.picture import DECODE_COST, Decoder
+from benben.pipeline.images.processing.picture import DECODE_COST, Decoder
 from tests.web import settings
 chosen = settings()
 kind, options = sys.argv[1], dict(quality=30) if sys.argv[1] in ("jpeg", "avif", "webp") else {}

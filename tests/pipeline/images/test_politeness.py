@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from benben.pipeline.images.fetch.address import Refused
-from benben.pipeline.images.fetch.politeness import Host
+from benben.pipeline.images.fetch.host import HostLimiter
+from benben.pipeline.images.fetch.resolver import Refused
 from benben.pipeline.storage.retrying import retry_after_seconds
 from tests.web import settings
 
@@ -29,21 +29,21 @@ class Clock:
         self.now = max(self.now, until)
 
 
-def polite(*overrides: str) -> tuple[Host, Clock]:
+def polite(*overrides: str) -> tuple[HostLimiter, Clock]:
     clock = Clock()
     keys = [f"politeness.{override}" for override in overrides]
-    host = Host(settings(*keys).politeness, clock=clock, sleep=clock.sleep)
-    return host, clock
+    limiter = HostLimiter(settings(*keys).politeness, clock=clock, sleep=clock.sleep)
+    return limiter, clock
 
 
 def starts(
-    host: Host, clock: Clock, number: int, after: Callable[[], None] | None = None
+    limiter: HostLimiter, clock: Clock, number: int, after: Callable[[], None] | None = None
 ) -> list[float]:
     """Times at which requests start when `number` are wanted at once."""
     found: list[float] = []
 
     async def one() -> None:
-        async with host.turn():
+        async with limiter.acquire():
             found.append(clock.now)
             if after is not None:
                 after()
@@ -56,41 +56,41 @@ def starts(
 
 
 def test_requests_start_no_faster_than_the_rate() -> None:
-    host, clock = polite("requests_per_second=4")
-    times = starts(host, clock, 20)
+    limiter, clock = polite("requests_per_second=4")
+    times = starts(limiter, clock, 20)
     assert times == pytest.approx([step * 0.25 for step in range(20)])
 
 
 def test_crawl_delay_slows_the_rate_and_a_shorter_one_does_not_speed_it_up() -> None:
-    host, clock = polite("requests_per_second=4")
-    host.slow_down(2)
-    host.slow_down(0.1)
-    assert starts(host, clock, 3) == pytest.approx([0, 2, 4])
+    limiter, clock = polite("requests_per_second=4")
+    limiter.slow_down(2)
+    limiter.slow_down(0.1)
+    assert starts(limiter, clock, 3) == pytest.approx([0, 2, 4])
 
 
 def test_host_that_asks_for_too_long_a_delay_is_left() -> None:
-    host, clock = polite("max_crawl_delay=30")
+    limiter, clock = polite("max_crawl_delay=30")
     with pytest.raises(Refused, match=r"host\.crawl_delay"):
-        host.slow_down(31)
+        limiter.slow_down(31)
     with pytest.raises(Refused, match=r"host\.given_up"):
-        starts(host, clock, 1)
+        starts(limiter, clock, 1)
 
 
 def test_retry_after_holds_all_requests() -> None:
-    host, clock = polite("requests_per_second=1000", "connections=1")
-    times = starts(host, clock, 1, lambda: host.failed("http.429", 7.0))
-    assert times + starts(host, clock, 1) == pytest.approx([0, 7])
+    limiter, clock = polite("requests_per_second=1000", "connections=1")
+    times = starts(limiter, clock, 1, lambda: limiter.failed("http.429", 7.0))
+    assert times + starts(limiter, clock, 1) == pytest.approx([0, 7])
 
 
 def test_retry_after_beyond_patience_gives_the_host_up() -> None:
-    host, clock = polite("max_wait_seconds=60")
-    host.failed("http.503", 3600.0)
+    limiter, clock = polite("max_wait_seconds=60")
+    limiter.failed("http.503", 3600.0)
     with pytest.raises(Refused, match="Retry-After 3600"):
-        starts(host, clock, 1)
+        starts(limiter, clock, 1)
 
 
 def test_backoff_doubles_with_jitter_up_to_its_bound() -> None:
-    host, clock = polite(
+    limiter, clock = polite(
         "backoff_seconds=1",
         "max_wait_seconds=10",
         "breaker_failures=100",
@@ -99,30 +99,30 @@ def test_backoff_doubles_with_jitter_up_to_its_bound() -> None:
     )
     waits = []
     for _ in range(7):
-        host.failed("http.500")
+        limiter.failed("http.500")
         before = clock.now
-        (start,) = starts(host, clock, 1)
+        (start,) = starts(limiter, clock, 1)
         waits.append(start - before)
     for wait, whole in zip(waits, (1, 2, 4, 8, 10, 10, 10), strict=True):
         assert whole / 2 <= wait <= whole + 0.01
-    host.succeeded()
-    host.failed("http.500")
+    limiter.succeeded()
+    limiter.failed("http.500")
     before = clock.now
-    assert starts(host, clock, 1)[0] - before <= 1.01
+    assert starts(limiter, clock, 1)[0] - before <= 1.01
 
 
 def test_breaker_opens_lets_one_probe_through_and_closes() -> None:
-    host, clock = polite(
+    limiter, clock = polite(
         "breaker_failures=3", "breaker_seconds=50", "connections=4", "requests_per_second=1000"
     )
     for _ in range(3):
-        host.failed("http.timeout")
+        limiter.failed("http.timeout")
     probing = 0
     most = 0
 
     async def one() -> None:
         nonlocal probing, most
-        async with host.turn():
+        async with limiter.acquire():
             assert clock.now >= 50
             probing += 1
             most = max(most, probing)
@@ -134,20 +134,20 @@ def test_breaker_opens_lets_one_probe_through_and_closes() -> None:
 
     asyncio.run(four(one))
     assert most == 1
-    host.succeeded()
+    limiter.succeeded()
     asyncio.run(four(one))
     assert most == 4
 
 
 def test_host_that_never_recovers_is_given_up() -> None:
-    host, clock = polite(
+    limiter, clock = polite(
         "breaker_failures=2", "breaker_seconds=5", "breaker_openings=2", "backoff_seconds=0.1"
     )
     asked = 0
-    while host.given_up is None:
-        starts(host, clock, 1, lambda: host.failed("http.timeout"))
+    while limiter.given_up is None:
+        starts(limiter, clock, 1, lambda: limiter.failed("http.timeout"))
         asked += 1
-    assert host.given_up == "http.timeout"
+    assert limiter.given_up == "http.timeout"
     assert asked == 6  # two failures an opening, given up when it would open a third time
 
 

@@ -11,12 +11,10 @@ import pyarrow as pa
 import pytest
 
 from benben.pipeline import storage
-from benben.pipeline.images.fetch.journal import SLOTS, Range
 from benben.pipeline.images.store import stored, tar_shards
 from benben.pipeline.images.store.tar_shards import Place, TarShard
 from benben.pipeline.schema import IMAGE_BYTES, IMAGE_PLACES
 
-ALL = Range(0, SLOTS)
 BODIES = [bytes([n]) * (n * 300 + 1) for n in range(12)]
 
 
@@ -25,7 +23,7 @@ def names() -> list[str]:
 
 
 def fill(folder: Path) -> tuple[str, list[Place]]:
-    shard = TarShard(str(folder), ALL)
+    shard = TarShard(str(folder), "a.tar")
     kinds = ["jpeg", "png", "webp"]
     places = [shard.append(names()[n], kinds[n % 3], body) for n, body in enumerate(BODIES)]
     shard.close()
@@ -47,7 +45,7 @@ def test_tar_reads_what_was_written(tmp_path: Path) -> None:
 
 
 def test_far_apart_pictures_are_not_read_as_one(tmp_path: Path) -> None:
-    shard = TarShard(str(tmp_path), ALL)
+    shard = TarShard(str(tmp_path), "a.tar")
     bodies = [os.urandom(1_500_000) for _ in range(4)]
     places = [shard.append(f"{n:064x}", "png", body) for n, body in enumerate(bodies)]
     shard.close()
@@ -58,13 +56,13 @@ def test_far_apart_pictures_are_not_read_as_one(tmp_path: Path) -> None:
 def test_a_torn_end_costs_the_last_picture_only(tmp_path: Path, lost: int) -> None:
     path, places = fill(tmp_path)
     os.truncate(path, os.path.getsize(path) - lost)
-    tar_shards.mend(path)
+    tar_shards.repair(path)
     found = members(path)
     assert len(found) >= len(BODIES) - 1
     assert list(found.values()) == BODIES[: len(found)]
     assert os.path.getsize(path) % tar_shards.BLOCK == 0
     whole = Path(path).read_bytes()
-    tar_shards.mend(path)
+    tar_shards.repair(path)
     assert Path(path).read_bytes() == whole
     assert list(tar_shards.read(path, places[: len(found)])) == BODIES[: len(found)]
 

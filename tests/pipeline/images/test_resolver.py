@@ -11,14 +11,14 @@ from threading import Thread
 
 import pytest
 
-from benben.pipeline.images.fetch.address import (
+from benben.pipeline.images.fetch.resolver import (
     AddressRefused,
-    Gate,
     Refused,
+    SafeResolver,
     check_url,
     is_public,
 )
-from benben.pipeline.images.fetch.fetcher import fetch_all
+from tests.pipeline.images.fetching import fetch_all
 from tests.web import picture, serving, settings
 
 _PRIVATE = """
@@ -195,12 +195,14 @@ def test_name_that_changes_after_the_check_is_not_connected_to(victim: Victim) -
         return [next(answers, "127.0.0.1")]
 
     async def connect() -> None:
-        gate = Gate([], [victim.port], lookup)
-        assert [found["host"] for found in await gate.resolve("a.test", victim.port)] == ["8.8.8.8"]
+        resolver = SafeResolver([], [victim.port], lookup)
+        assert [found["host"] for found in await resolver.resolve("a.test", victim.port)] == [
+            "8.8.8.8"
+        ]
         with pytest.raises(AddressRefused):
-            await gate.resolve("a.test", victim.port)
+            await resolver.resolve("a.test", victim.port)
         with pytest.raises(AddressRefused):
-            gate.open_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)))
+            resolver.open_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)))
 
     asyncio.run(connect())
     assert victim.connections == 0
@@ -210,7 +212,7 @@ def test_of_mixed_addresses_only_public_ones_are_used() -> None:
     async def lookup(host: str, port: int) -> list[str]:
         return ["10.0.0.1", "8.8.8.8", "::1"]
 
-    found = asyncio.run(Gate([], [80], lookup).resolve("a.test", 80))
+    found = asyncio.run(SafeResolver([], [80], lookup).resolve("a.test", 80))
     assert [entry["host"] for entry in found] == ["8.8.8.8"]
 
 
@@ -233,9 +235,9 @@ def test_loopback_is_reached_only_by_the_host_and_port_that_the_config_names() -
 
 
 def test_ports_are_limited() -> None:
-    gate = Gate([], [80, 443])
+    resolver = SafeResolver([], [80, 443])
     with pytest.raises(Refused, match=r"url\.port"):
-        gate.check(check_url("http://8.8.8.8:25/x.png", 100))
+        resolver.check(check_url("http://8.8.8.8:25/x.png", 100))
 
 
 @pytest.mark.parametrize(

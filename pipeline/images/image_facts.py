@@ -1,0 +1,74 @@
+"""What is known about fetched images, looked up for the documents that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from benben.pipeline import storage
+from benben.pipeline.dataset.obelics import ImageFact
+from benben.pipeline.schema import IMAGE_USES
+
+FACTS = [field for field in IMAGE_USES if field.name != "key"]
+NOT_FETCHED = "image.not-fetched"  # reason of an image without a row in `images`
+
+
+def url_key(url: str) -> bytes:
+    """Key of fixed size for joins by URL: 16 bytes (XXH3)."""
+    return xxhash.xxh3_128_digest(url.encode("utf-8", "surrogatepass"))
+
+
+def image_urls(documents: pa.RecordBatch) -> tuple[list[str], np.ndarray]:
+    """URLs of a batch's image nodes in order, and the row of each one's document."""
+    nodes = documents.column("nodes")
+    flat = nodes.flatten()
+    chosen = pc.equal(flat.field("kind"), "image")
+    rows = pc.list_parent_indices(nodes).filter(chosen)
+    return flat.field("url").filter(chosen).to_pylist(), rows.to_numpy(zero_copy_only=False)
+
+
+def uses_of(images: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of IMAGES as rows of IMAGE_USES: a key in place of the URL, and facts of fixed size."""
+    keys = pa.array([url_key(url) for url in images["url"].to_pylist()], pa.binary())
+    columns = [images[field.name].cast(field.type) for field in FACTS]
+    return pa.RecordBatch.from_arrays([keys, *columns], schema=IMAGE_USES)
+
+
+class ImageFacts:
+    """The facts about one part's images, by URL."""
+
+    def __init__(self, uses: pa.Table) -> None:
+        self._table = uses.select([field.name for field in FACTS]).combine_chunks()
+        self._row = {key: row for row, key in enumerate(uses["key"].to_pylist())}
+
+    @classmethod
+    def read(cls, path: str | None) -> ImageFacts:
+        """Read a part's file of `image_uses`; without a file, no image is known."""
+        return cls(storage.read_parquet(path) if path else IMAGE_USES.empty_table())
+
+    def of_images(self, documents: pa.RecordBatch) -> pa.ListArray:
+        """Facts about each document's image nodes: list<struct>, one entry a node, in order."""
+        urls, owners = image_urls(documents)
+        rows = pa.array([self._row.get(url_key(url)) for url in urls], pa.int64())
+        found = self._table.take(rows).combine_chunks()
+        columns = [found[field.name].combine_chunks() for field in FACTS]
+        reason = next(index for index, field in enumerate(FACTS) if field.name == "reason")
+        columns[reason] = pc.if_else(rows.is_null(), NOT_FETCHED, columns[reason])
+        counts = np.bincount(owners, minlength=documents.num_rows)
+        offsets = np.append(0, np.cumsum(counts)).astype(np.int32)
+        entries = pa.StructArray.from_arrays(columns, fields=FACTS)
+        return pa.ListArray.from_arrays(pa.array(offsets), entries)
+
+    def fetched(self, urls: Iterable[str]) -> dict[str, ImageFact]:
+        """The facts that the dataset holds about those of the URLs that were fetched."""
+        known = {}
+        for url in urls:
+            row = self._row.get(url_key(url))
+            if row is not None and self._table["reason"][row].as_py() is None:
+                fact = {name: self._table[name][row].as_py() for name in ImageFact.__slots__}
+                known[url] = ImageFact(**fact)
+        return known
