@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("pipeline", "filters", "jobs", "analysis", "trainer", "sample", "deploy", "benchmarks")
-WHEEL = ("pipeline", "filters", "jobs", "analysis", "configs", "sample", "trainer")  # in benben/
+from tests.import_graph import WHEEL, circles, graph, module, python_files
+from tests.shared import ROOT
+
 MAY_IMPORT = {
+    "common": {"common"},  # of benben/: what all others may use
     "pipeline": {"pipeline"},
     "filters": {"pipeline", "filters"},
     "jobs": {"pipeline", "filters", "jobs", "analysis", "sample"},
@@ -20,9 +21,7 @@ MAY_IMPORT = {
     "trainer": {"trainer"},
     "sample": {"sample", "pipeline"},
     "deploy": {"deploy", "pipeline"},
-    "benchmarks": {
-        *("benchmarks", "pipeline", "filters", "jobs", "analysis", "trainer", "sample"),
-    },
+    "benchmarks": {"benchmarks", "pipeline", "filters", "jobs", "analysis", "trainer", "sample"},
 }
 FENCED = {
     "pyspark": {"jobs", "deploy", "benchmarks"},
@@ -31,12 +30,18 @@ FENCED = {
     "fsspec": {"pipeline", "trainer"},
 }
 FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 500, 60, 15
-FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+FILES = [path for path in python_files() if path.parent.name != "benben"]  # the public module
+
+
+def package(path: Path) -> str:
+    """The top-level folder of a file; `common` for those of benben/common."""
+    return module(path).removeprefix("benben.").split(".")[0]
 
 
 def imports(path: Path) -> set[str]:
+    """Names of the modules that a file imports, and of what it imports from them."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -47,23 +52,35 @@ def imports(path: Path) -> set[str]:
 
 
 def name(path: Path) -> str:
+    """A path as tests name it."""
     return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_imports_follow_the_design(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    for module in imports(path):
-        top = module.removeprefix("benben.").split(".")[0]
-        assert module == top or not module.startswith(tuple(f"{name}." for name in WHEEL))
-        if top in PACKAGES:
-            assert top in MAY_IMPORT[package], f"{package} may not import {module}"
-        assert package in FENCED.get(top, {package}), f"{top} is fenced out of {package}"
+    mine = package(path)
+    for imported in imports(path):
+        top = imported.removeprefix("benben.").split(".")[0]
+        assert not imported.startswith(tuple(f"{folder}." for folder in WHEEL)), (
+            f"{imported} is imported as benben.{imported}"
+        )
+        if top in MAY_IMPORT:
+            assert top in {*MAY_IMPORT[mine], "common"}, f"{mine} may not import {imported}"
+        assert mine in FENCED.get(top, {mine}), f"{top} is fenced out of {mine}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports inside functions and by name count too."""
+    assert circles(graph()) == []
+
+
+def test_a_circle_of_hidden_imports_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_files_and_functions_are_short(path: Path) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= FILE_LINES, "a file this long holds two ideas"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -87,9 +104,9 @@ def test_folders_are_small() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_data_files_are_found_inside_a_zip_too(path: Path) -> None:
-    if path.relative_to(ROOT).parts[0] in ("pipeline", "filters", "jobs", "analysis") and (
+    if package(path) in ("common", "pipeline", "filters", "jobs", "analysis") and (
         path.name != "build.py"  # makes data files, in a checkout
     ):
-        assert "(__file__)" not in path.read_text(), (
+        assert "(__file__)" not in path.read_text(encoding="utf-8"), (
             "use importlib.resources: the code may be zipped"
         )
