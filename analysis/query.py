@@ -11,9 +11,9 @@ import pyarrow.dataset as ds
 from pyarrow import fs
 
 from benben.analysis.tables import RunTables
+from benben.filters.signal_table import SIGNALS
 from benben.pipeline import schema, storage
 from benben.pipeline.dataset import splits
-from benben.pipeline.signal_schema import SIGNALS
 
 MEMORY_LIMIT = "2GB"  # of one connection; larger joins and sorts spill to temporary files
 # View -> (table of the run, its columns). The columns make an empty view when a run has no such

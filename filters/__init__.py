@@ -1,1 +1,1 @@
-"""Numbers about a document (signals) and the rules that judge them."""
+"""Signals of documents and their nodes, and the rules that judge them."""

@@ -1,32 +1,36 @@
-"""Signals and rules in, verdicts out: nodes first, then documents over the nodes that are kept.
+"""Rules applied to signals: a verdict for every node, then for every document.
 
-Reads no text, only the table SIGNALS, so that a changed threshold costs one cheap pass.
+Nodes are judged first, then documents over the nodes that are kept. Only the table SIGNALS is read
+and no text, so a changed threshold costs one cheap pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benben.filters.columns import (
+from benben.filters.declaration import (
     Counts,
+    Floats,
     Integers,
+    KeptNodes,
+    Mask,
     Nested,
-    evaluate,
-    paragraph_count,
+    Scope,
+    node_counts,
     to_numpy,
 )
-from benben.filters.rule import Judgement, Mask, judge
-from benben.filters.signal import CATALOGUE, Scope
-from benben.filters.sums import Sums
-from benben.filters.verdict import DocumentFailures, Ledger, to_batch
-from benben.pipeline.settings.signals import Rule, RuleSettings
+from benben.filters.signal_table import CATALOGUE
+from benben.filters.verdicts import DocumentFailures, Ledger, to_batch
+from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
+
+Names = tuple[list[str], Integers]  # distinct names, and each row's place in them; -1: unknown
+Values = Callable[[str], Any]  # signal name -> Floats (NaN: unknown) or Names
 
 
 def decide_batch(
@@ -37,12 +41,12 @@ def decide_batch(
 ) -> pa.RecordBatch:
     """Judge a batch of SIGNALS: a batch of VERDICTS with the same rows in the same order.
 
-    `facts`: what is known of each image once fetched, in the order of the column `images`: a list
+    `facts`: what the fetch found out about each image, in the order of the column `images`: a list
     of structs with `reason` (why there is no image; null: there is one) and any of width, height,
-    format, num_bytes, nsfw. Without it, rules on them are recorded as pending.
-    `removed`: columns of nodes (NODE_VERDICTs) that were dropped before, the earliest first; they
-    keep their reason, and the limits of documents are judged without them. Raises ValueError when
-    `facts` are not aligned with the images.
+    format, num_bytes, nsfw ... Without it, rules on these are recorded as pending.
+    `removed`: columns of nodes (NODE_VERDICTs) that were dropped before, the earliest first. They
+    keep their reason, and documents are judged without them. Raises ValueError if `facts` are not
+    aligned with the images.
     """
     nodes = _Nodes(signals, facts)
     for column in removed:
@@ -54,7 +58,7 @@ def decide_batch(
 
 
 class _Nodes:
-    """The nodes of a batch, what is known of them, and what is dropped so far."""
+    """The nodes of a batch, what is known about them, and which are dropped so far."""
 
     def __init__(self, signals: pa.RecordBatch, facts: pa.ListArray | None) -> None:
         self.signals = signals
@@ -70,7 +74,7 @@ class _Nodes:
             raise ValueError("facts of images are not aligned with the images of the signals")
 
     def drop_missing_images(self) -> None:
-        """Drop the images that could not be had, for the reason their facts give."""
+        """Drop the images that could not be fetched, for the reason that their facts give."""
         if self.facts is None:
             return
         reasons, code = self.facts("reason")
@@ -79,31 +83,31 @@ class _Nodes:
             self.ledger.images.drop(where, reason, np.nan, np.nan)
 
     def of(self, scope: Scope) -> Nested:
-        """Nodes of a scope."""
+        """Return the nodes of a scope."""
         return self.paragraphs if scope == "text_node" else self.images
 
-    def count(self, scope: Scope) -> Callable[[str], Any]:
-        """Counts of the scope's nodes by name; NaN when not known (yet)."""
+    def counts(self, scope: Scope) -> Counts:
+        """Return a function that gives counts of the scope's rows; NaN where not known (yet)."""
         if scope == "text_node":
-            return lambda name: paragraph_count(self.paragraphs, name)
-        return self._image_count
+            return node_counts(self.paragraphs)
+        if scope == "image_node":
+            return node_counts(self.images, self.facts)
+        kept = self.ledger.paragraphs.kept, self.ledger.images.kept
+        return KeptNodes(self.signals, self.paragraphs, self.images, *kept, self.nsfw())
 
-    def _image_count(self, name: str) -> Any:
-        for known in (self.images, self.facts):
-            if known is not None and known.has(name):
-                return known(name)
-        if any(signal.names for signal in CATALOGUE["image_node"].values() if signal.count == name):
-            return [], np.full(len(self.images), -1)
-        return np.full(len(self.images), np.nan)
+    def values(self, scope: Scope) -> Values:
+        """Return a function that gives signals of the scope's rows by name."""
+        counts = self.counts(scope)
+        return lambda name: CATALOGUE[scope][name].values(counts)
 
     def nsfw(self) -> Mask | None:
-        """Images that the NSFW rule dropped; None when no image was classified."""
+        """Tell which images the NSFW rule dropped; None if no image was classified."""
         if self.facts is None or not self.facts.has("nsfw") or np.isnan(self.facts("nsfw")).all():
             return None
-        return self.ledger.images.went_for("image_node.nsfw.max")
+        return self.ledger.images.dropped_for("image_node.nsfw.max")
 
     def why_unknown(self, scope: Scope, name: str) -> str:
-        """Why a signal has no value: images are not fetched yet, or it was not measured."""
+        """Tell why a signal has no value: images are not fetched yet, or it was not measured."""
         signal = CATALOGUE[scope][name]
         later = signal.after_fetch or signal.trend is not None
         return "pending" if later and self.facts is None else "unmeasured"
@@ -111,7 +115,7 @@ class _Nodes:
 
 @dataclass(frozen=True, slots=True)
 class ScopeValues:
-    """Signals of every row of a scope: what tuning moves thresholds over."""
+    """Values of signals for every row of a scope, for trying out thresholds."""
 
     values: dict[str, NDArray[np.float64]]
     languages: list[str]
@@ -123,30 +127,24 @@ class ScopeValues:
 def scope_values(
     signals: pa.RecordBatch, rules: RuleSettings, scope: Scope, names: Sequence[str]
 ) -> ScopeValues:
-    """Signals of a batch by name; documents' are over the nodes that the rules keep."""
+    """Compute signals of a batch by name; those of documents over the nodes that the rules keep."""
     nodes = _Nodes(signals, None)
     if scope == "document":
         _judge_nodes(nodes, "text_node", rules.text_node)
         _judge_nodes(nodes, "image_node", rules.image_node)
-        document = np.arange(signals.num_rows)
-        index, count = np.full(signals.num_rows, -1), _sums(nodes)
+        document, index = np.arange(signals.num_rows), np.full(signals.num_rows, -1)
     else:
         document, index = nodes.of(scope).document, nodes.of(scope).integers("index")
-        count = nodes.count(scope)
-    values = {name: evaluate(scope, name, count) for name in names}
-    return ScopeValues(values, nodes.languages, nodes.language[document], document, index)
-
-
-def _sums(nodes: _Nodes) -> Counts:
-    paragraphs, images = nodes.ledger.paragraphs.kept, nodes.ledger.images.kept
-    return Sums(nodes.signals, nodes.paragraphs, nodes.images, paragraphs, images, nodes.nsfw())
+    values = nodes.values(scope)
+    found = {name: values(name) for name in names}
+    return ScopeValues(found, nodes.languages, nodes.language[document], document, index)
 
 
 def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
     drops = nodes.ledger.of(scope)
     document = nodes.of(scope).document
     language = nodes.language[document]
-    values = partial(evaluate, scope, counts=nodes.count(scope))
+    values = nodes.values(scope)
     for name, rule in rules.items():
         judged = judge(scope, name, rule, values, nodes.languages, language)
         unknown = np.unique(document[judged.unknown & drops.kept])
@@ -157,7 +155,7 @@ def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
 
 
 def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
-    values = partial(evaluate, "document", counts=_sums(nodes))
+    values = nodes.values("document")
     names, failed = to_numpy(nodes.signals.column("reason"))
     extracted = failed < 0
     where = np.flatnonzero(~extracted)
@@ -181,3 +179,93 @@ def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
 def _ends(scope: Scope, name: str, judged: Judgement) -> tuple[tuple[Any, str], tuple[Any, str]]:
     upper = "one_of" if CATALOGUE[scope][name].names else "max"
     return (judged.low, "min"), (judged.high, upper)
+
+
+# One rule on all rows.
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What one rule says about each row."""
+
+    low: Mask  # below min
+    high: Mask  # above max, or not below `below`, or none of the names
+    unknown: Mask  # the signal has no value: not judged
+    values: Floats
+    bounds: Floats  # the bound that is broken; undefined where none is
+
+    @property
+    def failed(self) -> Mask:
+        """Rows that the rule drops."""
+        return self.low | self.high
+
+    def postpone(self, trend: str | None) -> None:
+        """Leave unjudged the failures that the value may still leave as images are dropped."""
+        later = np.zeros(len(self.low), np.bool_)
+        if trend in ("falls", "either"):
+            later, self.high = later | self.high, np.zeros_like(self.high)
+        if trend in ("rises", "either"):
+            later, self.low = later | self.low, np.zeros_like(self.low)
+        self.unknown = self.unknown | later
+
+
+def judge(
+    scope: Scope,
+    name: str,
+    rule: Rule,
+    values: Values,
+    languages: Sequence[str],
+    language: NDArray[np.int64],
+) -> Judgement:
+    """Judge every row by one rule; `language` is each row's place in `languages`."""
+    judgement = _judge(
+        scope, name, [rule.languages.get(one, rule) for one in languages], values(name), language
+    )
+    for other, bounds in rule.when.items():
+        condition = _judge(scope, other, [bounds] * len(languages), values(other), language)
+        applies = ~(condition.failed | condition.unknown)
+        judgement.low &= applies
+        judgement.high &= applies
+        judgement.unknown &= ~condition.failed
+    return judgement
+
+
+def _judge(
+    scope: Scope, name: str, bounds: list[Bounds], column: Any, language: NDArray[np.int64]
+) -> Judgement:
+    if CATALOGUE[scope][name].names:
+        return _judge_names(bounds, column, language)
+    values = np.asarray(column, np.float64)
+    lows, highs, belows = (
+        np.array([np.nan if (end := getattr(one, key)) is None else end for one in bounds])
+        for key in ("min", "max", "below")
+    )
+    row = language if len(bounds) > 1 else np.broadcast_to(np.int64(0), len(values))
+    low = _beyond(np.less, values, lows, language)
+    above = _beyond(np.greater, values, highs, language)
+    high = above | _beyond(np.greater_equal, values, belows, language)
+    bound = np.empty(len(values))
+    for failed, broken in ((high, belows), (above, highs), (low, lows)):
+        where = np.flatnonzero(failed)
+        bound[where] = broken[row[where]]
+    return Judgement(low, high, np.isnan(values), values, bound)
+
+
+def _beyond(compare: Any, values: Floats, bounds: Floats, language: NDArray[np.int64]) -> Mask:
+    """Compare with the bound of each row's language (NaN: none)."""
+    if np.isnan(bounds).all():
+        return np.zeros(len(values), np.bool_)
+    found: Mask = compare(values, bounds[language] if len(bounds) > 1 else bounds[0])
+    return found
+
+
+def _judge_names(bounds: list[Bounds], column: Names, language: NDArray[np.int64]) -> Judgement:
+    names, code = column
+    # one row per language; the last column is for rows without a name
+    refused = np.zeros((len(bounds), len(names) + 1), np.bool_)
+    for row, one in enumerate(bounds):
+        if one.one_of is not None:
+            refused[row, :-1] = [name not in one.one_of for name in names]
+    high = refused[language if len(bounds) > 1 else 0, code]
+    nothing = np.full(len(code), np.nan)
+    return Judgement(np.zeros(len(code), np.bool_), high, code < 0, nothing, nothing)

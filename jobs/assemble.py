@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.filters import replay, shipped_scores
+from benben.filters.shipped import SCORE_COLUMNS, kept_nodes, scores
 from benben.filters.signals import pii
 from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
@@ -133,13 +133,11 @@ def shipped_rows(run: Run, placed: Placement) -> DataFrame:
         facts = ImageFacts.read(paths[part].get("image_uses"))
         for documents, verdicts, signals in storage.iter_aligned(
             [paths[part][name] for name in tables_read],
-            [None, ["kept", "lang", "dropped"], shipped_scores.COLUMNS],
+            [None, ["kept", "lang", "dropped"], SCORE_COLUMNS],
             BATCH_DOCUMENTS,
         ):
             chosen = verdicts["kept"]
-            scored = shipped_scores.scores(
-                signals.filter(chosen), verdicts["dropped"].filter(chosen)
-            )
+            scored = scores(signals.filter(chosen), verdicts["dropped"].filter(chosen))
             yield dataset_rows(
                 documents.filter(chosen), verdicts.filter(chosen), scored, facts, placed
             )
@@ -182,7 +180,7 @@ def shipped(
     placed: Placement,
 ) -> dict[str, object]:
     """The parallel lists of one document, replayed from its ledger, and their counts."""
-    nodes, redacted = pii.redact_nodes(replay.apply(document, dropped), placed.redact)
+    nodes, redacted = pii.redact_nodes(kept_nodes(document, dropped), placed.redact)
     known = facts.fetched(node.url for node in nodes if node.url)
     row = to_row(nodes, document.url, known)
     return {

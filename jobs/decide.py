@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from benben.filters import ledger
 from benben.filters.decide import decide_batch
-from benben.filters.required_columns import columns
+from benben.filters.signal_table import required_columns
+from benben.filters.verdicts import count_unjudged, count_verdicts, unjudged_metrics
 from benben.jobs.engine import script
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
@@ -37,19 +37,20 @@ def decide(run: Run) -> Result:
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch, verdicts in judged:
-                add_counts(counts, ledger.count(batch, verdicts))
-                unjudged.update(ledger.unjudged(verdicts))
+                add_counts(counts, count_verdicts(batch, verdicts))
+                unjudged.update(count_unjudged(verdicts))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
-        return Result({"verdicts": [file]}, counts, ledger.metrics(unjudged))
+        return Result({"verdicts": [file]}, counts, unjudged_metrics(unjudged))
 
     return run.map(run.parts("signals", *(["documents"] if lists else [])), work)
 
 
 def by_rules(part: Part, rules: RuleSettings) -> Judged:
     """Signals of a part and their verdicts."""
-    for batch in storage.iter_parquet(part.paths["signals"], columns(rules), BATCH_DOCUMENTS):
+    columns = required_columns(rules)
+    for batch in storage.iter_parquet(part.paths["signals"], columns, BATCH_DOCUMENTS):
         yield batch, decide_batch(batch, rules)
 
 
@@ -58,7 +59,7 @@ def with_tombstones(part: Part, rules: RuleSettings, lists: list[str]) -> Judged
     known = Tombstones(read(lists))
     for signals, documents in storage.iter_aligned(
         [part.paths["signals"], part.paths["documents"]],
-        [columns(rules), withhold.COLUMNS],
+        [required_columns(rules), withhold.COLUMNS],
         BATCH_PAGES,
     ):
         images = withhold.image_nodes(documents, known)

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from benben.filters.measure import measure_batch
+from benben.filters.signal_table import SIGNALS, measure_batch
 from benben.jobs.engine import script
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.manifest import Count
-from benben.pipeline.schema import SIGNALS
 
 BATCH_DOCUMENTS = 256  # a batch's text is measured at once: some MB
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from benben.filters import ledger
 from benben.filters.decide import decide_batch
-from benben.filters.required_columns import columns
+from benben.filters.signal_table import required_columns
+from benben.filters.verdicts import count_unjudged, count_verdicts, unjudged_metrics
 from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
@@ -39,7 +39,7 @@ def redecide(run: Run) -> Result:
     """Bring what is known of each image to the parts that show it, then judge part by part."""
     uses = place_images(run)
     rules, target = run.config.rules, run.target("final_verdicts")
-    wanted = columns(rules)
+    wanted = required_columns(rules)
     known = {file.part: storage.join(run.target("image_uses"), file.name) for file in uses}
     fetched = run.config.fetch.enabled
 
@@ -67,12 +67,12 @@ def redecide(run: Run) -> Result:
                 entered = pa.array(judged_now)
                 seen, judged = signals.filter(entered), verdicts.filter(entered)
                 gone = [column.filter(entered) for column in before]
-                add_counts(counts, ledger.count(seen, judged, gone))
-                unjudged.update(ledger.unjudged(judged))
+                add_counts(counts, count_verdicts(seen, judged, gone))
+                unjudged.update(count_unjudged(judged))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())
-        return Result({"final_verdicts": [file]}, counts, ledger.metrics(unjudged))
+        return Result({"final_verdicts": [file]}, counts, unjudged_metrics(unjudged))
 
     parts = run.parts("documents", "signals", "verdicts", *DROPPING)
     result = run.map(parts, work)

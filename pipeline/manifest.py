@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from benben import __version__ as VERSION
-from benben.pipeline import storage
+from benben.pipeline import plug_ins, storage
 
 NAME = "manifest.json"
 CODE_FOLDERS = ("pipeline", "filters", "jobs")
@@ -133,12 +133,15 @@ def is_id(name: str) -> bool:
 def code_version() -> str:
     """Version and a hash of the code that makes tables, so a changed rule is never skipped.
 
-    A checkout, a wheel and a zip of the same code have the same version.
+    A checkout, a wheel and a zip of the same code have the same version. The code of installed
+    packages that add signals counts too.
     """
     digest = hashlib.blake2b(digest_size=6)
     for folder in CODE_FOLDERS:
         for name, file in sorted(_code_files(resources.files(f"benben.{folder}"), folder)):
             digest.update(name.encode() + b"\0" + file.read_bytes())
+    for part in plug_ins.code():
+        digest.update(part)
     return f"{VERSION}+{digest.hexdigest()}"
 
 

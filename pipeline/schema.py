@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from benben.pipeline.signal_schema import SIGNALS as SIGNALS
-
 NODE = pa.struct(
     [
         ("kind", pa.string()),  # text | image | break

@@ -10,7 +10,7 @@ from benben.analysis.provenance.archives import NO_ARCHIVES, Archives
 from benben.analysis.report.examples import ShippedDocument, shipped_document
 from benben.analysis.safe_html import thumbnail
 from benben.analysis.tables import RunTables
-from benben.filters.signals.paragraphs import split
+from benben.filters.signals.text import split
 from benben.pipeline.images.store import stored
 
 

@@ -17,7 +17,6 @@ from benben.analysis.provenance import archives
 from benben.analysis.provenance.archives import Archives
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
-from benben.filters import replay
 from benben.filters.signals import pii
 from benben.pipeline import manifest
 from benben.pipeline.archive.warc import Capture
@@ -62,7 +61,7 @@ def verify(tables: RunTables, available: Archives, sample: int) -> Iterator[tupl
         if isinstance(page, str):
             yield doc_id, page
             continue
-        nodes = replay.apply(page, verdicts[doc_id]["dropped"] or [])
+        nodes = shipped.kept_nodes(page, verdicts[doc_id]["dropped"] or [])
         row = to_row(pii.redact_nodes(nodes, redact)[0], page.url, facts)
         yield doc_id, _differences(row, shipped[doc_id])
 

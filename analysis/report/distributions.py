@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,8 @@ import pyarrow.compute as pc
 
 from benben.analysis.report.histogram import Histogram
 from benben.analysis.tables import RunTables
-from benben.filters.columns import Nested, evaluate, paragraph_count
-from benben.filters.signal import CATALOGUE, Scope, Signal
-from benben.filters.sums import Sums
+from benben.filters.declaration import KeptNodes, Nested, Scope, Signal, node_counts
+from benben.filters.signal_table import CATALOGUE
 from benben.pipeline import storage
 from benben.pipeline.url import domain
 
@@ -118,17 +116,16 @@ def _add_signals(tables: RunTables, found: Distributions) -> None:
     for batch, kept in _batches_with_kept(tables):
         paragraphs, images = (Nested(batch.column(name)) for name in NESTED.values())
         everything = np.ones(len(paragraphs), bool), np.ones(len(images), bool)
-        sums = Sums(batch, paragraphs, images, *everything, np.zeros(len(images), bool))
+        kept_nodes = KeptNodes(batch, paragraphs, images, *everything, np.zeros(len(images), bool))
         extracted = batch["reason"].is_null().to_numpy(zero_copy_only=False)
-        counts = partial(paragraph_count, paragraphs)
         for histogram in groups["text_node"]:
-            values = evaluate("text_node", histogram.name, counts)
+            values = CATALOGUE["text_node"][histogram.name].values(node_counts(paragraphs))
             histogram.add(values, kept[paragraphs.document])
         for histogram in groups["image_node"]:
-            values = evaluate("image_node", histogram.name, images)
+            values = CATALOGUE["image_node"][histogram.name].values(node_counts(images))
             histogram.add(values, kept[images.document])
         for histogram in groups["document"]:
-            values = evaluate("document", histogram.name, sums)
+            values = CATALOGUE["document"][histogram.name].values(kept_nodes)
             histogram.add(values[extracted], kept[extracted])
     for scope, histograms in groups.items():
         found.groups[f"{scope.replace('_', ' ')} signals"] = [h for h in histograms if h.number]

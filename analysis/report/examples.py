@@ -13,7 +13,7 @@ from typing import Any
 from benben.analysis.query import Query
 from benben.analysis.safe_html import thumbnail
 from benben.analysis.tables import RunTables
-from benben.filters.signals.paragraphs import split
+from benben.filters.signals.text import split
 from benben.pipeline.dataset.obelics import BREAK_TEXT
 
 SHIPPED_CHARS = 1_200  # shown of one text of a shipped document

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.analysis.tables import RunTables
-from benben.filters.columns import Nested
-from benben.filters.signals.paragraphs import split
+from benben.filters.declaration import Nested
+from benben.filters.signals.text import split
 
 PER_REASON = 20
 PAYLOAD_CHARS = 2_000

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from benben.analysis.tables import RunTables
 from benben.filters.decide import decide_batch
-from benben.filters.rule import read
+from benben.filters.signal_table import read_rules
 from benben.pipeline.settings.signals import RuleSettings
 
 SAMPLES = 5
@@ -68,7 +68,7 @@ def between(output: str, a: str, b: str) -> str:
 
     Raises InputError when there is no run and ConfigError when a config is not valid.
     """
-    found = compare(RunTables(output).batches("signals"), read(a), read(b))
+    found = compare(RunTables(output).batches("signals"), read_rules(a), read_rules(b))
     return as_text(found, a, b)
 
 

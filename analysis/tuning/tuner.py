@@ -24,9 +24,8 @@ from benben.analysis.tables import RunTables
 from benben.analysis.tuning import labels
 from benben.analysis.tuning.labels import End, Proposal, Scores
 from benben.analysis.tuning.what_if import Effects, SignalTable, WhatIf, load
-from benben.filters.required_columns import columns
-from benben.filters.rule import read
-from benben.filters.signal import Scope
+from benben.filters.declaration import Scope
+from benben.filters.signal_table import read_rules, required_columns
 from benben.pipeline import config, storage
 
 LABELS = "labels.jsonl"  # in the run's folder
@@ -42,7 +41,7 @@ class Tuner:
         """
         self.tables, self.scope = RunTables(output), scope
         self.source = config.find(rules)
-        self.rules = read(rules)
+        self.rules = read_rules(rules)
         self.table: SignalTable = load(self._signals(), self.rules, scope)
         self.labels = labels.read(storage.join(output, LABELS))
         self._what_if = WhatIf(self.table)
@@ -111,4 +110,4 @@ class Tuner:
         storage.write_bytes(path, yaml.safe_dump(data, sort_keys=False).encode())
 
     def _signals(self) -> Iterator[pa.RecordBatch]:
-        return self.tables.batches("signals", columns(self.rules))
+        return self.tables.batches("signals", required_columns(self.rules))

@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benben.filters.decide import scope_values
-from benben.filters.signal import CATALOGUE, Scope
+from benben.filters.declaration import Scope
+from benben.filters.signal_table import CATALOGUE
 from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
 
 Bits = NDArray[np.uint8]

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benben.filters.measure import measure_batch
+from benben.filters.signal_table import measure_batch
 from benben.pipeline import config, document, language
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page

@@ -16,14 +16,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from benben.filters.decide import decide_batch
-from benben.filters.measure import measure_batch
-from benben.filters.required_columns import columns
+from benben.filters.signal_table import SIGNALS, measure_batch, required_columns
 from benben.pipeline import config, document, storage
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.signals import RuleSettings
-from benben.pipeline.signal_schema import SIGNALS
 from benchmarks.support.data import WARC
 from benchmarks.support.figure import report
 
@@ -57,7 +55,7 @@ def main(
                     start += time.process_time() - paused
                 full += time.process_time() - start
         start = time.process_time()
-        read = storage.iter_parquet(path, columns(moved))
+        read = storage.iter_parquet(path, required_columns(moved))
         found = [decide_batch(signals, moved) for signals in read]
         again = time.process_time() - start
     assert pa.Table.from_batches(found).equals(pa.Table.from_batches(expected))

@@ -1,1 +1,1 @@
-"""How each family of signals is measured."""
+"""Families of signals: how each is measured, and its declarations."""

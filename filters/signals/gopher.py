@@ -1,41 +1,112 @@
-"""Word n-grams of growing size in each document: the most frequent, and all repeated; compiled."""
+"""Repeated n-grams and other page checks of Gopher (Rae et al. 2021, table A1) and C4.
+
+They see a page's text before any node is dropped, as those filters do. Word n-grams stay inside a
+paragraph. An n-gram can only be repeated where the n-gram one word shorter at the same place is, so
+each size looks only at what the size before left.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from benben.filters.signals.paragraphs import Paragraphs
+from benben.filters.declaration import C4, GOPHER, Column, Signal, measured_together, stored
 from benben.filters.signals.repetition import slot_bits
-from benben.filters.signals.scan import Hashes, Integers, mixed
-from benben.filters.signals.text import Words
+from benben.filters.signals.text import Batch, Hashes, Integers, mixed
+from benben.filters.signals.wordlists import hash_list
+from benben.filters.signals.words import words_of
 from benben.pipeline.compiled import borrowed, compiled
 
+TOP_SIZES = (2, 3, 4)
+DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
+GOPHER_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Rae et al. 2021, A1.1
+PLACEHOLDER = ("lorem ipsum", "Lorem ipsum", "Lorem Ipsum", "LOREM IPSUM")
 
-class Room(NamedTuple):
-    """What the n-grams of one document are worked on in."""
+
+def measure_ngrams(batch: Batch) -> dict[str, NDArray[np.float64]]:
+    """Measure the share of the words' characters in the most frequent, or in repeated, n-grams."""
+    text, words = batch.text, batch.once(words_of)
+    document = text.document[words.paragraph]
+    chars = words.ends - words.starts
+    first_word = np.searchsorted(document, np.arange(text.documents + 1))
+    work = _make_workspace(int(np.diff(first_word).max(initial=0)))
+    tops = np.zeros((len(TOP_SIZES), text.documents), np.int64)
+    duplicates = np.zeros((len(DUPLICATE_SIZES), text.documents), np.int64)
+    sizes = (TOP_SIZES[0], DUPLICATE_SIZES[0], DUPLICATE_SIZES[-1])
+    _measure_ngrams(words.hashes, chars, words.paragraph, first_word, work, tops, duplicates, sizes)
+    total = np.maximum(np.bincount(document, chars, text.documents), 1)
+    return {
+        **{f"top_{size}gram_ratio": tops[row] / total for row, size in enumerate(TOP_SIZES)},
+        **{
+            f"duplicate_{size}gram_ratio": duplicates[row] / total
+            for row, size in enumerate(DUPLICATE_SIZES)
+        },
+    }
+
+
+def count_stop_words(batch: Batch) -> Integers:
+    """Count how many of Gopher's eight words occur in each document."""
+    text, words = batch.text, batch.once(words_of)
+    wanted = hash_list(list(GOPHER_WORDS), batch.tables).by_length[1]
+    place = np.minimum(np.searchsorted(wanted, words.hashes), len(wanted) - 1)
+    hit = np.flatnonzero(wanted[place] == words.hashes)
+    seen = np.zeros((text.documents, len(wanted)), np.bool_)
+    seen[text.document[words.paragraph[hit]], place[hit]] = True
+    return np.asarray(seen.sum(axis=1))
+
+
+def count_curly_brackets(batch: Batch) -> Integers:
+    """Count the curly brackets of each document."""
+    text = batch.text
+    brackets = np.flatnonzero((text.codes == ord("{")) | (text.codes == ord("}")))
+    rows = np.searchsorted(text.starts, brackets, "right") - 1
+    return np.bincount(text.document[rows], minlength=text.documents)
+
+
+def find_placeholder(batch: Batch) -> Integers:
+    """Return 1 for documents with placeholder text."""
+    text = batch.text
+    found = np.zeros(text.documents, np.int64)
+    for phrase in PLACEHOLDER:
+        place = text.text.find(phrase)
+        while place >= 0:
+            paragraph = int(np.searchsorted(text.starts, place, "right")) - 1
+            found[text.document[paragraph]] = 1
+            place = text.text.find(phrase, place + 1)
+    return found
+
+
+# n-grams of growing size, compiled.
+
+
+class _Workspace(NamedTuple):
+    """Working memory for the n-grams of one document."""
 
     places: Integers  # first word of each n-gram
     hashes: Hashes
     heads: Integers  # first n-gram of the same words
     counts: Integers  # of each head
-    slots: Integers  # table of heads
+    slots: Integers  # hash table of heads
 
 
-def table_room(number: int) -> Room:
-    """Room for a number of words."""
+def _make_workspace(number: int) -> _Workspace:
+    """Allocate for a document with a number of words."""
     sizes = (number, number, number, number, 1 << slot_bits(number))
     kinds = (np.int64, np.uint64, np.int64, np.int64, np.int64)
-    return Room(*(np.empty(size, kind) for size, kind in zip(sizes, kinds, strict=True)))
+    return _Workspace(*(np.empty(size, kind) for size, kind in zip(sizes, kinds, strict=True)))
 
 
 @compiled
-def lengthen(
+def _lengthen(
     places: Integers, hashes: Hashes, words: Hashes, paragraph: Integers, number: int, last: int
 ) -> int:
-    """Make n-grams a word longer, up to the word `last`; those that stay in their paragraph."""
+    """Make n-grams one word longer, dropping those that would leave their paragraph.
+
+    `last`: place of the added word in the n-gram. Returns how many are left.
+    """
     kept = 0
     for row in range(number):
         ahead = places[row] + last
@@ -47,10 +118,10 @@ def lengthen(
 
 
 @compiled
-def count_equal(
+def _count_equal(
     hashes: Hashes, heads: Integers, counts: Integers, slots: Integers, number: int
 ) -> None:
-    """Find the first n-gram equal to each, and how many are."""
+    """Write for each n-gram the first one equal to it, and for that one how many are equal."""
     bits = slot_bits(number)
     down, mask = np.uint64(64 - bits), (1 << bits) - 1
     slots[: 1 << bits] = -1
@@ -65,10 +136,13 @@ def count_equal(
 
 
 @compiled
-def most_frequent(
+def _count_most_frequent(
     places: Integers, counts: Integers, heads: Integers, chars: Integers, number: int, size: int
 ) -> int:
-    """Characters in the most frequent repeated n-gram; of several, the longest."""
+    """Count the characters in all occurrences of the most frequent repeated n-gram.
+
+    Of several equally frequent ones, the longest counts.
+    """
     most, longest = 1, 0
     for row in range(number):
         if heads[row] == row and counts[row] >= most and counts[row] > 1:
@@ -79,10 +153,10 @@ def most_frequent(
 
 
 @compiled
-def keep_repeated(
+def _keep_repeated(
     places: Integers, hashes: Hashes, heads: Integers, counts: Integers, number: int
 ) -> int:
-    """Keep the n-grams that occur again."""
+    """Keep the n-grams that occur more than once; return how many occurrences those are."""
     kept = 0
     for row in range(number):
         if counts[heads[row]] > 1:
@@ -92,8 +166,8 @@ def keep_repeated(
 
 
 @compiled
-def covered(places: Integers, chars: Integers, number: int, size: int) -> int:
-    """Characters of the words inside any of the n-grams, each counted once."""
+def _count_covered(places: Integers, chars: Integers, number: int, size: int) -> int:
+    """Count the characters of the words inside any of the n-grams, each word once."""
     total, end = 0, 0
     for row in range(number):
         for word in range(max(places[row], end), places[row] + size):
@@ -103,60 +177,51 @@ def covered(places: Integers, chars: Integers, number: int, size: int) -> int:
 
 
 @compiled
-def measure(
-    words: Hashes, chars: Integers, paragraph: Integers, first_word: Integers, room: Room,
+def _measure_ngrams(
+    words: Hashes, chars: Integers, paragraph: Integers, first_word: Integers, work: _Workspace,
     tops: Integers, duplicates: Integers, sizes: tuple[int, int, int],
 ) -> None:  # fmt: skip
     """Write `tops` and `duplicates`: characters by n-gram size and document.
 
-    `words`: hash of each, `chars` its characters; `first_word`: each document's first, and the
-    end; `sizes`: the smallest n-gram of tops, the smallest and the largest of duplicates.
+    `words`: hash of each word; `chars`: its characters; `first_word`: first word of each document,
+    and the end; `sizes`: the smallest n-gram of tops, the smallest and the largest of duplicates.
     """
     words, chars, paragraph = borrowed(words), borrowed(chars), borrowed(paragraph)
-    places, hashes, heads = borrowed(room.places), borrowed(room.hashes), borrowed(room.heads)
-    counts, slots = borrowed(room.counts), borrowed(room.slots)
+    places, hashes, heads = borrowed(work.places), borrowed(work.hashes), borrowed(work.heads)
+    counts, slots = borrowed(work.counts), borrowed(work.slots)
     for document in range(len(first_word) - 1):
         begin, number = first_word[document], first_word[document + 1] - first_word[document]
         for row in range(number):
             places[row], hashes[row] = begin + row, mixed(words[begin + row])
         for size in range(sizes[0], sizes[2] + 1):
-            number = lengthen(places, hashes, words, paragraph, number, size - 1)
-            count_equal(hashes, heads, counts, slots, number)
+            number = _lengthen(places, hashes, words, paragraph, number, size - 1)
+            _count_equal(hashes, heads, counts, slots, number)
             if size < sizes[1]:
-                top = most_frequent(places, counts, heads, chars, number, size)
+                top = _count_most_frequent(places, counts, heads, chars, number, size)
                 tops[size - sizes[0], document] = top
-            number = keep_repeated(places, hashes, heads, counts, number)
+            number = _keep_repeated(places, hashes, heads, counts, number)
             if size >= sizes[1]:
-                duplicates[size - sizes[1], document] = covered(places, chars, number, size)
+                duplicates[size - sizes[1], document] = _count_covered(places, chars, number, size)
 
 
-# FOLD-IN Repetition and presence signals of Gopher (Rae et al. 2021, table A1) and C4, over a
-# whole page.
-#
-# They see the page's text before nodes are dropped, as those filters do. n-grams stay inside a
-# paragraph. An n-gram can only be repeated where the shorter one at the same place is, so each size
-# looks at what the size before left.
+# Declarations.
 
 
-TOP_SIZES = (2, 3, 4)
-DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
+def _ngram_ratio(name: str, meaning: str) -> Signal:
+    column = Column(name, "document", pa.float32(), measured_together(measure_ngrams, name))
+    return stored(column, meaning, GOPHER, "ratio")
 
 
-def signals(text: Paragraphs, words: Words) -> dict[str, NDArray[np.float64]]:
-    """Share of the words' characters in the most frequent, or in all repeated, n-grams."""
-    document = text.document[words.paragraph]
-    chars = words.ends - words.starts
-    first_word = np.searchsorted(document, np.arange(text.documents + 1))
-    room = table_room(int(np.diff(first_word).max(initial=0)))
-    tops = np.zeros((len(TOP_SIZES), text.documents), np.int64)
-    duplicates = np.zeros((len(DUPLICATE_SIZES), text.documents), np.int64)
-    sizes = (TOP_SIZES[0], DUPLICATE_SIZES[0], DUPLICATE_SIZES[-1])
-    measure(words.hashes, chars, words.paragraph, first_word, room, tops, duplicates, sizes)
-    total = np.maximum(np.bincount(document, chars, text.documents), 1)
-    return {
-        **{f"top_{size}gram_ratio": tops[row] / total for row, size in enumerate(TOP_SIZES)},
-        **{
-            f"duplicate_{size}gram_ratio": duplicates[row] / total
-            for row, size in enumerate(DUPLICATE_SIZES)
-        },
-    }
+SIGNALS = (
+    *(_ngram_ratio(f"top_{size}gram_ratio",
+                   f"characters in the most frequent repeated {size}-gram of words")
+      for size in TOP_SIZES),
+    *(_ngram_ratio(f"duplicate_{size}gram_ratio", f"characters in repeated {size}-grams of words")
+      for size in DUPLICATE_SIZES),
+    stored(Column("gopher_stop_words", "document", pa.int8(), count_stop_words),
+           "how many of Gopher's eight English words occur", GOPHER),
+    stored(Column("curly_brackets", "document", pa.int32(), count_curly_brackets),
+           "curly brackets on the page", C4),
+    stored(Column("lorem_ipsum", "document", pa.int8(), find_placeholder),
+           "1: the page has placeholder text", C4),
+)  # fmt: skip

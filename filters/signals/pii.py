@@ -1,4 +1,9 @@
-"""Which paragraphs may hold personal data or secrets: one pass over their characters; compiled."""
+"""Personal data and secrets in text: counted as signals, replaced on request.
+
+The patterns favour precision: one that fires on prices and dates would be switched off. One
+compiled pass over the characters (an @, a run of digits) chooses the paragraphs that the regular
+expressions then read; it leaves out no match of theirs.
+"""
 
 from __future__ import annotations
 
@@ -8,109 +13,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from benben.filters.signals.characters import DIGIT
-from benben.filters.signals.paragraphs import Integers, Paragraphs
-from benben.filters.signals.scan import Classes, Codes
+from benben.filters.declaration import OWN, TEXT, Column, Signal, measured_together, stored
+from benben.filters.signals.text import DIGIT, Batch, Classes, Codes, Integers, Paragraphs
 from benben.pipeline.compiled import borrowed, compiled
 from benben.pipeline.document import Node
 
 EMAILS, IPS, PHONES, CREDENTIALS = 1, 2, 4, 8
-# Fewest digits of a telephone number with and without a plus sign, most characters between two.
+# Fewest digits of a telephone number with and without a plus sign; most characters between two.
 _WITH_PLUS, _WITHOUT_PLUS, _BETWEEN = 8, 10, 2
 _AT, _COLON, _DOT, _PLUS = ord("@"), ord(":"), ord("."), ord("+")
 _ZERO, _NINE, _A, _F, _LOWER = ord("0"), ord("9"), ord("a"), ord("f"), 0x20
 _SPACE, _DASH, _OPEN, _CLOSE = ord(" "), ord("-"), ord("("), ord(")")
-
-
-def marks_table(marks: tuple[str, ...]) -> Codes:
-    """Marks as code points, a row each, padded with zeros."""
-    table = np.zeros((len(marks), max(map(len, marks)) + 1), np.uint32)
-    for row, mark in enumerate(marks):
-        table[row, : len(mark)] = [ord(character) for character in mark]
-    return table
-
-
-def first_letters(table: Codes) -> NDArray[np.bool_]:
-    """For each ASCII character: a mark begins with it."""
-    found = np.zeros(128, np.bool_)
-    found[table[:, 0]] = True
-    return found
-
-
-@compiled
-def begins_mark(codes: Codes, place: int, end: int, marks: Codes) -> bool:
-    """Tell whether one of the marks begins here."""
-    for row in range(len(marks)):
-        size = 0
-        while marks[row, size] and place + size < end and codes[place + size] == marks[row, size]:
-            size += 1
-        if not marks[row, size]:
-            return True
-    return False
-
-
-@compiled
-def is_hexadecimal(code: int) -> bool:
-    """An ASCII digit or a letter up to F."""
-    return _ZERO <= code <= _NINE or _A <= (code | _LOWER) <= _F
-
-
-@compiled
-def is_separator(code: int) -> bool:
-    """What may stand between digits of a telephone number."""
-    return code in (_SPACE, _DOT, _DASH, _OPEN, _CLOSE)
-
-
-@compiled
-def scan(
-    codes: Codes, classes: Classes, first: Integers, last: Integers, marks: Codes,
-    letters: NDArray[np.bool_], found: NDArray[np.uint8],
-) -> None:  # fmt: skip
-    """Write bits of what each paragraph may hold: no match of the patterns is left out."""
-    codes, classes, found = borrowed(codes), borrowed(classes), borrowed(found)
-    marks, letters = borrowed(marks), borrowed(letters)
-    for row in range(len(first)):
-        flags, colons, dots, before = 0, 0, 0, False  # before: a digit comes right before
-        end = last[row]
-        digits, gap, fewest = 0, 0, _WITHOUT_PLUS
-        for place in range(first[row], end):
-            code, digit = codes[place], classes[place] & DIGIT != 0
-            if code < len(letters) and letters[code] and begins_mark(codes, place, end, marks):
-                flags |= CREDENTIALS
-            if code == _AT:
-                flags |= EMAILS
-            if code == _COLON:
-                colons += 1
-            elif not is_hexadecimal(code):
-                colons = 0
-            if code == _DOT and before:
-                dots += 1
-            elif not digit:
-                dots = 0
-            if colons >= 2 or dots >= 3:
-                flags |= IPS
-            if digit:
-                digits, gap = digits + 1, 0
-                if digits >= fewest:
-                    flags |= PHONES
-            else:
-                gap += 1
-                if code == _PLUS:
-                    digits, gap, fewest = 0, 0, _WITH_PLUS
-                elif gap > _BETWEEN or not is_separator(code):
-                    digits, fewest = 0, _WITHOUT_PLUS
-            before = digit
-        found[row] = flags
-
-
-# FOLD-IN Personal data and secrets in text: counted as signals, replaced on request.
-#
-# Patterns favour precision: a pattern that fires on prices and dates would be switched off. Cheap
-# marks (an @, a run of digits) choose the paragraphs that regular expressions then read.
-
-
 KINDS = ("emails", "ips", "phones", "credentials")
 MARKERS = {"emails": "<EMAIL>", "ips": "<IP>", "phones": "<PHONE>", "credentials": "<CREDENTIAL>"}
 _EMAIL = re.compile(
@@ -149,8 +65,6 @@ _SECRET_MARKS = (
     "assword",
     "ASSWORD",
 )
-_MARKS = marks_table(_SECRET_MARKS)
-_FIRST_LETTERS = first_letters(_MARKS)
 _LIKELY = {
     "emails": EMAILS,
     "ips": IPS,
@@ -161,22 +75,25 @@ _DIGIT = re.compile(r"\d")
 _PATTERNS = {"emails": _EMAIL, "ips": _IP, "phones": _PHONE, "credentials": _CREDENTIAL}
 
 
-def counts(text: Paragraphs) -> dict[str, Integers]:
-    """Number of matches of each kind in each paragraph."""
+def count(text: Paragraphs) -> dict[str, Integers]:
+    """Count the matches of each kind in each paragraph."""
     likely = np.empty(len(text), np.uint8)
-    scan(text.codes, text.classes, text.starts, text.ends, _MARKS, _FIRST_LETTERS, likely)
-    return {kind: _count(text, kind, np.flatnonzero(likely & bit)) for kind, bit in _LIKELY.items()}
+    _find_likely(text.codes, text.classes, text.starts, text.ends, _MARKS, _FIRST_LETTERS, likely)
+    return {
+        kind: _count_matches(text, kind, np.flatnonzero(likely & bit))
+        for kind, bit in _LIKELY.items()
+    }
 
 
 def find(text: str, kind: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each match of a kind."""
+    """Yield start and end of each match of a kind."""
     for match in _PATTERNS[kind].finditer(text):
         if kind != "ips" or _is_public(match.group()):
             yield match.span()
 
 
 def redact(text: str, kinds: Iterable[str] = KINDS) -> tuple[str, int]:
-    """Replace what is found by a marker of its kind; of two that overlap, the first.
+    """Replace each match by the marker of its kind; of two that overlap, only the first.
 
     Returns the text, and how many places were replaced.
     """
@@ -192,7 +109,7 @@ def redact(text: str, kinds: Iterable[str] = KINDS) -> tuple[str, int]:
 
 
 def redact_nodes(nodes: Iterable[Node], kinds: Sequence[str]) -> tuple[list[Node], int]:
-    """Nodes as they ship: text, alternative text and caption redacted; URLs stay.
+    """Redact text, alternative text and caption of nodes; URLs stay.
 
     Returns the nodes, and how many places were replaced in all of them.
     """
@@ -209,7 +126,7 @@ def redact_nodes(nodes: Iterable[Node], kinds: Sequence[str]) -> tuple[list[Node
 
 
 def _may_hold(text: str, kind: str) -> bool:
-    """A cheap look that spares most texts the regular expressions."""
+    """Tell cheaply whether the regular expression of a kind is worth running."""
     if kind == "emails":
         return "@" in text
     if kind == "credentials":
@@ -224,9 +141,117 @@ def _is_public(text: str) -> bool:
         return False
 
 
-def _count(text: Paragraphs, kind: str, candidates: Integers) -> Integers:
+def _count_matches(text: Paragraphs, kind: str, candidates: Integers) -> Integers:
     found = np.zeros(len(text), np.int64)
     for row in candidates.tolist():
         paragraph = text.text[int(text.starts[row]) : int(text.ends[row])]
         found[row] = sum(1 for _ in find(paragraph, kind))
     return found
+
+
+# The compiled pass that chooses paragraphs.
+
+
+def _marks_table(marks: tuple[str, ...]) -> Codes:
+    """Return the code points of each mark as a row, padded with zeros."""
+    table = np.zeros((len(marks), max(map(len, marks)) + 1), np.uint32)
+    for row, mark in enumerate(marks):
+        table[row, : len(mark)] = [ord(character) for character in mark]
+    return table
+
+
+def _first_letters(table: Codes) -> NDArray[np.bool_]:
+    """Tell for each ASCII character whether a mark begins with it."""
+    found = np.zeros(128, np.bool_)
+    found[table[:, 0]] = True
+    return found
+
+
+@compiled
+def _begins_mark(codes: Codes, place: int, end: int, marks: Codes) -> bool:
+    """Tell whether one of the marks begins here."""
+    for row in range(len(marks)):
+        size = 0
+        while marks[row, size] and place + size < end and codes[place + size] == marks[row, size]:
+            size += 1
+        if not marks[row, size]:
+            return True
+    return False
+
+
+@compiled
+def _is_hexadecimal(code: int) -> bool:
+    """Tell whether a character is an ASCII digit or a letter up to F."""
+    return _ZERO <= code <= _NINE or _A <= (code | _LOWER) <= _F
+
+
+@compiled
+def _is_separator(code: int) -> bool:
+    """Tell whether a character may stand between digits of a telephone number."""
+    return code in (_SPACE, _DOT, _DASH, _OPEN, _CLOSE)
+
+
+@compiled
+def _find_likely(
+    codes: Codes, classes: Classes, first: Integers, last: Integers, marks: Codes,
+    letters: NDArray[np.bool_], found: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Write one bit per kind for each paragraph: set if it may hold a match of that kind."""
+    codes, classes, found = borrowed(codes), borrowed(classes), borrowed(found)
+    marks, letters = borrowed(marks), borrowed(letters)
+    for row in range(len(first)):
+        flags, colons, dots, before = 0, 0, 0, False  # before: the character before is a digit
+        end = last[row]
+        digits, gap, fewest = 0, 0, _WITHOUT_PLUS
+        for place in range(first[row], end):
+            code, digit = codes[place], classes[place] & DIGIT != 0
+            if code < len(letters) and letters[code] and _begins_mark(codes, place, end, marks):
+                flags |= CREDENTIALS
+            if code == _AT:
+                flags |= EMAILS
+            if code == _COLON:
+                colons += 1
+            elif not _is_hexadecimal(code):
+                colons = 0
+            if code == _DOT and before:
+                dots += 1
+            elif not digit:
+                dots = 0
+            if colons >= 2 or dots >= 3:
+                flags |= IPS
+            if digit:
+                digits, gap = digits + 1, 0
+                if digits >= fewest:
+                    flags |= PHONES
+            else:
+                gap += 1
+                if code == _PLUS:
+                    digits, gap, fewest = 0, 0, _WITH_PLUS
+                elif gap > _BETWEEN or not _is_separator(code):
+                    digits, fewest = 0, _WITHOUT_PLUS
+            before = digit
+        found[row] = flags
+
+
+_MARKS = _marks_table(_SECRET_MARKS)
+_FIRST_LETTERS = _first_letters(_MARKS)
+
+
+# Declarations.
+
+
+def _measure(batch: Batch) -> dict[str, Integers]:
+    return count(batch.text)
+
+
+def _number(kind: str, meaning: str) -> Signal:
+    column = Column(kind, "text_node", pa.int32(), measured_together(_measure, kind))
+    return stored(column, meaning, OWN, scopes=TEXT)
+
+
+SIGNALS = (
+    _number("emails", "e-mail addresses"),
+    _number("ips", "IP addresses outside reserved networks"),
+    _number("phones", "telephone numbers"),
+    _number("credentials", "keys, tokens and passwords"),
+)

@@ -1,121 +1,343 @@
-"""Words: what counts as one, in scripts with and without spaces.
+"""The text of a batch of documents as one array of code points, cut into paragraphs.
 
-White space separates words, special characters at their ends do not count (OBELICS). Scripts
-without spaces have no cheap word boundary, so each of their characters (with its combining marks)
-is one word, as Unicode's default segmentation has it for Han (UAX 29).
+A paragraph is what OBELICS filters: a stretch of a text node between blank lines. With one array
+for a whole batch, a signal takes a few passes over it, however many paragraphs there are. Every
+character is classified once, by a table look-up.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
+from unicodedata import category
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from benben.filters.signals import scan
-from benben.filters.signals.characters import TERMINAL
-from benben.filters.signals.paragraphs import Integers, Paragraphs
+from benben.pipeline.characters import table_of
+from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.settings.signals import SignalSettings
+
+T = TypeVar("T")
+Integers = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+Codes = NDArray[np.uint32]
+Classes = NDArray[np.uint16]
+
+BLANK_LINE = re.compile("\n{2,}")
+_BASE = np.uint64(0xD6E8FEB86659FD93)  # odd, so it has an inverse modulo 2**64
+_INVERSE = pow(int(_BASE), -1, 1 << 64)
+
+# Classes of characters.
+SPACE = 1 << 0
+SPECIAL = 1 << 1  # white space, digits, punctuation, symbols, emoji (OBELICS's special characters)
+PUNCTUATION = 1 << 2
+WORD = 1 << 3  # \w, combining marks and apostrophes: what punctuation is counted against
+CONTINUOUS = 1 << 4  # scripts written without spaces between words
+MARK = 1 << 5  # combining mark: belongs to the character before it
+UPPER = 1 << 6
+ALPHA = 1 << 7
+DIGIT = 1 << 8
+NEWLINE = 1 << 9
+TERMINAL = 1 << 10  # ends a sentence
+
+TABLE_SIZE = 0x20000  # beyond it lie ideographs and hardly anything else
+# Han, Hiragana, Katakana, Thai, Lao, Myanmar, Khmer (Unicode 15, blocks)
+_CONTINUOUS_RANGES = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3005, 0x3007),
+    (0x3031, 0x3035),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xA9E0, 0xA9FF),
+    (0xAA60, 0xAA7F),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+)
+_SPACE_LIKE = "\ufffc\u0084\u200b\ufeff\u0f0b"  # blank in print; the last: Tibetan
+_JOINERS = "\u200c\u200d"  # shape the letters inside Persian and Indic words
+
+
+class Batch:
+    """A batch of DOCUMENTS to measure, with its text laid out: what signals are computed from."""
+
+    def __init__(self, documents: pa.RecordBatch, settings: SignalSettings) -> None:
+        self.documents = documents
+        self.settings = settings
+        self.tables = character_tables(settings.punctuation, settings.terminal)
+        nodes = documents.column("nodes")
+        self.nodes: pa.StructArray = nodes.flatten()  # of all documents, one after the other
+        self.node_documents: Integers = pc.list_parent_indices(nodes).to_numpy(zero_copy_only=False)
+        self.text = self._lay_out()
+        rows = np.arange(documents.num_rows + 1)
+        self.first = np.searchsorted(self.text.document, rows)  # paragraph of each document; end
+        self._known: dict[Callable[[Batch], Any], Any] = {}
+
+    def __len__(self) -> int:
+        return int(self.documents.num_rows)
+
+    def once(self, work: Callable[[Batch], T]) -> T:
+        """Return `work(batch)`, computed at the first call: what several signals share."""
+        if work not in self._known:
+            self._known[work] = work(self)
+        found: T = self._known[work]
+        return found
+
+    def _lay_out(self) -> Paragraphs:
+        """Lay out the text nodes."""
+        is_text = pc.fill_null(pc.equal(self.nodes.field("kind"), "text"), False)
+        where = np.flatnonzero(is_text.to_numpy(zero_copy_only=False))
+        texts = [
+            text if text and text[0] != "\n" != text[-1] and not text.isspace() else _trim(text)
+            for text in self.nodes.field("text").take(pa.array(where)).to_pylist()
+        ]
+        first_node = np.searchsorted(self.node_documents, np.arange(len(self)))
+        document = self.node_documents[where].astype(np.int64)
+        return lay_out(texts, document, where - first_node[document], len(self), self.tables)
+
+    def images(self) -> pa.StructArray:
+        """Return the image nodes of all documents, one after the other."""
+        return self.once(_images)[0]
+
+    def image_documents(self) -> Integers:
+        """Return the row of each image's document."""
+        return self.once(_images)[1]
+
+    def paragraphs(self) -> list[str]:
+        """Return the text of each paragraph of the batch."""
+        starts, ends = self.text.starts.tolist(), self.text.ends.tolist()
+        return [self.text.text[start:end] for start, end in zip(starts, ends, strict=True)]
+
+    def pages(self) -> list[str]:
+        """Return the text of each document: its text nodes, joined by blank lines."""
+        starts, ends = self.text.starts.tolist(), self.text.ends.tolist()
+        return [
+            self.text.text[starts[begin] : ends[end - 1]] if begin < end else ""
+            for begin, end in pairwise(self.first.tolist())
+        ]
+
+
+def _images(batch: Batch) -> tuple[pa.StructArray, Integers]:
+    is_image = pc.equal(batch.nodes.field("kind"), "image").to_numpy(zero_copy_only=False)
+    where = np.flatnonzero(is_image)
+    return batch.nodes.take(pa.array(where)), batch.node_documents[where]
 
 
 @dataclass(slots=True)
-class Words:
-    """Words of a batch, in reading order."""
+class Paragraphs:
+    """Text of a batch; `starts` and `ends` are positions in `codes`, one pair per paragraph."""
 
-    starts: Integers  # positions in the batch's text
+    text: str
+    codes: Codes
+    classes: Classes
+    hashes: Hashes  # running sums: see `window_hashes`
+    starts: Integers
     ends: Integers
-    paragraph: Integers
-    hashes: NDArray[np.uint64]  # of the lower-case form
-    counts: Integers  # words of each paragraph
+    document: Integers  # row of the paragraph's document
+    node: Integers  # the node's position in its document's list of nodes
+    number: Integers  # of the paragraph in its node, from 0
+    documents: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def between(self, mask: NDArray[np.bool_], starts: Integers, ends: Integers) -> Integers:
+        """Count the characters where a mask is true in each stretch."""
+        running = np.zeros(len(mask) + 1, np.int32)
+        np.cumsum(mask, dtype=np.int32, out=running[1:])
+        return (running[ends] - running[starts]).astype(np.int64)
+
+    def window_hashes(self, starts: Integers, ends: Integers) -> Hashes:
+        """64-bit polynomial hashes of the lower-case characters of each stretch."""
+        sums = self.hashes[ends] - self.hashes[starts]
+        return sums * self.powers()[starts]
+
+    def powers(self) -> Hashes:
+        """Factors that make a difference of running sums independent of where it starts."""
+        return _powers(len(self.codes))
+
+    def of_document(self, values: NDArray[np.generic]) -> Integers:
+        """Sum a number of each paragraph over its document."""
+        sums = np.bincount(self.document, weights=values, minlength=self.documents)
+        return np.asarray(np.rint(sums), np.int64)
 
 
-def find(text: Paragraphs) -> Words:
-    """Find the words of each paragraph."""
-    most = len(text.classes)
-    starts, ends, paragraph = (np.empty(most, np.int64) for _ in range(3))
-    counts = np.empty(len(text), np.int64)
-    number = scan.find_words(text.classes, text.starts, text.ends, starts, ends, paragraph, counts)
+def lay_out(
+    texts: list[str], document: Integers, node: Integers, documents: int, tables: Characters
+) -> Paragraphs:
+    """Join texts (of the given documents and nodes, in order) and cut them into paragraphs."""
+    text = "\n\n".join(texts)
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    classes, hashes = np.empty(len(codes), np.uint16), np.empty(len(codes) + 1, np.uint64)
+    _classify_and_hash(codes, tables.classes, tables.mixed, _BASE, classes, hashes)
+    most = len(classes) // 3 + 1
+    starts, ends = np.empty(most, np.int64), np.empty(most, np.int64)
+    number = _cut(classes, starts, ends)
     starts, ends = starts[:number], ends[:number]
-    return Words(starts, ends, paragraph[:number], text.window_hashes(starts, ends), counts)
-
-
-# FOLD-IN Counts of each paragraph: characters by class, words by list, lines.
-
-
-Counts = dict[str, Integers]
-
-
-def characters(text: Paragraphs) -> Counts:
-    """Characters by class.
-
-    Special characters and punctuation are OBELICS's: punctuation is counted against tokens, runs
-    of word characters or single punctuation marks.
-    """
-    counts = np.empty((len(scan.COUNTED), len(text)), np.int64)
-    scan.count_characters(text.codes, text.classes, text.starts, text.ends, counts)
-    return {"chars": text.ends - text.starts, **dict(zip(scan.COUNTED, counts, strict=True))}
-
-
-def words(text: Paragraphs, found: Words) -> Counts:
-    """Words, their characters, and words with a letter (Gopher)."""
-    alpha = np.zeros(len(text), np.int64)
-    scan.with_letter(text.classes, found.starts, found.ends, found.paragraph, alpha)
-    lengths = np.bincount(
-        found.paragraph, weights=found.ends - found.starts, minlength=len(found.counts)
+    lengths = np.array([len(one) for one in texts], np.int64)
+    text_starts = np.cumsum(lengths + 2) - lengths - 2
+    owner = np.searchsorted(text_starts, starts, "right") - 1
+    first = np.searchsorted(owner, np.arange(len(texts)))
+    return Paragraphs(
+        text=text,
+        codes=codes,
+        classes=classes,
+        hashes=hashes,
+        starts=starts,
+        ends=ends,
+        document=document[owner],
+        node=node[owner],
+        number=np.arange(len(starts)) - first[owner],
+        documents=documents,
     )
-    return {
-        "words": found.counts,
-        "word_chars": lengths.astype(np.int64),
-        "alpha_words": alpha,
-    }
 
 
-def lines(text: Paragraphs, short: int, bullets: str) -> Counts:
-    """Lines by kind; a line of more than white space (C4, Gopher, FineWeb).
+def split(text: str) -> list[str]:
+    """Split a node's text into paragraphs, exactly as they are measured."""
+    return BLANK_LINE.split(_trim(text))
 
-    `short` is the number of characters below which a line is short.
+
+def _trim(text: str | None) -> str:
+    """Strip the newlines at both ends, which would join neighbouring nodes; blank text: a space."""
+    return text.strip("\n") if text and not text.isspace() else " "
+
+
+_inverse_powers = np.ones(1, np.uint64)
+
+
+def _powers(size: int) -> Hashes:
+    """Powers of _INVERSE from 0 to at least `size`."""
+    global _inverse_powers
+    if len(_inverse_powers) < size + 1:
+        factors = np.full(max(size + 1, 1 << 16), _INVERSE, np.uint64)
+        factors[0] = 1
+        _inverse_powers = np.cumprod(factors)
+    return _inverse_powers
+
+
+class Characters(NamedTuple):
+    """Look-up tables by code point, up to `TABLE_SIZE`."""
+
+    classes: Classes
+    lower: Codes
+    mixed: Hashes  # hash of the lower-case form
+
+
+@lru_cache(maxsize=4)
+def character_tables(punctuation: str, terminal: str) -> Characters:
+    """Build the tables, once per process and setting (about 0.2 s)."""
+    classes = _class_table()
+    lower = np.arange(TABLE_SIZE, dtype=np.uint32)
+    for code in range(TABLE_SIZE):
+        small = chr(code).lower()
+        if len(small) == 1 and ord(small) < TABLE_SIZE:
+            lower[code] = ord(small)
+    lower[ord("’")] = ord("'")  # lists spell don't with either
+    for first, last in _CONTINUOUS_RANGES:
+        block = classes[first : last + 1]
+        block[(block & SPECIAL) == 0] |= CONTINUOUS
+    for characters, flag in ((punctuation, PUNCTUATION), (terminal, TERMINAL)):
+        for character in characters:
+            classes[ord(character)] |= flag
+    classes[TABLE_SIZE - 1] = WORD | ALPHA | CONTINUOUS  # all beyond: supplementary ideographs
+    return Characters(classes, lower, mix(lower.astype(np.uint64)))
+
+
+def _class_table() -> Classes:
+    """Classes by Unicode properties, without scripts and the marks that the settings list."""
+    classes = np.zeros(TABLE_SIZE, np.uint16)
+    for has_property, flags in (
+        (lambda character: character.isspace() or character in _SPACE_LIKE, SPACE | SPECIAL),
+        (lambda character: _is_special(category(character)) or character.isdecimal(), SPECIAL),
+        (str.isalnum, WORD),
+        (lambda character: category(character)[0] == "M", WORD | MARK),
+        (str.isupper, UPPER),
+        (str.isalpha, ALPHA),
+        (str.isdecimal, DIGIT),
+    ):
+        classes[table_of(has_property, TABLE_SIZE)] |= flags
+    classes[[ord(character) for character in "_'’"]] |= WORD
+    classes[ord("\n")] |= NEWLINE
+    classes[[ord(character) for character in _JOINERS]] = WORD | MARK
+    return classes
+
+
+def _is_special(kind: str) -> bool:
+    """Tell whether a Unicode category is punctuation, symbol, separator or control character."""
+    return kind[0] in "PSZC" and kind not in ("Co", "Cs")
+
+
+_STEP, _BY_30, _BY_27, _BY_31 = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 30, 27, 31))
+_FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def mix(values: Hashes) -> Hashes:
+    """Spread values over 64 bits (splitmix64's finaliser, Steele et al. 2014)."""
+    values = (values + _STEP).astype(np.uint64)
+    values = (values ^ (values >> _BY_30)) * _FIRST_FACTOR
+    values = (values ^ (values >> _BY_27)) * _SECOND_FACTOR
+    return values ^ (values >> _BY_31)
+
+
+@compiled
+def mixed(value: np.uint64) -> np.uint64:
+    """`mix` of one value."""
+    value = value + _STEP
+    value = (value ^ (value >> _BY_30)) * _FIRST_FACTOR
+    value = (value ^ (value >> _BY_27)) * _SECOND_FACTOR
+    return value ^ (value >> _BY_31)
+
+
+@compiled
+def _classify_and_hash(
+    codes: Codes, class_table: Classes, hash_table: Hashes, base: np.uint64,
+    classes: Classes, running: Hashes,
+) -> None:  # fmt: skip
+    """Write each character's classes, and running sums of hashes times growing powers of a base."""
+    codes, classes, running = borrowed(codes), borrowed(classes), borrowed(running)
+    class_table, hash_table = borrowed(class_table), borrowed(hash_table)
+    total, power = np.uint64(0), np.uint64(1)
+    running[0] = total
+    for place in range(len(codes)):
+        code = codes[place]
+        if code < TABLE_SIZE - 1:
+            classes[place], value = class_table[code], hash_table[code]
+        else:
+            classes[place], value = class_table[TABLE_SIZE - 1], mixed(np.uint64(code))
+        total += value * power
+        power *= base
+        running[place + 1] = total
+
+
+@compiled
+def _cut(classes: Classes, starts: Integers, ends: Integers) -> int:
+    """Write start and end of each stretch between runs of two or more newlines.
+
+    Returns the number of stretches.
     """
-    starts, ends, paragraph = _lines(text)
-    size = len(text)
-    last = text.codes[ends - 1]
-    bullet = np.isin(text.codes[starts], np.array([ord(mark) for mark in bullets], np.uint32))
-    ellipsis = last == ord("…")
-    dots = np.maximum(ends - 3, starts)
-    ellipsis |= (last == ord(".")) & (text.codes[dots] == ord(".")) & (ends - dots == 3)
-    terminal = ((text.classes[ends - 1] & TERMINAL) != 0) & ~ellipsis
-    repeated = _repeats(text.document[paragraph], text.window_hashes(starts, ends))
-    chars = np.bincount(paragraph[repeated], (ends - starts)[repeated], minlength=size)
-    counted = {
-        "terminal_lines": terminal,
-        "short_lines": ends - starts < short,
-        "bullet_lines": bullet,
-        "ellipsis_lines": ellipsis,
-        "duplicate_lines": repeated,
-    }
-    return {
-        "lines": np.bincount(paragraph, minlength=size),
-        "duplicate_line_chars": chars.astype(np.int64),
-        **{name: np.bincount(paragraph[mask], minlength=size) for name, mask in counted.items()},
-    }
-
-
-def duplicates(text: Paragraphs) -> Integers:
-    """1 where an earlier paragraph of the same document has the same text."""
-    hashes = text.window_hashes(text.starts, text.ends)
-    return _repeats(text.document, hashes).astype(np.int64)
-
-
-def _lines(text: Paragraphs) -> tuple[Integers, Integers, Integers]:
-    """Starts and ends without white space at the ends, and the paragraph, of each line."""
-    starts, ends, paragraph = (np.empty(len(text.classes), np.int64) for _ in range(3))
-    number = scan.find_lines(text.classes, text.starts, text.ends, starts, ends, paragraph)
-    return starts[:number], ends[:number], paragraph[:number]
-
-
-def _repeats(document: Integers, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """True where the same hash occurs earlier in the same document."""
-    order = np.lexsort((hashes, document))
-    same = np.zeros(len(order), np.bool_)
-    if len(order):
-        before, after = order[:-1], order[1:]
-        same[after] = (hashes[after] == hashes[before]) & (document[after] == document[before])
-    return same
+    classes, starts, ends = borrowed(classes), borrowed(starts), borrowed(ends)
+    size, number, inside = len(classes), 0, False
+    for place in range(size):
+        gap = classes[place] & NEWLINE and (
+            (place > 0 and classes[place - 1] & NEWLINE)
+            or (place + 1 < size and classes[place + 1] & NEWLINE)
+        )
+        if inside and gap:
+            ends[number] = place
+            number, inside = number + 1, False
+        elif not (inside or gap):
+            starts[number], inside = place, True
+    if inside:
+        ends[number] = size
+        number += 1
+    return number

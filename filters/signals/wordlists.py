@@ -1,14 +1,15 @@
-"""Word lists by language: stop, flagged, common and spam words, as hashes.
+"""Words on the lists of their language: stop, flagged, common and spam words, looked up by hash.
 
-Stop words: stopwordsiso, else `lists/stop.txt`. Flagged words: `lists/flagged.txt`. Common words:
-wordfreq. A language without a list gives NaN, so that its rules are recorded as not applicable.
-In scripts without spaces a listed word is several words here (its characters), and all words of a
-text that it covers count.
+Stop words come from stopwordsiso, or else from `lists/stop.txt`; flagged words from
+`lists/flagged.txt`; common words from wordfreq; spam words from the settings. A language without a
+list gives NaN, so that its rules are recorded as unable to judge. In scripts without spaces a
+listed word is several words of ours (its characters), and each of them counts where the listed word
+occurs.
 
-A flagged word of a single character counts in no script without spaces: there a character is part
-of many words (of 性, "sex", also "quality" and "-ness"), and nothing marks where one begins. Nor
-does an entry that begins or ends with a digit, which words here do not: of 13点, an insult in
-Shanghai and one o'clock everywhere else, only 点, "point", would be left.
+In scripts without spaces, flagged words of a single character are left out: there a character is
+part of many words (性, "sex", also means "quality" and "-ness"), and nothing marks where a word
+begins. Entries that begin or end with a digit are left out in all scripts, since our words do not:
+of 13点, an insult in Shanghai and one o'clock everywhere else, only 点, "point", would be left.
 """
 
 from __future__ import annotations
@@ -18,13 +19,24 @@ from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import stopwordsiso
 from numpy.typing import NDArray
 
-from benben.filters.signals import characters, paragraphs
-from benben.filters.signals import text as words
-from benben.filters.signals.paragraphs import Integers, Paragraphs
-from benben.filters.signals.text import Words
+from benben.filters.declaration import OBELICS, Column, Signal, measured_together, text_ratio
+from benben.filters.signals.page import languages
+from benben.filters.signals.text import (
+    CONTINUOUS,
+    SPACE,
+    Batch,
+    Characters,
+    Hashes,
+    Integers,
+    Paragraphs,
+    character_tables,
+    lay_out,
+)
+from benben.filters.signals.words import WORD_COUNT, Words, find, words_of
 from benben.pipeline.settings.signals import SignalSettings
 
 KINDS = ("stop", "flagged", "common", "spam")
@@ -34,13 +46,13 @@ _Spam = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class Listed(NamedTuple):
-    """A list's words as sorted hashes, by the number of our words they are."""
+    """Sorted hashes of a list's entries, by the number of our words that an entry is."""
 
-    by_length: dict[int, NDArray[np.uint64]]
+    by_length: dict[int, Hashes]
 
 
 def listed_words(kind: str, language: str, settings: SignalSettings) -> list[str]:
-    """Words of a list; none when the language has no such list."""
+    """Return the words of a list; none if the language has no such list."""
     if kind == "spam":
         return list(settings.spam_words.get(language, []))
     if kind == "common":
@@ -68,21 +80,21 @@ _known: dict[tuple[str, str, str, str, str, _Spam], Listed | None] = {}
 
 
 def load(kind: str, language: str, settings: SignalSettings) -> Listed | None:
-    """A list's hashes, made once a process; None when the language has no such list."""
+    """Return a list's hashes, made once per process; None if the language has no such list."""
     spam = tuple((code, tuple(listed)) for code, listed in settings.spam_words.items())
     marks = settings.punctuation, settings.terminal
     key = (kind, language, *marks, settings.common_words, spam)
     if key not in _known:
         listed = listed_words(kind, language, settings)
-        tables = characters.tables(*marks)
+        tables = character_tables(*marks)
         _known[key] = hash_list(listed, tables, kind != "flagged") if listed else None
     return _known[key]
 
 
 class Table:
-    """Single words of all lists of a language: one look-up tells every list a word is on.
+    """Hash table of the single words of all lists of a language: one look-up tests every list.
 
-    Open addressing with linear probing, at most one slot in eight taken.
+    Open addressing with linear probing; at most one slot in eight is taken.
     """
 
     def __init__(self, lists: dict[str, Listed]) -> None:
@@ -106,8 +118,8 @@ class Table:
             left[placed] = False
             keys, flags, slot = keys[left], flags[left], (slot[left] + 1) & self._mask
 
-    def look_up(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint8]:
-        """For each word a bit for each of KINDS: it is on that list."""
+    def look_up(self, hashes: Hashes) -> NDArray[np.uint8]:
+        """Return for each word one bit per list of KINDS: set if the word is on it."""
         slot = (hashes >> self._shift).astype(np.int64)
         there = self._keys[slot]
         found = np.where(there == hashes, self._flags[slot], 0).astype(np.uint8)
@@ -127,43 +139,43 @@ _tables: dict[tuple[int, ...], Table] = {}
 
 
 def table(lists: dict[str, Listed]) -> Table:
-    """The table of some lists, made once a process."""
-    key = tuple(id(lists.get(kind)) for kind in KINDS)  # `load` keeps lists for good
+    """Return the table of these lists, made once per process."""
+    key = tuple(id(lists.get(kind)) for kind in KINDS)  # `load` keeps lists: ids are unique
     if key not in _tables:
         _tables[key] = Table(lists)
     return _tables[key]
 
 
-def hash_list(listed: list[str], tables: characters.Characters, single: bool = True) -> Listed:
-    """Hash words as texts' words are hashed, by the number of our words they are.
+def hash_list(listed: list[str], tables: Characters, single: bool = True) -> Listed:
+    """Hash a list's entries in the way the words of texts are hashed.
 
-    `single`: single characters of scripts without spaces count too.
+    `single`: keep single characters of scripts without spaces.
     """
     listed = [word for word in listed if not (word[0].isdecimal() or word[-1].isdecimal())]
     rows = np.arange(len(listed))
-    text = paragraphs.lay_out(listed, rows, rows * 0, len(listed), tables)
-    found = words.find(text)
+    text = lay_out(listed, rows, rows * 0, len(listed), tables)
+    found = find(text)
     first = np.searchsorted(found.paragraph, np.arange(len(text)))
     by_length = {}
     for length in range(1, LONGEST + 1):
         chosen = np.flatnonzero(found.counts == length)
         starts, ends = found.starts[first[chosen]], found.ends[first[chosen] + length - 1]
-        joined = text.between((text.classes & characters.SPACE) != 0, starts, ends) == 0
+        joined = text.between((text.classes & SPACE) != 0, starts, ends) == 0
         if length == 1 and not single:
-            joined &= (text.classes[starts] & characters.CONTINUOUS) == 0
+            joined &= (text.classes[starts] & CONTINUOUS) == 0
         hashes = text.window_hashes(starts[joined], ends[joined])
         if len(hashes):
             by_length[length] = np.unique(hashes)
     return Listed(by_length)
 
 
-def counts(
-    text: Paragraphs, found: Words, languages: list[str], settings: SignalSettings
-) -> dict[str, NDArray[np.float64]]:
-    """Words of each paragraph on its document's lists; NaN where the language has no list."""
-    known = sorted(set(languages))
+def count_listed(batch: Batch) -> dict[str, NDArray[np.float64]]:
+    """Count the words of each paragraph on its language's lists; NaN where there is no list."""
+    text, found, settings = batch.text, batch.once(words_of), batch.settings
+    names = batch.once(languages)[0]
+    known = sorted(set(names))
     number = {language: row for row, language in enumerate(known)}
-    of_document = np.array([number[language] for language in languages], np.int64)
+    of_document = np.array([number[language] for language in names], np.int64)
     of_word = of_document[text.document[found.paragraph]]
     of_paragraph = of_document[text.document]
     counted = {kind: np.full(len(text), np.nan) for kind in KINDS}
@@ -183,13 +195,15 @@ def counts(
 
 
 def _in_longer(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -> NDArray[np.bool_]:
-    """True for the words (rows of `found`) that lie in a listed word that is several of ours."""
+    """True for the words (rows of `found`) inside an entry that is several of our words."""
     covered = np.zeros(len(mine), np.bool_)
     for length, hashes in listed.by_length.items():
         if not 1 < length <= len(mine):
             continue
         begin, end = mine[: 1 - length], mine[length - 1 :]
-        together = found.ends[end] - found.starts[begin] <= 2 * length  # marks lengthen a word
+        together = (
+            found.ends[end] - found.starts[begin] <= 2 * length
+        )  # combining marks lengthen words
         place = np.flatnonzero(together)
         window = text.window_hashes(found.starts[begin[place]], found.ends[end[place]])
         place = place[_contains(hashes, window)]
@@ -198,6 +212,19 @@ def _in_longer(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -
     return covered
 
 
-def _contains(listed: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def _contains(listed: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
     place = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
     return np.asarray(listed[place] == hashes)
+
+
+def _share(name: str, kind: str, meaning: str) -> Signal:
+    column = Column(kind, "text_node", pa.int32(), measured_together(count_listed, kind))
+    return text_ratio(name, column, WORD_COUNT, meaning, OBELICS)
+
+
+SIGNALS = (
+    _share("stopword_ratio", "stop", "words on the language's list of stop words"),
+    _share("flagged_word_ratio", "flagged", "words on the language's list of flagged words"),
+    _share("common_word_ratio", "common", "words on the language's list of common words"),
+    _share("spam_word_ratio", "spam", "words on the language's list of page furniture"),
+)

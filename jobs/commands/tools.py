@@ -37,7 +37,7 @@ def compare(arguments: Sequence[str]) -> int:
 
 def models(arguments: Sequence[str]) -> int:
     """List the model files a config names, load each, and say where to get it."""
-    from benben.filters.models import check, table
+    from benben.filters.signals.models import check, table
 
     parser = argparse.ArgumentParser(prog="benben models", description=models.__doc__)
     parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")

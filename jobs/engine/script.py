@@ -51,9 +51,10 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
 
 def checked(settings: Config) -> Config:
     """Raise UserError for a rule on an unknown signal or a missing model file, else return."""
-    from benben.filters import models, rule
+    from benben.filters.signal_table import check_rules
+    from benben.filters.signals import models
 
-    rule.check(settings.rules)
+    check_rules(settings.rules)
     models.require(settings.signals)
     return settings
 

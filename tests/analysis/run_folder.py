@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from benben.filters.measure import measure_batch
+from benben.filters.signal_table import measure_batch
 from benben.pipeline import config, manifest, schema, storage
 from benben.pipeline.dataset.obelics import ImageFact, Row, general_metadata, to_row
 from benben.pipeline.document import Node

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from benben.filters.measure import measure_batch
+from benben.filters.signal_table import measure_batch
 from benben.pipeline import config, schema
 from benben.pipeline.settings.signals import RuleSettings, SignalSettings
 

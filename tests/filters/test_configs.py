@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benben.filters.rule import check
+from benben.filters.signal_table import check_rules
 from benben.pipeline import config
 from tests.filters.pages import OBELICS
 
@@ -52,7 +52,7 @@ SPAM_WORDS = 40
 
 @pytest.mark.parametrize("name", ["default", "obelics", "multilingual", "strict", "sample"])
 def test_shipped_rules_are_valid(name: str) -> None:
-    check(config.load(name, ["input=[x]"]).rules)
+    check_rules(config.load(name, ["input=[x]"]).rules)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from benben.filters.decide import decide_batch
-from benben.filters.ledger import count, unjudged
+from benben.filters.verdicts import count_unjudged, count_verdicts
 from benben.pipeline import schema
 from tests.filters.pages import image, measure, page, rules, text
 
@@ -61,7 +61,7 @@ def test_rules_on_images_that_are_not_fetched_are_pending_not_passed() -> None:
     signals = measure(page(text(LONG), image()))
     judged = rules(image_node={"width": {"min": 150}, "format": {"one_of": ["jpeg"]}})
     found = decide_batch(signals, judged)
-    assert unjudged(found) == {"image_node.format.pending": 1, "image_node.width.pending": 1}
+    assert count_unjudged(found) == {"image_node.format.pending": 1, "image_node.width.pending": 1}
     assert found.to_pylist()[0]["dropped"] == []
 
 
@@ -133,7 +133,7 @@ def test_counts_are_conserved() -> None:
         page(reason="extract.not_html", nodes=None),
     )
     judged = rules(text_node={"words": {"min": 4}}, document={"words": {"min": 1}})
-    found = count(signals, decide_batch(signals, judged))
+    found = count_verdicts(signals, decide_batch(signals, judged))
     for unit, numbers in found.items():
         numbers.check(unit)
     assert found["documents"].rejected == {"document.words.min": 1}
@@ -151,7 +151,7 @@ def test_bounds_that_dropped_images_may_still_meet_wait_for_the_fetch() -> None:
     )
     before = decide_batch(signals, judged)
     assert before.to_pylist()[0]["kept"]
-    assert unjudged(before) == {"document.images.pending": 1, "image_node.width.pending": 1}
+    assert count_unjudged(before) == {"document.images.pending": 1, "image_node.width.pending": 1}
     small, large = {"width": 10, "height": 10}, {"width": 200, "height": 200}
     assert verdict(signals, judged, facts=pa.array([[small, large, large]], FACTS))["kept"]
     after = verdict(signals, judged, facts=pa.array([[large, large, large]], FACTS))
@@ -161,7 +161,7 @@ def test_bounds_that_dropped_images_may_still_meet_wait_for_the_fetch() -> None:
 def test_nsfw_images_drop_their_document_once_classified() -> None:
     signals = measure(page(text(LONG), image(), image()))
     judged = rules(image_node={"nsfw": {"max": 0.8}}, document={"nsfw_images": {"max": 0}})
-    assert unjudged(decide_batch(signals, judged)) == {
+    assert count_unjudged(decide_batch(signals, judged)) == {
         "document.nsfw_images.pending": 1,
         "image_node.nsfw.pending": 1,
     }
@@ -214,8 +214,8 @@ def test_nodes_dropped_before_do_not_enter_again() -> None:
     first = decide_batch(signals, loose)
     before = (first["dropped"],)
     again = decide_batch(signals, strict, removed=before)
-    counted = count(signals, again, before)
-    left = count(signals, first)
+    counted = count_verdicts(signals, again, before)
+    left = count_verdicts(signals, first)
     for unit in ("nodes", "images", "paragraphs"):
         counted[unit].check(unit)
         assert counted[unit].entered == left[unit].kept
@@ -232,5 +232,5 @@ def test_a_node_that_goes_late_goes_for_what_took_its_last_paragraphs() -> None:
     first = decide_batch(signals, rules(text_node={"words": {"min": 4}}))
     before = (first["dropped"],)
     again = decide_batch(signals, rules(text_node={"words": {"max": 10}}), removed=before)
-    counted = count(signals, again, before)
+    counted = count_verdicts(signals, again, before)
     assert counted["nodes"].rejected == {"text_node.words.max": 1}

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benben.filters import measure
 from benben.filters.decide import decide_batch
-from benben.filters.measure import measure_batch
-from benben.filters.signal import CATALOGUE, SCOPES
-from benben.filters.signals import characters
+from benben.filters.declaration import SCOPES
+from benben.filters.signal_table import CATALOGUE, measure_batch
+from benben.filters.signals import page as page_signals
+from benben.filters.signals.text import character_tables
 from benben.filters.signals.wordlists import hash_list
 from benben.pipeline.schema import IMAGE_USES
 from benben.pipeline.settings.signals import PerplexityModel, QualityModel
@@ -146,7 +146,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("models")
     (folder / "small.arpa").write_text(ARPA)
     weights = np.zeros(1 << 16)
-    tables = characters.tables(SETTINGS.punctuation, SETTINGS.terminal)
+    tables = character_tables(SETTINGS.punctuation, SETTINGS.terminal)
     for one in hash_list(["owl", "сова", "猫"], tables).by_length[1]:
         weights[int(one & np.uint64(len(weights) - 1))] = 3.0
     np.savez(folder / "quality.npz", weights=weights, bias=-0.5)
@@ -157,7 +157,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def measured(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> pa.RecordBatch:
     """Signals of the page in one language."""
-    monkeypatch.setattr(measure, "_languages", lambda *_: ([code], [0.9]))
+    monkeypatch.setattr(page_signals, "_identify", lambda *_: ([code], [0.9]))
     shown = PARAGRAPHS[code]
     made = page(
         text(shown, link_share=0.5, content_score=0.9),

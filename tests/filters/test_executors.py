@@ -8,9 +8,7 @@ import subprocess
 import sys
 from functools import partial
 
-from benben.filters import rule
-from benben.filters.measure import measure_batch
-from benben.filters.signal import CATALOGUE
+from benben.filters.signal_table import CATALOGUE, check_rules, measure_batch
 from tests.filters.pages import OBELICS, batch, page, text
 from tests.shared import ROOT
 
@@ -30,9 +28,10 @@ def in_fresh_process(work: object, then: str) -> str:
 
 def test_rules_find_their_signals_in_a_fresh_process() -> None:
     catalogue = (
-        "from benben.filters.signal import CATALOGUE; print(sum(map(len, CATALOGUE.values())))"
+        "from benben.filters.signal_table import CATALOGUE\n"
+        "print(sum(map(len, CATALOGUE.values())))"
     )
-    found = in_fresh_process(partial(rule.check, OBELICS.rules), catalogue)
+    found = in_fresh_process(partial(check_rules, OBELICS.rules), catalogue)
     assert int(found) == sum(map(len, CATALOGUE.values()))
 
 

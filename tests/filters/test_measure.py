@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from benben.filters import measure as measuring
+from benben.filters import signal_table
 from benben.filters.decide import decide_batch
-from benben.filters.measure import measure_batch
+from benben.filters.signal_table import measure_batch
 from benben.pipeline import config, schema
 from tests.filters.pages import SETTINGS, batch, image, measure, page, rules, text
 
@@ -15,7 +15,7 @@ from tests.filters.pages import SETTINGS, batch, image, measure, page, rules, te
 def test_rows_stay_side_by_side_with_the_documents() -> None:
     rows = batch(page(text("one")), page(nodes=None, reason="x"), page(image()), page(text("two")))
     found = measure_batch(rows, SETTINGS)
-    assert found.schema == schema.SIGNALS
+    assert found.schema == signal_table.SIGNALS
     assert found.column("doc_id") == rows.column("doc_id")
     assert [len(one or []) for one in found.column("paragraphs").to_pylist()] == [1, 0, 0, 1]
     assert [len(one or []) for one in found.column("images").to_pylist()] == [0, 0, 1, 0]
@@ -30,7 +30,7 @@ def test_a_slice_of_a_batch_is_measured_as_the_slice() -> None:
 def test_large_batches_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = batch(*(page(text(f"page number {number}")) for number in range(5)))
     whole = measure_batch(rows, SETTINGS)
-    monkeypatch.setattr(measuring, "CHUNK", 2)
+    monkeypatch.setattr(signal_table, "CHUNK", 2)
     assert measure_batch(rows, SETTINGS) == whole
 
 

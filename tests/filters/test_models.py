@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benben.filters import models
 from benben.filters.decide import decide_batch
-from benben.filters.signals import characters, perplexity
+from benben.filters.signals import models
+from benben.filters.signals.text import character_tables
 from benben.filters.signals.wordlists import hash_list
 from benben.pipeline import language
 from benben.pipeline.language import ModelError
@@ -51,13 +51,13 @@ def with_models(**models_by_language: str) -> Any:
 
 
 def test_a_line_is_scored_by_its_words_and_its_end(arpa: str) -> None:
-    model = perplexity.load(PerplexityModel(path=arpa))
+    model = models.load_perplexity(PerplexityModel(path=arpa))
     assert model.score("owl owl") == (pytest.approx(-0.5 * 2 - 1.0), 3)
     assert model.score("сова\nсова 123") == (pytest.approx(-3.0 - 0.25 - 1.0), 3)
 
 
 def test_normalisation() -> None:
-    assert perplexity.normalise(" «Ab»\u00a0１9 — x…\x07 ") == '"Ab" 00  -  x...'
+    assert models.normalise(" «Ab»\u00a0１9 — x…\x07 ") == '"Ab" 00  -  x...'
 
 
 def test_a_documents_perplexity_is_that_of_the_paragraphs_it_keeps(arpa: str) -> None:
@@ -78,7 +78,7 @@ def test_a_language_without_a_model_is_not_judged(arpa: str) -> None:
 
 
 def test_a_linear_model_scores_pages_by_the_mean_weight_of_their_words(tmp_path: Path) -> None:
-    tables = characters.tables(SETTINGS.punctuation, SETTINGS.terminal)
+    tables = character_tables(SETTINGS.punctuation, SETTINGS.terminal)
     weights = np.zeros(1 << 16)
     slot = int(hash_list(["owl"], tables).by_length[1][0] & np.uint64((1 << 16) - 1))
     weights[slot] = 3.0

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benben.filters.signals import characters, pii
-from benben.filters.signals.paragraphs import Paragraphs
-from benben.filters.signals.paragraphs import lay_out as from_texts
+from benben.filters.signals import pii
+from benben.filters.signals.text import Paragraphs, character_tables
+from benben.filters.signals.text import lay_out as from_texts
 from benben.pipeline.document import Node
 from tests.filters.pages import SETTINGS, paragraphs
 
@@ -92,12 +92,12 @@ def test_a_quick_look_at_a_batch_misses_nothing(pieces: list[str]) -> None:
     one = "x" + "".join(pieces) + "x"
     texts = [one, "Between.", *(found for _, found, _ in FOUND)]
     laid_out = lay_out(texts)
-    for kind, counted in pii.counts(laid_out).items():
+    for kind, counted in pii.count(laid_out).items():
         assert counted.tolist() == [sum(1 for _ in pii.find(text, kind)) for text in texts]
 
 
 def lay_out(texts: list[str]) -> Paragraphs:
-    tables = characters.tables(SETTINGS.punctuation, SETTINGS.terminal)
+    tables = character_tables(SETTINGS.punctuation, SETTINGS.terminal)
     rows = np.arange(len(texts))
     return from_texts(texts, rows, rows * 0, len(texts), tables)
 

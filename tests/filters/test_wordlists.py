@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from benben.filters import ledger
 from benben.filters.decide import decide_batch
 from benben.filters.signals import wordlists
+from benben.filters.verdicts import count_unjudged, unjudged_metrics
 from tests.filters.pages import OBELICS, SETTINGS, measure, page, rules, text
 from tests.shared import DATA, needs_shared
 
@@ -129,5 +129,5 @@ def test_a_language_without_a_list_is_counted_and_not_judged() -> None:
     signals = measure(page(text("The owl slept in the old barn all night.")), settings=settings)
     verdicts = decide_batch(signals, rules(text_node={"stopword_ratio": {"min": 0.9}}))
     assert verdicts.to_pylist()[0]["dropped"] == []
-    counted = ledger.metrics(ledger.unjudged(verdicts))
+    counted = unjudged_metrics(count_unjudged(verdicts))
     assert counted == {"unjudged.text_node.stopword_ratio.unmeasured": 1.0}

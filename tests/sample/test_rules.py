@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benben.filters.decide import decide_batch
-from benben.filters.measure import measure_batch
+from benben.filters.signal_table import measure_batch
 from benben.pipeline import config, document
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.extract import extract_page

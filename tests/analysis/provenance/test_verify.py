@@ -12,9 +12,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from benben.analysis.provenance import verify
-from benben.filters import replay
+from benben.filters import shipped
 from benben.filters.decide import decide_batch
-from benben.filters.measure import measure_batch
+from benben.filters.signal_table import measure_batch
 from benben.filters.signals import pii
 from benben.pipeline import config, schema
 from benben.pipeline import document as records
@@ -51,7 +51,7 @@ def make_run(crawl: Path, tmp_path: Path, redact: list[str]) -> Path:
     for document, meta, verdict in zip(
         documents, batch.to_pylist(), verdicts.to_pylist(), strict=True
     ):
-        nodes = replay.apply(document, verdict["dropped"])
+        nodes = shipped.kept_nodes(document, verdict["dropped"])
         row = to_row(pii.redact_nodes(nodes, redact)[0], document.url, {})
         rows.append(
             {

@@ -7,13 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from benben.filters import ledger
 from benben.filters.decide import decide_batch, scope_values
-from benben.filters.measure import measure_batch
-from benben.filters.required_columns import columns
-from benben.filters.signal import CATALOGUE, SCOPES
+from benben.filters.declaration import SCOPES
+from benben.filters.signal_table import CATALOGUE, SIGNALS, measure_batch, required_columns
+from benben.filters.verdicts import count_verdicts
 from benben.pipeline import config, storage
-from benben.pipeline.schema import SIGNALS
 from benben.pipeline.settings.signals import Rule, RuleSettings
 from tests.filters.pages import SETTINGS, batch, image, page, text
 
@@ -41,11 +39,11 @@ def read(path: str, names: list[str] | None) -> pa.RecordBatch:
 @pytest.mark.parametrize("name", ["default", "obelics", "multilingual", "strict", "unfiltered"])
 def test_verdicts_and_counts_are_equal(name: str, tmp_path: Path) -> None:
     path, rules = stored(tmp_path), config.load(name, ["input=[x]"]).rules
-    whole, part = read(path, None), read(path, columns(rules))
+    whole, part = read(path, None), read(path, required_columns(rules))
     assert part.nbytes < whole.nbytes
     assert decide_batch(part, rules) == decide_batch(whole, rules)
     verdicts = decide_batch(whole, rules)
-    assert ledger.count(part, verdicts) == ledger.count(whole, verdicts)
+    assert count_verdicts(part, verdicts) == count_verdicts(whole, verdicts)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -54,7 +52,7 @@ def test_every_signal_finds_its_columns(scope: str, tmp_path: Path) -> None:
     for name, signal in CATALOGUE[scope].items():  # type: ignore[index]
         rule = Rule(one_of=["en"]) if signal.names else Rule(min=0.5)
         rules = RuleSettings.model_validate({scope: {name: rule}})
-        whole, part = read(path, None), read(path, columns(rules))
+        whole, part = read(path, None), read(path, required_columns(rules))
         assert decide_batch(part, rules) == decide_batch(whole, rules), name
         if not signal.names:
             values = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benben.filters.catalogue import document, rules_markdown, signals_markdown
-from benben.filters.signal import CATALOGUE
+from benben.filters.reference import document, rules_markdown, signals_markdown
+from benben.filters.signal_table import CATALOGUE
 from tests.filters.pages import OBELICS
 from tests.shared import ROOT
 
@@ -22,5 +22,5 @@ def test_rules_are_told_with_their_conditions() -> None:
 
 def test_the_docs_are_those_of_the_code() -> None:
     assert (ROOT / "docs" / "signals.md").read_text() == document(), (
-        "make them anew: python -m benben.filters.catalogue > docs/signals.md"
+        "make them anew: python -m benben.filters.reference > docs/signals.md"
     )

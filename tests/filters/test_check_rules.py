@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from benben.filters.rule import check
+from benben.filters.signal_table import check_rules
 from benben.pipeline.config import ConfigError
 from benben.pipeline.settings.signals import RuleSettings
 from tests.filters.pages import rules
@@ -21,7 +21,7 @@ def test_all_mistakes_are_told() -> None:
         },
     )
     with pytest.raises(ConfigError) as caught:
-        check(wrong)
+        check_rules(wrong)
     assert str(caught.value).splitlines() == [
         "rules.text_node.wrods: no signal 'wrods' for text_node; did you mean 'words'?",
         "rules.image_node.format: 'format' is a name; give one_of: [...] instead of min or max",

@@ -1,16 +1,16 @@
-"""The tables of signals and rules that the docs show, from the code and the configs."""
+"""The reference docs/signals.md: tables of all signals, and of the rules of the shipped configs."""
 
 from __future__ import annotations
 
-from benben.filters.rule import read
-from benben.filters.signal import CATALOGUE, SCOPES
+from benben.filters.declaration import SCOPES
+from benben.filters.signal_table import CATALOGUE, read_rules
 from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
 
 CONFIGS = ("default", "obelics", "multilingual", "strict")
 
 
 def signals_markdown() -> str:
-    """Every signal: scope, name, unit, meaning, source."""
+    """Make a table of every signal: scope, name, unit, meaning, source."""
     lines = ["| scope | signal | unit | meaning | source |", "|---|---|---|---|---|"]
     for scope in SCOPES:
         for one in CATALOGUE[scope].values():
@@ -22,18 +22,18 @@ def signals_markdown() -> str:
 
 
 def document() -> str:
-    """`docs/signals.md`: made by `python -m benben.filters.catalogue > docs/signals.md`."""
+    """Make docs/signals.md."""
     parts = [
-        "# Signals and rules\n\nMade by `python -m benben.filters.catalogue > docs/signals.md`.\n"
+        "# Signals and rules\n\nMade by `python -m benben.filters.reference > docs/signals.md`.\n"
     ]
     parts.append(f"\n## Signals\n\n{signals_markdown()}")
     for name in CONFIGS:
-        parts.append(f"\n## Rules of `{name}`\n\n{rules_markdown(read(name))}")
+        parts.append(f"\n## Rules of `{name}`\n\n{rules_markdown(read_rules(name))}")
     return "".join(parts)
 
 
 def rules_markdown(rules: RuleSettings) -> str:
-    """Every rule of a config, in the order it is judged."""
+    """Make a table of every rule of a config, in the order in which rules are judged."""
     lines = ["| scope | signal | bounds | other languages |", "|---|---|---|---|"]
     for scope in SCOPES:
         for name, rule in getattr(rules, scope).items():
