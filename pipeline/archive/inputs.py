@@ -1,4 +1,8 @@
-"""Which archives a run reads, and how their bytes are dealt out to tasks."""
+"""Finds the archives a run reads and divides their bytes among its tasks.
+
+An input is an archive, a folder of archives or a list of paths: a local path or any URL that
+`pipeline.storage` opens, such as hf://datasets/NAME/FOLDER.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,14 @@ from benben.pipeline.storage.ranges import DEFAULT, is_remote, open_source
 
 ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz")
 LIST_ENDINGS = (".paths", ".paths.gz", ".txt")
-ASKED = 1_000  # sizes of more remote archives are not asked for, one by one
-USUAL_BYTES = 1 << 30  # what Common Crawl's archives have
-END = 1 << 62
+MAX_MEASURED = 1_000  # remote archives; of more, no sizes are requested one by one
+USUAL_BYTES = 1 << 30  # of an archive of Common Crawl
+END = 1 << 62  # after the last byte of any archive
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive file; without `cut` its size is a guess, and one task reads it all."""
+    """An archive file. If not `cut`, its size is a guess and one task reads all of it."""
 
     url: str
     size: int  # bytes
@@ -32,7 +36,7 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A stretch of an archive: the records whose first byte lies in [start, end)."""
+    """A part of an archive: the records whose first byte is in [start, end)."""
 
     url: str
     start: int
@@ -40,16 +44,16 @@ class Split:
 
 
 def find(inputs: Sequence[str], access: ArchiveSettings = DEFAULT) -> list[Archive]:
-    """List the archives of files, folders and path lists. Raises InputError for what is missing."""
+    """List the archives of files, folders and path lists. Raises InputError if one is missing."""
     expanded = [url for entry in inputs for url in _expand(entry, access)]
     urls = list(dict.fromkeys(expanded))
-    if sum(map(is_remote, urls)) > ASKED:
+    if sum(map(is_remote, urls)) > MAX_MEASURED:
         return [Archive(url, USUAL_BYTES, cut=False) for url in urls]
 
     def measure(url: str) -> Archive:
         try:
             return Archive(url, open_source(url, access).size)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"input: {url}: cannot be read ({error})") from None
 
     with ThreadPoolExecutor(8) as pool:
@@ -61,22 +65,27 @@ def _expand(entry: str, access: ArchiveSettings) -> list[str]:
         return _read_list(entry, access)
     if is_remote(entry) and entry.endswith(ARCHIVE_ENDINGS):
         return [entry]
-    if storage.is_folder(entry):
-        found = [url for url in storage.list_files(entry) if url.endswith(ARCHIVE_ENDINGS)]
-        if not found:
-            wanted = ", ".join(ARCHIVE_ENDINGS)
-            raise InputError(f"input: {entry}: no archives in this folder (names end in {wanted})")
-        return found
-    if not storage.exists(entry):
-        raise InputError(f"input: {entry}: no such file or folder")
-    return [entry]
+    try:
+        files = storage.list_files(entry) if storage.is_folder(entry) else None
+        if files is None and not storage.exists(entry):
+            raise InputError(f"input: {entry}: no such file or folder")
+    except (OSError, ValueError) as error:
+        raise InputError(f"input: {entry}: cannot be read ({error})") from None
+    if files is None:
+        return [entry]
+    found = [url for url in files if url.endswith(ARCHIVE_ENDINGS)]
+    if not found:
+        wanted = ", ".join(ARCHIVE_ENDINGS)
+        raise InputError(f"input: {entry}: no archives in this folder (names end in {wanted})")
+    return found
 
 
 def _read_list(path: str, access: ArchiveSettings) -> list[str]:
-    """The paths of a list, one a line.
+    """Read a list of paths, one per line.
 
-    Relative ones are under `archives.prefix`; without it under the list's folder, or where the
-    list's own path begins like theirs, as in Common Crawl's crawl-data/CRAWL/warc.paths.gz.
+    Relative paths are below `archives.prefix`. Without a prefix they are below the list's folder,
+    unless the list's own path contains their first folder, as in Common Crawl's
+    crawl-data/CRAWL/warc.paths.gz: then they are below the folder that holds it.
     """
     try:
         source = open_source(path, access)
@@ -93,16 +102,16 @@ def _read_list(path: str, access: ArchiveSettings) -> list[str]:
 
 
 def fingerprint(archives: Sequence[Archive]) -> str:
-    """Name a set of archives by their files' names and sizes."""
+    """Identify a set of archives by the names and sizes of its files."""
     key = "\n".join(sorted(f"{a.url.rsplit('/', 1)[-1]} {a.size}" for a in archives))
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
 def deal(archives: Sequence[Archive], parts: int) -> list[list[Split]]:
-    """Cut the archives, laid end to end, into `parts` equal stretches of bytes.
+    """Divide the archives, placed end to end, into `parts` parts of equal bytes.
 
-    A stretch may hold the tail of one archive and the head of the next; a record belongs to the
-    stretch its first byte lies in, so any number of parts gives the same records.
+    A part may hold the end of one archive and the beginning of the next. A record belongs to the
+    part that holds its first byte, so any number of parts gives the same records.
     """
     total = sum(archive.size for archive in archives)
     bounds = [total * part // parts for part in range(parts + 1)]

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from benben.pipeline.storage.ranges import Source
 
 PADDING = b"\0\r\n"
-HELD_CHUNKS = 3
+HELD_CHUNKS = 3  # kept in memory for looking back
 
 
 class Bytes:
-    """Bytes at hand; positions are those of the file they come from, which begin at `start`."""
+    """Bytes in memory: a whole file, or the range of a file that begins at `start`."""
 
     def __init__(self, data: bytes, name: str = "", start: int = 0) -> None:
         self.name, self.data, self.start = name, data, start
@@ -29,7 +29,7 @@ class Bytes:
 
 
 class Spool:
-    """Bytes too many for memory, kept in a temporary file that goes away by itself."""
+    """Bytes too many for memory, in a temporary file that is deleted when the object goes."""
 
     start, chunk = 0, 1 << 20
 
@@ -49,7 +49,7 @@ class Spool:
 
 
 class Window:
-    """Reads a source forward by chunks; the last few stay in memory, so looking back is cheap."""
+    """Reads a source forward by chunks and keeps the last few, so that looking back is cheap."""
 
     __slots__ = ("_chunk", "_data", "_held", "_start", "size", "source")
 
@@ -59,7 +59,7 @@ class Window:
         self._held: dict[int, bytes] = {}
 
     def at(self, offset: int) -> memoryview:
-        """The bytes at hand from `offset` on: at least one, or none at the end."""
+        """Return the bytes in memory from `offset` on: at least one, or none at the end."""
         inside = offset - self._start
         if not 0 <= inside < len(self._data):
             self._load(offset)
@@ -78,7 +78,7 @@ class Window:
             del self._held[next(iter(self._held))]
 
     def take(self, offset: int, length: int) -> bytes:
-        """The `length` bytes from `offset`, fewer only at the end."""
+        """Return `length` bytes from `offset`, fewer only at the end."""
         part = self.at(offset)[:length]
         if len(part) == length or not part:
             return bytes(part)
@@ -89,7 +89,7 @@ class Window:
         return b"".join(parts)
 
     def skip_padding(self, offset: int) -> int:
-        """First position from `offset` on that is no zero byte and no line end."""
+        """Return the first position from `offset` on that holds no zero byte and no line end."""
         first = self.at(offset)[:1]
         if first and first[0] not in PADDING:
             return offset
@@ -103,9 +103,9 @@ class Window:
     def find(
         self, offset: int, pattern: re.Pattern[bytes], test: Callable[[int], bool], stop: int
     ) -> int:
-        """First position in [offset, stop) where `pattern` (of at most 64 bytes) and `test` agree.
+        """Find the first position in [offset, stop) where `pattern` matches and `test` is true.
 
-        Returns `stop` when there is none.
+        A match has at most 64 bytes. Returns `stop` when there is no such position.
         """
         while offset < stop:
             data = self.take(offset, self._chunk + 64)

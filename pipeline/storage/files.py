@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -65,6 +65,8 @@ def _kind(url: str) -> str | None:
 
 def _info(url: str) -> dict[str, Any] | None:
     filesystem, path = resolve(url)
+    if isinstance(filesystem, FsspecStore) and "/" not in path.rstrip("/"):
+        return {"name": path, "type": "directory", "size": 0}  # a bucket, for obstore a file
     try:
         with as_os_errors(url):
             return dict(filesystem.info(path))
@@ -73,35 +75,41 @@ def _info(url: str) -> dict[str, Any] | None:
 
 
 def list_files(folder: str, recursive: bool = True) -> list[str]:
-    """List the files below a folder, sorted, as paths or URLs that begin with `folder`."""
-    if not recursive:
-        return _named(folder, (i["name"] for i in _ls(folder) if i["type"] == "file"))
-    filesystem, path = resolve(folder)
-    try:
-        with as_os_errors(folder):
-            found = filesystem.find(path, on_error="raise")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return _named(folder, found)
+    """List the files in a folder, sorted, as paths or URLs that begin with `folder`."""
+    return _listed(folder, "file", recursive)
 
 
 def list_folders(folder: str) -> list[str]:
     """List the folders directly in a folder, sorted, in the form of `folder`."""
-    return _named(folder, (i["name"] for i in _ls(folder) if i["type"] == "directory"))
+    return _listed(folder, "directory", recursive=False)
 
 
-def _ls(folder: str) -> list[dict[str, Any]]:
+def _listed(folder: str, kind: str, recursive: bool) -> list[str]:
     filesystem, path = resolve(folder)
     try:
         with as_os_errors(folder):
-            return list(filesystem.ls(path, detail=True))
+            found = list(_walk(filesystem, path, recursive))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    return _named(folder, (info["name"] for info in found if info["type"] == kind))
 
 
-def _named(folder: str, found: Any) -> list[str]:
-    start = len(resolve(folder)[1].rstrip("/")) + 1
-    names = (name.rstrip("/")[start:] for name in found)
+def _walk(
+    filesystem: fsspec.AbstractFileSystem, path: str, recursive: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield what a folder holds. fsspec's own `find` takes a refused listing for an empty one."""
+    for info in filesystem.ls(path, detail=True):
+        if info["name"].strip("/") == path.strip("/"):  # an empty object that marks the folder
+            continue
+        yield info
+        if recursive and info["type"] == "directory":
+            yield from _walk(filesystem, info["name"], recursive)
+
+
+def _named(folder: str, found: Iterable[str]) -> list[str]:
+    """Return a filesystem's paths, with or without a first slash, in the form of `folder`."""
+    root = resolve(folder)[1].strip("/")
+    names = (path.strip("/").removeprefix(root).strip("/") for path in found)
     return sorted(join(folder, name) for name in names if name)
 
 
@@ -158,6 +166,8 @@ def _upload(source: BinaryIO, filesystem: fsspec.AbstractFileSystem, path: str) 
     # HDFS and others show files while they grow; an object appears when its upload is complete
     whole = is_object_store(filesystem)
     target = path if whole else f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
+    if not whole:
+        filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
     try:
         with open_stream(filesystem, target) as stream:
             shutil.copyfileobj(source, stream, UPLOAD_BYTES)
@@ -189,10 +199,7 @@ def delete_file(url: str) -> None:
 def delete_folder(url: str) -> None:
     """Delete a folder and all it holds; does nothing when it does not exist."""
     filesystem, path = resolve(url)
-    if filesystem is LOCAL:
-        if os.path.exists(path):
-            shutil.rmtree(path)
-    elif is_object_store(filesystem):  # whose folders are only the beginnings of names
+    if is_object_store(filesystem):  # whose folders are only the beginnings of names
         files = [resolve(file)[1] for file in list_files(url)]
         with as_os_errors(url):
             _delete_objects(filesystem, files)

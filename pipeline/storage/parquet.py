@@ -13,7 +13,7 @@ from benben.pipeline.storage.files import new_file, open_input
 
 
 class ParquetWriter:
-    """Write batches to one parquet file that appears whole on close, or not at all on an error."""
+    """Writes batches to one parquet file that appears whole on close, or not at all on an error."""
 
     def __init__(self, url: str, schema: pa.Schema, row_group_rows: int = 10_000) -> None:
         self.url, self.schema = url, schema
@@ -21,7 +21,7 @@ class ParquetWriter:
         self._row_group_rows = row_group_rows
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
-        """Append rows; the columns must be the schema's."""
+        """Append rows whose columns are those of the schema."""
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         self._writer.write_table(table, row_group_size=self._row_group_rows)
         self.rows += batch.num_rows
@@ -50,7 +50,7 @@ def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
 
 
 def footer(url: str) -> pq.FileMetaData:
-    """What a parquet file says of itself: rows, row groups, columns."""
+    """Read a parquet file's metadata: rows, row groups, columns."""
     with open_input(url) as stream:
         return pq.read_metadata(stream)
 
@@ -66,9 +66,9 @@ def iter_parquet(
 def iter_aligned(
     urls: list[str], columns: list[list[str] | None], batch_rows: int = 1_000
 ) -> Iterable[tuple[pa.RecordBatch, ...]]:
-    """Read files whose rows stand side by side, in steps of equal rows.
+    """Read files with matching rows together, in batches of as many rows from each.
 
-    Raises ValueError when the files' rows differ in number.
+    Raises ValueError when the files differ in their number of rows.
     """
     files = [pq.ParquetFile(open_input(url)) for url in urls]
     if len({file.metadata.num_rows for file in files}) > 1:
@@ -81,7 +81,7 @@ def iter_aligned(
 
 
 def even_batches(batches: Iterable[pa.RecordBatch], batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """Cut batches of any sizes anew: exactly `batch_rows` rows each but for the last."""
+    """Regroup batches into ones of exactly `batch_rows` rows; only the last may be shorter."""
     pending: list[pa.RecordBatch] = []
     waiting = 0
     for batch in batches:

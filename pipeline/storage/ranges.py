@@ -194,13 +194,14 @@ class HttpRanges:
         session = await self._web.set_session()
         parts: list[bytes] = []
         try:
-            async with session.get(self._url, headers=headers) as response:
+            async with session.get(
+                self._url, headers=headers, read_bufsize=PIECE_BYTES
+            ) as response:
                 size, version = self._checked(response), response.headers.get("ETag", "")
-                wanted = min(last + 1, size) - first
-                async for piece in response.content.iter_chunked(PIECE_BYTES):
+                missing = wanted = min(last + 1, size) - first
+                while missing > 0 and (piece := await response.content.read(missing)):
                     parts.append(piece)
-                    if sum(map(len, parts)) >= wanted:
-                        break
+                    missing -= len(piece)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise TransientError(f"broke off: {error}", partial=b"".join(parts)) from None
         return _complete(b"".join(parts), wanted), size, version

@@ -26,7 +26,6 @@ import fsspec
 import obstore
 import pyarrow as pa
 from fsspec.implementations.arrow import ArrowFSWrapper
-from fsspec.implementations.local import LocalFileSystem
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.fsspec import FsspecStore
@@ -37,7 +36,7 @@ S3 = ("s3", "s3a", "s3n")
 ATTEMPTS = 10  # of one request; if one request in ten fails, one in 10^10 fails for good
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 RETRY_LIMIT = timedelta(minutes=5)
-LOCAL = LocalFileSystem()
+LOCAL = ArrowFSWrapper(fs.LocalFileSystem())  # follows links, unlike fsspec's own
 
 
 def resolve(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -77,8 +76,6 @@ def is_local(url: str) -> bool:
 def arrow_filesystem(url: str) -> tuple[fs.FileSystem, str]:
     """Return the same store as a pyarrow filesystem, for scans of datasets, and the path in it."""
     filesystem, path = resolve(url)
-    if filesystem is LOCAL:
-        return fs.LocalFileSystem(), path
     if isinstance(filesystem, ArrowFSWrapper):
         return filesystem.fs, path
     return fs.PyFileSystem(_ArrowHandler(filesystem)), path
@@ -93,8 +90,6 @@ def is_object_store(filesystem: fsspec.AbstractFileSystem) -> bool:
 
 def open_random(filesystem: fsspec.AbstractFileSystem, path: str) -> Any:
     """Open a file for `read`, `seek`, `size` and thread-safe `read_at(length, offset)`."""
-    if filesystem is LOCAL:
-        return pa.OSFile(path, "rb")
     if isinstance(filesystem, ArrowFSWrapper):
         return filesystem.fs.open_input_file(path)
     if isinstance(filesystem, FsspecStore):
@@ -104,8 +99,6 @@ def open_random(filesystem: fsspec.AbstractFileSystem, path: str) -> Any:
 
 def open_stream(filesystem: fsspec.AbstractFileSystem, path: str) -> Any:
     """Open a new file for writing; what is written to a local file is visible at once."""
-    if filesystem is LOCAL:
-        return pa.OSFile(path, "wb")
     if isinstance(filesystem, ArrowFSWrapper):
         return filesystem.fs.open_output_stream(path, compression=None)  # whatever its name says
     return filesystem.open(path, "wb")
@@ -201,10 +194,9 @@ def _gcs(emulator: str | None) -> ArrowFSWrapper:
 
 
 class _BucketFile:
-    """A file of a bucket for pyarrow: each read asks for exactly its bytes.
+    """A file of a bucket for pyarrow: a read requests exactly its bytes and raises OSError.
 
-    obstore's own file object asks for at least its buffer (1 MiB) and cuts longer reads into
-    requests of that size.
+    obstore's own file object requests at least its buffer (1 MiB) and raises errors of its own.
     """
 
     def __init__(self, path: str) -> None:

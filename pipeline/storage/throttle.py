@@ -1,7 +1,7 @@
-"""One pace for all processes of a machine: a slot for each request, kept in a small locked file.
+"""A rate limit that all processes of a machine share through a small locked file.
 
-Spark runs a Python process a task, so a limit held in memory would multiply by the cores. When
-the server says to slow down, the pace halves for all of them and creeps back afterwards.
+Spark runs one Python process per task, so a limit held in memory would multiply by the number of
+cores. When a server asks to slow down, the rate halves for all processes; it recovers gradually.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_STATE = struct.Struct("<dd")  # when the next request may start (monotonic s), interval (s)
-SLOWEST = 64  # times the interval of the settings
-RECOVERY = 0.98  # of the interval after each request that went well
-STALE = 3_600.0  # seconds; a slot further off was written before the machine started anew
+_STATE = struct.Struct("<dd")  # earliest start of the next request (monotonic s), interval (s)
+SLOWEST = 64  # longest interval, as a multiple of the configured one
+RECOVERY = 0.98  # factor of the interval with each further request
+STALE = 3_600.0  # seconds; a later start was written before the machine was restarted
 
 
 class Throttle:
-    """Spaces requests to one server evenly, over all processes that name the same file.
+    """Spaces the requests to one server evenly, over all processes with the same key.
 
-    `clock` gives seconds that all processes agree on, `sleep` waits: tests pass their own.
+    `clock` returns seconds that all processes agree on; tests pass their own `clock` and `sleep`.
     """
 
     def __init__(
@@ -37,43 +37,43 @@ class Throttle:
     ) -> None:
         self._interval, self._clock, self._sleep = 1 / per_second, clock, sleep
         name = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
-        self._path = (folder or _own_folder()) / f"{name}.pace"
+        self._path = (folder or _own_folder()) / f"{name}.rate"
 
     def wait(self) -> None:
-        """Take the next slot and sleep until it comes."""
+        """Reserve the next start and sleep until then."""
 
-        def take(slot: float, interval: float) -> tuple[float, float]:
-            return max(slot, now) + interval, max(self._interval, interval * RECOVERY)
+        def take(start: float, interval: float) -> tuple[float, float]:
+            return max(start, now) + interval, max(self._interval, interval * RECOVERY)
 
         now = self._clock()
-        slot = self._change(take)
-        if slot > now:
-            self._sleep(slot - now)
+        start = self._change(take)
+        if start > now:
+            self._sleep(start - now)
 
     def slow_down(self, seconds: float) -> None:
-        """Halve the pace, and let no process start a request for some seconds."""
+        """Halve the rate, and let no process start a request for some seconds."""
 
-        def punish(slot: float, interval: float) -> tuple[float, float]:
-            return max(slot, now + seconds), min(interval * 2, self._interval * SLOWEST)
+        def halve(start: float, interval: float) -> tuple[float, float]:
+            return max(start, now + seconds), min(interval * 2, self._interval * SLOWEST)
 
         now = self._clock()
-        self._change(punish)
+        self._change(halve)
 
     def _change(self, change: Callable[[float, float], tuple[float, float]]) -> float:
-        """Rewrite the shared state; returns the slot that stood there."""
+        """Rewrite the shared state and return the start it held before."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             data = file.read(_STATE.size)
-            whole = len(data) == _STATE.size
-            slot, interval = map(float, _STATE.unpack(data) if whole else (0, 0))
-            if not 0 <= slot < self._clock() + STALE:
-                slot = 0.0
+            complete = len(data) == _STATE.size
+            start, interval = map(float, _STATE.unpack(data) if complete else (0, 0))
+            if not 0 <= start < self._clock() + STALE:
+                start = 0.0
             if not self._interval <= interval <= self._interval * SLOWEST:
                 interval = self._interval
             file.seek(0)
-            file.write(_STATE.pack(*change(slot, interval)))
-        return slot
+            file.write(_STATE.pack(*change(start, interval)))
+        return start
 
 
 def _own_folder() -> Path:

@@ -11,7 +11,7 @@ from benben.jobs import stages
 from benben.pipeline import manifest, storage
 from tests.cluster import chain
 from tests.cluster.submit import ROOT
-from tests.pipeline.stores import BUCKET, Failing, s3
+from tests.pipeline.storage.stores import BUCKET, Failing, s3
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 RUN = f"s3://{BUCKET}/run"

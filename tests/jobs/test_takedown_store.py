@@ -16,7 +16,7 @@ from benben.jobs.commands import cli
 from benben.pipeline import manifest, storage
 from benben.pipeline.takedown import chain, stage
 from tests.analysis.run_folder import HELD_OUT
-from tests.pipeline.stores import BUCKET, s3
+from tests.pipeline.storage.stores import BUCKET, s3
 
 RUN = f"s3://{BUCKET}/run"
 ASKED = ("--host", HELD_OUT, "--text", "this is page 3.")

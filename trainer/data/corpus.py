@@ -15,6 +15,7 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from obstore.fsspec import register
 
 from benben.common.errors import UserError
 
@@ -44,8 +45,16 @@ class Document:
     slots: list[Slot]
 
 
+if "s3" not in fsspec.registry:  # read S3 as the pipeline does, from AWS_* in the environment
+    register(["s3", "s3a"])
+
+
 def expand(path: str) -> list[str]:
-    """Return a folder's, glob's or file's parquet files, sorted; raises CorpusError for none."""
+    """Return the parquet files of a folder, glob or file, sorted. Raises CorpusError for none.
+
+    Paths are local or any URL fsspec opens, such as s3://BUCKET/FOLDER or
+    hf://datasets/NAME/FOLDER (with huggingface_hub installed).
+    """
     fs, root = fsspec.core.url_to_fs(path)
     if "*" in root:
         found = fs.glob(root)
@@ -60,7 +69,7 @@ def expand(path: str) -> list[str]:
 
 
 def open_parquet(path: str) -> pq.ParquetFile:
-    """Open a parquet file; only the footer is read."""
+    """Open a parquet file and read its footer. Local files are mapped into memory."""
     fs, root = fsspec.core.url_to_fs(path)
     if fs.protocol == "file" or "file" in fs.protocol:
         return pq.ParquetFile(root, memory_map=True)

@@ -53,7 +53,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_sizes_of_very_many_remote_archives_are_not_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inputs, "ASKED", 3)
+    monkeypatch.setattr(inputs, "MAX_MEASURED", 3)
     lines = "".join(f"https://nowhere.invalid/{n}.warc.gz\n" for n in range(10))
     found = inputs.find([put(tmp_path / "l.paths", lines.encode())])
     assert len(found) == 10

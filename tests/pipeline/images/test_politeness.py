@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import pytest
 
 from benben.pipeline.images.fetch.host import HostLimiter
 from benben.pipeline.images.fetch.resolver import Refused
-from benben.pipeline.storage.retrying import retry_after_seconds
 from tests.web import settings
 
 
@@ -149,21 +147,3 @@ def test_host_that_never_recovers_is_given_up() -> None:
         asked += 1
     assert limiter.given_up == "http.timeout"
     assert asked == 6  # two failures an opening, given up when it would open a third time
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
-        (" 0 ", 0),
-        ("Mon, 23 Nov 2026 12:00:30 GMT", 30),
-        ("Mon, 23 Nov 2026 11:00:00 GMT", 0),
-        ("soon", None),
-        ("-5", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_forms(value: str | None, seconds: float | None) -> None:
-    now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
-    assert retry_after_seconds(value, now) == seconds

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from benben.pipeline.storage.retrying import backoff
 from benben.pipeline.storage.throttle import SLOWEST, Throttle
 
 
@@ -97,9 +96,3 @@ def test_processes_together_keep_the_pace(tmp_path: Path) -> None:
         runs = pool.starmap(_starts, [(tmp_path, 10)] * 3)
     times = sorted(time for run in runs for time in run)
     assert times[-1] - times[0] >= 29 / 200 * 0.9
-
-
-def test_backoff_doubles_with_jitter_up_to_a_limit() -> None:
-    waits = [backoff(attempt, 1, 60) for attempt in range(100)]
-    assert all(min(2**n, 60) / 2 <= wait <= min(2**n, 60) for n, wait in enumerate(waits))
-    assert len(set(waits)) == 100

@@ -1,15 +1,19 @@
+import functools
 import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import boto3
+import fsspec
 import pyarrow as pa
 import pytest
 
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.manifest import Manifest, PartFile
-from tests.pipeline.stores import BUCKET, Failing, s3
+from benben.pipeline.storage import stores
+from benben.trainer.data import corpus
+from tests.pipeline.storage.stores import BUCKET, Failing, s3
 
 SCHEMA = pa.schema([("n", pa.int64())])
 BIG = 12 << 20  # bytes: more than one part of an upload
@@ -106,6 +110,49 @@ def test_small_ranges_of_a_store_that_fails(store: Failing) -> None:
     assert store.failed > 5, "the store did fail"
 
 
+def test_folder_markers_are_no_files(store: Failing) -> None:
+    client = boto3.client("s3")
+    for key in ("t/", "t/x/", "t/x/f"):
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"" if key.endswith("/") else b"12")
+    assert storage.list_files(f"s3://{BUCKET}/t") == [f"s3://{BUCKET}/t/x/f"]
+    assert storage.list_folders(f"s3://{BUCKET}/t") == [f"s3://{BUCKET}/t/x"]
+    assert storage.is_folder(f"s3://{BUCKET}/t")
+    assert storage.is_folder(f"s3://{BUCKET}")
+    assert not storage.exists(f"s3://{BUCKET}/t/y")
+
+
+@pytest.mark.parametrize("name", ["a b+c", "crawl=x%20y/#1?z", "ü~*[1]"])
+def test_any_name_is_kept(store: Failing, name: str) -> None:
+    storage.write_bytes(f"s3://{BUCKET}/t/{name}", b"text")
+    assert keys() == [f"t/{name}"]
+    assert storage.list_files(f"s3://{BUCKET}") == [f"s3://{BUCKET}/t/{name}"]
+    assert storage.read_bytes(f"s3://{BUCKET}/t/{name}") == b"text"
+    storage.delete_file(f"s3://{BUCKET}/t/{name}")
+    assert keys() == []
+
+
+def test_a_refusal_without_a_body_is_tried_again(store: Failing) -> None:
+    storage.write_bytes(f"s3://{BUCKET}/f", b"text")
+    store.share = 0.5
+    assert {storage.size(f"s3://{BUCKET}/f") for _ in range(10)} == {4}  # HEAD
+    store.share = 0.0
+    assert store.failed, "the store did fail"
+
+
+def test_a_refused_listing_is_no_empty_folder(
+    store: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = functools.partial(stores.s3_options, attempts=2)
+    monkeypatch.setattr(stores, "s3_options", impatient)
+    store.share = 1.0
+    try:
+        for work in (storage.list_files, storage.exists, storage.is_folder):
+            with pytest.raises(OSError, match="503"):
+                work(f"s3://{BUCKET}/t")
+    finally:
+        store.share = 0.0
+
+
 def test_a_compressed_file_is_not_compressed_again(store: Failing) -> None:
     data = gzip.compress(b"once")
     storage.write_bytes(f"s3://{BUCKET}/f.gz", data)
@@ -130,6 +177,15 @@ def test_a_kill_between_data_and_manifest_leaves_no_table(store: Failing) -> Non
     assert done.returncode == -9
     assert keys() == ["t/1/part"], "a half upload is not there at all"
     assert manifest.read(f"s3://{BUCKET}/t") is None
+
+
+def test_the_trainer_reads_the_same_bucket(store: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    write(f"s3://{BUCKET}/data/part.parquet", 5)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    for path in (f"s3://{BUCKET}/data", f"s3://{BUCKET}/data/*.parquet"):
+        (found,) = corpus.expand(path)
+        assert corpus.open_parquet(found).read().equals(numbers(5))
 
 
 def test_manifests_and_configs_by_url(store: Failing) -> None:

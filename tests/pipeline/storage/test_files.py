@@ -50,3 +50,17 @@ def test_folders_and_absence_are_told(tmp_path: Path) -> None:
     storage.delete_folder(f"{tmp_path}/x")
     storage.delete_folder(f"{tmp_path}/x")
     assert not storage.exists(f"{tmp_path}/x/y")
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    storage.write_bytes(f"{tmp_path}/disk/folder/one", b"1")
+    storage.write_bytes(f"{tmp_path}/disk/two", b"22")
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input/folder").symlink_to(tmp_path / "disk/folder")
+    (tmp_path / "input/two").symlink_to(tmp_path / "disk/two")
+    (tmp_path / "input/broken").symlink_to(tmp_path / "nowhere")
+    names = ("folder/one", "two")
+    assert storage.list_files(f"{tmp_path}/input") == [f"{tmp_path}/input/{n}" for n in names]
+    assert storage.size(f"{tmp_path}/input/two") == 2
+    assert storage.list_folders(f"{tmp_path}/input") == [f"{tmp_path}/input/folder"]
+    assert not storage.exists(f"{tmp_path}/input/broken")
