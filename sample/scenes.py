@@ -107,13 +107,13 @@ def house(canvas: Canvas, main: Colour, second: Colour) -> None:
 
 
 def hills(canvas: Canvas, main: Colour, second: Colour) -> None:
-    canvas.box(0, 0, 100, 75, tuple((value + 255) // 2 for value in second))  # type: ignore[arg-type]
+    canvas.box(0, 0, 100, 75, _half_way(second, 255))
     canvas.disc(canvas.random.uniform(15, 85), 14, 5, (255, 240, 170))
     for depth in range(3):
-        shade = tuple(max(0, value - 25 * depth) for value in main)
+        shade = _darker(main, 25 * depth)
         for step in range(3):
             x = step * 45 + canvas.random.uniform(-12, 22)
-            canvas.disc(x, 72 + depth * 8, 30 - depth * 3, shade, flat=0.8)  # type: ignore[arg-type]
+            canvas.disc(x, 72 + depth * 8, 30 - depth * 3, shade, flat=0.8)
 
 
 def tree(canvas: Canvas, main: Colour, second: Colour) -> None:
@@ -171,7 +171,7 @@ def train(canvas: Canvas, main: Colour, second: Colour) -> None:
 
 def fish(canvas: Canvas, main: Colour, second: Colour) -> None:
     x, y = canvas.random.uniform(42, 58), canvas.random.uniform(32, 44)
-    canvas.box(0, 0, 100, 75, tuple((value + 200) // 2 for value in second))  # type: ignore[arg-type]
+    canvas.box(0, 0, 100, 75, _half_way(second, 200))
     canvas.area((x + 16, y), (x + 32, y - 11), (x + 32, y + 11), fill=main)
     canvas.disc(x, y, 20, main, flat=0.55)
     canvas.disc(x - 11, y - 3, 2.2, (255, 255, 255))
@@ -216,6 +216,17 @@ def pie(canvas: Canvas, main: Colour, second: Colour) -> None:
     canvas.slice(-90, 150, main)
     canvas.slice(150, 210, second)
     canvas.slice(210, 270, (190, 190, 195))
+
+
+def _half_way(colour: Colour, grey: int) -> Colour:
+    """The colour half-way between a colour and a grey value."""
+    red, green, blue = ((value + grey) // 2 for value in colour)
+    return red, green, blue
+
+
+def _darker(colour: Colour, amount: int) -> Colour:
+    red, green, blue = (max(0, value - amount) for value in colour)
+    return red, green, blue
 
 
 SCENES: dict[str, Scene] = {

@@ -99,8 +99,8 @@ def _repeats(
 
 def _failed_and_other() -> Iterator[Capture]:
     """A page that is not found, and a file that is not HTML."""
-    gone = b"<!DOCTYPE html><html lang=en><title>404</title><body><p>Not found</p></body></html>"
-    yield Capture("en/gone.html", gone, {"Content-Type": "text/html"}, status=404)
+    error = b"<!DOCTYPE html><html lang=en><title>404</title><body><p>Not found</p></body></html>"
+    yield Capture("en/gone.html", error, {"Content-Type": "text/html"}, status=404)
     notes = b"Notes of the drawing club.\nBring paper, glue and scissors next time.\n"
     yield Capture("notes.txt", notes, {"Content-Type": "text/plain; charset=utf-8"}, shard=1)
 

@@ -1,4 +1,4 @@
-"""Headless Chromium over the DevTools protocol: open a page, evaluate in it, list its requests."""
+"""Drive headless Chromium by the DevTools protocol: open pages, run JavaScript, log requests."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Result = TypeVar("Result")
 
 
 class Tab:
-    """One open page."""
+    """One open page of the browser."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket, self.last = socket, 0
-        self.requests: list[str] = []  # URLs asked for, the page itself left out
-        self.dialogs = 0  # alert() and its kin
+        self.requests: list[str] = []  # URLs, without those of the pages themselves
+        self.dialogs = 0  # alert(), confirm() and prompt() calls
         self._loaded = asyncio.Event()
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reader = asyncio.ensure_future(self._read())
@@ -48,19 +48,19 @@ class Tab:
         return answer["result"]
 
     async def open(self, url: str) -> None:
-        """Go to a URL and wait until it has loaded."""
+        """Open a URL and wait until it has loaded."""
         self._loaded.clear()
         await self.call("Page.navigate", url=url)
         await asyncio.wait_for(self._loaded.wait(), 30)
 
     async def follow(self, action: str) -> None:
-        """Do something in the page that loads another one, and wait for that."""
+        """Run JavaScript that opens another page, and wait until that has loaded."""
         self._loaded.clear()
         await self.evaluate(action)
         await asyncio.wait_for(self._loaded.wait(), 30)
 
     async def evaluate(self, expression: str) -> Any:
-        """Value of a JavaScript expression in the page; promises are awaited."""
+        """The value of a JavaScript expression in the page; promises are awaited."""
         answer = await self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -107,7 +107,7 @@ async def _tab(profile: Path) -> AsyncIterator[Tab]:
 
 
 def _port(profile: Path) -> int:
-    """Chromium writes its port to a file once it listens."""
+    """The port of the DevTools protocol, which Chromium writes to a file when it is ready."""
     file = profile / "DevToolsActivePort"
     for _ in range(300):
         if file.exists() and file.read_text().strip():
@@ -117,7 +117,7 @@ def _port(profile: Path) -> int:
 
 
 def drive(profile: Path, visit: Callable[[Tab], Awaitable[Result]]) -> Result:
-    """Start a browser with an empty profile, run `visit` on its tab, stop it."""
+    """Run `visit` on a tab of a new browser with an empty profile; returns its result."""
 
     async def run() -> Result:
         async with _tab(profile) as tab:

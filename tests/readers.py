@@ -1,4 +1,4 @@
-"""What every dataset of ours must pass: OBELICS's schema, and the same rows in every reader."""
+"""Checks that every dataset must pass: the schema of OBELICS, and equal rows in all readers."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from pyspark.sql import SparkSession
 
 Rows = dict[str, dict[str, Any]]  # by key
 KEYS = {"data": "doc_id", "images": "sha256"}
-OBELICS = {  # column -> type, as the release has them
+OBELICS = {  # column -> type in the released dataset
     "images": pa.list_(pa.string()),
     "texts": pa.list_(pa.string()),
     "metadata": pa.string(),
     "general_metadata": pa.string(),
 }
 GENERAL = {"url": str, "warc_filename": str, "warc_record_offset": int, "warc_record_length": int}
-ALWAYS = {"document_url": str, "unformatted_src": str, "src": str}  # of an image
+ALWAYS = {"document_url": str, "unformatted_src": str, "src": str}  # keys that each image has
 OPTIONAL = dict.fromkeys(("formatted_filename", "alt_text", "caption", "format"), str) | (
     dict.fromkeys(("rendered_width", "rendered_height", "original_width", "original_height"), int)
 )
 
 
 def files(dataset: Path, config: str = "data") -> list[Path]:
-    """Files of a config, sorted."""
+    """The files of a config, sorted."""
     return sorted((dataset / config).glob("*.parquet"))
 
 
 def check_obelics(dataset: Path) -> int:
-    """Check types, lengths, positions and JSON of every row; returns the number of rows."""
+    """Check the types of the columns and every row; returns the number of rows."""
     number = 0
     for path in files(dataset):
         schema = pq.read_schema(path)
@@ -50,7 +50,7 @@ def check_obelics(dataset: Path) -> int:
 
 
 def check_row(row: dict[str, Any]) -> None:
-    """One row, position by position."""
+    """Check lengths, positions and JSON of one row."""
     entries, general = json.loads(row["metadata"]), json.loads(row["general_metadata"])
     assert {name: type(value) for name, value in general.items()} == GENERAL
     assert len(row["texts"]) == len(row["images"]) == len(entries) == len(row["image_sha256"]) > 0
@@ -71,7 +71,7 @@ def check_row(row: dict[str, Any]) -> None:
 
 
 def check_readers(dataset: Path, spark: SparkSession, cache: Path) -> dict[str, dict[str, int]]:
-    """Check that all readers give the same rows; returns their number by config and split."""
+    """Check that all readers read the same rows; returns their number by config and split."""
     header = yaml.safe_load((dataset / "README.md").read_text("utf-8").split("---")[1])
     found: dict[str, dict[str, int]] = {}
     for config in header["configs"]:

@@ -1,4 +1,4 @@
-"""A finished dataset opens in every reader, and its rows are OBELICS's."""
+"""A finished dataset opens in all readers and has the schema of OBELICS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests import readers
 from tests.analysis.run_folder import make
 from tests.shared import DATA, needs_shared
 
-PORT = 8765  # in the URLs of the site's archive
+PORT = 8765  # of the URLs in the archive of the site
 
 
 @pytest.mark.spark
@@ -44,7 +44,7 @@ def test_a_row_with_both_sides_set_is_found(tmp_path: Path) -> None:
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Do not log requests."""
 
 
 @needs_shared
@@ -60,7 +60,7 @@ def test_a_real_site_passes_every_reader(spark: SparkSession, tmp_path: Path) ->
             f"input=[{DATA}/site/site-127.0.0.1-{PORT}.warc.gz]",
             *(f"fetch.allow_hosts={host}", f"fetch.politeness.unlimited_hosts={host}"),
         ]
-        # In a process of its own: a run ends its Spark, and the readers need theirs.
+        # In another process, because a run stops its Spark session and the readers need one.
         subprocess.run([sys.executable, "-m", "benben.jobs.commands.cli", *arguments], check=True)
     dataset = tmp_path / "run" / "dataset"
     number = readers.check_obelics(dataset)

@@ -1,4 +1,4 @@
-"""A real web server on loopback for tests: routes, a log of requests, odd behaviour on demand."""
+"""A web server on loopback for tests, with routes, a log of requests, and faults where needed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Route = bytes | int | tuple[int, dict[str, str], bytes] | Callable[["Handler"], 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that arrived."""
+    """A request that the server received."""
 
     at: float  # time.monotonic
     host: str
@@ -32,7 +32,7 @@ class Seen:
 
 @dataclass
 class Web:
-    """A running server."""
+    """A running server and what it has received."""
 
     routes: dict[str, Route]
     port: int = 0
@@ -46,24 +46,24 @@ class Web:
         return f"http://{host}:{self.port}{path}"
 
     def paths(self, *leave_out: str) -> list[str]:
-        """Paths asked for, in order, without the sites' own files."""
+        """Paths of the requests in order, without robots.txt, tdmrep.json and `leave_out`."""
         hidden = {"/robots.txt", "/.well-known/tdmrep.json", *leave_out}
         return [seen.path for seen in self.seen if seen.path not in hidden]
 
     def count(self, path: str) -> int:
-        """How often a path was asked for."""
+        """Number of requests for a path."""
         return sum(seen.path == path for seen in self.seen)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers by the server's routes; 404 for the rest."""
+    """Responds as the server's routes say, and with 404 to all other paths."""
 
     protocol_version = "HTTP/1.1"
     timeout = 20
     web: Web
 
     def do_GET(self) -> None:
-        """Log the request, then answer."""
+        """Log the request, then respond."""
         web = self.web
         with web.lock:
             host = self.headers.get("Host", "").split(":")[0]
@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
                 web.open_now -= 1
 
     def answer(self, route: Route) -> None:
-        """Send what a route says."""
+        """Send the response of a route."""
         if callable(route):
             route(self)
         elif isinstance(route, bytes):
@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(*route)
 
     def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        """Send a whole response."""
+        """Send a response with status, headers and body."""
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -98,14 +98,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent."""
+        """Do not log to the terminal."""
 
 
 @contextmanager
 def serving(
     routes: dict[str, Route], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Iterator[Web]:
-    """Serve routes while the block runs."""
+    """Serve routes in the background during the `with` block."""
     web = Web(routes)
 
     class Server(ThreadingHTTPServer):
@@ -114,7 +114,7 @@ def serving(
         request_queue_size = 128
 
         def handle_error(self, *_: Any) -> None:
-            """A client that hangs up is no news."""
+            """Ignore clients that close the connection."""
 
     server = Server((host, 0), type("Bound", (Handler,), {"web": web}))
     web.port = server.server_port
@@ -131,7 +131,7 @@ def serving(
 
 
 def settings(*overrides: str, allow: tuple[str, ...] = ()) -> FetchSettings:
-    """The default fetch settings, quick for tests, with `fetch.`-less overrides."""
+    """The default fetch settings with short waits, and overrides without the prefix `fetch.`."""
     quick = (
         "politeness.requests_per_second=1000",
         "politeness.retries=0",
@@ -145,7 +145,7 @@ def settings(*overrides: str, allow: tuple[str, ...] = ()) -> FetchSettings:
 
 
 def picture(width: int = 64, height: int = 48, kind: str = "PNG", **options: Any) -> bytes:
-    """Bytes of a small picture with some structure; `seed` varies it."""
+    """Bytes of a small image that is not uniform; the option `seed` varies it."""
     seed = options.pop("seed", 0)
     image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
     image.paste((seed * 37 % 256, seed * 91 % 256, 99), (0, 0, width // 2, height // 3))

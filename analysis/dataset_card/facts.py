@@ -135,7 +135,7 @@ def _per_document(column: str, where: str) -> str:
 
 
 def _splits(tables: RunTables) -> list[Split]:
-    """Files by split, as their names tell, such as data/train-00000-of-00001.parquet."""
+    """Files by split; the splits are read from names such as data/train-00000-of-00001.parquet."""
     dataset = tables.find("dataset")
     assert dataset is not None
     groups: dict[tuple[str, str], list[Any]] = {}

@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benben: {error}", file=sys.stderr)
         return 2
     server = make_server(explorer, given.port, given.host)
-    print(f"exploring {given.run} on http://{given.host}:{server.server_port}", flush=True)
+    print(f"serving {given.run} at http://{given.host}:{server.server_port}", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from benben.analysis.report.distributions import compare, distributions
 from benben.analysis.safe_html import content_security_policy, environment, style_sheet
 from benben.analysis.tables import RunTables
 
-SHIPPED_DOCUMENTS = 12  # shown, unless asked otherwise
+SHIPPED_DOCUMENTS = 12  # shown by default
 MAX_SHIFTS = 30  # rows of the comparison with another run
 
 

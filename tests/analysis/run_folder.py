@@ -1,4 +1,4 @@
-"""A small finished run with every table, made without Spark: what the analysis tests read."""
+"""Write a small finished run with all its tables, without Spark: input of the analysis tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RULES = {"text_node": {"words": {"min": 4, "max": 1000}}, "document": {"images":
 
 
 def make(folder: Path) -> str:
-    """Write the run and return its folder: 8 shipped documents, 5 that went for various reasons."""
+    """Write the run and return its folder: 8 shipped documents, 5 rejected for various reasons."""
     documents = [_document(number) for number in range(DOCUMENTS)]
     documents += [
         _document(8, url="javascript:document.title='hacked'", text="too short"),
@@ -41,11 +41,11 @@ def make(folder: Path) -> str:
         _document(12, images=0),
     ]
     verdicts = [_verdict(row) for row in documents]
-    verdicts[8] |= _fails("document.words.min", 2.0, 10.0)
-    verdicts[9] |= _fails("document.stopword_ratio.min", 0.1, 0.35)
+    verdicts[8] |= _rejected("document.words.min", 2.0, 10.0)
+    verdicts[9] |= _rejected("document.stopword_ratio.min", 0.1, 0.35)
     verdicts[10]["kept"], verdicts[10]["reasons"] = False, ["extract.empty"]
     verdicts[10]["values"] = verdicts[10]["bounds"] = [None]
-    verdicts[12] |= _fails("document.images.min", 0.0, 1.0)
+    verdicts[12] |= _rejected("document.images.min", 0.0, 1.0)
     kept_id = documents[0]["doc_id"]
     duplicates = [
         {
@@ -69,9 +69,9 @@ def make(folder: Path) -> str:
             "document.images.min": 1,
         },
     )
-    single = Count(entered=9, kept=8, rejected={"duplicate.minhash": 1})
+    deduplicated = Count(entered=9, kept=8, rejected={"duplicate.minhash": 1})
     refused = {"http.404": 1, "consent.header:noai": 1}
-    gone = Count(entered=len(images), kept=len(images) - 2, rejected=refused)
+    fetched = Count(entered=len(images), kept=len(images) - 2, rejected=refused)
     documents_batch = _batch(documents, schema.DOCUMENTS)
     settings = config.load("default", ["input=[x]"]).signals
     signals = measure_batch(documents_batch, settings)
@@ -80,11 +80,11 @@ def make(folder: Path) -> str:
     judged = {"part": _batch(verdicts, schema.VERDICTS)}
     write_table(output, "verdicts", "decide", judged, {"documents": decided})
     found = {"part": _batch(duplicates, schema.DUPLICATES)}
-    write_table(output, "duplicates", "deduplicate", found, {"documents": single})
+    write_table(output, "duplicates", "deduplicate", found, {"documents": deduplicated})
     write_table(
-        output, "images", "fetch", {"part": _batch(images, schema.IMAGES)}, {"images": gone}
+        output, "images", "fetch", {"part": _batch(images, schema.IMAGES)}, {"images": fetched}
     )
-    verdicts[11] |= _fails("duplicate.minhash", 0.93, 0.7)
+    verdicts[11] |= _rejected("duplicate.minhash", 0.93, 0.7)
     judged = {"part": _batch(verdicts, schema.VERDICTS)}
     write_table(
         output, "final_verdicts", "redecide", judged, {"documents": Count(entered=8, kept=8)}
@@ -149,7 +149,7 @@ def _verdict(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fails(reason: str, value: float, bound: float) -> dict[str, Any]:
+def _rejected(reason: str, value: float, bound: float) -> dict[str, Any]:
     return {"kept": False, "reasons": [reason], "values": [value], "bounds": [bound]}
 
 
@@ -226,7 +226,7 @@ def write_table(
     counts: Counts | None = None,
     config: dict[str, Any] | None = None,
 ) -> None:
-    """Write a table in two parts, and its manifest; `kinds`: file name prefix -> rows."""
+    """Write a table in two parts with its manifest; `kinds` maps file name prefixes to rows."""
     folder, files = storage.join(output, table), []
     for prefix, batch in kinds.items():
         half = batch.num_rows // 2

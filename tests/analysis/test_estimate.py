@@ -11,7 +11,7 @@ from benben.pipeline import config
 
 
 def stage(captures: int, left: int) -> list[StageCost]:
-    """Stages that cost 3 s anyway, 0.01 s a capture, and 0.1 s a document that is left."""
+    """Stages that cost 3 s, and 0.01 s per capture and 0.1 s per deduplicated document."""
     work = 0.01 * captures + 0.1 * left
     tasks = tuple(work / 8 * (1 + 0.1 * (number % 3 - 1)) for number in range(8))
     sums = (3 + work, 1 + work, 0.0, tasks, 100 * captures + left, captures)
@@ -20,14 +20,14 @@ def stage(captures: int, left: int) -> list[StageCost]:
 
 
 def whole(total: int, left: int = 400) -> Estimate:
-    """Of so many bytes, 100 a capture, from a sample of 400 captures and one of 100."""
+    """The estimate for `total` bytes, 100 per capture, from samples of 400 and 100 captures."""
     large, copies = stage(400, left), stage(3200, left)
     return estimate.estimate(
         SampleRuns(large, stage(100, left // 4), large, copies, 8, 400, (10_000, 40_000)), total
     )
 
 
-def test_what_a_stage_costs_anyway_is_not_scaled() -> None:
+def test_fixed_costs_are_not_scaled() -> None:
     found = whole(4_000_000)
     assert found.core_seconds.value == pytest.approx(3 * (3 + 0.11 * 40_000))
     assert found.core_seconds.low < found.core_seconds.value < found.core_seconds.high
@@ -37,7 +37,7 @@ def test_what_a_stage_costs_anyway_is_not_scaled() -> None:
     assert found.bytes_shuffled.value == pytest.approx(3 * 40_000)
 
 
-def test_duplicates_cost_what_reading_them_costs() -> None:
+def test_duplicates_cost_no_more_than_reading_them() -> None:
     found = whole(4_000_000, 360)
     left = estimate.distinct(400, 360, 40_000)
     assert left < 4_000
@@ -45,7 +45,7 @@ def test_duplicates_cost_what_reading_them_costs() -> None:
     assert found.core_seconds.value == pytest.approx(expected, rel=0.01)
 
 
-def test_duplicates_of_a_sample_foretell_those_of_the_whole() -> None:
+def test_duplicates_of_the_whole_are_estimated_from_those_of_a_sample() -> None:
     chance = random.Random(1)
     draws = [len({chance.randrange(1_396) for _ in range(400)}) for _ in range(30)]
     found = [estimate.distinct(400, left, 20_000) for left in draws]
@@ -78,7 +78,7 @@ def test_prices_are_the_tables() -> None:
     assert "USD" in text
 
 
-def test_what_happened_is_told_beside_it() -> None:
+def test_measured_numbers_are_printed_beside_the_estimate() -> None:
     found = whole(4_000_000)
     said = json.loads(estimate.as_json(found))
     lines = estimate.compare(said, {"captures": 50_000.0, "unknown": 3.0})

@@ -149,7 +149,7 @@ def test_croissant_is_valid_and_reads_the_files(output: Path) -> None:
     assert picture.size[1] == 160
 
 
-def test_names_of_a_pages_making_stay_text() -> None:
+def test_text_that_pages_chose_is_no_markup() -> None:
     assert card.cell("a|b`c`\n<b>") == "`a\\|b'c'<b>`"
 
 
@@ -173,7 +173,9 @@ def test_a_run_that_ships_nothing_has_a_card_and_a_report(output: Path, tmp_path
     assert "No document was shipped." in html_report.render(str(run))
 
 
-def test_images_on_both_sides_of_a_split_are_told(output: Path, text: str, tmp_path: Path) -> None:
+def test_images_on_both_sides_of_a_split_are_counted(
+    output: Path, text: str, tmp_path: Path
+) -> None:
     assert "of the held-out splits also appear in documents of train" not in text
     run = Path(shutil.copytree(output, tmp_path / "run"))
     train, test = (

@@ -107,7 +107,9 @@ def test_server_answers_only_requests_for_its_own_name(output: str) -> None:
             connection.close()
 
 
-def test_no_run_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_run_is_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert server.main([str(tmp_path), "--static", str(tmp_path / "out")]) == 2
     assert "no run here" in capsys.readouterr().err
 

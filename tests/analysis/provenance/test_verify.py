@@ -75,7 +75,7 @@ def make_run(crawl: Path, tmp_path: Path, redact: list[str]) -> Path:
     return tmp_path / "run"
 
 
-def test_rows_made_again_are_equal(
+def test_reproduced_rows_are_equal(
     run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert verify.main([str(run), "--input", str(crawl)]) == 0
@@ -107,7 +107,7 @@ def test_a_changed_archive_is_found(
     assert "cannot be read again" in capsys.readouterr().out
 
 
-def test_a_missing_archive_is_one_clear_line(
+def test_a_missing_archive_is_an_error_of_one_line(
     run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = sorted(crawl.rglob("*.warc.gz"))[1]
@@ -148,7 +148,7 @@ def test_redacted_rows_are_redacted_again(
     assert capsys.readouterr().out == "1 of 1 rows are equal\n"
 
 
-def test_a_config_says_where_the_archives_lie_and_how_they_are_reached(
+def test_a_config_names_the_archives_and_their_access(
     run: Path,
     crawl: Path,
     tmp_path: Path,

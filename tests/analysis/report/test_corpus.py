@@ -24,7 +24,7 @@ NOTICE = "all rights reserved by the publisher of this fine page"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Documents of two kinds; every sixteenth says the same notice."""
+    """A run with documents about two subjects; every sixteenth has the same notice."""
     chance = random.Random(5)
     rows: list[dict[str, Any]] = []
     for number in range(80):
@@ -60,14 +60,14 @@ def test_too_few_documents_have_no_topics_and_say_so(run: str) -> None:
     assert "too few" in topics(Query(RunTables(run)), 30, 500).why
 
 
-def test_a_phrase_is_told_once_with_its_documents_and_hosts(run: str) -> None:
+def test_a_phrase_is_listed_once_with_its_documents_and_hosts(run: str) -> None:
     found = phrases(Query(RunTables(run)), 8, 500)
     (notice,) = [one for one in found if "reserved" in one.text]
     assert notice.text == "all rights reserved by the publisher of this"
     assert (notice.documents, notice.hosts) == (5, 5)
 
 
-def test_the_report_tells_of_texts_and_the_reference(run: str) -> None:
+def test_the_report_shows_topics_phrases_and_the_other_run(run: str) -> None:
     page = report.render(run, 1, report.Corpus(topics=2, against=run))
     assert "all rights reserved by the publisher" in page
     assert "striker" in page

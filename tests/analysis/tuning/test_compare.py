@@ -1,4 +1,4 @@
-"""What two configs keep and drop, by rule, with samples."""
+"""Comparison of two configs: what one keeps and the other drops, by rule, with samples."""
 
 from __future__ import annotations
 

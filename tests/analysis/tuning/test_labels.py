@@ -9,7 +9,7 @@ import pytest
 
 from benben.analysis.tuning import labels
 from benben.pipeline.settings.signals import Rule
-from tests.analysis.tuning.test_what_if import sheet
+from tests.analysis.tuning.test_what_if import table
 
 GOOD, BAD = True, False
 
@@ -26,7 +26,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_intervals_cover_the_truth_in_90_of_100_trials() -> None:
-    """A population where a drop is right with 0.8 and finds 0.6 of the bad rows."""
+    """In a population with precision 0.8 and recall 0.6."""
     covered = {"precision": 0, "recall": 0, "f1": 0}
     truth = {"precision": 0.8, "recall": 0.6, "f1": 2 * 0.8 * 0.6 / 1.4}
     cells = np.array([0.24, 0.06, 0.16, 0.54])  # dropped bad, dropped good, kept bad, kept good
@@ -79,12 +79,12 @@ def test_labels_survive_a_file_and_meet_their_rows(tmp_path: Path) -> None:
     known = {("7", -1): False, ("3", -1): True, ("nowhere", -1): True}
     labels.save(path, known)
     assert labels.read(path) == known
-    rows, keep = labels.align(sheet(10), known)
+    rows, keep = labels.align(table(10), known)
     assert (rows.tolist(), keep.tolist()) == ([3, 7], [True, False])
 
 
 def test_evaluation_of_each_rule_and_of_the_chain() -> None:
-    made = sheet()
+    made = table()
     made.values["words"] = np.where(np.arange(1000) < 100, 0.0, 1.0).astype(np.float32)
     made.values["chars"] = np.where(np.arange(1000) < 50, 1.0, 0.0).astype(np.float32)
     known = {(str(row), -1): row >= 100 for row in range(200)}

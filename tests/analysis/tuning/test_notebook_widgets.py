@@ -1,4 +1,4 @@
-"""The notebook's sliders, driven by a keyboard in headless Chromium."""
+"""The notebook's sliders, moved in headless Chromium."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.filters.pages import image, measure, page, rules, text
 LONG = "The owl slept in the old barn while the rain fell on the roof."
 
 
-def sheet(rows: int = 1000, seed: int = 3) -> SignalTable:
+def table(rows: int = 1000, seed: int = 3) -> SignalTable:
     random = np.random.default_rng(seed)
     values = {name: random.random(rows, np.float32) for name in ("words", "chars", "lines")}
     values["words"][:5] = np.nan
@@ -31,7 +31,7 @@ RULES = {
 
 
 def test_counts_equal_a_plain_recount() -> None:
-    made = sheet()
+    made = table()
     masks = {name: fails(made, name, rule) for name, rule in RULES.items()}
     found = WhatIf(made).effects(RULES)
     failing = np.sum(list(masks.values()), axis=0)
@@ -47,7 +47,7 @@ def test_counts_equal_a_plain_recount() -> None:
 
 
 def test_unknown_values_are_dropped_by_no_rule_and_languages_have_their_bounds() -> None:
-    made = sheet()
+    made = table()
     made.values["words"][:] = 0.1
     made.values["words"][0] = np.nan
     failing = fails(made, "words", RULES["words"])
@@ -55,18 +55,18 @@ def test_unknown_values_are_dropped_by_no_rule_and_languages_have_their_bounds()
     assert np.array_equal(failing[1:], made.language[1:] == 0)
 
 
-def test_a_moved_threshold_is_asked_again() -> None:
-    questions = WhatIf(sheet())
-    before = questions.effects(RULES).dropped["chars"]
-    assert questions.effects({**RULES, "chars": Rule(max=0.5)}).dropped["chars"] > before
-    assert questions.effects(RULES).dropped["chars"] == before
+def test_a_moved_threshold_is_counted_again() -> None:
+    what_if = WhatIf(table())
+    before = what_if.effects(RULES).dropped["chars"]
+    assert what_if.effects({**RULES, "chars": Rule(max=0.5)}).dropped["chars"] > before
+    assert what_if.effects(RULES).dropped["chars"] == before
 
 
-def test_phi_of_a_rule_that_says_nothing_is_zero() -> None:
+def test_phi_of_a_rule_that_drops_nothing_is_zero() -> None:
     assert phi(0, 5, 0, 10) == 0
 
 
-def test_a_sheet_holds_what_a_decision_sees() -> None:
+def test_a_table_holds_the_values_that_a_decision_uses() -> None:
     signals = measure(
         page(text(LONG), text("no"), image()), page(nodes=None, reason="x"), page(text(LONG))
     )
