@@ -1,4 +1,4 @@
-"""Rules over signals: a verdict for every document, a reason for every dropped node."""
+"""Apply rules to signals: a verdict for every document, a reason for every dropped node."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from benben.pipeline.takedown.tombstones import Tombstones, read
 
 Judged = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 BATCH_DOCUMENTS = 1_000
-BATCH_PAGES = 500  # with their text
+BATCH_PAGES = 500  # where their text is read too
 
 
 def decide(run: Run) -> Result:
-    """Judge each part of `signals`; reads text only where tombstones are to be looked for."""
+    """Judge each part of `signals`; read text only if there are tombstones to look for."""
     rules, target = run.config.rules, run.target("verdicts")
     lists = run.config.takedown.tombstones
 
@@ -48,14 +48,14 @@ def decide(run: Run) -> Result:
 
 
 def by_rules(part: Part, rules: RuleSettings) -> Judged:
-    """Signals of a part and their verdicts."""
+    """Yield batches of a part's signals, each with its verdicts."""
     columns = required_columns(rules)
     for batch in storage.iter_parquet(part.paths["signals"], columns, BATCH_DOCUMENTS):
         yield batch, decide_batch(batch, rules)
 
 
 def with_tombstones(part: Part, rules: RuleSettings, lists: list[str]) -> Judged:
-    """The same, where what was taken down goes before any rule is asked."""
+    """As `by_rules`, but drop what was taken down before any rule is applied."""
     known = Tombstones(read(lists))
     for signals, documents in storage.iter_aligned(
         [part.paths["signals"], part.paths["documents"]],

@@ -1,4 +1,4 @@
-"""Signals of every node and document, computed once: what rules and tuning read."""
+"""Measure the signals of every node and document once; rules and tuning read only these."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.manifest import Count
 
-BATCH_DOCUMENTS = 256  # a batch's text is measured at once: some MB
+BATCH_DOCUMENTS = 256  # read at once: some MB of text
 
 
 def measure(run: Run) -> Result:
-    """Measure each part of `documents`; rows stay side by side with theirs."""
+    """Measure each part of `documents`, row by row in the same order."""
     settings, target = run.config.signals, run.target("signals")
 
     def work(part: Part) -> Result:

@@ -1,7 +1,7 @@
-"""Verdicts again, now that duplicates and images are known: every limit is checked on what is left.
+"""Judge again once duplicates and images are known: rules apply to what is then left.
 
-`final_verdicts` has a row for every document, so it tells the whole story of each: the reasons of
-the stage that dropped it, or the nodes it lost on the way to the dataset.
+`final_verdicts` has a row for every document, with the reasons of the stage that dropped it or the
+nodes that it lost on the way to the dataset.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WANTED = pa.schema([("part", pa.int32()), ("key", pa.binary())])
 
 
 def redecide(run: Run) -> Result:
-    """Bring what is known of each image to the parts that show it, then judge part by part."""
+    """Bring the facts about images to the parts that show them, then judge each part."""
     uses = place_images(run)
     rules, target = run.config.rules, run.target("final_verdicts")
     wanted = required_columns(rules)
@@ -81,7 +81,7 @@ def redecide(run: Run) -> Result:
 
 
 def place_images(run: Run) -> list[PartFile]:
-    """Join wanted URLs with `images` by key and write the facts beside the parts that want them."""
+    """Join the URLs of each part with `images` by key, and write their facts, one file per part."""
     parts = run.parts("documents", "verdicts", "duplicates")
     paths = {part.number: dict(part.paths) for part in parts}
 

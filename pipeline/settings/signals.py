@@ -1,4 +1,4 @@
-"""Settings of signals (what is measured) and rules (what is decided)."""
+"""Settings of signals (how they are measured) and of rules (how they are judged)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benben.pipeline.settings.section import Section
 
 
 class Bounds(Section):
-    """What a signal may be: inclusive `min` and `max`, exclusive `below`, or `one_of` names."""
+    """Allowed values of a signal: inclusive `min`, `max`, exclusive `below`, or `one_of` names."""
 
     min: float | None = None
     max: float | None = None
@@ -20,14 +20,14 @@ class Bounds(Section):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
         if self.one_of is not None and (self.min, self.max, self.below) != (None, None, None):
-            raise ValueError("a signal has a number's bounds or one_of names, not both")
+            raise ValueError("a rule has bounds of a number or one_of names, not both")
         return self
 
 
 class Rule(Bounds):
     """Bounds of one signal, with other bounds for some languages.
 
-    `when` makes the rule apply only where other signals of the same scope lie in their bounds.
+    With `when`, the rule applies only where other signals of the same scope are within bounds.
     """
 
     languages: dict[str, Bounds] = {}
@@ -35,7 +35,7 @@ class Rule(Bounds):
 
 
 class RuleSettings(Section):
-    """Section `rules`: signal name -> rule, for each scope, judged in the order written."""
+    """Section `rules`: for each scope, signal name -> rule, in the order of judging."""
 
     text_node: dict[str, Rule] = {}
     image_node: dict[str, Rule] = {}
@@ -43,14 +43,14 @@ class RuleSettings(Section):
 
 
 class PerplexityModel(Section):
-    """A KenLM model and, where it was trained on pieces, their SentencePiece model."""
+    """A KenLM model and, if it was trained on pieces, the SentencePiece model that makes them."""
 
     path: str = Field(min_length=1, description="KenLM .arpa or .binary, a local file")
     sentencepiece: str | None = Field(default=None, description="SentencePiece .model")
 
 
 class QualityModel(Section):
-    """A fastText classifier (.bin, .ftz) or a linear one over hashed words (.npz)."""
+    """A fastText classifier (.bin, .ftz) or a linear classifier over hashed words (.npz)."""
 
     path: str = Field(min_length=1)
     label: str = Field(default="__label__hq", description="fastText label of wanted pages")
@@ -59,34 +59,37 @@ class QualityModel(Section):
 class OptOutSettings(Section):
     """Which opt-outs of a page the signal `opt_outs` counts."""
 
-    directives: list[str] = Field(description="words of robots meta and X-Robots-Tag")
-    agents: list[str] = Field(description="product tokens whose own directives bind us too")
-    tdm: bool = Field(description="a TDM reservation counts")
+    directives: list[str] = Field(description="directives of robots meta tags and headers")
+    agents: list[str] = Field(description="user agents whose own directives apply to us too")
+    tdm: bool = Field(description="count a TDM reservation")
 
 
 class SignalSettings(Section):
     """Section `signals`."""
 
     language_model: str | None = Field(
-        default=None, description="fastText .bin/.ftz; none: the wheel-shipped lid.176.ftz"
+        default=None,
+        description="fastText .bin or .ftz; none: the installed lid.176.ftz",
     )
     language_names: dict[str, str] = Field(
-        default={}, description="the model's label -> language code, where they differ"
+        default={}, description="label of the model -> language code, where they differ"
     )
     language_chars: int | None = Field(
-        default=None, gt=0, description="characters a page given to the language model; none: all"
+        default=None,
+        gt=0,
+        description="characters used to identify the language; none: all",
     )
     perplexity: dict[str, PerplexityModel] = Field(default={}, description="language -> model")
     quality: QualityModel | None = None
-    punctuation: str = Field(min_length=1, description="marks the punctuation ratio counts")
+    punctuation: str = Field(min_length=1, description="marks that punctuation_ratio counts")
     terminal: str = Field(min_length=1, description="marks that end a sentence")
-    bullets: str = Field(description="marks that begin a list item's line")
-    short_line: int = Field(gt=0, description="a line of fewer characters is short")
+    bullets: str = Field(description="marks that begin a line of a list")
+    short_line: int = Field(gt=0, description="lines with fewer characters are short")
     opt_outs: OptOutSettings
-    url_words: list[str] = Field(description="words an image's URL should not have")
+    url_words: list[str] = Field(description="banned words of image URLs")
     url_word_match: str = Field(
         pattern="^(substring|word)$",
-        description="substring: anywhere in the URL (OBELICS); word: between other than letters",
+        description="substring: anywhere in the URL (OBELICS); word: not next to other letters",
     )
     common_words: str = Field(
         pattern="^(small|large|best)$", description="wordfreq's list of common words"
