@@ -31,7 +31,9 @@ from benben.pipeline.storage.throttle import Throttle
 DEFAULT = ArchiveSettings()
 PIECE_BYTES = 1 << 20  # of a response that are received at once
 STREAMED = ("gs", "hdfs")  # read as tables are, without the shared pace
+TRANSIENT_CODES = ("RequestTimeout", "Throttling", "ThrottlingException")  # S3's, status 400
 _TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 
 
@@ -245,9 +247,11 @@ class BucketRanges:
         text = stores.short(error)
         if isinstance(error, NotSupportedError) or "non-partial" in text:
             return OSError(f"{self._url}: this server sends no ranges; copy the file first")
-        if status := _STATUS.search(text):
-            return status_error(self._url, int(status[1]))
-        return TransientError(text, partial=partial)
+        status, found = _STATUS.search(text), _CODE.search(text)
+        code = found[1] if found else ""
+        if status is None or code in TRANSIENT_CODES:
+            return TransientError(code or text, slow_down="Throttling" in code, partial=partial)
+        return status_error(f"{self._url} ({code})" if code else self._url, int(status[1]))
 
 
 class OtherRanges:

@@ -1,4 +1,4 @@
-"""Object stores to test against: moto's S3, whole or failing at times."""
+"""moto's S3 server, which can be made to refuse a share of the requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUCKET = "crawl"
 
 
 class Failing:
-    """A server in front of another that answers some requests with 503 Slow Down."""
+    """A WSGI app before another one: it answers a share of the requests with 503 Slow Down."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self.app, self.share, self.failed = app, 0.0, 0
@@ -34,7 +34,7 @@ class Failing:
 
 @contextmanager
 def s3(patch: pytest.MonkeyPatch) -> Iterator[Failing]:
-    """An S3 server with one empty bucket; the environment points there."""
+    """Run an S3 server with one empty bucket, and point the environment to it."""
     app = Failing(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -247,6 +247,22 @@ def test_s3_slow_down_is_waited_out(server: str, archive: Path) -> None:
     assert len(Handler.asked) > len(set(Handler.asked)), "nothing was refused"
 
 
+def test_errors_of_s3_are_told_with_their_code(server: str) -> None:
+    access = FAST.model_copy(
+        update={"s3": S3Settings(endpoint=server, region="us-east-1", anonymous=True)}
+    )
+    answers = iter([(400, b"<Error><Code>RequestTimeout</Code></Error>")])
+
+    def trouble(handler: Handler) -> bool:
+        handler.answer(*next(answers, (403, b"<Error><Code>AccessDenied</Code></Error>")))
+        return True
+
+    Handler.files["/crawl/a.warc.gz"], Handler.trouble = b"x", trouble
+    with pytest.raises(PermissionError, match=r"s3://crawl/a\.warc\.gz \(AccessDenied\): access"):
+        open_source("s3://crawl/a.warc.gz", access)
+    assert len(Handler.asked) == 2
+
+
 @needs_shared
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "s3"])

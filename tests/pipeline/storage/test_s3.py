@@ -5,13 +5,15 @@ import sys
 from collections.abc import Iterator
 
 import boto3
+import duckdb
 import fsspec
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.manifest import Manifest, PartFile
-from benben.pipeline.storage import stores
+from benben.pipeline.storage import files, stores
 from benben.trainer.data import corpus
 from tests.pipeline.storage.stores import BUCKET, Failing, s3
 
@@ -151,6 +153,47 @@ def test_a_refused_listing_is_no_empty_folder(
                 work(f"s3://{BUCKET}/t")
     finally:
         store.share = 0.0
+
+
+def test_duckdb_scans_a_table_of_a_store_that_fails(store: Failing) -> None:
+    for part in range(4):
+        write(f"s3://{BUCKET}/t/part-{part}", 1000)
+    filesystem, _ = storage.arrow_filesystem(f"s3://{BUCKET}/t")
+    paths = [storage.arrow_filesystem(url)[1] for url in storage.list_files(f"s3://{BUCKET}/t")]
+    store.share = 0.2
+    scan = ds.dataset(paths, format="parquet", filesystem=filesystem)
+    connection = duckdb.connect()
+    connection.register("t", scan)
+    assert connection.execute("SELECT sum(n) FROM t").fetchall() == [(4 * 499_500,)]
+    store.share = 0.0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_upload_that_stops_in_the_middle_publishes_nothing(
+    store: Failing, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    class Stopping:
+        def __init__(self) -> None:
+            self.reads = 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.reads += 1
+            if self.reads > 3:
+                raise error
+            return bytes(files.UPLOAD_BYTES)
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            return 5 * files.UPLOAD_BYTES if whence == 2 else 0
+
+        def tell(self) -> int:
+            return 0
+
+    filesystem, path = stores.resolve(f"s3://{BUCKET}/t/part")
+    source = Stopping()
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - obstore may wrap it
+        files._upload(source, filesystem, path)  # type: ignore[arg-type]
+    assert source.reads > 3
+    assert keys() == []
 
 
 def test_a_compressed_file_is_not_compressed_again(store: Failing) -> None:
