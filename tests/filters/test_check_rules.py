@@ -1,4 +1,4 @@
-"""Mistakes in rules are told where they are, all at once, with what to write instead."""
+"""Mistakes in rules are reported all at once, each with its place and what to write instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions over the columns that rules ask for equal decisions over all of them."""
+"""Decisions from the columns that rules require equal decisions from all columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger applied to a document gives what ships, and nothing is lost on the way."""
+"""A document's verdict gives the nodes that ship, and every other node is accounted for."""
 
 from __future__ import annotations
 

