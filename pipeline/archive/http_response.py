@@ -1,4 +1,8 @@
-"""The HTTP response inside a record: status, headers, and what kind of thing the body is."""
+"""The HTTP response inside a record: status, headers, and the body without its encodings.
+
+Headers of crawled responses are often wrong about the body, so its first bytes are asked too.
+Codings: RFC 9112 7.1 (chunked), RFC 9110 8.4.1 (gzip, deflate), RFC 7932 (br), RFC 8878 (zstd).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ _FOLD = re.compile(r"\r?\n[ \t]+")  # obsolete line folding, RFC 9112 5.2
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?\s*([^\"'\s;,]+)", re.IGNORECASE)
 
-# WHATWG MIME Sniffing 7.1: what makes a body of no declared type HTML.
+# WHATWG MIME Sniffing 7.1: a body without a declared type that begins like this is HTML.
 _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?[\t\n\x0c\r ]*<(?:!--|(?:!doctype\s+html|html|head|script|iframe|h1|div|"
     rb"font|table|a|style|title|b|body|br|p)[\s>])",
@@ -28,12 +32,19 @@ _HTML_START = re.compile(
 )
 _XHTML = re.compile(rb"<html\b[^>]*\bxmlns\s*=|<!doctype\s+html", re.IGNORECASE)
 
-# Signatures of files that servers send as HTML though nobody wrote them as such.
+# Signatures of files that servers wrongly send as HTML.
 _BINARY = (b"%PDF-", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"PK\x03\x04", b"RIFF", b"\x7fELF")
+
+# Encodings of the body.
+GZIP = b"\x1f\x8b\x08"
+MOST_CODINGS = 4
+_PIECE = 32 << 10
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_ZSTD_WINDOW = 8 << 20  # RFC 8878 3.1.1.1.2: what a decoder on the web has to support
 
 
 class Headers(Mapping[str, str]):
-    """HTTP headers by name in any case; repeated ones joined by commas (RFC 9110 5.3)."""
+    """HTTP headers by name, in any case; repeated ones are joined by commas (RFC 9110 5.3)."""
 
     __slots__ = ("_values",)
 
@@ -52,16 +63,27 @@ class Headers(Mapping[str, str]):
 
 @dataclass(slots=True)
 class Message:
-    """The head of a response; the body is what follows `body_at`."""
+    """The head of a response; the body begins at `body_at`."""
 
     status: int | None
     headers: Headers
     body_at: int
-    whole: bool = True  # the blank line that ends the head was seen
+    whole: bool = True  # the blank line after the head was found
+
+
+class PayloadError(Exception):
+    """A body that cannot be decoded; `reason` goes into the ledger."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+# Status, headers and type.
 
 
 def parse_response(block: bytes) -> Message:
-    """Parse the head of the response a block begins with; never fails."""
+    """Parse the head of the response at the start of a block; never fails."""
     status = _STATUS.match(block)
     if status is None and block[:5].upper() != b"HTTP/":
         return Message(None, Headers({}), 0)
@@ -71,7 +93,7 @@ def parse_response(block: bytes) -> Message:
 
 
 def parse_headers(head: bytes) -> Headers:
-    """Parse the header lines that follow a status line; lines without a name are passed over."""
+    """Parse the header lines after a status line; lines without a name are ignored."""
     try:
         text = head.decode()
     except UnicodeDecodeError:
@@ -86,7 +108,7 @@ def parse_headers(head: bytes) -> Headers:
 
 @lru_cache(maxsize=4096)
 def media_type(content_type: str | None) -> tuple[str | None, str | None]:
-    """Type and charset label of a Content-Type value.
+    """Return the media type and the charset label of a Content-Type value.
 
     Of several values the last valid one counts (Fetch Standard, "extract a MIME type").
     """
@@ -103,7 +125,7 @@ def media_type(content_type: str | None) -> tuple[str | None, str | None]:
 
 
 def is_html(essence: str | None, payload: bytes) -> bool:
-    """Tell whether a body is an HTML or XHTML page, by its declared type and its first bytes."""
+    """Tell whether a body is an HTML or XHTML page, from its declared type and first bytes."""
     if payload.startswith(_BINARY):
         return False
     if essence in HTML:
@@ -114,36 +136,18 @@ def is_html(essence: str | None, payload: bytes) -> bool:
 
 
 def may_be_html(essence: str | None) -> bool:
-    """Tell whether a declared type leaves it to the body whether this is a page."""
+    """Tell whether a body of this declared type can be a page."""
     return essence is None or essence in HTML or essence in _XML
 
 
-# FOLD-IN The HTTP body of a capture without its transfer and content encodings, lies about them
-# undone.
-#
-# Codings: RFC 9112 7.1 (chunked), RFC 9110 8.4.1 (gzip, deflate), RFC 7932 (br), RFC 8878 (zstd).
-
-
-GZIP = b"\x1f\x8b\x08"
-MOST_CODINGS = 4
-_PIECE = 32 << 10
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_ZSTD_WINDOW = 8 << 20  # RFC 8878 3.1.1.1.2: what a decoder on the web has to support
-
-
-class PayloadError(Exception):
-    """A body that can't be had; `reason` is what the ledger says."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+# The body.
 
 
 def decode_body(body: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
     """Undo transfer and content encodings, declared or not. Raises PayloadError.
 
-    A body that is not what its headers declare is taken for what it is; of one that breaks off
-    or is damaged, what could be decoded is kept.
+    If headers and body disagree, the body decides. Of a truncated or damaged body, what could be
+    decoded is kept.
     """
     codings = _codings(headers.get("content-encoding"))
     transfer = _codings(headers.get("transfer-encoding"))
@@ -151,7 +155,7 @@ def decode_body(body: bytes, headers: Mapping[str, str], max_bytes: int) -> byte
         body = dechunk(body, declared="chunked" in transfer)
     for coding in [name for name in transfer if name != "chunked"][::-1] + codings[::-1]:
         body = _decompress(body, coding, max_bytes)
-    for _ in range(MOST_CODINGS):  # compressed though nobody says so, or once more than said
+    for _ in range(MOST_CODINGS):  # compressed without saying so, or more often than it says
         if not body.startswith(GZIP):
             break
         body = _inflate(body, "gzip", max_bytes)
@@ -170,9 +174,9 @@ def _codings(value: str | None) -> list[str]:
 
 
 def dechunk(body: bytes, declared: bool = True) -> bytes:
-    """Join the chunks of a body; one that is not chunked is returned as it is.
+    """Join the chunks of a body; return a body that is not chunked as it is.
 
-    A body that breaks off gives the chunks that are there, if it was `declared` to be chunked.
+    Of a truncated body, the chunks that are there are returned if it was `declared` as chunked.
     """
     parts: list[bytes] = []
     position = 0
@@ -200,7 +204,7 @@ def _decompress(body: bytes, coding: str, max_bytes: int) -> bytes:
 
 def _undeflate(body: bytes, max_bytes: int) -> bytes:
     zlib_head = len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
-    try:  # servers send raw deflate as often as the zlib form the standard asks for
+    try:  # servers send raw deflate as often as zlib, which the standard requires
         return _inflate(body, "zlib" if zlib_head else "raw", max_bytes)
     except PayloadError as error:
         if error.reason == "payload.too-large":
@@ -240,7 +244,7 @@ def _unbrotli(body: bytes, max_bytes: int) -> bytes:
             if held > max_bytes:
                 raise PayloadError("payload.too-large")
             if not parts[-1] and stream.can_accept_more_data():
-                break  # it breaks off here
+                break  # truncated
     except brotli.error:
         return _plain(body)
     return b"".join(parts) or _plain(body)
@@ -265,7 +269,7 @@ def _unzstd(body: bytes, max_bytes: int) -> bytes:
 
 
 def _plain(body: bytes) -> bytes:
-    """A body declared to be compressed that is not. Raises PayloadError if it is no text."""
+    """Return a body that is declared compressed but is text. Raises PayloadError if it is not."""
     if _is_text(body):
         return body
     raise PayloadError("payload.encoding")
