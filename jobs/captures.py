@@ -1,4 +1,4 @@
-"""Pages chosen from Common Crawl's columnar index, dealt to the parts that will read them."""
+"""Stage `captures`: pages chosen from Common Crawl's columnar index, dealt to parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLACED = CAPTURES.append(pa.field("part", pa.int32()))
 
 
 def captures(run: Run) -> Result:
-    """Write `captures`. Raises InputError when the config names no index."""
+    """Write `captures`. Raises InputError if the config names no index."""
     index = run.config.index
     if index is None:
         raise InputError("index: not set in this config, so there is nothing to choose from")
@@ -51,7 +51,7 @@ def captures(run: Run) -> Result:
 
 
 def read_index(run: Run, index: IndexSettings) -> DataFrame:
-    """The index's columns of interest, also those that stand in folder names (`crawl=X/`)."""
+    """Read the columns of INDEX, those in folder names (`crawl=X/`) included."""
     paths = index_files(index.table)
 
     def read(_: int, path: str) -> tables.Batches:
@@ -71,7 +71,7 @@ def read_index(run: Run, index: IndexSettings) -> DataFrame:
 
 
 def index_files(table: str) -> list[str]:
-    """Files of the index. Raises InputError."""
+    """List the files of the index. Raises InputError."""
     found = [table] if table.endswith(".parquet") else storage.list_files(table)
     found = [path for path in found if path.endswith(".parquet")]
     if not found or not storage.exists(found[0]):
@@ -80,7 +80,7 @@ def index_files(table: str) -> list[str]:
 
 
 def condition(index: IndexSettings) -> Column:
-    """What the settings ask of a row."""
+    """Return the condition that the settings put on a row."""
     from pyspark.sql import functions as F
 
     wanted = F.coalesce(F.col("subset"), F.lit("warc")) == "warc"
@@ -103,7 +103,7 @@ def condition(index: IndexSettings) -> Column:
 
 
 def sources(config: Config) -> dict[str, str]:
-    """Name the index's files, so that another index is other work."""
+    """Return the files of the index and their sizes: with another index, the stage runs again."""
     if config.index is None:
         return {}
     table = config.index.table

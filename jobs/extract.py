@@ -1,4 +1,4 @@
-"""Captures of the archives to documents: one row a capture, nodes in reading order."""
+"""Stage `extract`: one row of `documents` for each capture of the archives."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import pyarrow as pa
 
 from benben.jobs.engine import isolation, script
 from benben.jobs.engine.stage import Result, Run, Stage, write_part
-from benben.pipeline import document as records
 from benben.pipeline import manifest, storage
 from benben.pipeline.archive import captures, inputs
 from benben.pipeline.archive.inputs import Split
 from benben.pipeline.archive.warc import Capture, Loss, read_captures
-from benben.pipeline.document import Document, from_nodes
+from benben.pipeline.document import Document, from_nodes, to_batch
 from benben.pipeline.errors import InputError
 from benben.pipeline.manifest import Count, Counts
 from benben.pipeline.page.extract import extract_page
@@ -24,8 +23,8 @@ from benben.pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.extract import ExtractSettings
 
-BATCH_DOCUMENTS, BATCH_BYTES = 100, 64 << 20  # what a task holds: rows, and bytes of pages
-PATIENCE = 6  # times a page's own time limit, before its process is ended from outside
+BATCH_DOCUMENTS, BATCH_BYTES = 100, 64 << 20  # most rows and bytes of pages that a task holds
+PATIENCE = 6  # times the time limit of a page, until its process is ended from outside
 Found = Iterator[Capture | Loss]
 
 
@@ -47,7 +46,7 @@ def extract(run: Run) -> Result:
 
 
 def tasks(run: Run) -> list[Task]:
-    """What each part reads."""
+    """Return what each part reads."""
     if run.config.index is not None:
         return [Task(part, captures=path) for part, path in run.paths("captures").items()]
     found = inputs.find(run.config.input, run.config.archives)
@@ -56,7 +55,7 @@ def tasks(run: Run) -> list[Task]:
 
 
 def nothing_read(config: Config) -> str:
-    """What to say when the input gave no document at all."""
+    """Return the message for an input without any document."""
     if config.index is not None:
         return f"{config.index.table}: no page was chosen from this index, or none could be read"
     found = inputs.find(config.input, config.archives)
@@ -66,7 +65,7 @@ def nothing_read(config: Config) -> str:
 
 
 def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result:
-    """Write one part of `documents`, and of `dead_letters` if there are any."""
+    """Write one part of `documents`, and one of `dead_letters` if there are any."""
     counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
     dead: list[dict[str, object]] = []
     if task.captures:
@@ -88,7 +87,7 @@ def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result
 def batches(
     captures_found: Found, read: isolation.Read, counts: Counts
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of the captures, counted."""
+    """Yield the rows of the captures and count them."""
     held: list[Capture] = []
     documents: list[Document] = []
     size = 0
@@ -100,18 +99,18 @@ def batches(
         document = read(found)
         count(document, counts)
         size += len(found.payload)
-        found.payload = b""  # a batch holds documents, not pages
+        found.payload = b""  # the batch needs only the document
         held.append(found)
         documents.append(document)
         if len(held) == BATCH_DOCUMENTS or size >= BATCH_BYTES:
-            yield records.to_batch(held, documents)
+            yield to_batch(held, documents)
             held, documents, size = [], [], 0
     if held:
-        yield records.to_batch(held, documents)
+        yield to_batch(held, documents)
 
 
 def read_splits(splits: Sequence[Split], config: Config) -> Found:
-    """Captures of stretches of archives. Raises InputError when one cannot be read."""
+    """Yield the captures of stretches of archives. Raises InputError if one cannot be read."""
     for split in splits:
         limit = config.extract.limits.page_bytes
         try:
@@ -121,7 +120,7 @@ def read_splits(splits: Sequence[Split], config: Config) -> Found:
 
 
 def read_chosen(path: str, config: Config) -> Found:
-    """Captures that one file of `captures` names. Raises InputError when one cannot be read."""
+    """Yield the captures that a file of `captures` names. Raises InputError as `read_splits`."""
     access = config.archives
     places = captures.read_table(path)
     ranges = captures.coalesce(places, access.coalesce_bytes, access.chunk_bytes)
@@ -132,7 +131,7 @@ def read_chosen(path: str, config: Config) -> Found:
 
 
 def to_document(capture: Capture, settings: ExtractSettings) -> Document:
-    """Extract a capture's page; a document without nodes has a reason."""
+    """Extract the page of a capture; a document without nodes gets a reason."""
     if capture.reason:
         return Document(capture.url, reason=f"capture.{capture.reason}")
     document = extract_page(capture.payload, capture.url, capture.headers, settings)
@@ -155,7 +154,7 @@ def count(document: Document, counts: Counts) -> None:
 
 
 def sources(config: Config) -> dict[str, str]:
-    """Fingerprint of the input, so that other archives are other work."""
+    """Return a fingerprint of the input: with other archives, the stage runs again."""
     if config.index is not None:
         chosen = manifest.read(storage.join(config.output, "captures"))
         return {"captures": chosen.id if chosen else ""}

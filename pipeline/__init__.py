@@ -1,7 +1,7 @@
-"""Plain Python over one page or one batch: no Spark, no torch.
+"""The steps of the pipeline on one page or one batch: plain Python without Spark or torch.
 
-The door for callers outside is `extract_page`: one page's bytes to an ordered list of nodes. What
-it needs is imported when it is asked for, since stages that extract nothing can do without.
+The entry point for other callers is `extract_page`: the bytes of one page to an ordered list of
+nodes. It is imported on first use, since stages that extract nothing do not need its libraries.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,8 @@
-"""The record: a page as an ordered list of text and image nodes."""
+"""The document: a page as an ordered list of text and image nodes, and its row of `documents`.
+
+Extraction fills the nodes as columns (`NodeColumns`), which is also how the table stores them;
+Python objects are made only where someone asks for a node.
+"""
 
 from __future__ import annotations
 
@@ -17,41 +21,45 @@ from benben.pipeline.archive.warc import Capture
 from benben.pipeline.schema import DOCUMENTS, NODE
 
 Kind = Literal["text", "image", "break"]
+KINDS = ("text", "image", "break")
+TEXT, IMAGE, BREAK = range(len(KINDS))
+_IMAGE_FIELDS = ("url", "src", "alt", "title", "caption", "width", "height")
+_LISTS = ("opt_outs", "licenses", "page_images")  # columns of `documents`
 
 
 @dataclass(slots=True)
 class Node:
-    """One text, image or end-of-article break, in reading order.
+    """A text, an image or an end-of-article break, in reading order.
 
-    `index` and `path` are given at extraction and never change, so a shipped node can be traced
-    to its place on the page and a missing one to a rule. A `break` is the structural form of
-    OBELICS's end-of-document marker: several articles on one page (a blog index).
+    `index` and `path` are set at extraction and never change, so a shipped node can be traced to
+    its place on the page and a missing one to a rule. A `break` separates the articles of one page
+    (a blog index); it corresponds to OBELICS's end-of-document marker.
     """
 
     kind: Kind
     index: int
-    path: str = ""  # DOM path from body, such as "div.1/p.3": tag and element position
+    path: str = ""  # DOM path from body, such as "div.1/p.3": tag and position
     tag: str = ""  # nearest block tag: p, h2, li, td, figure ...
     text: str | None = None  # text nodes: paragraphs separated by a blank line
     url: str | None = None  # image nodes: absolute http(s) URL
-    src: str | None = None  # the address as written on the page, where it differs from url
+    src: str | None = None  # the address as written on the page, if it differs from url
     alt: str | None = None
     title: str | None = None
     caption: str | None = None  # text of the figcaption of the same figure
     figure: int | None = None  # number of the enclosing figure on the page
     width: int | None = None  # declared size in CSS pixels
     height: int | None = None
-    hidden: bool = False  # the markup hides it: `hidden`, display: none, visibility: hidden
+    hidden: bool = False  # hidden by markup: `hidden`, display: none, visibility: hidden
     link_share: float = 0.0  # share of the text's characters inside links, 0..1
     content_score: float | None = None  # 0 boilerplate .. 1 main content; None: not scored
 
 
 @dataclass(slots=True)
 class Document:
-    """A page after extraction: nodes and page-level facts."""
+    """A page after extraction: nodes, and facts about the page."""
 
     url: str
-    nodes: Sequence[Node] = ()  # of an extracted page: NodeColumns, which make them when asked
+    nodes: Sequence[Node] = ()  # NodeColumns, if the page was extracted
     title: str | None = None
     lang: str | None = None  # declared by the page, BCP 47
     charset: str | None = None  # WHATWG label the payload was decoded with
@@ -78,24 +86,11 @@ class Document:
         )
 
 
-def document_id(warc: str, offset: int, url: str, digest: str) -> str:
-    """Name a capture by its content and place: 32 hex digits, equal in every run.
-
-    `warc` is the archive's file name without folders, so a moved crawl keeps its ids.
-    """
-    key = "\0".join((warc.rsplit("/", 1)[-1], str(offset), url, digest))
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-# FOLD-IN A page's nodes as columns: what extraction fills, and what the table `documents` stores.
-
-
-KINDS = ("text", "image", "break")
-TEXT, IMAGE, BREAK = range(len(KINDS))
+# Nodes as columns.
 
 
 class Strings(NamedTuple):
-    """Strings, one behind the other."""
+    """Concatenated strings."""
 
     ends: npt.NDArray[np.int32]  # where each ends; the first begins at 0
     data: npt.NDArray[np.uint8]  # UTF-8
@@ -103,7 +98,7 @@ class Strings(NamedTuple):
 
 @dataclass(slots=True)
 class ImageNode:
-    """What only images have; see Node."""
+    """Fields that only images have; see Node."""
 
     url: str | None
     src: str | None
@@ -114,22 +109,19 @@ class ImageNode:
     height: int | None
 
 
-_IMAGE_FIELDS = ("url", "src", "alt", "title", "caption", "width", "height")
-
-
 @dataclass(eq=False)
 class NodeColumns(Sequence[Node]):
-    """Nodes of one page; a Node is made when it is asked for."""
+    """The nodes of one page; a Node is made when it is asked for."""
 
     kind: npt.NDArray[np.uint8]  # numbers in KINDS
     path: Strings
     tag: npt.NDArray[np.uint8]  # numbers in tag_names
-    text: Strings  # empty where there is none
+    text: Strings  # empty if the node is no text
     figure: npt.NDArray[np.int32]  # 0: none
     hidden: npt.NDArray[np.bool_]
     link_share: npt.NDArray[np.float32]
     score: npt.NDArray[np.float32]  # NaN: none
-    images: Sequence[ImageNode]  # of the nodes that are images, in order
+    images: Sequence[ImageNode]  # one for each node that is an image
     tag_names: Sequence[str]
 
     @cached_property
@@ -149,11 +141,11 @@ class NodeColumns(Sequence[Node]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self._nodes == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as a list's
+    __hash__ = None  # type: ignore[assignment]  # like a list
 
 
 def from_nodes(nodes: Sequence[Node]) -> NodeColumns:
-    """Columns of nodes."""
+    """Convert nodes to columns."""
     if isinstance(nodes, NodeColumns):
         return nodes
     names = sorted({node.tag for node in nodes})
@@ -176,7 +168,7 @@ def from_nodes(nodes: Sequence[Node]) -> NodeColumns:
 
 
 def to_array(pages: Sequence[NodeColumns]) -> pa.StructArray:
-    """Nodes of several pages, one behind the other, as an array of schema.NODE."""
+    """Concatenate the nodes of several pages to an array of schema.NODE."""
     kind = _joined([page.kind for page in pages], np.uint8)
     figure = _joined([page.figure for page in pages], np.int32)
     score = _joined([page.score for page in pages], np.float32)
@@ -213,7 +205,7 @@ def _joined(columns: Sequence[npt.NDArray[Any]], kind: type[Any]) -> npt.NDArray
 
 
 def _string_array(pages: Sequence[Strings], valid: npt.NDArray[np.bool_] | None) -> pa.StringArray:
-    """Strings of several pages as one array; those not `valid` are null."""
+    """Concatenate the strings of several pages to one array; those not `valid` are null."""
     starts = np.cumsum([0, *(len(page.data) for page in pages)])
     if starts[-1] > np.iinfo(np.int32).max:
         raise ValueError("strings of more than 2 GiB in one batch of pages")
@@ -231,11 +223,20 @@ def _tags(pages: Sequence[NodeColumns]) -> pa.StringArray:
     return pa.concat_arrays(arrays) if arrays else pa.array([], pa.string())
 
 
-# FOLD-IN Documents as rows of the table `documents`, and back.
+# Documents as rows of `documents`, and back.
+
+
+def document_id(warc: str, offset: int, url: str, digest: str) -> str:
+    """Return a capture's id from its content and place: 32 hex digits, the same in every run.
+
+    Of `warc` only the file name counts, so a crawl that is moved keeps its ids.
+    """
+    key = "\0".join((warc.rsplit("/", 1)[-1], str(offset), url, digest))
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def to_batch(captures: Sequence[Capture], documents: Sequence[Document]) -> pa.RecordBatch:
-    """Rows of DOCUMENTS from captures and what extraction made of each, column by column."""
+    """Build rows of DOCUMENTS from captures and the document extracted from each."""
     hosts = [url.host(capture.url) for capture in captures]
     columns = {
         "doc_id": [
@@ -271,11 +272,10 @@ def _nodes(documents: Sequence[Document]) -> pa.ListArray:
 
 
 _DOCUMENT_FIELDS = [field.name for field in fields(Document) if field.name in DOCUMENTS.names]
-_LISTS = ("opt_outs", "licenses", "page_images")
 
 
 def from_batch(rows: pa.RecordBatch) -> list[Document]:
-    """Documents from rows; columns that were not read keep their defaults."""
+    """Build documents from rows; columns that were not read keep their defaults."""
     found: list[Document] = []
     for row in rows.select([n for n in _DOCUMENT_FIELDS if n in rows.schema.names]).to_pylist():
         row["nodes"] = [Node(**node) for node in row.get("nodes") or ()]

@@ -6,4 +6,4 @@ __all__ = ["InputError", "UserError"]
 
 
 class InputError(UserError):
-    """An input that is missing or cannot be read."""
+    """An input is missing or cannot be read."""

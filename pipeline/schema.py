@@ -1,7 +1,7 @@
-"""Arrow schema of every table: one name means one thing everywhere.
+"""The Arrow schema of every table. A column name means the same in all of them.
 
-Tables of one run are aligned by part: part 7 of `signals` and of `verdicts` holds the rows of
-part 7 of `documents`, in the same order, so stages join them by reading side by side.
+The tables of a run are aligned by part: part 7 of `signals` and of `verdicts` holds the rows of
+part 7 of `documents` in the same order, so stages join tables by reading parts side by side.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ NODE = pa.struct(
     ]
 )
 
-# One row a response record. A capture that gave no nodes keeps its row, with a reason.
+# One row for each response record. A capture without nodes keeps its row, with a reason.
 DOCUMENTS = pa.schema(
     [
         ("doc_id", pa.string()),
         ("url", pa.string()),
-        ("url_key", pa.string()),  # normalised form, what duplicates by URL share
+        ("url_key", pa.string()),  # normalised form that duplicates by URL share
         ("host", pa.string()),
         ("domain", pa.string()),  # registered domain
         ("warc", pa.string()),
@@ -54,7 +54,7 @@ DOCUMENTS = pa.schema(
     ]
 )
 
-# Captures that ended or stopped the process that read them, at every attempt.
+# Captures that killed, blocked or failed the process that read them at every attempt.
 DEAD_LETTERS = pa.schema(
     [
         ("url", pa.string()),
@@ -67,44 +67,47 @@ DEAD_LETTERS = pa.schema(
     ]
 )
 
-# Why a node or a paragraph of it went: the ledger's entry. Kept ones have none.
+# Why a node, or one paragraph of it, was dropped: an entry of the ledger. Kept nodes have none.
 NODE_VERDICT = pa.struct(
     [
         ("index", pa.int32()),
-        ("reason", pa.string()),  # scope.signal.min|max, or a stage's own reason
+        ("reason", pa.string()),  # scope.signal.min|max, or a reason of a stage
         ("value", pa.float64()),
         ("bound", pa.float64()),
         ("paragraph", pa.int32()),  # null: the whole node
     ]
 )
 
-# One row a document, aligned with `documents`.
+# One row for each document, aligned with `documents`.
 VERDICTS = pa.schema(
     [
         ("doc_id", pa.string()),
         ("lang", pa.string()),
         ("kept", pa.bool_()),
-        ("reasons", pa.list_(pa.string())),  # every failing document rule, the first decides
+        ("reasons", pa.list_(pa.string())),  # every document rule that failed; the first decides
         ("values", pa.list_(pa.float64())),
         ("bounds", pa.list_(pa.float64())),
         ("dropped", pa.list_(NODE_VERDICT)),
-        ("unjudged", pa.list_(pa.string())),  # rules that could not judge it: scope.signal.why
+        ("unjudged", pa.list_(pa.string())),  # rules that could not be applied: scope.signal.why
     ]
 )
 
-# All that deduplication drops, documents and nodes; aligned by part, only those have a row.
+# Documents and nodes that deduplication drops, aligned by part; others have no row.
 DUPLICATES = pa.schema(
     [
         ("doc_id", pa.string()),
-        ("reason", pa.string()),  # as in clusters | duplicate.image_set | null: only nodes dropped
+        (
+            "reason",
+            pa.string(),
+        ),  # as in clusters | duplicate.image_set | null: only nodes went
         ("kept_id", pa.string()),
-        ("detail", pa.string()),  # contamination.SET: the set's item
+        ("detail", pa.string()),  # for contamination.SET: the item of the set
         ("similarity", pa.float32()),
         ("dropped", pa.list_(NODE_VERDICT)),
     ]
 )
 
-# One row a distinct image URL of kept documents.
+# One row for each distinct image URL of kept documents.
 IMAGES = pa.schema(
     [
         ("url", pa.string()),
@@ -117,9 +120,9 @@ IMAGES = pa.schema(
         ("source", pa.string()),  # network | archive | img2dataset | none
         ("requests", pa.int32()),  # made for this image
         ("fetched_at", pa.string()),  # ISO 8601 UTC
-        ("sha256", pa.string()),  # of the bytes as they came; key of `image_bytes`
+        ("sha256", pa.string()),  # of the bytes as fetched; key of `image_bytes`
         ("num_bytes", pa.int64()),
-        ("format", pa.string()),  # by content, lower case
+        ("format", pa.string()),  # found from the content, lower case
         ("mode", pa.string()),  # Pillow's
         ("width", pa.int32()),  # pixels, EXIF orientation applied
         ("height", pa.int32()),
@@ -127,15 +130,15 @@ IMAGES = pa.schema(
         ("orientation", pa.int32()),  # EXIF, 1..8
         ("animated", pa.bool_()),
         ("phash", pa.string()),  # 64 bits, 16 hex digits
-        ("blur", pa.float64()),  # variance of the Laplacian of grey levels; low: blurred
-        ("entropy", pa.float64()),  # bits of the grey histogram, 0..8
-        ("flatness", pa.float64()),  # share of the commonest grey level, 0..1
+        ("blur", pa.float64()),  # variance of the Laplacian of grey levels; low if blurred
+        ("entropy", pa.float64()),  # of the grey histogram, bits, 0..8
+        ("flatness", pa.float64()),  # share of the most common grey level, 0..1
         ("nsfw", pa.float64()),  # 0..1, null without a model
         ("embedding", pa.list_(pa.float32())),
     ]
 )
 
-# What redeciding and shipping need of an image, brought to the part that shows it.
+# What redeciding and shipping need of an image, stored with the part that shows the image.
 IMAGE_USES = pa.schema(
     [
         ("key", pa.binary()),  # of the URL
@@ -152,29 +155,29 @@ IMAGE_USES = pa.schema(
     ]
 )
 
-# The bytes, once per sha256; `images` refers to them. The table `image_bytes` holds either these
-# rows or, where bytes lie in tar shards beside it, IMAGE_PLACES.
+# The bytes of images, once per sha256; `images` refers to them. The table `image_bytes` has either
+# these rows or, if the bytes are in tar shards beside it, those of IMAGE_PLACES.
 IMAGE_BYTES = pa.schema([("sha256", pa.string()), ("format", pa.string()), ("bytes", pa.binary())])
 IMAGE_PLACES = pa.schema(
     [
         ("sha256", pa.string()),
         ("format", pa.string()),
-        ("shard", pa.string()),  # a tar file: its path below the table's folder
+        ("shard", pa.string()),  # path of a tar file in the folder of the table
         ("offset", pa.int64()),  # of the first byte in the shard
         ("num_bytes", pa.int64()),
     ]
 )
 
-# The held-out hosts that have documents, and why some are not held out after all.
+# Held-out hosts that have documents, and why some are not held out after all.
 SPLITS = pa.schema(
     [
         ("host_key", pa.int64()),
         ("by_hash", pa.string()),  # validation | test
-        ("split", pa.string()),  # or train: its pages are near pages of another split
+        ("split", pa.string()),  # or train: its pages are near-duplicates of pages of another split
     ]
 )
 
-# OBELICS's four columns, and plain ones beside them.
+# OBELICS's four columns, and plain columns beside them.
 DATASET = pa.schema(
     [
         ("images", pa.list_(pa.string())),
@@ -184,18 +187,21 @@ DATASET = pa.schema(
         ("doc_id", pa.string()),
         ("lang", pa.string()),
         ("host", pa.string()),
-        ("dump", pa.string()),  # such as CC-MAIN-2024-22; null: the archive's path names none
+        (
+            "dump",
+            pa.string(),
+        ),  # such as CC-MAIN-2024-22; null if the archive's path has none
         ("captured_at", pa.string()),  # ISO 8601 UTC
         ("num_images", pa.int32()),
         ("num_texts", pa.int32()),
         ("num_words", pa.int32()),
         ("num_chars", pa.int32()),
-        ("num_tokens", pa.int32()),  # estimate, by bytes of UTF-8
-        ("num_redacted", pa.int32()),  # places where a marker stands for personal data
+        ("num_tokens", pa.int32()),  # estimated from bytes of UTF-8
+        ("num_redacted", pa.int32()),  # places where a marker replaces personal data
         ("language_score", pa.float32()),
         ("perplexity", pa.float32()),  # null: no model
         ("quality", pa.float32()),  # null: no model
-        ("nsfw", pa.float32()),  # highest of the images; null: no model
+        ("nsfw", pa.float32()),  # highest of its images; null: no model
         ("image_sha256", pa.list_(pa.string())),  # same length as images, null in text slots
     ]
 )

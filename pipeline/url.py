@@ -1,4 +1,4 @@
-"""URLs as browsers and crawlers see them: joining, keys for duplicates, hosts and domains."""
+"""URLs as browsers and crawlers see them: references, hosts, domains, keys of duplicates."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import ada_url
 import tldextract
 
 _WEB = ("http://", "https://")
-# Characters WHATWG parsing leaves alone in a path and query; dots are looked at apart.
+# Characters that WHATWG parsing leaves alone in a path and query; dots are tested separately.
 _CLEAN_TAIL = re.compile(r"[\w!$&()*+,\-./;=@~%?:]*", re.ASCII)
 _CLEAN_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}/", re.ASCII)
-# Suffix list of the installed package: no network, no cache folder.
+# Suffix list of the installed package: no network access, no cache folder.
 _suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def join(base: str, reference: str) -> str | None:
     """Resolve a reference as browsers do (WHATWG URL Standard); None unless http or https.
 
-    References that parsing would not change take a short way, most images' among them.
+    References that parsing would not change, such as those of most images, skip the parser.
     """
     if _CLEAN_TAIL.fullmatch(reference) and "/." not in reference and "%2" not in reference:
         origin = _CLEAN_ORIGIN.match(reference)
@@ -31,6 +31,7 @@ def join(base: str, reference: str) -> str | None:
 
 
 def parse_join(base: str, reference: str) -> str | None:
+    """Resolve a reference with the full parser; see `join`."""
     try:
         url = str(ada_url.join_url(base, reference))
     except ValueError:
@@ -40,14 +41,14 @@ def parse_join(base: str, reference: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _origin(base: str) -> str:
-    """Scheme, user info, host and port, as a prefix of paths; empty when it is no web page."""
+    """Return scheme, user info, host and port, a prefix of paths; empty unless http or https."""
     root = parse_join(base, "/")
     return root[:-1] if root else ""
 
 
 @lru_cache(maxsize=4096)
 def host(url: str) -> str:
-    """Host name in lower case, without port; empty when there is none."""
+    """Return the host name in lower case, without port; empty if there is none."""
     try:
         return str(ada_url.URL(url).hostname).rstrip(".")
     except ValueError:
@@ -56,16 +57,16 @@ def host(url: str) -> str:
 
 @lru_cache(maxsize=4096)
 def domain(name: str) -> str:
-    """Registered domain of a host by the Public Suffix List; the host itself when it has none."""
+    """Return the registered domain of a host (Public Suffix List); the host itself if none."""
     return _suffixes(name).top_domain_under_public_suffix or name
 
 
 def url_key(url: str) -> str:
-    """Form that addresses of one page share: what duplicates by URL are found by.
+    """Return the form that all URLs of one page share, by which duplicates are found.
 
-    Scheme, default port, `www.`, fragment, final slash and the order of parameters do not matter;
-    session and tracking parameters, which differ without changing the page, are kept: dropping
-    them is a guess that other sites' addresses refute.
+    Scheme, default port, `www.`, fragment, final slash and the order of parameters are ignored.
+    Session and tracking parameters are kept although they do not change the page: a parameter
+    that one site uses for tracking names a page on another.
     """
     try:
         parsed = ada_url.URL(url)

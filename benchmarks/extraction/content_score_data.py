@@ -15,7 +15,7 @@ from benben.pipeline.page.dom.elements import compile_plan
 from benben.pipeline.page.dom.walk import LimitError, walk
 from benben.pipeline.page.extract import default_settings
 from benben.pipeline.page.page_facts import read_facts
-from benben.pipeline.page.score.content_score import Blocks, describe
+from benben.pipeline.page.score.features import Blocks, describe
 from benchmarks.support.gold import Page, common_tokens, pages, tokens
 
 _IMAGE_WEIGHT = 0.1  # an image counts as a short text

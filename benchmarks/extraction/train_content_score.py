@@ -13,7 +13,8 @@ from zlib import crc32
 
 import numpy as np
 
-from benben.pipeline.page.score.content_score import FEATURES, ContentModel
+from benben.pipeline.page.score.content_score import ContentModel
+from benben.pipeline.page.score.features import FEATURES
 from benchmarks.extraction.content_score_data import Rows, rows
 from benchmarks.support.data import ROOT
 from benchmarks.support.gold import LABELLED, token_f1

@@ -1,1 +1,1 @@
-"""Archives to captures: what to read, from where, record by record, decoded."""
+"""From archives to captures: which archives, how they are opened, records, HTTP responses, text."""

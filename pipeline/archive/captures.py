@@ -1,4 +1,4 @@
-"""Single captures to read, such as rows of Common Crawl's columnar index, near ones together."""
+"""Single captures, such as rows of Common Crawl's columnar index; near ones are read together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benben.pipeline.archive.window import Bytes
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.storage.ranges import DEFAULT, Source, open_source
 
-# The columns of the index that say which pages there are and where.
+# Columns of the index: which pages there are, and where.
 # https://commoncrawl.org/columnar-index
 INDEX = pa.schema(
     [
@@ -30,7 +30,7 @@ INDEX = pa.schema(
     ]
 )
 
-# Pages that were chosen, and where they lie.
+# Chosen pages and where they lie.
 CAPTURES = pa.schema(
     [("archive", pa.string()), ("offset", pa.int64()), ("length", pa.int64()), ("url", pa.string())]
 )
@@ -38,7 +38,7 @@ CAPTURES = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A stretch of an archive that one request fetches, and the records wanted of it."""
+    """A stretch of an archive that one request fetches, and the records wanted from it."""
 
     archive: str
     start: int
@@ -47,7 +47,7 @@ class Range:
 
 
 def read_table(path: str) -> Iterator[tuple[str, int, int]]:
-    """Archive, offset and length of the rows of one file of CAPTURES."""
+    """Yield archive, offset and length of each row of one file of CAPTURES."""
     for batch in storage.iter_parquet(path, CAPTURES.names[:3], 10_000):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
@@ -55,8 +55,8 @@ def read_table(path: str) -> Iterator[tuple[str, int, int]]:
 def coalesce(places: Iterable[tuple[str, int, int]], gap: int, most: int) -> Iterator[Range]:
     """Join records of an archive at most `gap` bytes apart into ranges of at most `most` bytes.
 
-    `places` are archive, offset and length in any order; a place named twice counts once. A
-    record longer than `most` is a range by itself.
+    `places` are archive, offset and length, in any order; duplicates count once. A record longer
+    than `most` is a range by itself.
     """
     held: list[tuple[int, int]] = []
     archive, end = "", 0
@@ -75,9 +75,9 @@ def coalesce(places: Iterable[tuple[str, int, int]], gap: int, most: int) -> Ite
 def read_ranges(
     ranges: Iterable[Range], max_bytes: int = MAX_BYTES, access: ArchiveSettings = DEFAULT
 ) -> Iterator[Capture | Loss]:
-    """Yield one capture, or one loss, for every record wanted.
+    """Yield one capture, or one loss, for every record wanted. Raises OSError.
 
-    Archives stand under `access.prefix` unless they are URLs or absolute paths. Raises OSError.
+    Names of archives are relative to `access.prefix` unless they are URLs or absolute paths.
     """
     source: Source | None = None
     for piece in ranges:

@@ -1,9 +1,9 @@
-"""Which encoding a page is in, and its text.
+"""The encoding of a page, and its text.
 
 The order is that of the WHATWG Encoding Standard (labels, BOM) and of the HTML Standard, 13.2.3
-(transport, meta prescan, then detection). Beyond the standards, a declaration that the bytes
-contradict is passed over, as servers and authors of old pages disagree often: text that is
-well-formed UTF-8 is UTF-8 whatever is said of it, which is also the quickest thing to find out.
+(transport, meta prescan, then detection). Unlike the standards, this ignores a declaration that the
+bytes contradict, since servers and authors of old pages often disagree. Well-formed UTF-8 is UTF-8
+whatever is declared, which is also the fastest test.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from webencodings import LABELS
 from benben.pipeline.archive.http_response import media_type
 
 PRESCAN = 1024  # bytes, HTML Standard 13.2.3.2
-LATE_PRESCAN = 32 << 10  # browsers do find metas that come later, below scripts and comments
+LATE_PRESCAN = 32 << 10  # browsers also find metas that come later, after scripts and comments
 DETECT = 64 << 10  # bytes shown to the detector
-MOST_REPLACED = 0.1  # of the characters beyond ASCII; more, and the declaration is a lie
-LATIN_LETTERS = 0.35  # of all letters beyond ASCII: more than any language in Latin script has
+MOST_REPLACED = 0.1  # of the characters beyond ASCII; with more, the declaration is wrong
+LATIN_LETTERS = 0.35  # share of letters beyond ASCII; no language in Latin script has more
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -34,7 +34,7 @@ _XML = re.compile(rb"\s{0,99}<\?xml[^>]{1,99}?encoding\s*=\s*[\"']([\w.:-]{1,40}
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _LETTER = re.compile(rb"[A-Za-z]")
 
-# The Python codec with the standard's table, where it is not the one of the same name.
+# Python's codec with the table of the standard, where its name differs.
 _CODECS = {
     "big5": "big5hkscs",
     "euc-kr": "cp949",
@@ -48,14 +48,14 @@ _CODECS = {
     "x-user-defined": "latin-1",
 }
 _NOT_ASCII = ("iso-2022-jp", "utf-16be", "utf-16le")  # bytes below 128 mean other things
-# What the detector calls encodings that have no such label.
+# Names of the detector that are no labels of the standard.
 _GUESSES = {"cp949": "euc-kr", "iso2022_jp": "iso-2022-jp", "mac_cyrillic": "x-mac-cyrillic"}
-# Tried when the codec fails: the standard's EUC-JP has the rows NEC and IBM added.
+# Tried when the codec fails: the EUC-JP of the standard includes the rows added by NEC and IBM.
 _WIDER = {"euc-jp": "euc_jis_2004"}
 
 
 def whatwg_label(label: str) -> str | None:
-    """Map a label, such as "latin1", to the encoding's name in lower case; None when unknown.
+    """Map a label, such as "latin1", to the name of the encoding in lower case; None if unknown.
 
     Labels of the "replacement" encoding (such as hz-gb-2312), which browsers refuse to decode,
     count as unknown.
@@ -65,9 +65,9 @@ def whatwg_label(label: str) -> str | None:
 
 
 def decode_html(payload: bytes, content_type: str | None) -> tuple[str, str]:
-    """Decode a page; never fails. Returns its text and the WHATWG name of its encoding.
+    """Return the text of a page and the WHATWG name of its encoding; never fails.
 
-    `content_type` is the HTTP header's value.
+    `content_type` is the value of the HTTP header.
     """
     for bom, name in _BOMS:
         if payload.startswith(bom):
@@ -90,7 +90,7 @@ def decode_html(payload: bytes, content_type: str | None) -> tuple[str, str]:
 
 
 def _declared_in(payload: bytes) -> str | None:
-    """The encoding a meta element or an XML declaration names."""
+    """Return the encoding that a meta element or an XML declaration names."""
     for found in _META.finditer(payload, 0, LATE_PRESCAN):
         before = payload[: found.start()]
         if before.rfind(b"<!--") > before.rfind(b"-->"):
@@ -103,7 +103,7 @@ def _declared_in(payload: bytes) -> str | None:
 
 
 def _believe(payload: bytes, name: str) -> str | None:
-    """The text if the bytes bear the declaration out, else None."""
+    """Return the text if the bytes fit the declaration, else None."""
     if name.startswith("utf-16"):
         return payload.decode(name, "replace") if b"\0" in payload[:PRESCAN] else None
     if name == "windows-1252" and not _may_be_latin(payload):
@@ -113,19 +113,20 @@ def _believe(payload: bytes, name: str) -> str | None:
 
 
 def _mostly_fits(text: str) -> bool:
+    """Tell whether few enough characters could not be decoded."""
     replaced = text.count("\ufffd")
     return replaced == 0 or replaced <= MOST_REPLACED * len(_NON_ASCII.findall(text))
 
 
 def _may_be_latin(payload: bytes) -> bool:
-    """Tell whether letters beyond ASCII are as few as in languages of Latin script."""
+    """Tell whether letters beyond ASCII are as rare as in languages of Latin script."""
     head = re.sub(rb"<[^>]{0,2048}>", b" ", payload[:DETECT])
     beyond = len(head) - len(head.translate(None, bytes(range(0xC0, 0x100))))
     return beyond <= LATIN_LETTERS * (beyond + len(_LETTER.findall(head)))
 
 
 def _detect(payload: bytes, ascii_text: str, declared: str | None) -> tuple[str, str]:
-    """Guess from the bytes; a declaration that did not fit is the last resort."""
+    """Guess the encoding from the bytes; a declaration that did not fit is the last resort."""
     if ascii_text and "\x1b" not in ascii_text and "\0" not in ascii_text[:PRESCAN]:
         return ascii_text, "windows-1252"
     guess = detect_encoding(payload, DETECT, False) or ""

@@ -1,4 +1,4 @@
-"""A random sample of archives: stretches of them, copied record by record to one small archive."""
+"""A random sample of archives: short stretches, copied record by record to one small archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.storage.ranges import DEFAULT, open_source
 
-WINDOW = 32 << 10  # bytes of a stretch: many short ones differ less from the whole than few long
+WINDOW = 32 << 10  # bytes of a stretch; many short ones represent the whole better than few long
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Taken:
 
     path: str
     captures: int
-    bytes: int  # of the stretches: what else lies in them than captures counts as well
+    bytes: int  # of the stretches, records other than captures included
 
 
 def windows(found: Sequence[Archive], share: float, seed: int) -> list[Split]:
-    """Stretches of `share` of all bytes, one at a random place in each of equal strata.
+    """Choose stretches with `share` of all bytes: one at a random place in each of equal strata.
 
-    In random order, so that the first of them are a smaller sample of the same kind.
+    They come in random order, so that the first of them are a smaller sample of the same kind.
     """
     total = sum(archive.size for archive in found)
     chance = random.Random(seed)

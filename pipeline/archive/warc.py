@@ -1,4 +1,4 @@
-"""Captures of an archive, in order, whatever state the archive is in."""
+"""The captures of an archive in order: each record's HTTP response, decoded, or why it has none."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from benben.pipeline.storage.ranges import DEFAULT, Source, open_source
 __all__ = ["Capture", "Loss", "read_capture_at", "read_captures", "read_captures_of"]
 
 MAX_BYTES = 32 << 20
-HTTP_HEAD = 512 << 10  # bytes a response's head may have
-SHORT_HEAD = 8 << 10  # bytes that hold nearly every head
+HTTP_HEAD = 512 << 10  # bytes, longest head of a response
+SHORT_HEAD = 8 << 10  # bytes, enough for nearly every head
 _DIGEST = re.compile(r"sha1:[A-Z2-7]{32}")
 
 
 @dataclass(slots=True)
 class Capture:
-    """One fetched page: where it lies, what was asked, what came."""
+    """One fetched page: where it lies, what was requested, what was returned."""
 
     warc: str  # file name without folders
     offset: int
     length: int  # compressed bytes of the record
     url: str
-    captured_at: str  # ISO 8601 UTC; empty when the archive gives no date
+    captured_at: str  # ISO 8601 UTC; empty if the archive gives no date
     status: int | None
     headers: Mapping[str, str]  # names in any case
     mime: str | None
-    payload: bytes  # HTTP body without transfer and content encodings; empty with a reason
+    payload: bytes  # HTTP body without transfer and content encodings; empty if there is a reason
     payload_digest: str  # "sha1:BASE32" of the body as archived
     reason: str | None  # why there is no HTML; None when there is
 
@@ -57,7 +57,7 @@ def read_captures(
     """Yield the captures whose first byte lies in [start, end), and the stretches lost.
 
     Every byte position belongs to one stretch, so an archive divided between tasks gives each
-    capture once. Bodies over `max_bytes` come as a reason. Raises OSError when the archive can't
+    capture once. A body over `max_bytes` becomes a reason. Raises OSError if the archive cannot
     be opened or read.
     """
     source = open_source(url, access)
@@ -71,7 +71,7 @@ def read_capture_at(
     max_bytes: int = MAX_BYTES,
     access: ArchiveSettings = DEFAULT,
 ) -> Capture:
-    """Read the one capture at a byte range. Raises OSError, ValueError when there is none."""
+    """Read the one capture at a byte range. Raises OSError, and ValueError if there is none."""
     data = open_source(url, access).read_at(offset, length)
     for found in read_captures_of(Bytes(data, url, offset), offset, offset + length, max_bytes):
         if isinstance(found, Capture):
@@ -83,7 +83,7 @@ def read_capture_at(
 def read_captures_of(
     source: Source, start: int, end: int, max_bytes: int
 ) -> Iterator[Capture | Loss]:
-    """Captures and losses of a stretch of an open archive."""
+    """Yield the captures and losses of a stretch of an open archive; see `read_captures`."""
     name = source.name.rsplit("/", 1)[-1]
     for record in read_records(Window(source), start, end):
         if isinstance(record, Loss):
@@ -128,7 +128,7 @@ def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
 
 
 def _refusal(head: Head, message: Message, mime: str | None) -> str | None:
-    """Why the body is not worth decoding; None when it may be a page."""
+    """Return why the body need not be decoded; None if it may be a page."""
     if head.kind == "revisit":
         return "revisit"
     if head.segmented:
@@ -143,7 +143,7 @@ def _refusal(head: Head, message: Message, mime: str | None) -> str | None:
 
 
 def _digest(record: Record, body_at: int) -> str:
-    """The record's own payload digest, else one computed over the body as archived."""
+    """Return the record's own payload digest, or compute it from the body as archived."""
     if _DIGEST.fullmatch(record.head.digest):
         return record.head.digest
     digest = hashlib.sha1(usedforsecurity=False)

@@ -1,1 +1,1 @@
-"""A page to nodes: one parse, one walk, addresses, opt-outs, the content score."""
+"""From a page to its nodes: one parse, one walk, image addresses, facts, the content score."""

@@ -1,4 +1,4 @@
-"""One page to an ordered list of text and image nodes."""
+"""One page to a document: decode, parse, walk, score, and build its nodes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ _FIRST_PAGE = "<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</p
 
 
 class Extractor:
-    """Extraction by one set of settings, compiled once for many pages."""
+    """Extraction by one set of settings, compiled once for all pages."""
 
     def __init__(self, settings: ExtractSettings) -> None:
         self.settings = settings
         self._plan = compile_plan(settings)
         self._addresses = ImageAddresses(settings.images)
-        self._parse(_FIRST_PAGE, "https://example.org/", None)  # compiles, outside any page's time
+        # The first page compiles the functions, which must not count against a page's time limit.
+        self._parse(_FIRST_PAGE, "https://example.org/", None)
 
     def extract(self, html: str, url: str, headers: Mapping[str, str] | None = None) -> Document:
-        """Turn decoded HTML into nodes; see `extract_page`."""
+        """Extract decoded HTML; see `extract_page`."""
         if len(html) > self.settings.limits.page_bytes:
             return Document(url, reason="extract.page_bytes")
         started = time.thread_time()
         document = self._parse(html, url, headers)
-        # Processor time: a page's fate must not hang on how busy the machine is. Every step takes
-        # time in proportion to the page, whose bytes are limited.
+        # Processor time, since the result must not depend on how busy the machine is. Checking
+        # afterwards is enough: every step is linear in the page, whose size is limited.
         if time.thread_time() - started > self.settings.limits.seconds:
             return Document(url, reason="extract.seconds")
         return document
@@ -58,7 +59,7 @@ class Extractor:
         return document
 
     def _fill(self, document: Document, root: Any, headers: Mapping[str, str] | None) -> None:
-        """Put what a parsed page holds into its document. Raises LimitError."""
+        """Fill a document from a parsed page. Raises LimitError."""
         page = walk(root, self._plan, self.settings.limits)
         facts = read_facts(page.facts_by(self._plan.attribute_names), document.url, headers)
         document.title, document.base_url = facts.title, facts.base_url
@@ -77,7 +78,7 @@ class Extractor:
 
 @lru_cache(maxsize=1)
 def default_settings() -> ExtractSettings:
-    """Settings of `configs/default.yaml`."""
+    """Return the settings of `configs/default.yaml`."""
     section = config.parse_yaml(config.find("default")).get("extract")
     return config.validate(ExtractSettings, section or {}, "configs/default.yaml: extract")
 
@@ -86,7 +87,7 @@ _extractors: dict[int, Extractor] = {}
 
 
 def extractor(settings: ExtractSettings | None = None) -> Extractor:
-    """Return the compiled form of settings; compiled once for an object."""
+    """Return the compiled form of settings, made once for each object."""
     settings = settings or default_settings()
     known = _extractors.get(id(settings))
     if known is None or known.settings is not settings:
@@ -102,11 +103,10 @@ def extract_page(
     headers: Mapping[str, str] | None = None,
     settings: ExtractSettings | None = None,
 ) -> Document:
-    """Turn one page into nodes.
+    """Turn one page into a document with its nodes in reading order.
 
-    `payload` is decoded HTML, or bytes decoded by `headers` and the page's own declarations. A
-    page over a limit gives a document without nodes and a reason. Never raises for what a page
-    holds.
+    `payload` is decoded HTML, or bytes whose encoding is found from `headers` and the page. A page
+    that exceeds a limit gives a document without nodes and a reason. No content of a page raises.
     """
     engine = extractor(settings)
     if isinstance(payload, str):
@@ -120,7 +120,7 @@ def extract_page(
 
 
 def _content_type(headers: Mapping[str, str]) -> str | None:
-    """The Content-Type, whatever the case its name is written in."""
+    """Return the Content-Type header; names of headers are in any case."""
     for name, value in headers.items():
         if name.lower() == "content-type":
             return value

@@ -1,4 +1,4 @@
-"""Which address an <img> shows: srcset, picture sources, lazy-loading attributes, src."""
+"""The address that an <img> shows: from srcset, <source>, lazy-loading attributes or src."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benben.pipeline.url import join
 
 _SPACES = " \t\n\f\r"
 _URL = re.compile(r"[^ \t\n\f\r]+")
-# A candidate: an address, which ends with no comma, and its descriptors up to the next comma.
+# A candidate: an address, which does not end in a comma, and its descriptors up to the next comma.
 _CANDIDATE = re.compile(r"[ \t\n\f\r,]*([^ \t\n\f\r]*[^ \t\n\f\r,])(?:,+(?=[ \t\n\f\r]|$)|([^,]*))")
 _DESCRIPTOR = re.compile(r"(\d+|\d*\.\d+)([wx])")
 _SCHEME = re.compile(
@@ -25,8 +25,8 @@ _SIZE = re.compile(r"\s*(\d{1,5})(?:\.\d+)?\s*(?:px)?\s*$")
 def best_candidate(srcset: str) -> str | None:
     """Return the largest candidate of a srcset (WHATWG HTML, "parse a srcset attribute").
 
-    Width descriptors compare with one another, and so do densities; a candidate without a
-    descriptor is 1x. Of equal candidates the first counts.
+    Width descriptors are compared with each other, and so are densities; a candidate without a
+    descriptor is 1x. Of equal candidates the first wins.
     """
     best, best_size = None, -1.0
     for url, size in _candidates(srcset):
@@ -44,7 +44,7 @@ def _candidates(srcset: str) -> Iterable[tuple[str, float]]:
 
 
 def _slow_candidates(srcset: str) -> Iterable[tuple[str, float]]:
-    """Candidates of a srcset with parentheses, whose commas do not count."""
+    """Candidates of a srcset with parentheses; commas inside them do not count."""
     position, end = 0, len(srcset)
     while position < end:
         while position < end and srcset[position] in _SPACES + ",":
@@ -64,7 +64,7 @@ def _slow_candidates(srcset: str) -> Iterable[tuple[str, float]]:
 
 
 def _descriptor_end(srcset: str, position: int) -> int:
-    """Position of the comma after the descriptors; commas in parentheses do not count."""
+    """Return the position of the comma after the descriptors, ignoring commas in parentheses."""
     depth = 0
     for place in range(position, len(srcset)):
         character = srcset[place]
@@ -87,18 +87,18 @@ def _size(descriptors: str) -> float:
 
 
 class ImageAddresses:
-    """Finds images' addresses by one set of settings."""
+    """Finds the addresses of images by one set of settings."""
 
     def __init__(self, settings: ImageSettings) -> None:
         self.settings = settings
         self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
 
     def resolve(self, elements: Sequence[Attributes], base: str) -> str | None:
-        """Return an image's absolute http(s) address: the best the page offers, or None.
+        """Return the best absolute http(s) address of an image, or None.
 
-        `elements` are the image and the <source> elements of its <picture>. Candidate lists come
-        first, those of the sources before the image's own; then single addresses; then the inline
-        style's background.
+        `elements` are the attributes of the image, then of the <source> elements of its <picture>.
+        Candidate lists come first, those of the sources before the image's own, then single
+        addresses, then the background of the inline style.
         """
         attributes = elements[0]
         for element in (*elements[1:], attributes):

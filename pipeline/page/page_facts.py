@@ -1,4 +1,4 @@
-"""What the head of a page says: title, base address, language, licences, opt-outs, its images."""
+"""Facts about the page: title, base address, language, licences, opt-outs, images of metadata."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SCRIPT, _META, _LINK, _TITLE = (tag_id(name) for name in ("script", "meta", "li
 _IMAGE_PROPERTIES = frozenset(
     ("og:image", "og:image:url", "og:image:secure_url", "twitter:image", "twitter:image:src")
 )
-_JSON_DEPTH = 12  # JSON-LD nests a few levels; deeper is no metadata
+_JSON_DEPTH = 12  # JSON-LD nests a few levels; what is deeper is not read
 _JSON_CHARACTERS = 200_000
-_MAX_FACTS = 50  # of a kind on one page
+_MAX_FACTS = 50  # of one kind on one page
 
 
 @dataclass(slots=True)
 class PageFacts:
-    """Page-level facts from meta, link, base, title and script elements."""
+    """Facts from meta, link, base, title and script elements, and from HTTP headers."""
 
     title: str | None = None
     base_url: str | None = None
@@ -36,7 +36,7 @@ class PageFacts:
 def read_facts(
     elements: Iterable[tuple[int, Attributes]], url: str, headers: Mapping[str, str] | None
 ) -> PageFacts:
-    """Read the facts out of tags and attributes; relative addresses are resolved."""
+    """Read the facts from tags and attributes of elements; relative addresses are resolved."""
     facts = PageFacts(base_url=url, opt_outs=directives.from_headers(headers or {}))
     licenses: list[str] = []
     images: list[str] = []

@@ -1,4 +1,7 @@
-"""What can be configured, section by section. Values live in `configs/`, not here."""
+"""What can be configured, section by section.
+
+Values are in `configs/`; only sections and keys that a config may omit have defaults here.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A section: unknown keys are errors, values never change after loading."""
+    """A section: unknown keys are errors, values cannot change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

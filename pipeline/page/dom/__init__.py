@@ -1,1 +1,1 @@
-"""A page as Lexbor parses it, and the one walk over it; compiled."""
+"""The page as Lexbor parses it, and one compiled walk over it."""

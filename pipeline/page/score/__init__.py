@@ -1,1 +1,1 @@
-"""How likely each block of a page is main content."""
+"""The content score: how likely each block of a page is main content."""

@@ -1,4 +1,10 @@
-"""Running sums over a page's blocks, compiled: an element's blocks lie side by side."""
+"""What the content score sees of each block of a page: a row of named numbers.
+
+Only counts, markup and neighbourhood, nothing of a language: commas and sentence ends are those of
+many scripts, and words of class attributes are English on pages of any language. Lengths enter as
+logarithms. Statistics of elements and windows are differences of running sums, since the blocks
+of an element lie side by side in reading order.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +42,60 @@ from benben.pipeline.page.dom.columns import (
     TAG,
 )
 from benben.pipeline.page.dom.columns import STOP as TEXT_STOP
+from benben.pipeline.page.dom.elements import (
+    AROUND,
+    FIGURE,
+    FIRST_AROUND,
+    FIRST_BIT,
+    GROUPS,
+    HIDDEN,
+    TAGS,
+    tag_id,
+)
+from benben.pipeline.page.dom.walk import Walk
 
-# Columns of the sums; row n holds those of the blocks before n.
+# Names of the features, in groups.
+TEXT = ("chars", "words", "commas", "stops", "lines", "word_length", "ends", "colon", "capitals",
+        "digits", "capital_first", "image", "link_share", "repeats", "in_title")  # fmt: skip
+LEVEL = ("link_share", "prose", "share", "prose_share", "chars", "blocks", "images", "stops",
+         "mean_chars")  # fmt: skip
+LEVELS = 5  # the block's element and the elements around it
+POSITION = ("place", "text_before", "prose_before", "blocks_after", "blocks_before")
+NEAR = ("chars", "link_share", "ends", "image", "stops", "commas", "depth", "heading")
+SHIFTS = (-3, -2, -1, 1, 2, 3)
+WINDOWS = (3, 8, 20)  # blocks to each side
+ALIKE = ("alike", "alike_mean_chars", "alike_share")  # blocks of the same kind of markup
+PAGE = ("page_chars", "page_link_share", "page_blocks", "page_prose", "page_images")
+# Columns of TEXT that the features of neighbouring blocks repeat.
+_CHARS, _COMMAS, _STOPS, _ENDS, _IMAGE, _LINK_SHARE = (
+    TEXT.index(name) for name in ("chars", "commas", "stops", "ends", "image", "link_share")
+)
+_TAGS = {
+    "p": ("p",), "h1": ("h1",), "h2": ("h2",), "h3": ("h3",), "h4": ("h4", "h5", "h6"),
+    "li": ("li",), "cell": ("td", "th", "tr", "caption"), "div": ("div",), "dl": ("dd", "dt", "dl"),
+    "pre": ("pre",), "quote": ("blockquote",), "figcaption": ("figcaption",), "body": ("body",),
+    "section": ("article", "section", "main"), "header": ("header",), "summary": ("summary",),
+    "list": ("ul", "ol"),
+}  # fmt: skip
+_HEADINGS = ("h1", "h2", "h3", "h4")
+FEATURES: tuple[str, ...] = (
+    *TEXT,
+    "depth",
+    *(f"tag_{tag}" for tag in (*_TAGS, "other")),
+    *(f"parent_{tag}" for tag in (*_TAGS, "other")),
+    *(f"in_{flag}" for flag in ("figure", "hidden", *AROUND)),
+    *(f"word_{group}" for group in GROUPS),
+    *(f"level{level}_{name}" for name in LEVEL for level in range(LEVELS)),
+    *POSITION,
+    *(f"{name}{shift:+d}" for shift in SHIFTS for name in NEAR),
+    *(f"same_parent{shift:+d}" for shift in SHIFTS),
+    *(f"same_element{shift:+d}" for shift in SHIFTS),
+    *(f"window{size}_{name}" for name in ("chars", "link_share", "prose") for size in WINDOWS),
+    *ALIKE,
+    *PAGE,
+)
+
+# Columns of the running sums; row n holds the sums over the blocks before n.
 SUM_CHARS, SUM_LINKED, SUM_PROSE, SUM_TEXTS, SUM_IMAGES, SUM_STOPS = range(6)
 SUMS = 6
 
@@ -46,83 +104,60 @@ _MANY_LINKS = 0.3
 _LOGS = np.log1p(np.arange(4096))  # of the small numbers, which most are
 
 
-@compiled
-def log(number: float) -> float:
-    """log1p of a number that is mostly a small whole one."""
-    whole = int(number)
-    return float(_LOGS[whole] if whole == number and whole < len(_LOGS) else np.log1p(number))
-
-
-@compiled
-def add_up(sums: Floats, number: int, block: Integers, link_share: float) -> None:
-    """Running sums over the blocks: characters, linked ones, prose, texts, images, stops."""
-    chars, stops = block[CHARS], block[COUNTS + STOP]
-    prose = link_share < _MANY_LINKS and (stops > 0 or chars > _LONG)
-    after, before = sums[number + 1], sums[number]
-    after[SUM_CHARS] = before[SUM_CHARS] + chars
-    after[SUM_LINKED] = before[SUM_LINKED] + chars * link_share
-    after[SUM_PROSE] = before[SUM_PROSE] + (chars if prose else 0)
-    after[SUM_TEXTS] = before[SUM_TEXTS] + (chars > 0)
-    after[SUM_IMAGES] = before[SUM_IMAGES] + (block[KIND] == AN_IMAGE)
-    after[SUM_STOPS] = before[SUM_STOPS] + stops
-
-
-@compiled
-def group(keys: Integers, weights: Integers) -> tuple[Integers, Integers, Integers]:
-    """Of each key: how often it is there, the sum of its weights, and its number from 0."""
-    size = 1
-    while size < 2 * len(keys):
-        size *= 2
-    slots = np.full(size, -1)  # the first place of the key
-    firsts = np.empty(len(keys), np.int64)
-    counts, sums = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-    numbers = np.empty(len(keys), np.int64)
-    known = 0
-    for place in range(len(keys)):
-        slot = (keys[place] ^ keys[place] >> 32) & size - 1
-        while slots[slot] >= 0 and keys[slots[slot]] != keys[place]:
-            slot = (slot + 1) & size - 1
-        if slots[slot] < 0:
-            slots[slot] = place
-            numbers[place] = known
-            known += 1
-        first = firsts[place] = slots[slot]
-        numbers[place] = numbers[first]
-        counts[first] += 1
-        sums[first] += weights[place]
-    return counts[firsts], sums[firsts], numbers
-
-
-# FOLD-IN What the content score sees of a block: its text, its markup, the elements around;
-# compiled.
-
-
-TEXT = ("chars", "words", "commas", "stops", "lines", "word_length", "ends", "colon", "capitals",
-        "digits", "capital_first", "image", "link_share", "repeats", "in_title")  # fmt: skip
-LEVEL = ("link_share", "prose", "share", "prose_share", "chars", "blocks", "images", "stops",
-         "mean_chars")  # fmt: skip
-LEVELS = 5  # the block's element and the elements around it
-
-_LINK_SHARE = TEXT.index("link_share")
-
-
 class Layout(NamedTuple):
-    """Where the features of markup lie."""
+    """What compiled code needs to know about the features of markup."""
 
     width: int
     tag_groups: Integers  # tag -> group
     tag_count: int  # groups
     heading: npt.NDArray[np.bool_]  # tag -> whether it is a heading
     flag_bits: Integers  # bits of an element's flags that are features
-    first_word: int  # bit of the first group of words
+    first_word: int  # bit of the first group of class words
     word_count: int
+
+
+def _tag_groups() -> npt.NDArray[np.int64]:
+    groups = np.full(TAGS, len(_TAGS))
+    for number, tags in enumerate(_TAGS.values()):
+        groups[[tag_id(tag) for tag in tags]] = number
+    return groups
+
+
+_TAG_GROUPS = _tag_groups()
+_LAYOUT = Layout(
+    width=len(FEATURES),
+    tag_groups=_TAG_GROUPS,
+    tag_count=len(_TAGS) + 1,
+    heading=np.isin(_TAG_GROUPS, [list(_TAGS).index(tag) for tag in _HEADINGS]),
+    flag_bits=np.array(
+        [FIGURE.bit_length() - 1, HIDDEN.bit_length() - 1]
+        + [FIRST_AROUND + number for number in range(len(AROUND))]
+    ),
+    first_word=FIRST_BIT,
+    word_count=len(GROUPS),
+)
+
+
+class Blocks(NamedTuple):
+    """What the content score sees of the blocks of a page."""
+
+    rows: Floats  # one per block, one column for each of FEATURES
+    kinds: Integers  # kind of markup of each block, numbered on this page
+    lengths: Integers  # characters
+
+
+def describe(page: Walk, title: str | None) -> Blocks:
+    """Compute the features of the blocks of a page, which has at least one."""
+    text = np.frombuffer(page.text or b"\0", np.uint8)
+    heading = np.frombuffer((title or "").encode("utf-8", "replace") or b"\0", np.uint8)
+    return Blocks(*describe_blocks(page.elements, page.blocks, text, heading, _LAYOUT))
 
 
 @compiled
 def describe_blocks(
     elements: Integers, blocks: Integers, text: Bytes, title: Bytes, layout: Layout
 ) -> tuple[Floats, Integers, Integers]:
-    """Rows of features, kinds of markup and lengths; see content_features.Blocks."""
+    """Compute rows of features, kinds of markup and lengths; see Blocks."""
     elements, blocks = borrowed(elements), borrowed(blocks)
     text, title = borrowed(text), borrowed(title)
     size = len(blocks)
@@ -156,6 +191,7 @@ def describe_blocks(
 
 @compiled
 def _text(row: Floats, block: Integers, text: Bytes, title: Bytes, repeats: int) -> None:
+    """Write the features of a block's own text, in the order of TEXT."""
     chars, counts = block[CHARS], block[COUNTS:]
     some = max(chars, 1)
     words = counts[SPACE] + counts[LINE_BREAK] + (chars > 0)
@@ -173,7 +209,7 @@ def _text(row: Floats, block: Integers, text: Bytes, title: Bytes, repeats: int)
 
 @compiled
 def _within(whole: Bytes, part: Bytes) -> bool:
-    """Whether some bytes lie within others."""
+    """Tell whether some bytes contain others."""
     for start in range(len(whole) - len(part) + 1):
         same = True
         for place in range(len(part)):
@@ -187,7 +223,7 @@ def _within(whole: Bytes, part: Bytes) -> bool:
 
 @compiled
 def _markup(row: Floats, first: int, elements: Integers, element: int, layout: Layout) -> int:
-    """Depth, tags, kinds of element around and words of class; the kind of markup as a number."""
+    """Write depth, tags, elements around and class words; return the kind of markup as a hash."""
     around = elements[element, PARENT]
     own, outer = elements[element, FLAGS], elements[around, FLAGS]
     tag, depth = layout.tag_groups[elements[element, TAG]], elements[element, DEPTH]
@@ -202,12 +238,12 @@ def _markup(row: Floats, first: int, elements: Integers, element: int, layout: L
     first += len(layout.flag_bits)
     for number in range(layout.word_count):
         row[first + number] = (own | outer) >> (layout.first_word + number) & 1
-    return int64(own * 31 + outer * 17 + tag * 7 + depth)  # wraps around: a hash
+    return int64(own * 31 + outer * 17 + tag * 7 + depth)  # may overflow
 
 
 @compiled
 def _levels(elements: Integers, sums: Floats) -> Floats:
-    """What lies in each element."""
+    """Compute the statistics of each element, in the order of LEVEL."""
     found = np.empty((len(elements), len(LEVEL)), np.float32)
     all_chars, all_prose = max(1.0, sums[-1, SUM_CHARS]), max(1.0, sums[-1, SUM_PROSE])
     for number in range(len(elements)):
@@ -230,27 +266,19 @@ def _levels(elements: Integers, sums: Floats) -> Floats:
 
 @compiled
 def _chain(row: Floats, first: int, elements: Integers, element: int, levels: Floats) -> None:
+    """Write the statistics of the block's element and of the elements around it."""
     for level in range(LEVELS):
         for name in range(len(LEVEL)):
             row[first + name * LEVELS + level] = levels[element, name]
         element = elements[element, PARENT]
 
 
-# FOLD-IN What the content score sees of the blocks around a block, and of the whole page;
-# compiled.
-
-
-POSITION = ("place", "text_before", "prose_before", "blocks_after", "blocks_before")
-NEAR = ("chars", "link_share", "ends", "image", "stops", "commas", "depth", "heading")
-SHIFTS = (-3, -2, -1, 1, 2, 3)
-WINDOWS = (3, 8, 20)  # blocks to each side
-ALIKE = ("alike", "alike_mean_chars", "alike_share")  # blocks of the same kind of markup
-PAGE = ("page_chars", "page_link_share", "page_blocks", "page_prose", "page_images")
+# The blocks around a block, and the whole page.
 
 
 @compiled
 def write_positions(row: Floats, first: int, number: int, size: int, sums: Floats) -> None:
-    """Where the block lies on the page."""
+    """Write where the block lies on the page."""
     row[first] = number / size
     row[first + 1] = sums[number, SUM_CHARS] / max(1.0, sums[size, SUM_CHARS])
     row[first + 2] = sums[number, SUM_PROSE] / max(1.0, sums[size, SUM_PROSE])
@@ -262,13 +290,14 @@ def write_positions(row: Floats, first: int, number: int, size: int, sums: Float
 def write_near(
     rows: Floats, first: int, elements: Integers, blocks: Integers, heading: npt.NDArray[np.bool_]
 ) -> None:
-    """What the blocks before and behind are like, and whether they share the element."""
+    """Write what the blocks before and after are like, and whether they share its element."""
     size = len(rows)
     near = np.empty((size, len(NEAR)), np.float32)
     for number in range(size):
         row, element = rows[number], blocks[number, ELEMENT]
-        near[number, 0], near[number, 1], near[number, 2] = row[0], row[12], row[6]
-        near[number, 3], near[number, 4], near[number, 5] = row[11], row[3], row[2]
+        near[number, 0], near[number, 1] = row[_CHARS], row[_LINK_SHARE]
+        near[number, 2], near[number, 3] = row[_ENDS], row[_IMAGE]
+        near[number, 4], near[number, 5] = row[_STOPS], row[_COMMAS]
         near[number, 6] = elements[element, DEPTH] / 10
         near[number, 7] = heading[elements[element, TAG]]
     for number in range(size):
@@ -286,7 +315,7 @@ def write_near(
 
 @compiled
 def write_windows(rows: Floats, first: int, sums: Floats) -> None:
-    """How much text and prose lie around, and how much of it in links."""
+    """Write how much text and prose lie around, and how much of the text is in links."""
     size, count = len(rows), len(WINDOWS)
     for number in range(size):
         row = rows[number]
@@ -304,7 +333,7 @@ def write_windows(rows: Floats, first: int, sums: Floats) -> None:
 
 @compiled
 def write_alike(rows: Floats, first: int, kinds: Integers, lengths: Integers) -> Integers:
-    """How many blocks have the same tag, words and depth, and how much text lies in them."""
+    """Write how many blocks have the same kind of markup, and how much text is in them."""
     blocks, chars, numbers = group(kinds, lengths)
     everything = max(1, lengths.sum())
     for number in range(len(rows)):
@@ -317,7 +346,7 @@ def write_alike(rows: Floats, first: int, kinds: Integers, lengths: Integers) ->
 
 @compiled
 def write_page(rows: Floats, first: int, sums: Floats) -> None:
-    """What the whole page is like."""
+    """Write the statistics of the whole page."""
     whole = sums[-1]
     some = max(1.0, whole[SUM_CHARS])
     for number in range(len(rows)):
@@ -327,3 +356,53 @@ def write_page(rows: Floats, first: int, sums: Floats) -> None:
         row[first + 2] = log(len(rows))
         row[first + 3] = whole[SUM_PROSE] / some
         row[first + 4] = log(whole[SUM_IMAGES])
+
+
+# Running sums, and blocks that are alike.
+
+
+@compiled
+def log(number: float) -> float:
+    """Return log1p of a number, mostly a small integer."""
+    whole = int(number)
+    return float(_LOGS[whole] if whole == number and whole < len(_LOGS) else np.log1p(number))
+
+
+@compiled
+def add_up(sums: Floats, number: int, block: Integers, link_share: float) -> None:
+    """Add a block to the running sums."""
+    chars, stops = block[CHARS], block[COUNTS + STOP]
+    prose = link_share < _MANY_LINKS and (stops > 0 or chars > _LONG)
+    after, before = sums[number + 1], sums[number]
+    after[SUM_CHARS] = before[SUM_CHARS] + chars
+    after[SUM_LINKED] = before[SUM_LINKED] + chars * link_share
+    after[SUM_PROSE] = before[SUM_PROSE] + (chars if prose else 0)
+    after[SUM_TEXTS] = before[SUM_TEXTS] + (chars > 0)
+    after[SUM_IMAGES] = before[SUM_IMAGES] + (block[KIND] == AN_IMAGE)
+    after[SUM_STOPS] = before[SUM_STOPS] + stops
+
+
+@compiled
+def group(keys: Integers, weights: Integers) -> tuple[Integers, Integers, Integers]:
+    """Return for each key how often it occurs, the sum of its weights, and its number from 0."""
+    size = 1
+    while size < 2 * len(keys):
+        size *= 2
+    slots = np.full(size, -1)  # the first place of the key
+    firsts = np.empty(len(keys), np.int64)
+    counts, sums = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+    numbers = np.empty(len(keys), np.int64)
+    known = 0
+    for place in range(len(keys)):
+        slot = (keys[place] ^ keys[place] >> 32) & size - 1
+        while slots[slot] >= 0 and keys[slots[slot]] != keys[place]:
+            slot = (slot + 1) & size - 1
+        if slots[slot] < 0:
+            slots[slot] = place
+            numbers[place] = known
+            known += 1
+        first = firsts[place] = slots[slot]
+        numbers[place] = numbers[first]
+        counts[first] += 1
+        sums[first] += weights[place]
+    return counts[firsts], sums[firsts], numbers

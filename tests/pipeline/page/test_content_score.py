@@ -13,15 +13,14 @@ from benben.pipeline.page.dom.elements import compile_plan
 from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.extract import default_settings
 from benben.pipeline.page.score.content_score import (
-    FEATURES,
     WEIGHTS,
     ContentModel,
     best_cut,
-    describe,
     even_out,
     lift_images,
     recentre,
 )
+from benben.pipeline.page.score.features import FEATURES, describe
 
 PROSE = "The river rose for three days, and on the fourth it took the old bridge with it. " * 4
 
