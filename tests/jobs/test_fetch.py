@@ -1,4 +1,4 @@
-"""The stage: every wanted image has one row, every kept one its bytes once, hosts one owner."""
+"""The stage: one row a wanted image, the bytes of each kept image once, one owner a host."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_without_images_the_tables_are_empty(spark: object, tmp_path: Path) -> N
     assert record.counts["images"].entered == 0
 
 
-def test_one_slow_host_is_not_asked_faster_by_more_tasks(
+def test_more_tasks_do_not_make_more_requests_to_one_host(
     spark: object, tmp_path: Path, web: Web
 ) -> None:
     def slow(handler: Any) -> None:

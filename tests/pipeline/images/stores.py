@@ -1,4 +1,4 @@
-"""Where tests let a fetch write, and what it stored there."""
+"""Folders that tests let a fetch write to, and what it stored there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benben.pipeline.images.store.tar_shards import Place
 
 
 def store(folder: Path) -> FetchFolders:
-    """The folders of a fetch below one."""
+    """The folders of a fetch within a folder."""
     return FetchFolders(str(folder / "journal"), str(folder / "shards"))
 
 

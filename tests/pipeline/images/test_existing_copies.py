@@ -142,7 +142,7 @@ def write_shard(path: Path, images: dict[str, bytes | None]) -> None:
     pq.write_table(pa.table(columns), path, row_group_size=2)
 
 
-def test_only_what_it_lacks_is_asked_for(tmp_path: Path) -> None:
+def test_only_what_img2dataset_lacks_is_requested(tmp_path: Path) -> None:
     folder = tmp_path / "img2dataset"
     with serving({"/robots.txt": 404, "/missing": picture(), "/failed": picture()}) as web:
         urls = [web.url(f"/{name}") for name in ("had", "failed", "missing")]
@@ -161,7 +161,7 @@ def test_only_what_it_lacks_is_asked_for(tmp_path: Path) -> None:
     }
 
 
-def test_as_backend_it_is_given_what_is_allowed_and_we_ask_for_no_image(tmp_path: Path) -> None:
+def test_with_img2dataset_as_backend_only_consent_is_checked(tmp_path: Path) -> None:
     folder = tmp_path / "img2dataset"
     robots = b"User-agent: *\nDisallow: /private\n"
     with serving({"/robots.txt": robots, "*": picture()}) as web:
@@ -186,7 +186,7 @@ def test_as_backend_it_is_given_what_is_allowed_and_we_ask_for_no_image(tmp_path
         assert web.count("/robots.txt") == 1
 
 
-def test_folder_that_is_none_of_its_says_so(tmp_path: Path) -> None:
+def test_folder_without_shards_of_img2dataset_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         list(read_img2dataset([str(tmp_path / "gone")], {"u"}))
     pq.write_table(pa.table({"a": [1]}), tmp_path / "0.parquet")

@@ -1,4 +1,4 @@
-"""Requests as a server sees them, and outcomes as the table gets them."""
+"""Requests as a server sees them, and outcomes as the table holds them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_row_tells_all_of_a_good_image() -> None:
     assert outcome.data == picture(90, 60)
 
 
-def test_each_url_has_one_outcome_in_order_and_is_asked_once() -> None:
+def test_each_url_has_one_outcome_in_order_and_is_requested_once() -> None:
     paths = [f"/{number}" for number in range(100)]
     routes: dict[str, Route] = {
         path: picture(seed=number) if number % 3 else 404 for number, path in enumerate(paths)
@@ -54,13 +54,13 @@ def test_each_url_has_one_outcome_in_order_and_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize("status", [204, 206, 400, 401, 403, 404, 410, 451, 418, 501])
-def test_final_status_is_asked_once(status: int) -> None:
+def test_final_status_is_requested_once(status: int) -> None:
     (outcome,), web = ask({"/a": status}, ["/a"], "politeness.retries=3")
     assert (outcome.reason, outcome.retryable, web.count("/a")) == (f"http.{status}", False, 1)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_passing_status_is_asked_again_then_left_for_later(status: int) -> None:
+def test_retryable_status_is_retried_then_left_for_a_later_attempt(status: int) -> None:
     (outcome,), web = ask({"/a": status}, ["/a"], "politeness.retries=2")
     assert (outcome.reason, outcome.retryable, web.count("/a")) == (f"http.{status}", True, 3)
     assert outcome.requests == 3
@@ -116,7 +116,7 @@ def test_robots_crawl_delay_is_obeyed() -> None:
     assert time.monotonic() - started >= 0.8
 
 
-def test_failing_host_is_given_up_and_the_rest_not_asked() -> None:
+def test_failing_host_is_given_up_and_no_further_request_made() -> None:
     paths = [f"/{number}" for number in range(60)]
     outcomes, web = ask(
         {"*": 500, "/robots.txt": 404, "/.well-known/tdmrep.json": 404},
@@ -220,7 +220,7 @@ def test_slow_body_ends_at_the_time_limit() -> None:
     assert time.monotonic() - started < 5
 
 
-def test_body_cut_off_is_asked_again() -> None:
+def test_incomplete_body_is_requested_again() -> None:
     def cut(handler: Handler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "5000")
@@ -256,7 +256,7 @@ def test_packed_bodies_are_unpacked_within_the_limit() -> None:
     assert one((200, packed, b"no gzip")).reason == "http.content_encoding"
 
 
-def test_long_body_that_is_no_image_is_left_early() -> None:
+def test_long_body_that_is_no_image_is_not_read_to_its_end() -> None:
     outcome = one((200, PNG, b"<html>" + bytes(3_000_000)))
     assert outcome.reason == "picture.not_image"
 

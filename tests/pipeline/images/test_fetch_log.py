@@ -98,7 +98,7 @@ def test_shards_are_bounded_and_end_with_their_segment(
     assert len(storage.list_files(store(tmp_path / "small").shards)) == 3
 
 
-def test_a_kill_leaves_nothing_untrue(tmp_path: Path) -> None:
+def test_after_a_kill_all_that_the_journal_holds_is_true(tmp_path: Path) -> None:
     chosen = settings()
     processor = new_processor(chosen)
     log = FetchLog(store(tmp_path), ALL, chosen, set())

@@ -1,4 +1,4 @@
-"""What was fetched outlives the process that fetched it."""
+"""What was fetched survives the end of the process that fetched it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.web import Web, picture, serving, settings
 ALL = SlotRange(0, SLOTS)
 
 
-def frames(folder: Path, share: SlotRange = ALL) -> list[int]:
-    return [frame["number"] for frame in read(str(folder), share)]
+def entries(folder: Path, share: SlotRange = ALL) -> list[int]:
+    return [entry["number"] for entry in read(str(folder), share)]
 
 
 def fill(folder: Path, numbers: range, share: SlotRange = ALL) -> None:
@@ -37,32 +37,32 @@ def fill(folder: Path, numbers: range, share: SlotRange = ALL) -> None:
     segment.close()
 
 
-def test_frames_come_back_in_order(tmp_path: Path) -> None:
+def test_entries_are_read_in_order(tmp_path: Path) -> None:
     fill(tmp_path, range(10))
-    assert frames(tmp_path) == list(range(10))
+    assert entries(tmp_path) == list(range(10))
 
 
-def test_frames_can_be_read_before_the_segment_is_closed(tmp_path: Path) -> None:
+def test_entries_can_be_read_before_the_segment_is_closed(tmp_path: Path) -> None:
     segment = Segment(str(tmp_path), ALL)
     segment.append({"slot": 1, "number": 7})
-    assert frames(tmp_path) == [7]
+    assert entries(tmp_path) == [7]
     segment.close()
 
 
-def test_readers_of_other_ranges_find_their_frames(tmp_path: Path) -> None:
+def test_readers_with_other_ranges_find_their_entries(tmp_path: Path) -> None:
     for task in range(2):
         fill(tmp_path, range(task * 5, task * 5 + 5), SlotRange.of(task, 2))
-    found = [frames(tmp_path, SlotRange.of(task, 3)) for task in range(3)]
+    found = [entries(tmp_path, SlotRange.of(task, 3)) for task in range(3)]
     assert sorted(number for part in found for number in part) == list(range(10))
-    assert frames(tmp_path, SlotRange.of(0, 5)) == [0, 1]
+    assert entries(tmp_path, SlotRange.of(0, 5)) == [0, 1]
 
 
 @pytest.mark.parametrize("lost", [1, 5, 20, 30])
-def test_torn_end_costs_the_last_frame_only(tmp_path: Path, lost: int) -> None:
+def test_incomplete_end_loses_the_last_entry_only(tmp_path: Path, lost: int) -> None:
     fill(tmp_path, range(10))
     (path,) = storage.list_files(str(tmp_path))
     os.truncate(path, os.path.getsize(path) - lost)
-    assert frames(tmp_path) == list(range(9))
+    assert entries(tmp_path) == list(range(9))
 
 
 def test_flipped_byte_is_noticed(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_flipped_byte_is_noticed(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    assert frames(tmp_path) == [0, 1]
+    assert entries(tmp_path) == [0, 1]
 
 
 @given(st.integers(0, SLOTS - 1), st.integers(1, 5000))
@@ -104,7 +104,7 @@ def fetch_until_killed(web: Web, number: int, folder: Path, after: int) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-def test_killed_fetch_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_fetch_resumes(tmp_path: Path) -> None:
     number = 240
     routes = {f"/{n}.png": picture(seed=n % 200) for n in range(number)}
     with serving({"/robots.txt": 404, **routes}) as web:
@@ -132,7 +132,7 @@ def test_killed_fetch_goes_on_where_it_was(tmp_path: Path) -> None:
     assert pictures(tmp_path / "killed") == pictures(tmp_path / "whole")
 
 
-def test_later_attempt_asks_only_for_what_may_have_passed(tmp_path: Path) -> None:
+def test_later_attempt_requests_only_what_may_succeed_now(tmp_path: Path) -> None:
     routes = {"/good": picture(), "/busy": 503, "/gone": 404, "/robots.txt": 404}
     with serving(dict(routes)) as web:
         allow = (f"127.0.0.1:{web.port}",)

@@ -1,4 +1,4 @@
-"""One decode tells format, size, hashes and signals; bad bytes become reasons."""
+"""One decode finds format, size, hashes and signals; bad bytes give a reason."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_every_edge_file_gets_its_verdict_over_http() -> None:
 
 
 @needs_shared
-def test_modes_animation_and_orientation_are_told() -> None:
+def test_mode_animation_and_orientation_are_found() -> None:
     def seen(name: str) -> Picture:
         return decode((EDGE / name).read_bytes())
 
@@ -125,7 +125,7 @@ def test_tiff_is_decoded_when_configured_and_its_tiles_are_bounded() -> None:
         (b"", None),
     ],
 )
-def test_format_is_told_by_content(data: bytes, name: str | None) -> None:
+def test_format_is_found_by_content(data: bytes, name: str | None) -> None:
     assert sniff(data) == name
 
 
@@ -153,7 +153,7 @@ def test_hash_agrees_with_its_definition() -> None:
     assert perceptual_hash(grey) == expected
 
 
-def test_signals_tell_flat_blurred_and_sharp_pictures_apart() -> None:
+def test_signals_distinguish_flat_blurred_and_sharp_pictures() -> None:
     def measured(image: Image.Image) -> Picture:
         out = BytesIO()
         image.save(out, "PNG")
@@ -219,7 +219,7 @@ def test_reencoding_applies_orientation_and_strips_metadata() -> None:
 
 
 def stored_bytes(data: bytes, chosen: FetchSettings) -> bytes:
-    """What a processor would store."""
+    """Bytes that a processor stores for an image."""
     outcome = Outcome("http://a.test/", "http://a.test/")
     ImageProcessor(chosen, OptOutLists(chosen.consent)).process(data, outcome)
     assert outcome.reason is None

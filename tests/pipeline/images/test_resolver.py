@@ -121,7 +121,7 @@ def victim() -> Iterator[Victim]:
 
 
 async def names(host: str, port: int) -> list[str]:
-    """A resolver under the attacker's hand: `10-0-0-1.test` is 10.0.0.1."""
+    """A DNS that the attacker controls: `10-0-0-1.test` is 10.0.0.1."""
     if host.endswith(".test"):
         return [host.removesuffix(".test").replace("-", "." if host[0].isdigit() else ":")]
     loop = asyncio.get_running_loop()
@@ -129,7 +129,7 @@ async def names(host: str, port: int) -> list[str]:
 
 
 def open_settings(port: int) -> object:
-    """Settings in which only the address is left to refuse: any port the victim has is allowed."""
+    """Settings that allow the victim's port, so that only its address can be refused."""
     return settings(f"limits.ports=[80, 443, {port}]")
 
 

@@ -1,4 +1,4 @@
-"""Shards of image bytes are bounded and numbered apart."""
+"""Parquet files of image bytes have bounded sizes and distinct numbers."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def test_shards_end_at_their_limit_and_hold_everything(tmp_path: Path) -> None:
     assert [(row["sha256"], row["format"], row["bytes"]) for row in rows] == pictures
 
 
-def test_nothing_makes_no_file(tmp_path: Path) -> None:
+def test_without_images_no_file_is_written(tmp_path: Path) -> None:
     assert write_shards([], str(tmp_path), 0, 1, 100) == []

@@ -1,4 +1,4 @@
-"""Tar shards: read by `tar`, found by place, whole again after a kill."""
+"""Tar shards: `tar` reads them, images are found by place, a kill is repaired."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_far_apart_pictures_are_not_read_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [1, 700, 1024, 1100, 3000, 4000])
-def test_a_torn_end_costs_the_last_picture_only(tmp_path: Path, lost: int) -> None:
+def test_an_incomplete_end_loses_the_last_image_only(tmp_path: Path, lost: int) -> None:
     path, places = fill(tmp_path)
     os.truncate(path, os.path.getsize(path) - lost)
     tar_shards.repair(path)

@@ -1,4 +1,4 @@
-"""Opt-outs are resolved before an image is asked for, and each leaves its reason."""
+"""Opt-outs are checked before an image is requested, and each has its own reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from yarl import URL
 
-from benben.pipeline.consent.directives import binding_words, response_agents
 from benben.pipeline.consent.image_consent import (
     OptOutLists,
     Reservations,
@@ -39,7 +38,7 @@ def ask(
         return fetch_all([web.url(path) for path in paths], chosen), web
 
 
-def test_without_any_opt_out_the_image_is_taken() -> None:
+def test_without_any_opt_out_the_image_is_fetched() -> None:
     (outcome,), web = ask({})
     assert outcome.reason is None
     assert web.paths() == ["/a.png"]
@@ -100,7 +99,7 @@ def test_robots_that_hangs_means_complete_disallow() -> None:
     assert time.monotonic() - started < 8
 
 
-def test_robots_that_drips_is_given_up_in_time() -> None:
+def test_robots_sent_byte_by_byte_ends_at_the_time_limit() -> None:
     def drip(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -135,7 +134,7 @@ def test_robots_redirects_are_followed_five_times() -> None:
     assert outcome.reason is None
 
 
-def test_site_files_are_asked_for_once() -> None:
+def test_site_files_are_requested_once() -> None:
     paths = tuple(f"/{number}.png" for number in range(20))
     outcomes, web = ask({}, paths=paths)
     assert [outcome.reason for outcome in outcomes] == [None] * 20
@@ -251,7 +250,7 @@ def test_lists_of_domains_and_urls(tmp_path: Path) -> None:
     assert lists.reason(URL("http://b.test/z.png")) is None
 
 
-def test_listed_url_is_not_asked_for(tmp_path: Path) -> None:
+def test_listed_url_is_not_requested(tmp_path: Path) -> None:
     (tmp_path / "domains.txt").write_text("127.0.0.1\n")
     (outcome,), web = ask({}, f"consent.domains=[{tmp_path}/domains.txt]")
     assert outcome.reason == "consent.list_domain"
@@ -299,11 +298,6 @@ def test_list_that_is_missing_or_broken_says_so(tmp_path: Path) -> None:
 )
 def test_opt_outs_of_the_page(facts: list[str], reason: str | None) -> None:
     assert page_reason(facts, settings().consent, "benben") == reason
-
-
-def test_words_of_a_robots_tag() -> None:
-    assert binding_words("noai, nofollow", response_agents("benben")) == {"noai", "nofollow"}
-    assert binding_words("otherbot: noai", response_agents("benben")) == set()
 
 
 def test_crawl_delay_and_request_rate() -> None:

@@ -1,4 +1,4 @@
-"""A host is asked at its rate, waits are obeyed, a failing host is left alone."""
+"""Requests to a host keep to its rate and its waits, and stop when it keeps failing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_crawl_delay_slows_the_rate_and_a_shorter_one_does_not_speed_it_up() -> 
     assert starts(limiter, clock, 3) == pytest.approx([0, 2, 4])
 
 
-def test_host_that_asks_for_too_long_a_delay_is_left() -> None:
+def test_host_with_too_long_a_crawl_delay_is_given_up() -> None:
     limiter, clock = polite("max_crawl_delay=30")
     with pytest.raises(Refused, match=r"host\.crawl_delay"):
         limiter.slow_down(31)
@@ -80,7 +80,7 @@ def test_retry_after_holds_all_requests() -> None:
     assert times + starts(limiter, clock, 1) == pytest.approx([0, 7])
 
 
-def test_retry_after_beyond_patience_gives_the_host_up() -> None:
+def test_too_long_a_retry_after_gives_the_host_up() -> None:
     limiter, clock = polite("max_wait_seconds=60")
     limiter.failed("http.503", 3600.0)
     with pytest.raises(Refused, match="Retry-After 3600"):

@@ -1,10 +1,16 @@
-"""Opt-outs as pages and servers write them."""
+"""Robots directives and TDM reservations as pages and servers write them."""
 
 from __future__ import annotations
 
 import pytest
 
 from benben.pipeline import extract_page
+from benben.pipeline.consent.directives import (
+    Directive,
+    binding_words,
+    parse,
+    response_agents,
+)
 
 URL = "https://ex.org/"
 
@@ -48,3 +54,23 @@ def test_headers(headers: dict[str, str], facts: tuple[str, ...]) -> None:
 def test_facts_survive_a_page_without_nodes() -> None:
     document = extract_page("<meta name=robots content=noai>", URL)
     assert (document.nodes, document.opt_outs) == ([], ("robots-meta:noai",))
+
+
+def test_an_agent_applies_to_the_directives_that_follow_it() -> None:
+    assert list(parse("NOAI, otherbot: noindex, noml")) == [
+        Directive("noai"),
+        Directive("noindex", "otherbot"),
+        Directive("noml", "otherbot"),
+    ]
+
+
+def test_a_directive_with_a_value_names_no_agent() -> None:
+    assert list(parse("unavailable_after: 25 Jun 2050, noai,")) == [
+        Directive("unavailable_after: 25 jun 2050"),
+        Directive("noai"),
+    ]
+
+
+def test_words_of_a_robots_tag() -> None:
+    assert binding_words("noai, nofollow", response_agents("benben")) == {"noai", "nofollow"}
+    assert binding_words("otherbot: noai", response_agents("benben")) == set()
