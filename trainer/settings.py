@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+FusionName = Literal["early", "cross"]  # the classes of `model/fusion.py`
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -93,7 +95,7 @@ class VisionConfig(Section):
 class ModelConfig(Section):
     lm: LMConfig = LMConfig()
     vision: VisionConfig | None = VisionConfig()
-    fusion: Literal["early", "cross"] = "early"
+    fusion: FusionName = "early"
     cross_every: int = 4  # cross: a gated block before every k-th layer
     freeze: list[Literal["lm", "vision", "connector", "cross"]] = []
     lora_rank: int = 0

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benben.trainer.data.batch import Pack, to_batch
 from benben.trainer.loop.optimizer import AdamW
+from benben.trainer.model.batch import Pack, to_batch
 from benben.trainer.model.decoder import Attention, Block, Context
 from benben.trainer.model.vlm import VLM
 from benben.trainer.planning.flops import cost_of
@@ -71,7 +71,7 @@ class Bench:
 
     def step(self, pack: Pack) -> dict[str, float]:
         """Train one step; return seconds, tokens/s, MFU, HFU and the peak of memory."""
-        batch = to_batch(pack, self.model.tokens_per_image, "early", "cuda", torch.bfloat16)
+        batch = to_batch(pack, self.model.fusion.spans(pack), "cuda", torch.bfloat16)
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         started = time.perf_counter()
@@ -90,7 +90,7 @@ class Bench:
             "mfu": self.cost.model(*work) / seconds / PEAK,
             "hfu": self.cost.hardware(*work) / seconds / PEAK,
             "device_gib": torch.cuda.max_memory_allocated() / GIB,
-            "host_gib": self.model.store.host_peak / GIB,
+            "host_gib": self.model.host_peak / GIB,
         }
 
     def attention_in_one_layer(self) -> None:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from benben.trainer.checkpoint import store
-from benben.trainer.data.batch import Pack, to_batch
 from benben.trainer.loop.optimizer import AdamW
+from benben.trainer.model.batch import Pack, to_batch
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import (
     LMConfig,
@@ -50,7 +50,7 @@ def _model(device: str, dtype: torch.dtype, lm: dict[str, Any], **memory: Any) -
 
 
 def _run(model: VLM, pack: Pack, device: str, dtype: torch.dtype, want: str) -> Any:
-    return model(to_batch(pack, model.tokens_per_image, "early", device, dtype), want=want)
+    return model(to_batch(pack, model.fusion.spans(pack), device, dtype), want=want)
 
 
 def against_cpu(**lm: Any) -> dict[str, float]:

@@ -12,12 +12,22 @@ import shutil
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from benben.trainer.ablation import arms, compare
 from benben.trainer.config import CONFIGS
-from benben.trainer.evaluation.synthetic import write_long
+from benben.trainer.counter_rng import generator
+from benben.trainer.evaluation.synthetic import COLOURS, SHAPES
 from benchmarks.support.figure import FOLDER, report
 
 DOCUMENTS, SENTENCES = 400, 210
+FILLER = (
+    "We drew this one on a rainy afternoon.",
+    "The next picture hangs in the hall.",
+    "Somebody asked for another drawing.",
+    "There was still some paper left.",
+)
 
 
 def main() -> None:
@@ -35,6 +45,36 @@ def main() -> None:
     seconds = {"seconds": time.monotonic() - started, "cpu": time.process_time() - used}
     report("trainer_positions", ratios["alibi"], ratios["learned"], ratios=ratios, **seconds)
     print((out / "ablation.md").read_text())
+
+
+def write_long(folder: Path, documents: int, sentences: int, seed: int = 0) -> Path:
+    """Write documents of many short sentences, without images, as `data/` parquet.
+
+    Every drawing is named twice with a sentence between, so that the second time nearby context
+    gives it away.
+    """
+    random = generator("long", seed)
+    rows: list[dict[str, object]] = []
+    for number in range(documents):
+        parts = []
+        for _ in range(sentences // 3):
+            colour, shape = str(random.choice(list(COLOURS))), str(random.choice(SHAPES))
+            parts += [f"A {colour} {shape}.", str(random.choice(FILLER))]
+            parts.append(f"The {shape} is {colour}.")
+        text = " ".join(parts)
+        row = {"images": [None], "texts": [text], "doc_id": f"long-{seed}-{number}", "lang": "en"}
+        rows.append(row)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    schema = pa.schema(
+        [
+            ("images", pa.list_(pa.string())),
+            ("texts", pa.list_(pa.string())),
+            ("doc_id", pa.string()),
+            ("lang", pa.string()),
+        ]
+    )
+    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "data" / "part-0.parquet")
+    return folder
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch = pytest.importorskip("torch")
 
-from benben.trainer.evaluation.synthetic import write_dataset  # noqa: E402
+from tests.trainer.dataset import write_dataset  # noqa: E402
 from tests.trainer.ranks import Ranks  # noqa: E402
 
 torch.set_num_threads(1)

@@ -14,11 +14,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from benben.trainer import counter
+from benben.trainer import counter_rng
 from benben.trainer.distributed.shards import shard_of
 
 CHUNK = 1 << 24
-_KEYS = (counter.key("digest", 0), counter.key("digest", 1))
+_KEYS = (counter_rng.key("digest", 0), counter_rng.key("digest", 1))
 _VIEWS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -38,7 +38,7 @@ def tensors(state: Mapping[str, Tensor]) -> dict[str, str]:
                 bits = part.view(_VIEWS[part.element_size()]).to(torch.int64)
                 index = shard.index(start, start + len(part))
                 for i, seed in enumerate(_KEYS):
-                    total[i] += counter.mix(counter.bits(seed, index) ^ bits).sum()
+                    total[i] += counter_rng.mix(counter_rng.bits(seed, index) ^ bits).sum()
         sums.append(total)
     if not sums:
         return {}

@@ -17,8 +17,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
+from torch.distributed.checkpoint import state_dict_loader
+from torch.distributed.checkpoint.state_dict_saver import async_save
+from torch.distributed.checkpoint.state_dict_saver import save as save_sharded
 
 from benben.common.errors import UserError
 from benben.trainer.checkpoint import digest
@@ -99,11 +101,11 @@ class Saver:
             "tensors": digest.tensors(state),
         }
         if self.asynchronous:
-            future = dcp.async_save(dict(state), checkpoint_id=temporary, process_group=self.group)
+            future = async_save(dict(state), checkpoint_id=temporary, process_group=self.group)
             assert isinstance(future, Future)
             self.pending = (future, temporary, content)
         else:
-            dcp.save(dict(state), checkpoint_id=temporary, no_dist=not dist.is_initialized())
+            save_sharded(dict(state), checkpoint_id=temporary, no_dist=not dist.is_initialized())
             self._commit(temporary, content)
 
     def ready(self) -> bool:
@@ -193,7 +195,7 @@ def load(path: Path, model: VLM, optimizer: AdamW | None = None) -> dict[str, An
             raise CheckpointError(f"{path}: {name} is {saved}, needed {list(tensor.shape)}")
         repad[name] = torch.zeros(saved, dtype=tensor.dtype)
     target = {**state, **repad}
-    dcp.load(target, checkpoint_id=path, no_dist=not dist.is_initialized())
+    state_dict_loader.load(target, checkpoint_id=path, no_dist=not dist.is_initialized())
     found = digest.tensors({n: t for n, t in target.items() if _same_type(n, t, content)})
     wrong = [name for name, value in found.items() if content["tensors"][name] != value]
     if wrong:

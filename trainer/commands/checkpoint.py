@@ -55,33 +55,33 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from benben.trainer.checkpoint import atomic, store
+    from benben.trainer.checkpoint import archive, store
 
     path = _one(options.source)
     content = store.manifest(path)
     store.verify_files(path, content["files"])
     for name in content["shapes"]:
-        atomic.read_whole(path, [name], content)
+        archive.read_whole(path, [name], content)
     print(f"{path}: {len(content['files'])} files, {len(content['shapes'])} tensors, all whole")
 
 
 def _export(options: argparse.Namespace) -> None:
-    from benben.trainer.checkpoint import atomic
+    from benben.trainer.checkpoint import archive
 
-    count = atomic.export(_one(options.source), options.target)
+    count = archive.export(_one(options.source), options.target)
     print(f"{options.target}: {count} parameters")
 
 
 def _import(options: argparse.Namespace) -> None:
-    from benben.trainer.checkpoint import atomic
+    from benben.trainer.checkpoint import archive
 
-    print(atomic.restore(options.source, options.target, options.multiple))
+    print(archive.restore(options.source, options.target, options.multiple))
 
 
 def _huggingface(options: argparse.Namespace) -> None:
-    from benben.trainer.checkpoint import atomic
+    from benben.trainer.checkpoint import archive
 
-    atomic.to_huggingface(_one(options.source), options.target, options.dtype)
+    archive.to_huggingface(_one(options.source), options.target, options.dtype)
     print(options.target)
 
 
@@ -89,7 +89,7 @@ def _merge(options: argparse.Namespace) -> None:
     import yaml
     from safetensors.torch import load_file, save_file
 
-    from benben.trainer.checkpoint.rules import Rule, merge
+    from benben.trainer.checkpoint.merging import Rule, merge
 
     rules = [Rule.model_validate(entry) for entry in yaml.safe_load(options.rules.read_text())]
     merged = merge([load_file(path) for path in options.shards], rules)

@@ -41,7 +41,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _row(config: Any, card: Any, count: int, options: argparse.Namespace) -> None:
     from benben.common.config_files import ConfigError
-    from benben.trainer.planning import advice, memory, steptime
+    from benben.trainer.planning import memory, steptime
 
     parallel = config.parallel
     if count % (parallel.sp * parallel.tp):
@@ -58,7 +58,7 @@ def _row(config: Any, card: Any, count: int, options: argparse.Namespace) -> Non
         caps = (card.gib * memory.GIB, options.host_gib * memory.GIB)
         print(f"longest sequence on {count}: {memory.longest(config, *caps):,} tokens")
     if options.advise:
-        found = advice.advise(config, card.gib, options.host_gib)
+        found = memory.advise(config, card.gib, options.host_gib)
         if found is None:
             print(f"nothing fits on {count}: more GPUs (dp, sp) or a shorter sequence")
         else:

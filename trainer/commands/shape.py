@@ -94,8 +94,8 @@ def add_size(commands: Any) -> None:
 
 def _size(options: argparse.Namespace) -> None:
     from benben.common.config_files import ConfigError
-    from benben.trainer.ablation import scaling
     from benben.trainer.planning import budget as budgets
+    from benben.trainer.planning import scaling
 
     law = _fit(options.runs) if options.runs else None
     if not options.gpu_hours or not options.tflops:
@@ -132,7 +132,7 @@ def _candidates(parameters: float, gpu: str) -> None:
 
 
 def _fit(paths: list[Path]) -> Any:
-    from benben.trainer.ablation import scaling
+    from benben.trainer.planning import scaling
 
     runs = scaling.read_runs(paths)
     law = scaling.fit(runs)

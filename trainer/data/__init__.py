@@ -1,1 +1,1 @@
-"""From parquet to packs: index, order, rendering, packing, loading."""
+"""From parquet to packs: the documents, their order, packing and loading."""

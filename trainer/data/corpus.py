@@ -1,12 +1,15 @@
-"""One corpus of OBELICS-schema parquet: a document index from footers, rows read on demand.
+"""Documents and images from parquet: one corpus of OBELICS's schema, images beside it.
 
-Needs `images` and `texts` (parallel lists, one non-null a slot); uses `doc_id`, `lang`, `host`,
-`image_sha256` and `image_bytes` where they are. Paths are local or any URL fsspec opens.
+A corpus needs the columns `images` and `texts` (parallel lists, one of the two non-null at each
+position) and uses `doc_id`, `lang`, `host`, `image_sha256` and `image_bytes` where they exist.
+Its index is built from the files' footers; rows are read on demand. Paths are local, or any URL
+that fsspec opens.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +19,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from obstore.fsspec import register
+from PIL import Image
 
 from benben.common.errors import UserError
 
 COLUMNS = ("images", "texts", "doc_id", "lang", "host", "image_sha256", "image_bytes")
-OPTIONAL = COLUMNS[2:]
-KEPT_GROUPS = 4  # row groups in memory a corpus
+KEPT_GROUPS = 4  # row groups in memory for each corpus and each image store
+MAX_PIXELS = 64_000_000  # larger images are not decoded
+NORMALISE = {  # mean and standard deviation by channel, of the published encoders
+    "siglip": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+}
 
 
 class CorpusError(UserError):
@@ -30,7 +38,10 @@ class CorpusError(UserError):
 
 @dataclass(frozen=True)
 class Slot:
-    """One position of a document: a text, or an image by digest, bytes or (unusable) URL alone."""
+    """One position of a document: a text, or an image by digest, by bytes, or by URL alone.
+
+    An image that has only a URL cannot be used.
+    """
 
     text: str | None
     sha256: str | None = None
@@ -77,13 +88,13 @@ def open_parquet(path: str) -> pq.ParquetFile:
 
 
 class Corpus:
-    """Documents 0 .. n-1 in the order of files, row groups and rows."""
+    """Documents 0 to n-1, in the order of files, row groups and rows."""
 
     def __init__(self, path: str, name: str | None = None) -> None:
         self.name = name or path
         self.files = expand(path)
         sizes: list[int] = []
-        self.places: list[tuple[int, int]] = []  # of each row group: file, group
+        self.places: list[tuple[int, int]] = []  # file and number in it, of each row group
         for number, file in enumerate(self.files):
             with open_parquet(file) as parquet:
                 self._check(file, parquet.schema_arrow)
@@ -107,7 +118,7 @@ class Corpus:
                 raise CorpusError(f"{file}: needs a list column '{column}' (OBELICS's schema)")
 
     def languages(self) -> np.ndarray:
-        """Return each document's language (one column is read; 'und' without it)."""
+        """Return the language of each document, 'und' where there is none; reads one column."""
         parts: list[str] = []
         for file in self.files:
             with open_parquet(file) as parquet:
@@ -119,7 +130,7 @@ class Corpus:
         return np.array(parts, dtype=object)
 
     def read(self, index: int) -> Document:
-        """Return document `index`."""
+        """Return a document by its index."""
         group = int(np.searchsorted(self.starts, index, side="right")) - 1
         return self._document(self._rows(group)[index - int(self.starts[group])], index)
 
@@ -140,7 +151,7 @@ class Corpus:
         images, texts = row["images"] or [], row["texts"] or []
         name = row.get("doc_id") or f"{self.name}#{index}"
         if len(images) != len(texts):
-            raise CorpusError(f"{name}: {len(images)} images beside {len(texts)} texts")
+            raise CorpusError(f"{name}: {len(images)} images, but {len(texts)} texts")
         digests = row.get("image_sha256") or [None] * len(images)
         data = row.get("image_bytes") or [None] * len(images)
         slots = [
@@ -151,7 +162,92 @@ class Corpus:
 
 
 def held_out(document: Document, share: float, by: str) -> bool:
-    """Whether a document belongs to evaluation: by its host's (or own) digest, so no site leaks."""
+    """Whether a document is held out for evaluation, decided by the digest of its host or name.
+
+    With `by` "host" all documents of a site are on the same side.
+    """
     key = document.host if by == "host" and document.host else document.name
     digest = hashlib.sha256(key.encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+class ImageStore:
+    """Image bytes by their SHA-256, from parquet files with columns `sha256` and `bytes`.
+
+    The index takes 16 bytes for each image: the first 8 of the digest, the row group and the row.
+    The digest is verified when an image is read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.files = expand(path)
+        self.places: list[tuple[int, int]] = []
+        keys: list[np.ndarray] = []
+        places: list[np.ndarray] = []
+        for number, file in enumerate(self.files):
+            with open_parquet(file) as parquet:
+                for group in range(parquet.metadata.num_row_groups):
+                    column = parquet.read_row_group(group, columns=["sha256"]).column(0)
+                    digests = [d or "" for d in column.to_pylist()]
+                    keys.append(np.array([_prefix(d) for d in digests], np.uint64))
+                    rows = np.arange(len(digests), dtype=np.uint64)
+                    places.append(np.uint64(len(self.places) << 32) + rows)
+                    self.places.append((number, group))
+        order = np.argsort(np.concatenate(keys), kind="stable") if keys else np.array([], int)
+        self.keys = np.concatenate(keys)[order] if keys else np.array([], np.uint64)
+        self.rows = np.concatenate(places)[order] if keys else np.array([], np.uint64)
+        self._kept: OrderedDict[int, Any] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_kept": OrderedDict()}
+
+    def __contains__(self, sha256: str) -> bool:
+        return self._find(sha256) is not None
+
+    def _find(self, sha256: str) -> int | None:
+        key = np.uint64(_prefix(sha256))
+        at = int(np.searchsorted(self.keys, key))
+        return int(self.rows[at]) if at < len(self.keys) and self.keys[at] == key else None
+
+    def read(self, sha256: str) -> bytes | None:
+        """Return the bytes of an image; None if it is missing or they do not match the digest."""
+        place = self._find(sha256)
+        if place is None:
+            return None
+        data = self._group(place >> 32)[place & 0xFFFFFFFF].as_py()
+        return data if data and hashlib.sha256(data).hexdigest() == sha256 else None
+
+    def _group(self, group: int) -> Any:
+        if group not in self._kept:
+            file, number = self.places[group]
+            with open_parquet(self.files[file]) as parquet:
+                self._kept[group] = parquet.read_row_group(number, columns=["bytes"]).column(0)
+            if len(self._kept) > KEPT_GROUPS:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(group)
+        return self._kept[group]
+
+
+def _prefix(sha256: str) -> int:
+    try:
+        return int(sha256[:16], 16)
+    except ValueError:
+        return 0
+
+
+def decode(data: bytes, size: int, family: str = "siglip") -> np.ndarray | None:
+    """Return normalised pixels [3, size, size] float32; None for an image that does not decode."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return None
+            image.draft("RGB", (size, size))
+            picture = image.convert("RGBA" if "transparency" in image.info else "RGB")
+            if picture.mode == "RGBA":
+                white = Image.new("RGBA", picture.size, "white")
+                picture = Image.alpha_composite(white, picture).convert("RGB")
+            picture = picture.resize((size, size), Image.Resampling.BICUBIC)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None
+    mean, std = (np.array(v, np.float32) for v in NORMALISE[family])
+    pixels = (np.asarray(picture, np.float32) / 255 - mean) / std
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))

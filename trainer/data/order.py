@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from benben.trainer.counter import generator
+from benben.trainer.counter_rng import generator
 
 
 class Stream:
@@ -92,7 +92,7 @@ class Mixture:
     def epoch(self) -> int:
         """Return the number of windows that certainly hold every document of every stream."""
         pairs = zip(self.streams, self.shares, strict=True)
-        return max(-(-stream.length // int(max(1, self.size * w))) for stream, w in pairs) + 1
+        return max(-(-stream.length // max(1, int(self.size * w))) for stream, w in pairs) + 1
 
     def window(self, number: int) -> list[Pick]:
         """Return the documents of a window, stream after stream."""

@@ -7,6 +7,7 @@ the loss is already divided by the whole step's count of tokens.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,17 +18,19 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
+    ParallelStyle,
     RowwiseParallel,
     parallelize_module,
 )
 
 from benben.trainer.distributed.shards import shard_of
-from benben.trainer.longseq.ulysses import check_heads
+from benben.trainer.long_sequences.ulysses import check_heads
 from benben.trainer.model.decoder import Block
 from benben.trainer.model.vlm import VLM
 from benben.trainer.settings import ParallelConfig
 
-TENSOR_PLAN = {
+NAMES = ("dp", "sp", "tp")
+TENSOR_PLAN: dict[str, Callable[[], ParallelStyle]] = {
     **{f"attn.{name}": ColwiseParallel for name in ("q", "k", "v")},
     "attn.o": RowwiseParallel,
     "mlp.gate": ColwiseParallel,
@@ -92,11 +95,9 @@ def make_mesh(config: ParallelConfig, device: torch.device) -> Mesh:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     mesh = init_device_mesh(device.type, (dp, config.sp, config.tp), mesh_dim_names=NAMES)
     flat = mesh["dp", "sp"]._flatten("fsdp")
-    ranks = [mesh.get_local_rank(name) for name in NAMES]
-    return Mesh(dp, config.sp, config.tp, *ranks, mesh=mesh, flat=flat, device=device)
-
-
-NAMES = ("dp", "sp", "tp")
+    data, sequence, tensor = (mesh.get_local_rank(name) for name in NAMES)
+    degrees = (dp, config.sp, config.tp)
+    return Mesh(*degrees, data, sequence, tensor, mesh=mesh, flat=flat, device=device)
 
 
 def is_first() -> bool:

@@ -60,7 +60,7 @@ def shard_of(tensor: Tensor) -> Shard:
     for size, placement in zip(mesh.shape, placements, strict=True):
         parts *= size if splits(placement) else 1
     local = tensor.to_local()
-    coordinate = mesh.get_coordinate() or []
+    coordinate: list[int] = list(mesh.get_coordinate() or [])
     first = (
         all(c == 0 for c, p in zip(coordinate, placements, strict=True) if not splits(p))
         and int(mesh.mesh.min()) == 0

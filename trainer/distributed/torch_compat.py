@@ -1,10 +1,11 @@
-"""The private or moving parts of torch, each used in one place (2.11 on GPUs, 2.13 in tests)."""
+"""Parts of torch that are private or change between versions (2.11 on GPUs, 2.13 in tests)."""
 
 from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -16,14 +17,17 @@ from torch.distributed.tensor._utils import compute_local_shape_and_global_offse
 from torch.distributed.tensor.placement_types import _StridedShard
 from torch.utils.hooks import RemovableHandle
 
-try:
-    from torch.distributed._tools import mem_tracker
-except ImportError:  # the planner then says what is missing
-    mem_tracker = None
-try:
-    from torch.nn.attention.varlen import varlen_attn
-except ImportError:
-    varlen_attn = None
+
+def _optional(module: str) -> Any:
+    """Import a module that some versions of torch lack; None where it is missing."""
+    try:
+        return import_module(module)
+    except ImportError:
+        return None
+
+
+_mem_tracker = _optional("torch.distributed._tools.mem_tracker")
+varlen_attn: Any = getattr(_optional("torch.nn.attention.varlen"), "varlen_attn", None)
 
 
 def local_shape_and_offset(
@@ -38,7 +42,7 @@ def is_fake(x: Tensor) -> bool:
 
 
 def splits(placement: Any) -> bool:
-    """Whether a placement divides a dimension; sharding over sharding is a class of its own."""
+    """Whether a placement divides a dimension; repeated sharding has a class of its own."""
     return isinstance(placement, Shard | _StridedShard)
 
 
@@ -63,15 +67,16 @@ def _exchange(x: Tensor, group: dist.ProcessGroup) -> Tensor:
 
 
 def memory_tracker() -> Any:
-    """Return torch's memory tracker, mended to take parameters that do not train.
+    """Return torch's memory tracker, corrected to accept parameters that do not train.
 
-    Torch's own asks each for a gradient hook. Raises RuntimeError where there is no tracker.
+    Torch's own registers a gradient hook on every parameter, which fails for those. Raises
+    RuntimeError if this torch has no tracker.
     """
-    if mem_tracker is None:
+    if _mem_tracker is None:
         raise RuntimeError("this torch has no memory tracker; `plan` needs torch 2.5 to 2.13")
     none = RemovableHandle(OrderedDict())
 
-    class Tracker(mem_tracker.MemTracker):  # type: ignore[misc, name-defined]
+    class Tracker(_mem_tracker.MemTracker):  # type: ignore[misc]
         def _track_module_params_and_buffers(self, module: Any, *args: Any, **kwargs: Any) -> Any:
             for parameter in module.parameters():
                 if not parameter.requires_grad:
@@ -102,4 +107,5 @@ def varlen_causal(
         else:
             k = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
             v = v.repeat_interleave(q.shape[1] // v.shape[1], 1)
-    return varlen_attn(q, k, v, cu_q, cu_k, *longest, **options)
+    out: Tensor = varlen_attn(q, k, v, cu_q, cu_k, *longest, **options)
+    return out

@@ -15,10 +15,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from benben.trainer.data.batch import Pack
 from benben.trainer.data.loader import Loader, NoDocuments
-from benben.trainer.longseq.tiling import IGNORE
 from benben.trainer.loop.session import Session
+from benben.trainer.model.batch import IGNORE, Pack
 from benben.trainer.settings import DataConfig
 
 Sums = dict[str, list[float]]  # name -> [summed nll, tokens, bytes]

@@ -1,4 +1,4 @@
-"""k-shot captioning and yes/no questions on the made set of drawn shapes."""
+"""k-shot captioning and yes/no questions about synthetic drawings of shapes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benben.trainer.counter import generator
-from benben.trainer.data.batch import Pack
-from benben.trainer.data.images import decode
+from benben.trainer.counter_rng import generator
+from benben.trainer.data.corpus import decode
 from benben.trainer.evaluation.synthetic import COLOURS, SHAPES, Example, examples
-from benben.trainer.longseq.tiling import IGNORE
 from benben.trainer.loop.session import Session
+from benben.trainer.model.batch import IGNORE, Pack
 
 LONGEST = 24  # tokens generated for a caption
 
@@ -26,7 +25,9 @@ class Prompt:
     def __init__(self, session: Session, parts: Sequence[bytes | str]) -> None:
         self.session = session
         v, model = session.vocabulary, session.model
-        self.ids, self.slots = [v.bos], []
+        self.ids: list[int] = [v.bos]
+        self.slots: list[int] = []
+        marks = model.fusion.image_marks(v.image, v.fence)
         pixels = []
         tower, vision = model.vision, session.config.model.vision
         for part in parts:
@@ -36,10 +37,8 @@ class Prompt:
                 picture = decode(part, tower.image_size, vision.family)
                 assert picture is not None
                 pixels.append(picture)
-                fences = session.config.model.fusion == "early"
-                self.slots.append(len(self.ids) + fences)
-                count = model.tokens_per_image if fences else 1
-                self.ids += [v.fence] * fences + [v.image] * count + [v.fence] * fences
+                self.slots.append(len(self.ids) + marks.index(v.image))
+                self.ids += marks
         side = tower.image_size if tower is not None else 1
         self.pixels = np.stack(pixels) if pixels else np.zeros((0, 3, side, side), np.float32)
 
@@ -74,10 +73,11 @@ class Prompt:
 
 
 def evaluate(session: Session, shots: int, count: int = 32) -> dict[str, Any]:
-    """Caption drawings and answer yes/no questions after `shots` examples each.
+    """Caption drawings and answer yes/no questions, each after `shots` examples.
 
-    Returns `exact` (colour and shape right), `colour`, `shape`, `cider` and `yes_no`, shares of
-    `count` questions. Chance: 1/24, 1/6, 1/4, -, 1/2. Raises ValueError with sequence parallelism.
+    Returns `exact` (colour and shape right), `colour`, `shape` and `yes_no` as shares of `count`
+    questions, by chance 1/24, 1/6, 1/4 and 1/2; and `cider`. Raises ValueError with sequence
+    parallelism.
     """
     if session.mesh.sp > 1:
         raise ValueError("questions are short: evaluate them with parallel.sp=1")
@@ -103,7 +103,7 @@ def _share(values: Any) -> float:
 
 
 def _yes_no(session: Session, given: Sequence[Example], asked: Sequence[Example]) -> float:
-    """Ask for the drawing that is there and, every second time, for one that is not."""
+    """Ask about the drawing that is there and, every second time, about one that is not."""
     random = generator("yes_no")
     right = 0
     lead: list[bytes | str] = []
@@ -122,9 +122,9 @@ def _yes_no(session: Session, given: Sequence[Example], asked: Sequence[Example]
 
 
 def cider(candidates: Sequence[str], references: Sequence[str]) -> float:
-    """Return the mean CIDEr (Vedantam et al. 2015) with one reference each: 10 at best.
+    """Return the mean CIDEr (Vedantam et al. 2015) with one reference each; the best is 10.
 
-    Cosine of tf-idf weighted n-grams, n = 1 .. 4, idf over the references.
+    It is the cosine of tf-idf weighted n-grams for n = 1 to 4, with idf over the references.
     """
     total = 0.0
     for n in range(1, 5):

@@ -1,27 +1,30 @@
-"""AdamW (Loshchilov and Hutter 2019) over local shards, element-wise, so exact on any mesh.
+"""AdamW, and the learning rate and batch size of each step.
 
-With bfloat16 parameters or moments the update is computed in float32 and rounded stochastically by
-counter-based noise: unbiased, half of float32's bytes, and the same on any mesh.
+AdamW (Loshchilov and Hutter 2019) works element by element on local shards, so it is exact on any
+mesh. With bfloat16 parameters or moments the update is computed in float32 and rounded
+stochastically with counter-based noise: unbiased, half the bytes of float32, and the same on any
+mesh. Rates follow the tokens seen, as BLOOM's do, not the steps.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from benben.trainer import counter
+from benben.trainer import counter_rng
 from benben.trainer.distributed.shards import Shard, local, parameters, shard_of
 from benben.trainer.model.vlm import VLM, group_of
 from benben.trainer.settings import OptimConfig
 
-CHUNK = 1 << 26  # elements updated at a time where noise is needed
+CHUNK = 1 << 26  # elements updated at a time with noise
 
 
 class AdamW:
-    """Moments by parameter name; norms, biases and gates are not decayed."""
+    """Keeps moments by parameter name; norms, biases and gates have no weight decay."""
 
     def __init__(self, model: VLM, config: OptimConfig) -> None:
         self.config = config
@@ -44,12 +47,13 @@ class AdamW:
             rate = lr * self.config.lr_scale.get(group_of(name), 1.0)
             decay = self.config.weight_decay if parameter.dim() > 1 else 0.0
             shard = shard_of(parameter)
-            tensors = [local(t) for t in (parameter.grad, self.first[name], self.second[name])]
+            grad, m, v = (local(t) for t in (parameter.grad, self.first[name], self.second[name]))
             numbers = (rate, rate * decay, 1 - b1**number, 1 - b2**number, scale)
-            if torch.bfloat16 in (shard.local.dtype, tensors[1].dtype):
-                _update_low(shard, tensors, self.config, numbers, counter.key(name, number))
+            if torch.bfloat16 in (shard.local.dtype, m.dtype):
+                seed = counter_rng.key(name, number)
+                _update_low(shard, (grad, m, v), self.config, numbers, seed)
             else:
-                _adamw(shard.local, *tensors, self.config, numbers)
+                _adamw(shard.local, grad, m, v, self.config, numbers)
             parameter.grad = None
 
     def moments(self) -> Mapping[str, dict[str, Tensor]]:
@@ -72,20 +76,24 @@ def _adamw(
 
 
 def _update_low(
-    shard: Shard, tensors: list[Tensor], config: OptimConfig, numbers: Sequence[float], seed: int
+    shard: Shard,
+    tensors: tuple[Tensor, Tensor, Tensor],
+    config: OptimConfig,
+    numbers: Sequence[float],
+    seed: int,
 ) -> None:
-    """Update in chunks; on CUDA each is one fused kernel, whose changing numbers are tensors."""
-    grad, *moments = tensors
-    flats = [shard.local.view(-1), grad.reshape(-1), *(t.view(-1) for t in moments)]
+    """Update in chunks; on CUDA each is one fused kernel, and changing numbers are tensors."""
+    grad, m, v = tensors
+    flats = [shard.local.view(-1), grad.reshape(-1), m.view(-1), v.view(-1)]
     device = shard.local.device
     values = torch.tensor(numbers, dtype=torch.float32, device=device).unbind()
     key = torch.tensor(seed, device=device)
     run = _fused() if shard.local.is_cuda else _low
     for start in range(0, shard.local.numel(), CHUNK):
         stop = min(start + CHUNK, shard.local.numel())
-        parts = [t[start:stop] for t in flats]
-        new = run(*parts, shard.index(start, stop), key, config, values)
-        for part, value in zip((parts[0], *parts[2:]), new, strict=True):
+        p, g, m, v = (t[start:stop] for t in flats)
+        new = run(p, g, m, v, shard.index(start, stop), key, config, values)
+        for part, value in zip((p, m, v), new, strict=True):
             part.copy_(value)
 
 
@@ -99,13 +107,13 @@ def _low(
     config: OptimConfig,
     numbers: Numbers,
 ) -> list[Tensor]:
-    """Return new p, m, v; each takes other 16 bits of one hash as its rounding noise."""
-    wide = [t.float() for t in (p, g, m, v)]
-    _adamw(*wide, config, numbers)
-    noise = counter.bits(key, index)
-    pairs = ((p, wide[0], 0), (m, wide[2], 16), (v, wide[3], 32))
+    """Return new p, m, v; the rounding noise of each is a different 16 bits of one hash."""
+    wide_p, wide_g, wide_m, wide_v = (t.float() for t in (p, g, m, v))
+    _adamw(wide_p, wide_g, wide_m, wide_v, config, numbers)
+    noise = counter_rng.bits(key, index)
+    pairs = ((p, wide_p, 0), (m, wide_m, 16), (v, wide_v, 32))
     return [
-        counter.round_stochastic(new, noise >> shift) if old.dtype == torch.bfloat16 else new
+        counter_rng.round_stochastic(new, noise >> shift) if old.dtype == torch.bfloat16 else new
         for old, new, shift in pairs
     ]
 
@@ -113,3 +121,29 @@ def _low(
 @functools.cache
 def _fused() -> Callable[..., list[Tensor]]:
     return torch.compile(_low, dynamic=True)
+
+
+def learning_rate(config: OptimConfig, tokens: float, total: float) -> float:
+    """Return the rate: linear warm-up, then cosine or linear to `floor` of the peak, then flat.
+
+    Without `decay_tokens` the decay ends with the run, at `total` tokens. The cosine runs from the
+    end of the warm-up to `decay_tokens`, as Megatron's does.
+    """
+    if tokens < config.warmup_tokens:
+        return config.lr * tokens / config.warmup_tokens
+    if config.schedule == "constant":
+        return config.lr
+    end = config.decay_tokens or total
+    span = max(end - config.warmup_tokens, 1.0)
+    done = min(max((tokens - config.warmup_tokens) / span, 0.0), 1.0)
+    shape = 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1 - done
+    return config.lr * (config.floor + (1 - config.floor) * shape)
+
+
+def batch_packs(config: OptimConfig, tokens: float) -> int:
+    """Return the packs of the next step: `ramp_from`, then more by `ramp_step`, then all."""
+    if not config.ramp_from or tokens >= config.ramp_tokens:
+        return config.batch_packs
+    rises = (config.batch_packs - config.ramp_from) / max(config.ramp_step, 1)
+    risen = int(tokens / config.ramp_tokens * rises)
+    return min(config.ramp_from + risen * config.ramp_step, config.batch_packs)

@@ -1,4 +1,4 @@
-"""A run put together: model, optimizer and data at a mesh, saved and resumed as one."""
+"""Everything of a run in one place: model, optimizer and data on a mesh, saved and resumed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import numpy as np
 import torch
 
 from benben.common.config_files import ConfigError
-from benben.trainer import counter
+from benben.trainer import counter_rng
 from benben.trainer.checkpoint import store
-from benben.trainer.data import vocabulary as vocabularies
-from benben.trainer.data.batch import Pack, join, to_batch
-from benben.trainer.data.loader import DataState, Loader
-from benben.trainer.data.source import DataSource
-from benben.trainer.data.vocabulary import Vocabulary
+from benben.trainer.data.loader import DataSource, DataState, Loader
+from benben.trainer.data.packing import Vocabulary, load_vocabulary, train_vocabulary
 from benben.trainer.distributed import parallel
 from benben.trainer.distributed.parallel import Mesh
 from benben.trainer.distributed.shards import copy_full
-from benben.trainer.longseq.tiling import IGNORE
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model import huggingface
+from benben.trainer.model.batch import IGNORE, Batch, Pack, join, to_batch
+from benben.trainer.model.fusion import make_fusion
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import Config, DataConfig
 
@@ -30,7 +28,7 @@ TRAINING_DOCUMENTS = 20_000  # read to train a tokenizer
 
 
 class Session:
-    """Everything a run holds; `step`, `tokens` count what was trained."""
+    """What a run holds; `step` and `tokens` count what was trained."""
 
     def __init__(self, config: Config) -> None:
         device = parallel.pick_device(config.run.device)
@@ -55,24 +53,23 @@ class Session:
         return DataSource(
             data or self.config.data,
             self.vocabulary,
-            self.model.tokens_per_image,
-            self.config.model.fusion,
+            self.model.fusion,
             tower.image_size if tower else 32,
             vision.family if vision else "siglip",
         )
 
     def held_out_source(self, data: DataConfig | None = None) -> DataSource:
-        """Return the held-out documents of the same corpora, or of `data`'s."""
+        """Return the held-out documents of the run's corpora, or of those of `data`."""
         source = self._source(data) if data else copy.copy(self.loader.source)
         source.evaluation = True
         return source
 
-    def batch(self, packs: list[Pack]) -> Any:
-        """Cut this rank's slice of packs and bring it to the device."""
+    def batch(self, packs: list[Pack]) -> Batch:
+        """Cut this rank's slice out of packs and bring it to the device."""
+        pack = join(packs)
         return to_batch(
-            join(packs),
-            self.model.tokens_per_image,
-            self.config.model.fusion,
+            pack,
+            self.model.fusion.spans(pack),
             self.mesh.device,
             self.dtype,
             self.mesh.sp_rank,
@@ -91,9 +88,9 @@ class Session:
         self.saver.save(self.step, store.state_of(self.model, self.optimizer), meta)
 
     def resume(self, path: Path | None = None) -> dict[str, Any] | None:
-        """Continue from a checkpoint, the newest by default; return its meta, None without any.
+        """Continue from a checkpoint, by default the newest; return its meta, or None without one.
 
-        Raises CheckpointError when the probe's loss is not what it was at saving.
+        Raises CheckpointError if the loss of the probe is not what it was at saving.
         """
         self.saver.finish()
         path = path or store.newest(self.folder)
@@ -102,10 +99,8 @@ class Session:
         meta = store.load(path, self.model, self.optimizer)
         self.step, self.tokens = store.manifest(path)["step"], meta["tokens"]
         state = DataState.from_json(meta["data"])
-        asked = tuple(map(tuple, self.config.data.skip))
-        self.loader.restore(
-            DataState(state.next, state.lanes, tuple(dict.fromkeys((*state.skip, *asked))))
-        )
+        skip = tuple(dict.fromkeys((*state.skip, *self.config.data.skip)))
+        self.loader.restore(DataState(state.next, state.lanes, skip))
         found, expected = self.probe(), meta["probe"]
         if not abs(found - expected) <= self.config.checkpoint.probe_tolerance * abs(expected):
             raise store.CheckpointError(
@@ -115,8 +110,8 @@ class Session:
 
     @torch.no_grad()
     def probe(self) -> float:
-        """Return the mean loss on a fixed made batch, the same on any mesh."""
-        random = counter.generator("probe")
+        """Return the mean loss on a fixed random batch, the same on any mesh."""
+        random = counter_rng.generator("probe")
         tower = self.model.vision
         size = 512 * -(-(self.model.tokens_per_image + 8) // 512)
         ids = random.integers(0, self.vocabulary.size, size)
@@ -131,7 +126,7 @@ class Session:
 
 
 def check(config: Config, mesh: Mesh) -> None:
-    """Raise ConfigError for sizes that do not divide among the ranks."""
+    """Raise ConfigError for sizes that do not divide among the ranks, or a run without data."""
     data, optim = config.data, config.optim
     packs = {"optim.batch_packs": optim.batch_packs, "data.lanes": data.lanes}
     if optim.ramp_from:
@@ -150,9 +145,10 @@ def check(config: Config, mesh: Mesh) -> None:
 
 
 def build(config: Config, mesh: Mesh) -> VLM:
-    """Make the model, lay it over the mesh, fill it (made weights, then published ones).
+    """Make the model, shard it over the mesh, and fill it: random weights, then published ones.
 
-    Decoder and connector have no storage until they are sharded; the tower is small, made whole.
+    Decoder and connector have no storage until they are sharded. The image encoder is small and is
+    made whole.
     """
     model = VLM(config.model, config.memory, lazy=True).to(getattr(torch, config.optim.params))
     tower = {name: tensor.clone() for name, tensor in _tower(model)}
@@ -174,18 +170,18 @@ def _tower(model: VLM) -> list[tuple[str, torch.Tensor]]:
 
 
 def find_vocabulary(config: Config, mesh: Mesh) -> Vocabulary:
-    """Return the run's tokenizer: configured, kept in the run's folder, or trained on its data."""
+    """Return the run's tokenizer: as configured, as kept in its folder, or newly trained."""
     if config.data.tokenizer:
-        return vocabularies.load(config.data.tokenizer)
+        return load_vocabulary(config.data.tokenizer)
     kept = Path(config.checkpoint.dir) / "tokenizer.json"
     if not kept.is_file() and mesh.rank == 0:
-        bare = vocabularies.train([], 256)
-        source = DataSource(config.data, bare, 0, "early")
-        trained = vocabularies.train(source.texts(TRAINING_DOCUMENTS), config.data.tokenizer_vocab)
+        bare = train_vocabulary([], 256)
+        source = DataSource(config.data, bare, make_fusion(config.model, tokens_per_image=0))
+        trained = train_vocabulary(source.texts(TRAINING_DOCUMENTS), config.data.tokenizer_vocab)
         kept.parent.mkdir(parents=True, exist_ok=True)
         trained.save(kept)
     store.barrier()
-    return vocabularies.load(str(kept))
+    return load_vocabulary(str(kept))
 
 
 def with_vocabulary(config: Config, vocabulary: Vocabulary) -> Config:

@@ -9,14 +9,14 @@ from typing import Any
 
 from benben.common.errors import UserError
 from benben.trainer.checkpoint.store import newest
-from benben.trainer.data.batch import Pack
 from benben.trainer.data.loader import DataState
 from benben.trainer.distributed.parallel import gradient_norm
 from benben.trainer.evaluation import evaluate
 from benben.trainer.loop.loss_spikes import SpikeGuard
 from benben.trainer.loop.metrics import Metrics
-from benben.trainer.loop.schedule import batch_packs, learning_rate
+from benben.trainer.loop.optimizer import batch_packs, learning_rate
 from benben.trainer.loop.session import Session
+from benben.trainer.model.batch import Pack
 from benben.trainer.planning.flops import cost_of
 from benben.trainer.settings import Config
 

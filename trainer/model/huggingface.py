@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benben.common.errors import UserError
 from benben.trainer.distributed.shards import copy_full, parameters
-from benben.trainer.model.vlm import VLM
+from benben.trainer.model.vlm import VLM, group_of
 from benben.trainer.settings import LMConfig
 
 LLAMA = {
@@ -187,7 +187,7 @@ def load_decoder(model: VLM, name: str) -> None:
     weights, config = Weights(find(name)), model.config.lm
     kind = kind_of(config)
     for own, parameter in parameters(model):
-        if not own.startswith("lm.") or "lora_" in own or ".cross" in own:
+        if group_of(own) != "lm":
             continue
         foreign, part = foreign_name(own, kind)
         full = weights.read(foreign)
@@ -217,7 +217,7 @@ def _foreign(config: LMConfig, state: Mapping[str, Tensor]) -> Iterator[tuple[st
     kind = kind_of(config)
     fused: dict[str, dict[int, Tensor]] = {}
     for own, tensor in state.items():
-        if not own.startswith("lm."):
+        if group_of(own) != "lm":
             continue
         foreign, part = foreign_name(own, kind)
         if own in ("lm.embed.weight", "lm.head.weight"):

@@ -1,67 +1,73 @@
-"""The whole model: decoder, and with a tower the images, fused early or by cross-attention."""
+"""The whole model: image encoder, connector, decoder, the loss; its groups and initialisation."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from benben.trainer import counter
-from benben.trainer.data.batch import Batch
+from benben.trainer import counter_rng
 from benben.trainer.distributed.shards import parameters, shard_of
-from benben.trainer.longseq.recompute import HostStore
-from benben.trainer.longseq.tiling import loss_sum, nll_each
-from benben.trainer.model.decoder import Context, Decoder
-from benben.trainer.model.positions import alibi_slopes
+from benben.trainer.long_sequences.recompute import HostStore
+from benben.trainer.long_sequences.tiling import tiled_loss
+from benben.trainer.model.batch import IGNORE, Batch, wide_dtype
+from benben.trainer.model.decoder import Context, Decoder, alibi_slopes
+from benben.trainer.model.fusion import make_fusion
 from benben.trainer.model.vision import Tower, make_connector
 from benben.trainer.settings import MemoryConfig, ModelConfig
 
-FROZEN_ALWAYS = {"lora": {"lm"}}  # low-rank training leaves the base weights alone
 CHUNK = 1 << 24  # elements initialised at a time
+_EXTRA_BLOCK = re.compile(r"^lm\.(?:layers|groups\.\d+)\.([a-z_]+)\d+\.")  # a fusion's
 
 
 class VLM(nn.Module):
-    """Computes the summed loss of a batch. `sp`, `tp_rank`, `tp_size` are set by `parallel`."""
+    """Computes the summed loss of a batch.
+
+    `parallel.distribute` sets `sp` (the sequence group), `tp_rank` and `tp_size`.
+    """
 
     def __init__(
         self, config: ModelConfig, memory: MemoryConfig | None = None, lazy: bool = False
     ) -> None:
-        """`lazy` leaves decoder and connector without storage (the meta device)."""
+        """With `lazy`, decoder and connector get no storage (torch's meta device)."""
         super().__init__()
         self.config, self.memory = config, memory or MemoryConfig()
         self.sp: dist.ProcessGroup | None = None
         self.tp_rank, self.tp_size = 0, 1
-        self.store = HostStore(self.memory.offload, self.memory.keep_on_device)
-        vision = config.vision
-        cross = config.fusion == "cross" and vision is not None
+        self.store: HostStore | None = None
+        if self.memory.recompute != "none":
+            self.store = HostStore(self.memory.offload, self.memory.keep_on_device)
+        vision, lm = config.vision, config.lm
         self.vision = Tower(vision) if vision else None
         self.connector = None
         with torch.device("meta") if lazy else contextlib.nullcontext():
             if vision and self.vision:
-                self.connector = make_connector(vision, self.vision, config.lm.hidden)
-            every = config.cross_every if cross else 0
-            latents = self.tokens_per_image
-            self.lm = Decoder(config.lm, self.memory.group, every, config.lora_rank, latents)
+                self.connector = make_connector(vision, self.vision, lm.hidden)
+            self.fusion = make_fusion(config, self.tokens_per_image)
+            blocks = self.fusion.blocks_before
+            self.lm = Decoder(lm, self.memory.group, config.lora_rank, blocks)
         freeze(self)
 
     @property
     def tokens_per_image(self) -> int:
         return self.connector.tokens if self.connector is not None else 0
 
+    @property
+    def host_peak(self) -> int:
+        """The most bytes that recomputation has kept in host memory."""
+        return self.store.host_peak if self.store else 0
+
     def forward(
         self, batch: Batch, z: float = 0.0, want: str = "loss"
     ) -> tuple[Tensor, Tensor] | Tensor:
-        """Return (summed loss, its z-loss part).
+        """Return the summed loss and its z-loss part.
 
-        `want` "logits": those, [T, vocab]; "nll": that of each label, [T].
+        `want` "logits" returns those instead, [T, vocab]; "nll" the loss of each label, [T].
         """
-        x = self.lm.embed(batch.ids)
-        latents = None
-        if self.vision is not None and self.connector is not None:
-            latents = self.connector(self._see(batch.pixels)).flatten(0, 1)
-            x, latents = self._fuse(x, latents, batch)
+        x, features = self._embed(batch)
         context = Context(
             layout=batch.layout,
             rope=self.lm.rope(batch.layout, x.dtype),
@@ -69,9 +75,9 @@ class VLM(nn.Module):
             sp=self.sp,
             memory=self.memory,
             store=self.store,
-            runs=batch.runs,
+            spans=batch.spans,
         )
-        hidden = self.lm(x, context, latents)
+        hidden = self.lm(x, context, features)
         weight = self.lm.output_weight
         if want == "logits":
             return hidden @ weight.T
@@ -79,53 +85,83 @@ class VLM(nn.Module):
             return nll_each(hidden, weight, batch.labels)
         return loss_sum(hidden, weight, batch.labels, self.memory.tile_loss, z)
 
-    def _see(self, pixels: Tensor) -> Tensor:
+    def _embed(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Embed the tokens and fuse them with the images' features."""
+        x = self.lm.embed(batch.ids)
+        if self.vision is None or self.connector is None:
+            return x, None
+        features = self.connector(self._encode(batch.pixels)).flatten(0, 1)
+        if not batch.images:  # every rank runs the encoder, so that the collective calls match
+            x = x + 0 * features.sum().to(x.dtype)
+        return self.fusion.fuse(x, features, batch.spans)
+
+    def _encode(self, pixels: Tensor) -> Tensor:
         assert self.vision is not None
         if any(p.requires_grad for p in self.vision.parameters()):
             return self.vision(pixels)
         with torch.no_grad():
             return self.vision(pixels)
 
-    def _fuse(self, x: Tensor, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Early: image features replace the embeddings of their placeholders."""
-        if self.config.fusion == "cross":
-            return x + 0 * latents.sum().to(x.dtype) if not batch.images else x, latents
-        if not batch.images:  # every rank runs the tower, so that collectives match
-            return x + 0 * latents.sum().to(x.dtype), None
-        return x.index_copy(0, batch.target, latents[batch.source].to(x.dtype)), None
-
     def _slopes(self, x: Tensor) -> Tensor | None:
         if self.config.lm.positions != "alibi":
             return None
-        dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-        slopes = torch.tensor(alibi_slopes(self.config.lm.heads), dtype=dtype, device=x.device)
+        values = alibi_slopes(self.config.lm.heads)
+        slopes = torch.tensor(values, dtype=wide_dtype(x.dtype), device=x.device)
         return slopes.chunk(self.tp_size)[self.tp_rank]
 
 
+def loss_sum(
+    hidden: Tensor, weight: Tensor, labels: Tensor, tile: int = 0, z: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Return the summed cross-entropy of hidden states [T, D] and its z-loss part (detached).
+
+    `labels` [T] are already shifted; -100 is ignored. The loss is computed `tile` tokens at a time,
+    or at once for 0. z-loss: z * logsumexp^2 (PaLM).
+    """
+    if tile:
+        return tiled_loss(hidden, weight, labels, tile, z)
+    logits = (hidden @ weight.T).to(wide_dtype(hidden.dtype))
+    nll = nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
+    if not z:
+        return nll, torch.zeros_like(nll)
+    z_loss = z * (logits.logsumexp(-1).square() * (labels != IGNORE)).sum()
+    return nll + z_loss, z_loss.detach()
+
+
+@torch.no_grad()
+def nll_each(hidden: Tensor, weight: Tensor, labels: Tensor, tile: int = 2048) -> Tensor:
+    """Return the negative log-likelihood of each label [T], 0 where ignored; for evaluation."""
+    parts = []
+    for start in range(0, hidden.shape[0], tile):
+        rows = slice(start, start + tile)
+        logits = (hidden[rows] @ weight.T).to(wide_dtype(hidden.dtype))
+        parts.append(
+            nn.functional.cross_entropy(logits, labels[rows], ignore_index=IGNORE, reduction="none")
+        )
+    return torch.cat(parts)
+
+
 def group_of(name: str) -> str:
-    """Return a parameter's group: lm, vision, connector, cross or lora."""
+    """Return a parameter's group: lm, vision, connector, lora, or a fusion's (such as cross)."""
     if "lora_" in name:
         return "lora"
-    if ".cross" in name:
-        return "cross"
-    return name.split(".")[0]
+    extra = _EXTRA_BLOCK.match(name)
+    return extra[1] if extra else name.split(".")[0]
 
 
 def freeze(model: VLM) -> None:
-    """Turn off gradients of the frozen groups; with LoRA the decoder's own weights freeze too."""
-    frozen = set(model.config.freeze)
-    if model.config.lora_rank:
-        frozen |= FROZEN_ALWAYS["lora"]
-    for name, parameter in parameters(model):
+    """Turn off the gradients of the frozen groups; LoRA also freezes the decoder's own weights."""
+    frozen: set[str] = {*model.config.freeze, *(["lm"] if model.config.lora_rank else [])}
+    for name, parameter in model.named_parameters():
         parameter.requires_grad_(group_of(name) not in frozen)
 
 
 @torch.no_grad()
 def initialise(model: VLM, seed: int = 0) -> None:
-    """Fill every parameter from (seed, name, index): the same model on any mesh.
+    """Fill every parameter from its (seed, name, index), which gives the same model on any mesh.
 
-    Matrices are normal: the decoder's with `lm.init`, others with 1/sqrt(inputs); norms are one,
-    biases, gates and LoRA's B zero. Weights that come from published ones are loaded afterwards.
+    Matrices are normal: the decoder's with `lm.init`, others with 1/sqrt(inputs). Norms are one;
+    biases, gates and LoRA's B are zero. Published weights are loaded afterwards.
     """
     lm = model.config.lm
     std_lm = (1 / (3 * lm.hidden)) ** 0.5 if lm.init == "small" else float(lm.init)
@@ -140,18 +176,18 @@ def initialise(model: VLM, seed: int = 0) -> None:
             shard.local.fill_(1.0)
         else:
             fan_in = parameter.shape[-1] if parameter.dim() < 3 else parameter[0].numel()
-            std = std_lm if name.startswith("lm.") and ".cross" not in name else fan_in**-0.5
+            std = std_lm if group_of(name) in ("lm", "lora") else fan_in**-0.5
             flat = shard.local.view(-1) if shard.local.is_contiguous() else shard.local.reshape(-1)
             for a in range(0, flat.numel(), CHUNK):
                 index = shard.index(a, min(a + CHUNK, flat.numel()))
-                flat[a : a + CHUNK] = counter.normal(counter.key(seed, name), index) * std
+                flat[a : a + CHUNK] = counter_rng.normal(counter_rng.key(seed, name), index) * std
     if lm.vocab_size < lm.rows:
         zero_padding(model)
 
 
 @torch.no_grad()
 def zero_padding(model: VLM) -> None:
-    """Zero the embedding's rows beyond the vocabulary: they mean nothing and never train."""
+    """Zero the rows of embedding and head beyond the vocabulary: they stand for no token."""
     width, used = model.config.lm.hidden, model.config.lm.vocab_size
     for name, parameter in parameters(model):
         if name in ("lm.embed.weight", "lm.head.weight"):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benben.common.config_files import ConfigError
-from benben.trainer.ablation.scaling import CHINCHILLA_TOKENS, Law, kaplan_optimum
+from benben.trainer.planning.scaling import CHINCHILLA_TOKENS, Law, kaplan_optimum
 
 
 @dataclass(frozen=True)

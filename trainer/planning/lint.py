@@ -11,11 +11,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from benben.trainer.planning import hardware, published
 from benben.trainer.planning.shape import Work, gemm_seconds, layer_gemms
-from benben.trainer.settings import Config, LMConfig
+from benben.trainer.settings import Config, FusionName, LMConfig
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,15 @@ def _vision(config: Config, limits: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("shuffle", "error", why, f"use shuffle {best}")
 
 
+def _fusion(config: Config, limits: dict[str, Any]) -> Iterator[Finding]:
+    known, fusion = get_args(FusionName), config.model.fusion
+    if fusion not in known:  # a config that was changed after it was checked
+        why, fix = f"fusion {fusion!r} is unknown", f"use {' or '.join(known)}"
+        yield Finding("fusion", "error", why, fix)
+
+
 CHECKS: tuple[Check, ...] = (
+    _fusion,
     _degrees,
     _head_dim,
     _vocabulary,

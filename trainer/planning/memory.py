@@ -1,4 +1,4 @@
-"""What a run will need, without a GPU: peak memory and longest sequence by fake tensors.
+"""What a run needs, without a GPU: peak memory, the longest sequence, and the options that fit.
 
 A step is run on fake tensors under torch's memory tracker; nothing is computed or allocated.
 Sharded states are counted by arithmetic: parameters, gradients and moments divide by dp x sp.
@@ -13,20 +13,36 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from benben.trainer.data.batch import Batch
 from benben.trainer.distributed import torch_compat
 from benben.trainer.loop.optimizer import CHUNK
-from benben.trainer.model.layout import Layout
+from benben.trainer.model.batch import Batch, Layout
 from benben.trainer.model.vlm import VLM
 from benben.trainer.settings import Config, MemoryConfig, ModelConfig
 
 GIB = 2**30
-TOKENS_AN_IMAGE = 1024  # what a plan counts on
-TEMPORARIES = 4  # of a parameter's size that AdamW holds at a time
-LOW_TEMPORARIES = 64  # bytes an element of a chunk, where it rounds stochastically
+TOKENS_PER_IMAGE = 1024  # a plan counts on one image in that many tokens
+TEMPORARIES = 4  # that AdamW holds at a time, in sizes of a parameter
+LOW_TEMPORARIES = 64  # bytes for each element of a chunk, with stochastic rounding
+# Memory options in the order they are tried: each costs more time, or more host memory.
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"memory": {"tile_loss": 4096}},
+    {"memory": {"tile_loss": 4096, "recompute": "layer"}},
+    {"memory": {"tile_loss": 4096, "recompute": "layer", "tile_mlp": 8192}},
+    {"memory": {"tile_loss": 4096, "recompute": "layer", "tile_mlp": 8192, "offload": True}},
+    {
+        "memory": {
+            "tile_loss": 4096,
+            "recompute": "layer",
+            "tile_mlp": 8192,
+            "offload": True,
+            "group": 4,
+        }
+    },
+)
+LOW_PRECISION = {"optim": {"dtype": "bfloat16", "params": "bfloat16", "state": "bfloat16"}}
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,7 @@ def _tracked() -> Iterator[Any]:
 
 
 def peak(run: Callable[[], Any]) -> int:
-    """Return the peak bytes while `run` executes on fake tensors (of the CPU: any build has it)."""
+    """Return the peak bytes while `run` works on fake tensors of the CPU, which any build has."""
     with _tracked() as tracker:
         run()
     parts = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]
@@ -63,14 +79,13 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def fake_batch(model: VLM, tokens: int, images: int = 1) -> Batch:
-    """Return a batch of one document; its images fill no place, but pass tower and connector."""
+    """Return a batch of one document; its images pass encoder and connector but fill no place."""
     layout = Layout((tokens,), 0, tokens, torch.device("cpu"))
     ids = torch.zeros(tokens, dtype=torch.int64)
     layout.__dict__["positions"] = torch.zeros_like(ids)
     side = model.vision.image_size if model.vision is not None else 1
     pixels = torch.zeros(max(images, 1), 3, side, side)
-    empty = torch.zeros(0, dtype=torch.int64)
-    return Batch(ids, ids, layout, pixels, empty, empty, [], 0)
+    return Batch(ids, ids, layout, pixels, spans=[])
 
 
 def step_memory(
@@ -80,9 +95,9 @@ def step_memory(
     dtype: torch.dtype = torch.bfloat16,
     images: int = 1,
 ) -> Memory:
-    """Return the memory of forward and backward, parameters and gradients included.
+    """Return the memory of forward and backward pass, parameters and gradients included.
 
-    Kept by its arguments: plans of several numbers of GPUs differ in sharded states alone.
+    Results are cached: plans for several numbers of GPUs differ in the sharded states alone.
     """
     return _step_memory(config.model_dump_json(), memory.model_dump_json(), tokens, dtype, images)
 
@@ -99,13 +114,13 @@ def _step_memory(config: str, memory: str, tokens: int, dtype: torch.dtype, imag
             batch = fake_batch(model, tokens, images)
         loss, _ = model(batch)
         loss.backward()
-        hosts.append(model.store.host_peak)
+        hosts.append(model.host_peak)
 
     return Memory(peak(run), hosts[0])
 
 
 def parameter_sizes(config: ModelConfig, trained: bool = False) -> list[int]:
-    """Return the elements of every parameter, or of those that train."""
+    """Return the number of elements of every parameter, or of those that train."""
     with torch.device("meta"):
         model = VLM(config)
     return [p.numel() for p in model.parameters() if p.requires_grad or not trained]
@@ -116,7 +131,7 @@ def parameter_count(config: ModelConfig, trained: bool = False) -> int:
 
 
 def state_bytes(config: Config, gradients: bool = True) -> float:
-    """Return the bytes of parameters, and of what trains gradients and moments, on one device."""
+    """Return the bytes on one device of parameters, and of gradients and moments of what trains."""
     count, trained = parameter_count(config.model), parameter_count(config.model, trained=True)
     wide, moment = (_size(name) for name in (config.optim.params, config.optim.state))
     shards = max(config.parallel.dp, 1) * config.parallel.sp
@@ -129,17 +144,17 @@ def _size(dtype: str) -> int:
 
 
 def run_memory(config: Config, tokens: int) -> Memory:
-    """Return a device's need for a step of `tokens` tokens and an image in every 1,024.
+    """Return what a device needs for a step of `tokens` tokens, with one image in every 1,024.
 
-    A step has three peaks. Where the backward pass begins every boundary state is there and no
-    layer's gradient; where it ends, all gradients and one state; then the optimizer's temporaries.
-    Depth is extrapolated from two and three groups of layers (each peak is linear in it). With
-    sequence parallelism a device holds tokens / sp and attention all tokens for heads / sp: the
-    same bytes.
+    A step has three peaks. At the start of the backward pass there are all boundary states and no
+    gradients of layers; at its end, all gradients and one state; then come the temporaries of the
+    optimizer. Depth is extrapolated from two and three groups of layers, as each peak is linear in
+    it. With sequence parallelism a device holds tokens / sp, and attention all tokens for
+    heads / sp: the same bytes.
     """
     local = -(-tokens // config.parallel.sp)
     dtype, width = getattr(torch, config.optim.dtype), _size(config.optim.dtype)
-    images = max(1, local // TOKENS_AN_IMAGE)
+    images = max(1, local // TOKENS_PER_IMAGE)
     group, layers = config.memory.group, config.model.lm.layers
     found, counts, trained = [], [], []
     for depth in (2 * group, 3 * group):
@@ -149,7 +164,7 @@ def run_memory(config: Config, tokens: int) -> Memory:
         trained.append(parameter_count(model, trained=True))
     one, two = (m.device - n * width for m, n in zip(found, counts, strict=True))
     more, gradients = layers / group - 2, (trained[1] - trained[0]) * width
-    if two - one > 1.001 * gradients:  # states pile up faster than gradients
+    if two - one > 1.001 * gradients:  # states grow faster with depth than gradients
         device = state_bytes(config, gradients=False) + one + (two - one) * more
     else:
         device = state_bytes(config) + one - trained[0] * width
@@ -158,7 +173,7 @@ def run_memory(config: Config, tokens: int) -> Memory:
 
 
 def _update_bytes(config: Config) -> float:
-    """Return the bytes of the optimizer's temporaries: parameters or chunks of them."""
+    """Return the bytes of the optimizer's temporaries: whole parameters, or chunks of them."""
     shards = max(config.parallel.dp, 1) * config.parallel.sp * config.parallel.tp
     largest = max(parameter_sizes(config.model, trained=True), default=0) / shards
     if "bfloat16" in (config.optim.params, config.optim.state):
@@ -171,9 +186,9 @@ def _with_layers(config: ModelConfig, layers: int) -> ModelConfig:
 
 
 def longest(config: Config, device_cap: float, host_cap: float, start: int = 8192) -> int:
-    """Return the longest sequence (rounded down to 1024) within both caps, in bytes; 0 for none.
+    """Return the longest sequence within both caps (bytes), rounded down to 1024; 0 if none fits.
 
-    The need is a maximum of linear functions of the length: secants close in from a few samples.
+    The need is a maximum of linear functions of the length, so a few secant steps find it.
     """
     samples = [(n, run_memory(config, n)) for n in (start, 2 * start)]
     for _ in range(4):
@@ -199,17 +214,33 @@ def _crossing(a: int, b: int, need_a: float, need_b: float, cap: float) -> float
     return min(b + (0.995 * cap - need_b) / slope, 2.0**27) if slope > 0 else 2.0**27
 
 
-def loss_peak(tokens: int, vocabulary: int, hidden: int, tile: int) -> int:
-    """Return the peak bytes of the head's loss alone, bfloat16, forward and backward."""
-    from benben.trainer.longseq.tiling import loss_sum
+def advise(
+    config: Config, device_gib: float, host_gib: float
+) -> tuple[list[str], Config, Memory] | None:
+    """Return the first memory options that fit: as overrides, as a config, and what it needs.
 
-    def run() -> None:
-        def make(*shape: int) -> Tensor:
-            return torch.empty(*shape, dtype=torch.bfloat16, requires_grad=True)
+    Returns None if none fits: then shard over more GPUs, or shorten the sequence.
+    """
+    for low in ({}, LOW_PRECISION):
+        for options in OPTIONS:
+            changed = _with(config, {**options, **low})
+            need = run_memory(changed, config.data.seq_len)
+            if need.device <= device_gib * GIB and need.host <= host_gib * GIB:
+                return _named(config, changed), changed, need
+    return None
 
-        states, weight = make(tokens, hidden), make(vocabulary, hidden)
-        labels = torch.zeros(tokens, dtype=torch.int64)
-        loss, _ = loss_sum(states, weight, labels, tile)
-        loss.backward()
 
-    return peak(run)
+def _with(config: Config, sections: dict[str, Any]) -> Config:
+    data = config.model_dump()
+    for section, values in sections.items():
+        data[section] |= values
+    return Config.model_validate(data)
+
+
+def _named(before: Config, after: Config) -> list[str]:
+    """Return the settings that differ, as overrides."""
+    found = []
+    for section in ("memory", "optim"):
+        old, new = getattr(before, section).model_dump(), getattr(after, section).model_dump()
+        found += [f"{section}.{key}={new[key]}" for key in old if old[key] != new[key]]
+    return found

@@ -10,7 +10,7 @@ from benben.trainer.model.vlm import VLM
 from benben.trainer.planning.flops import cost_of
 from benben.trainer.planning.gemm import ELEMENT
 from benben.trainer.planning.hardware import Gpu, facts
-from benben.trainer.planning.memory import TOKENS_AN_IMAGE
+from benben.trainer.planning.memory import TOKENS_PER_IMAGE
 from benben.trainer.planning.shape import Work, gemm_seconds, head_gemm, layer_seconds
 from benben.trainer.settings import Config
 
@@ -37,7 +37,7 @@ class Step:
 
 def images(config: Config) -> int:
     """Return the images of a pack that a plan counts on: one in 1,024 tokens, at least one."""
-    return max(1, config.data.seq_len // TOKENS_AN_IMAGE) if config.model.vision else 0
+    return max(1, config.data.seq_len // TOKENS_PER_IMAGE) if config.model.vision else 0
 
 
 def predict(config: Config, gpu: Gpu, gpus: int, host_bytes: float) -> Step:

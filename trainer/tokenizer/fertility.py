@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import regex
+import regex  # type: ignore[import-untyped]
 from tokenizers import Tokenizer
 
 from benben.trainer.tokenizer.training import train

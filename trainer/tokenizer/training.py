@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from benben.trainer.counter import generator
+from benben.trainer.counter_rng import generator
 from benben.trainer.data.corpus import Corpus
-from benben.trainer.data.vocabulary import BEGIN, END, FENCE, IMAGE, PAD
+from benben.trainer.data.packing import BEGIN, END, FENCE, IMAGE, PAD
 from benben.trainer.planning.lint import vocabulary_multiple
 
 MARKS = (BEGIN[0], END[0], PAD[0], IMAGE[0], FENCE[0])

@@ -11,8 +11,8 @@ import pytest
 import torch
 import transformers
 
-from benben.trainer.checkpoint import atomic, store
-from benben.trainer.checkpoint.rules import Rule, merge
+from benben.trainer.checkpoint import archive, store
+from benben.trainer.checkpoint.merging import Rule, merge
 from benben.trainer.checkpoint.store import CheckpointError
 from benben.trainer.loop.session import Session
 from benben.trainer.loop.train import train
@@ -125,17 +125,17 @@ def test_asynchronous_saving_is_the_same(tmp_path: Path) -> None:
     saver.finish()
     path = store.newest(tmp_path)
     assert path is not None
-    loaded = atomic.read_whole(path, ["model/x"], store.manifest(path))
+    loaded = archive.read_whole(path, ["model/x"], store.manifest(path))
     assert torch.equal(loaded["model/x"], torch.arange(5.0))
 
 
 def test_archive_and_back_is_bitwise_also_repadded(run: Config, tmp_path: Path) -> None:
     source = store.newest(Path(run.checkpoint.dir))
     assert source is not None
-    atomic.export(source, tmp_path / "atoms")
+    archive.export(source, tmp_path / "atoms")
     for multiple in (None, 7):
         config = copy(run, tmp_path / f"run{multiple}")
-        path = atomic.restore(tmp_path / "atoms", tmp_path / f"again{multiple}", multiple)
+        path = archive.restore(tmp_path / "atoms", tmp_path / f"again{multiple}", multiple)
         lm = config.model.lm.model_copy(update={"vocab_multiple": multiple or 128})
         config = config.model_copy(update={"model": config.model.model_copy(update={"lm": lm})})
         first, second = Session(config), Session(config)
@@ -152,7 +152,7 @@ def test_archive_and_back_is_bitwise_also_repadded(run: Config, tmp_path: Path) 
     damaged = next((tmp_path / "atoms" / "parameters").iterdir())
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x01\x02")
     with pytest.raises(CheckpointError, match="damaged"):
-        atomic.load(tmp_path / "atoms")
+        archive.load(tmp_path / "atoms")
 
 
 def states(session: Session) -> list[torch.Tensor]:
@@ -162,14 +162,14 @@ def states(session: Session) -> list[torch.Tensor]:
 def test_hugging_face_loads_the_decoder(run: Config, tmp_path: Path) -> None:
     source = store.newest(Path(run.checkpoint.dir))
     assert source is not None
-    atomic.to_huggingface(source, tmp_path, "float32")
+    archive.to_huggingface(source, tmp_path, "float32")
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     session = Session(run)
     session.resume()
     ids = torch.arange(20)
     with torch.no_grad():
         theirs = model(ids[None]).logits[0]
-    from benben.trainer.data.batch import Pack
+    from benben.trainer.model.batch import Pack
     from tests.trainer.model.test_vlm import logits
 
     pack = Pack(ids.numpy(), ids.numpy(), (20,), torch.zeros(0, 3, 32, 32).numpy(), ())

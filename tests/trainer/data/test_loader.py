@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benben.trainer.counter import generator
-from benben.trainer.data import vocabulary
-from benben.trainer.data.batch import Pack
-from benben.trainer.data.loader import DataState, Loader, NoDocuments
-from benben.trainer.data.source import DataSource
-from benben.trainer.evaluation.synthetic import write_dataset
+from benben.trainer.counter_rng import generator
+from benben.trainer.data.loader import DataSource, DataState, Loader, NoDocuments
+from benben.trainer.data.packing import train_vocabulary
+from benben.trainer.model.batch import Pack
+from benben.trainer.model.fusion import EarlyFusion
 from benben.trainer.settings import DataConfig
+from tests.trainer.dataset import write_dataset
 
 DOCUMENTS = 10_000
 
@@ -42,9 +42,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> DataSource:
 def make(folder: Path, **changes: object) -> DataSource:
     settings = {"mix": [{"path": str(folder)}], "seq_len": 512, "window": 250, "lanes": 8}
     config = DataConfig.model_validate({**settings, "holdout": 0.0, **changes})
-    return DataSource(
-        config, vocabulary.train(["red square paper drawing hall blue"], 300), 0, "early"
-    )
+    vocabulary = train_vocabulary(["red square paper drawing hall blue"], 300)
+    return DataSource(config, vocabulary, EarlyFusion(0))
 
 
 def chain(digest: str, packs: list[Pack]) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benben.trainer.counter import generator
+from benben.trainer.counter_rng import generator
 from benben.trainer.data.order import Mixture, Stream, language_weights
 from benben.trainer.data.packing import fit
 

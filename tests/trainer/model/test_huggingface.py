@@ -7,10 +7,10 @@ import pytest
 import torch
 import transformers
 
-from benben.trainer.data.batch import Pack, to_batch
 from benben.trainer.distributed.shards import parameters
 from benben.trainer.model import huggingface
-from benben.trainer.model.positions import alibi_slopes
+from benben.trainer.model.batch import Pack, to_batch
+from benben.trainer.model.decoder import alibi_slopes
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import LMConfig, ModelConfig
 
@@ -63,7 +63,7 @@ def test_logits_are_hugging_faces_in_and_out(name: str, tmp_path: Path) -> None:
     ids = np.random.default_rng(0).integers(0, 101, sum(LENGTHS))
     pack = Pack(ids, ids, LENGTHS, np.zeros((0, 3, 8, 8), np.float32), ())
     with torch.no_grad():
-        ours = model(to_batch(pack, 0, "early"), want="logits")
+        ours = model(to_batch(pack, model.fusion.spans(pack)), want="logits")
         alone = [theirs(torch.tensor(part)[None]).logits[0] for part in np.split(ids, LENGTHS[:1])]
     assert float((ours - torch.cat(alone)).abs().max()) <= 1e-5
 

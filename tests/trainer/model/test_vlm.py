@@ -10,9 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benben.trainer.data.batch import Pack, join, to_batch
 from benben.trainer.distributed.shards import parameters
-from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.model.batch import IGNORE, Pack, join, to_batch
 from benben.trainer.model.vlm import VLM, group_of, initialise
 from benben.trainer.settings import LMConfig, ModelConfig, VisionConfig
 
@@ -44,7 +43,7 @@ def pack(
 
 def logits(model: VLM, p: Pack) -> Tensor:
     with torch.no_grad():
-        out = model(to_batch(p, model.tokens_per_image, model.config.fusion), want="logits")
+        out = model(to_batch(p, model.fusion.spans(p)), want="logits")
     assert isinstance(out, Tensor)
     return out
 
@@ -75,7 +74,7 @@ def test_nothing_leaks(fusion: str, connector: str, switches: dict[str, Any]) ->
 def test_cross_fusion_sees_the_last_image_alone() -> None:
     model = make("cross")
     base = pack()
-    batch = to_batch(base, model.tokens_per_image, "cross")
+    batch = to_batch(base, model.fusion.spans(base))
     pixels = batch.pixels.requires_grad_()
     out = model(batch, want="logits")
     (grad,) = torch.autograd.grad(out[45].sum(), pixels)
@@ -83,7 +82,7 @@ def test_cross_fusion_sees_the_last_image_alone() -> None:
     single = make("cross", lm={"positions": "none"})
     for block in single.lm.groups:
         block.get_submodule(block.names[-1]).attn.o.weight.data.zero_()
-    batch = to_batch(base, single.tokens_per_image, "cross")
+    batch = to_batch(base, single.fusion.spans(base))
     pixels = batch.pixels.requires_grad_()
     (grad,) = torch.autograd.grad(single(batch, want="logits")[45].sum(), pixels)
     assert [bool(g.any()) for g in grad] == [False, False, True]
@@ -94,10 +93,10 @@ def test_cross_fusion_starts_as_the_language_model() -> None:
     alone = VLM(ModelConfig(lm=model.config.lm, vision=None))
     initialise(alone)
     base = pack()
-    without = to_batch(base, 0, "early")
+    without = to_batch(base, alone.fusion.spans(base))
     with torch.no_grad():
         assert torch.equal(logits(model, base), alone(without, want="logits"))
-    loss, _ = model(to_batch(base, model.tokens_per_image, "cross"))
+    loss, _ = model(to_batch(base, model.fusion.spans(base)))
     loss.backward()
     moved = {group_of(n) for n, p in parameters(model) if p.grad is not None and p.grad.any()}
     assert moved == {"cross"}
@@ -111,7 +110,7 @@ def test_packed_loss_is_that_of_the_documents_alone(fusion: str) -> None:
     first, second = pack(1, (20,), (5,)), pack(2, (31,), (3, 17))
     sums, count = [], 0
     for p in (first, second, join([first, second])):
-        batch = to_batch(p, model.tokens_per_image, fusion, dtype=torch.float64)
+        batch = to_batch(p, model.fusion.spans(p), dtype=torch.float64)
         loss, _ = model(batch)
         sums.append(loss.item())
         count = batch.valid
@@ -127,7 +126,7 @@ def test_order_of_images_matters_early() -> None:
 def test_lora_starts_at_zero_and_trains_alone() -> None:
     plain, adapted = make(), make(lora_rank=4, freeze=["vision", "connector"])
     assert torch.equal(logits(plain, pack()), logits(adapted, pack()))
-    loss, _ = adapted(to_batch(pack(), adapted.tokens_per_image, "early"))
+    loss, _ = adapted(to_batch(pack(), adapted.fusion.spans(pack())))
     loss.backward()
     assert {group_of(n) for n, p in parameters(adapted) if p.grad is not None} == {"lora"}
 
@@ -142,7 +141,7 @@ def test_clip_towers_work() -> None:
 def test_a_stem_gives_as_many_features_and_trains(family: str) -> None:
     model = make(vision={"family": family, "stem": 4})
     assert model.tokens_per_image == 4
-    loss, _ = model(to_batch(pack(), model.tokens_per_image, "early"))
+    loss, _ = model(to_batch(pack(), model.fusion.spans(pack())))
     loss.backward()
     moved = [
         p.grad is not None and bool(p.grad.any()) for n, p in parameters(model) if ".early" in n

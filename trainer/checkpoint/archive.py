@@ -1,9 +1,9 @@
-"""The archival format: one safetensors file a parameter, with float32 value and both moments.
+"""The archival format: one safetensors file for each parameter, with its value and both moments.
 
-`DIR/manifest.json` and `DIR/parameters/NAME.safetensors` with tensors `value`, `exp_avg`,
-`exp_avg_sq` (Universal Checkpointing's atoms, Lian et al. 2024). It depends on no version of
-torch, no mesh and no padding: vocabulary rows beyond the true size are cut off and come back on
-import.
+A folder has `manifest.json` and `parameters/NAME.safetensors`, each with tensors `value` (float32),
+`exp_avg` and `exp_avg_sq`: the atoms of Universal Checkpointing (Lian et al. 2024). The format
+depends on no version of torch, no mesh and no padding: rows beyond the vocabulary are cut off, and
+added again on import.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.distributed.checkpoint import state_dict_loader
 
+from benben.common.config_files import validate
 from benben.trainer.checkpoint import digest, store
 from benben.trainer.checkpoint.store import VOCABULARY, CheckpointError
 from benben.trainer.model import huggingface
+from benben.trainer.model.vlm import group_of
 from benben.trainer.settings import Config, LMConfig
 
 KINDS = {"model": "value", "exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
@@ -29,12 +31,12 @@ FORMAT = 1
 
 
 def read_whole(path: Path, names: list[str], content: dict[str, Any]) -> dict[str, Tensor]:
-    """Read tensors of a checkpoint whole, by `kind/name`, and check their digests."""
+    """Read whole tensors of a checkpoint, by `kind/name`. Raises CheckpointError for damage."""
     state = {
         name: torch.empty(content["shapes"][name], dtype=getattr(torch, content["dtypes"][name]))
         for name in names
     }
-    dcp.load(state, checkpoint_id=path, no_dist=True)
+    state_dict_loader.load(state, checkpoint_id=path, no_dist=True)
     for name, found in digest.tensors(state).items():
         if found != content["tensors"][name]:
             raise CheckpointError(f"{path}: {name} is damaged")
@@ -46,7 +48,7 @@ def _parameters(content: dict[str, Any]) -> list[str]:
 
 
 def export(path: Path, folder: Path) -> int:
-    """Write a checkpoint as atoms; return the number of parameters. One is in memory at a time."""
+    """Write a checkpoint in this format, one parameter in memory at a time; return their number."""
     content = store.manifest(path)
     store.verify_files(path, content["files"])
     size = lm_config(content).vocab_size
@@ -81,9 +83,10 @@ def export(path: Path, folder: Path) -> int:
 
 
 def load(folder: Path, multiple: int | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read atoms as a checkpoint's state and their manifest.
+    """Read an archive; return a checkpoint's state and the archive's manifest.
 
-    `multiple` pads vocabularies to another size than they had. Raises CheckpointError for damage.
+    `multiple` pads the vocabulary to a multiple of it instead of the size it had. Raises
+    CheckpointError for damage.
     """
     try:
         index = json.loads((folder / "manifest.json").read_text())
@@ -108,7 +111,7 @@ def load(folder: Path, multiple: int | None = None) -> tuple[dict[str, Tensor], 
 
 
 def restore(folder: Path, run: Path, multiple: int | None = None) -> Path:
-    """Write atoms as a checkpoint of the run in `run`; return its folder."""
+    """Write an archive as a checkpoint into a run's folder; return the checkpoint's own folder."""
     state, index = load(folder, multiple)
     saver = store.Saver(run, keep=1_000_000)
     saver.save(index["step"], state, index["meta"])
@@ -116,12 +119,12 @@ def restore(folder: Path, run: Path, multiple: int | None = None) -> Path:
 
 
 def lm_config(content: dict[str, Any]) -> LMConfig:
-    """Return the decoder's settings that a checkpoint's manifest keeps."""
-    return Config.model_validate(content["meta"]["config"]).model.lm
+    """Return the decoder's settings from a checkpoint's manifest. Raises ConfigError."""
+    return validate(Config, content["meta"]["config"], "the checkpoint's config").model.lm
 
 
 def to_huggingface(path: Path, folder: Path, dtype: str = "bfloat16") -> None:
-    """Write the decoder of a checkpoint as a Llama or BLOOM that transformers loads."""
+    """Write a checkpoint's decoder as a Llama or BLOOM that transformers loads."""
     content = store.manifest(path)
     store.verify_files(path, content["files"])
     config = lm_config(content)
@@ -131,5 +134,5 @@ def to_huggingface(path: Path, folder: Path, dtype: str = "bfloat16") -> None:
 
 def _decoder(path: Path, content: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
     for name in _parameters(content):
-        if name.startswith("lm.") and ".cross" not in name and "lora_" not in name:
+        if group_of(name) == "lm":
             yield name, read_whole(path, [f"model/{name}"], content)[f"model/{name}"]

@@ -12,18 +12,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benben.trainer.data import vocabulary
-from benben.trainer.data.corpus import Corpus, CorpusError, Document, Slot, held_out
-from benben.trainer.data.images import ImageStore, decode
-from benben.trainer.data.loader import Loader
-from benben.trainer.data.render import Renderer
-from benben.trainer.data.source import DataSource
-from benben.trainer.evaluation.synthetic import draw, write_dataset
-from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.data.corpus import (
+    Corpus,
+    CorpusError,
+    Document,
+    ImageStore,
+    Slot,
+    decode,
+    held_out,
+)
+from benben.trainer.data.loader import DataSource, Loader
+from benben.trainer.data.packing import Renderer, train_vocabulary
+from benben.trainer.evaluation.synthetic import draw
+from benben.trainer.model.batch import IGNORE
+from benben.trainer.model.fusion import EarlyFusion
 from benben.trainer.settings import DataConfig
+from tests.trainer.dataset import write_dataset
 
 PNG = draw("red", "circle", np.random.default_rng(0))
-VOCABULARY = vocabulary.train(["A red circle. A blue square."], 300)
+VOCABULARY = train_vocabulary(["A red circle. A blue square."], 300)
 
 
 def write(folder: Path, slots: list[tuple[str | None, bytes | None]], column: bool) -> DataSource:
@@ -48,7 +55,7 @@ def write(folder: Path, slots: list[tuple[str | None, bytes | None]], column: bo
     config = DataConfig.model_validate(
         {"mix": [mix], "seq_len": 64, "lanes": 1, "window": 1, "holdout": 0.0}
     )
-    return DataSource(config, VOCABULARY, 4, "early")
+    return DataSource(config, VOCABULARY, EarlyFusion(4))
 
 
 @pytest.mark.parametrize("column", [True, False], ids=["bytes", "store"])
@@ -81,7 +88,7 @@ def test_public_parquet_without_bytes_keeps_the_text(tmp_path: Path) -> None:
 
 
 def test_marks_in_a_page_are_letters(tmp_path: Path) -> None:
-    v = vocabulary.train(["<image> </s>"], 300)
+    v = train_vocabulary(["<image> </s>"], 300)
     ids = v.encode(["<s> <image> </s>"])[0]
     assert v.decode(ids) == "<s> <image> </s>"
     assert not {v.bos, v.eos, v.image} & set(ids)
@@ -95,7 +102,7 @@ def test_long_documents_are_cut_and_images_stay_with_what_follows() -> None:
         Slot(None, data=PNG),
         Slot("c"),
     ]
-    renderer = Renderer(VOCABULARY, 64, 16, 4, "early")
+    renderer = Renderer(VOCABULARY, 64, 16, EarlyFusion(4))
     samples = renderer.render([Document("d", "en", "h", slots)], lambda slot: True)
     assert all(sample.length <= 64 for sample in samples)
     ids = [i for s in samples for p in s.pieces for i in p.ids]

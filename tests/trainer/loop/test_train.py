@@ -14,7 +14,7 @@ import torch
 
 from benben.trainer.checkpoint import store
 from benben.trainer.loop.loss_spikes import SpikeGuard
-from benben.trainer.loop.schedule import batch_packs, learning_rate
+from benben.trainer.loop.optimizer import batch_packs, learning_rate
 from benben.trainer.loop.train import Training, TrainingError, train
 from benben.trainer.settings import Config, GuardConfig, OptimConfig
 from tests.trainer.ranks import Ranks

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from benben.trainer.data.batch import Pack, to_batch
 from benben.trainer.distributed import parallel
 from benben.trainer.distributed.shards import parameters
-from benben.trainer.longseq.tiling import IGNORE
+from benben.trainer.model.batch import IGNORE, Pack, to_batch
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import (
     LMConfig,
@@ -68,7 +67,7 @@ def gradients(
             if "alpha_" in name:
                 parameter.fill_(0.5)
     pack = make_pack()
-    batch = to_batch(pack, model.tokens_per_image, fusion, "cpu", dtype, mesh.sp_rank, mesh.sp)
+    batch = to_batch(pack, model.fusion.spans(pack), "cpu", dtype, mesh.sp_rank, mesh.sp)
     (count,) = mesh.total(batch.valid)
     loss, _ = model(batch, 1e-4)
     (loss / count).backward()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from benben.trainer.planning.memory import loss_peak, parameter_count, step_memory
+from benben.trainer.planning.memory import parameter_count, step_memory
 from benben.trainer.settings import LMConfig, MemoryConfig, ModelConfig
+from benchmarks.training.trainer_memory import loss_peak
 
 
 def llama8b(layers: int, vocab: int = 128256) -> ModelConfig:

@@ -19,7 +19,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from benben.common.config_files import ConfigError
-from benben.trainer.counter import generator
+from benben.trainer.counter_rng import generator
 
 DELTA = 1e-3
 STARTS = (

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benben.trainer.distributed.torch_compat import is_fake
-from benben.trainer.longseq.tiling import trainable
+from benben.trainer.long_sequences.tiling import trainable
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benben.trainer.data.batch import to_batch
-from tests.trainer.longseq.test_ulysses import (
+from benben.trainer.model.batch import to_batch
+from tests.trainer.long_sequences.test_ulysses import (
     ALIBI,
     ROPE,
     gradients,
@@ -36,7 +36,7 @@ def test_kept_states_lie_where_they_should_and_go() -> None:
         model = make_model(
             "early", ROPE, torch.float32, recompute="layer", offload=offload, keep_on_device=keep
         )
-        batch = to_batch(make_pack(), model.tokens_per_image, "early")
+        batch = to_batch(make_pack(), model.fusion.spans(make_pack()))
         loss, _ = model(batch)
         size = 64 * 64 * 4  # tokens x hidden x bytes
         held = (model.store.device_bytes // size, model.store.host_bytes // size)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benben.trainer.ablation import scaling
 from benben.trainer.commands import cli
 from benben.trainer.config import ConfigError
+from benben.trainer.planning import scaling
 from benben.trainer.planning.budget import Budget, choices, least_tokens
 
 TRUE = scaling.CHINCHILLA

@@ -13,7 +13,7 @@ from benben.trainer.config import ConfigError, load
 from benben.trainer.distributed import torch_compat
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, initialise
-from benben.trainer.planning import advice, hardware, memory, published, steptime
+from benben.trainer.planning import hardware, memory, published, steptime
 from benben.trainer.settings import Config
 from tests.trainer.runs import settings
 
@@ -104,14 +104,14 @@ def test_times_follow_what_is_asked() -> None:
 def test_advice_is_the_first_rung_that_fits() -> None:
     config = Config.model_validate({**CONFIGS["activations"], "data": {"seq_len": 2048}})
     need = memory.run_memory(config, 2048).device / memory.GIB
-    found = advice.advise(config, need * 1.01, 1)
+    found = memory.advise(config, need * 1.01, 1)
     assert found is not None
     assert found[0] == []
-    found = advice.advise(config, need * 0.7, 1)
+    found = memory.advise(config, need * 0.7, 1)
     assert found is not None
     assert "memory.recompute=layer" in found[0]
     assert found[2].device <= need * 0.7 * memory.GIB
-    assert advice.advise(config, 1e-4, 1) is None
+    assert memory.advise(config, 1e-4, 1) is None
 
 
 def test_command(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

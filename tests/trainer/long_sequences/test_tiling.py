@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from benben.trainer.longseq.tiling import IGNORE, loss_sum, nll_each, tiled
+from benben.trainer.long_sequences.tiling import tiled
+from benben.trainer.model.batch import IGNORE
 from benben.trainer.model.decoder import MLP
+from benben.trainer.model.vlm import loss_sum, nll_each
 from benben.trainer.settings import LMConfig
 
 

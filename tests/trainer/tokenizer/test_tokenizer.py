@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benben.trainer.commands import cli
-from benben.trainer.data import vocabulary
 from benben.trainer.data.corpus import Corpus
+from benben.trainer.data.packing import load_vocabulary
 from benben.trainer.tokenizer import fertility, training
 
 WORDS = {
@@ -80,7 +80,7 @@ def test_trained_twice_is_byte_identical(
 
 def test_every_text_comes_back(corpus: Path, tmp_path: Path) -> None:
     assert command("train", corpus, tmp_path, "--vocab", "700", "--reserved", "20") == 0
-    found = vocabulary.load(str(tmp_path))
+    found = load_vocabulary(str(tmp_path))
     assert found.size == 700
     texts = [*WORDS.values(), *ODD]
     ids = found.encode(texts)

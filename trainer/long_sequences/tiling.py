@@ -1,6 +1,7 @@
-"""Tiled loss and tiled MLP (Arctic Long Sequence Training): peak memory of a tile, not of S.
+"""Loss and MLP in tiles of tokens, so that peak memory is that of a tile, not of the sequence.
 
-Gradients of weights accumulate in float32 (float64 for float64 weights) over the tiles.
+The method is that of Arctic Long Sequence Training. Over the tiles, gradients of weights are
+summed in float32 (in float64 for float64 weights).
 """
 
 from __future__ import annotations
@@ -10,11 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-IGNORE = -100
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
+from benben.trainer.model.batch import IGNORE, wide_dtype
 
 
 class _TiledLoss(torch.autograd.Function):
@@ -24,7 +21,7 @@ class _TiledLoss(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, tile: int, z: float
     ) -> tuple[Tensor, Tensor]:
-        wide = _wide(hidden.dtype)
+        wide = wide_dtype(hidden.dtype)
         total, z_total = (torch.zeros((), dtype=wide, device=hidden.device) for _ in range(2))
         need_hidden, need_weight = ctx.needs_input_grad[:2]
         grad_hidden = torch.empty_like(hidden) if need_hidden else None
@@ -57,8 +54,8 @@ class _TiledLoss(torch.autograd.Function):
 def _tile(
     hidden: Tensor, weight: Tensor, labels: Tensor, z: float, need_grad: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return summed loss (z-loss included), summed z-loss and the gradient by the logits."""
-    logits = (hidden @ weight.T).to(_wide(hidden.dtype))
+    """Return the summed loss (z-loss included), the z-loss, and the gradient by the logits."""
+    logits = (hidden @ weight.T).to(wide_dtype(hidden.dtype))
     valid = labels != IGNORE
     target = labels.clamp(min=0)[:, None]
     log_norm = logits.logsumexp(-1)
@@ -71,36 +68,12 @@ def _tile(
     return nll.sum() + z_loss, z_loss, logits
 
 
-def loss_sum(
-    hidden: Tensor, weight: Tensor, labels: Tensor, tile: int = 0, z: float = 0.0
+def tiled_loss(
+    hidden: Tensor, weight: Tensor, labels: Tensor, tile: int, z: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Return the summed cross-entropy of [T, D] hidden states and its z-loss part (detached).
-
-    `labels` [T] are already shifted; -100 is ignored. `tile` tokens at a time, 0: all at once.
-    z-loss: z * logsumexp^2 (PaLM).
-    """
-    if tile:
-        return _TiledLoss.apply(hidden, weight, labels, tile, z)
-    logits = (hidden @ weight.T).to(_wide(hidden.dtype))
-    nll = nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
-    if not z:
-        return nll, torch.zeros_like(nll)
-    z_loss = z * (logits.logsumexp(-1).square() * (labels != IGNORE)).sum()
-    return nll + z_loss, z_loss.detach()
-
-
-@torch.no_grad()
-def nll_each(hidden: Tensor, weight: Tensor, labels: Tensor, tile: int = 2048) -> Tensor:
-    """Return each label's negative log-likelihood [T], 0 where ignored; for evaluation."""
-    parts = []
-    for start in range(0, hidden.shape[0], tile):
-        logits = (hidden[start : start + tile] @ weight.T).to(_wide(hidden.dtype))
-        parts.append(
-            nn.functional.cross_entropy(
-                logits, labels[start : start + tile], ignore_index=IGNORE, reduction="none"
-            )
-        )
-    return torch.cat(parts)
+    """Return the summed loss and its z-loss part, computed `tile` tokens at a time."""
+    total, z_total = _TiledLoss.apply(hidden, weight, labels, tile, z)
+    return total, z_total
 
 
 class _TiledModule(torch.autograd.Function):
@@ -109,12 +82,11 @@ class _TiledModule(torch.autograd.Function):
         ctx.module, ctx.tile = module, tile
         ctx.save_for_backward(x)
         with torch.no_grad():
-            out = None
-            for start in range(0, x.shape[0], tile):
-                part = module.forward(x[start : start + tile])
-                if out is None:
-                    out = part.new_empty(x.shape[0], *part.shape[1:])
-                out[start : start + tile] = part
+            part = module.forward(x[:tile])
+            out: Tensor = part.new_empty(x.shape[0], *part.shape[1:])
+            out[:tile] = part
+            for start in range(tile, x.shape[0], tile):
+                out[start : start + tile] = module.forward(x[start : start + tile])
         return out
 
     @staticmethod
@@ -122,7 +94,7 @@ class _TiledModule(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         module, tile = ctx.module, ctx.tile
         parameters = trainable(module)
-        wide = [_wide(p.dtype) for p in parameters]
+        wide = [wide_dtype(p.dtype) for p in parameters]
         sums: list[Tensor] | None = None
         grad_x = torch.empty_like(x)
         for start in range(0, x.shape[0], tile):
@@ -141,11 +113,15 @@ class _TiledModule(torch.autograd.Function):
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """Return the module's parameters that get gradients."""
     return [p for p in module.parameters() if p.requires_grad]
 
 
 def tiled(module: nn.Module, x: Tensor, tile: int) -> Tensor:
-    """Apply a token-wise module to [T, D], `tile` tokens at a time, recomputed in backward."""
+    """Apply a module to [T, D] `tile` tokens at a time; the backward pass recomputes each tile.
+
+    The module must treat every token alone.
+    """
     if not tile or x.shape[0] <= tile:
         return module(x)
     return _TiledModule.apply(module, tile, x, *trainable(module))

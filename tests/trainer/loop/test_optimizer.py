@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from benben.trainer import counter
+from benben.trainer import counter_rng
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import LMConfig, ModelConfig, OptimConfig
@@ -55,12 +55,12 @@ def test_low_precision_follows_high_precision() -> None:
 
 def test_stochastic_rounding_is_unbiased_and_repeatable() -> None:
     x = torch.full((100_000,), 1.001)
-    noise = counter.bits(counter.key("x"), torch.arange(100_000))
-    rounded = counter.round_stochastic(x, noise)
-    assert torch.equal(rounded, counter.round_stochastic(x, noise))
+    noise = counter_rng.bits(counter_rng.key("x"), torch.arange(100_000))
+    rounded = counter_rng.round_stochastic(x, noise)
+    assert torch.equal(rounded, counter_rng.round_stochastic(x, noise))
     assert set(rounded.float().unique().tolist()) == {1.0, 1.0078125}
     assert abs(float(rounded.float().mean()) - 1.001) < 1e-4
     odd = torch.tensor([float("inf"), float("nan"), 0.0])
-    kept = counter.round_stochastic(odd, torch.full((3,), 0xFFFF))
+    kept = counter_rng.round_stochastic(odd, torch.full((3,), 0xFFFF))
     assert kept[0] == float("inf")
     assert kept[1] != kept[1]

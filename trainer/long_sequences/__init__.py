@@ -1,0 +1,1 @@
+"""Long sequences: sequence parallelism, tiled loss and MLP, recomputation with offload."""

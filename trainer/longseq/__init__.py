@@ -1,1 +1,0 @@
-"""Long sequences: sequence parallelism, tiling, recomputation with offload."""

@@ -1,0 +1,203 @@
+"""What one forward pass works on: a packed sequence, its documents, and a rank's slice of it.
+
+A `Pack` is on the host, a `Batch` is a rank's slice of it on the device; a `Layout` says where the
+documents of either lie and is passed down to every layer.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+IGNORE = -100  # a label without a loss
+
+
+def wide_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the type in which sums over `dtype` are kept: float64 for float64, else float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def bounds_of(lengths: Sequence[int]) -> tuple[int, ...]:
+    """Return the borders of consecutive documents: 0 first, the total length last."""
+    return (0, *itertools.accumulate(lengths))
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A packed sequence on the host.
+
+    `ids` and `labels` are [T] (labels are shifted; -100 is ignored); `lengths` are those of the
+    documents, padding last; `pixels` are [images, 3, H, W] float32; `slots` [images] say where each
+    image's tokens begin. `names`, `languages` and `sizes` (bytes of text) describe the documents;
+    `captions` are the tokens [a, b) of the first paragraph after an image; `number` is the pack's
+    place in the order of the run.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    lengths: tuple[int, ...]
+    pixels: np.ndarray
+    slots: tuple[int, ...]
+    number: int = -1
+    names: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    captions: tuple[tuple[int, int], ...] = ()
+    padding: int = 0
+
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        return bounds_of(self.lengths)
+
+
+def join(packs: Sequence[Pack]) -> Pack:
+    """Concatenate packs: attention never crosses documents, so a batch is one longer sequence."""
+    if len(packs) == 1:
+        return packs[0]
+    starts = bounds_of([len(p.ids) for p in packs])
+    return Pack(
+        ids=np.concatenate([p.ids for p in packs]),
+        labels=np.concatenate([p.labels for p in packs]),
+        lengths=tuple(n for p in packs for n in p.lengths),
+        pixels=np.concatenate([p.pixels for p in packs]),
+        slots=tuple(s + starts[i] for i, p in enumerate(packs) for s in p.slots),
+        names=tuple(n for p in packs for n in p.names),
+        languages=tuple(n for p in packs for n in p.languages),
+        sizes=tuple(n for p in packs for n in p.sizes),
+        captions=tuple(
+            (a + starts[i], b + starts[i]) for i, p in enumerate(packs) for a, b in p.captions
+        ),
+        padding=sum(p.padding for p in packs),
+    )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The documents of a packed sequence of T tokens, and the slice of it that a rank works on.
+
+    `lengths` are those of the documents in order (they sum to T); `start` and `stop` bound the
+    slice.
+    """
+
+    lengths: tuple[int, ...]
+    start: int
+    stop: int
+    device: torch.device
+
+    @staticmethod
+    def of(
+        lengths: list[int] | tuple[int, ...], device: torch.device, rank: int = 0, ranks: int = 1
+    ) -> Layout:
+        """Give `rank` of `ranks` an equal contiguous slice. Raises ValueError for a remainder."""
+        total = sum(lengths)
+        if total % ranks:
+            raise ValueError(f"{total} tokens do not divide among {ranks} sequence ranks")
+        part = total // ranks
+        return Layout(tuple(lengths), rank * part, (rank + 1) * part, torch.device(device))
+
+    @cached_property
+    def bounds(self) -> tuple[int, ...]:
+        """The borders of the documents: 0 first, T last."""
+        return bounds_of(self.lengths)
+
+    @cached_property
+    def cumulative_lengths(self) -> Tensor:
+        """The borders as the `cu_seqlens` of varlen attention, int32."""
+        return torch.tensor(self.bounds, dtype=torch.int32, device=self.device)
+
+    @cached_property
+    def document(self) -> Tensor:
+        """The document number of each token, [T] int32."""
+        lengths = torch.tensor(self.lengths, device=self.device)
+        return torch.repeat_interleave(
+            torch.arange(len(self.lengths), device=self.device, dtype=torch.int32), lengths
+        )
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """The position within its document of each token of the slice, [stop - start] int64."""
+        starts = torch.tensor(self.bounds[:-1], device=self.device)
+        lengths = torch.tensor(self.lengths, device=self.device)
+        first = torch.repeat_interleave(starts, lengths)[self.start : self.stop]
+        return torch.arange(self.start, self.stop, device=self.device) - first
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    @property
+    def pairs(self) -> int:
+        """The sum of squared document lengths, which attention's cost is proportional to."""
+        return sum(length * length for length in self.lengths)
+
+
+class ImageSpan(NamedTuple):
+    """Tokens [start, stop) of a rank's slice that need an image of the batch.
+
+    `skipped` tokens of the same span lie before the slice.
+    """
+
+    start: int
+    stop: int
+    image: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A rank's slice: its ids and labels, and the images that its tokens need."""
+
+    ids: Tensor
+    labels: Tensor
+    layout: Layout
+    pixels: Tensor
+    spans: list[ImageSpan]
+
+    @property
+    def images(self) -> int:
+        """How many images there are; without any, `pixels` holds one blank image."""
+        return len(self.spans)
+
+    @property
+    def valid(self) -> int:
+        """How many labels count."""
+        return int((self.labels != IGNORE).sum())
+
+
+def to_batch(
+    pack: Pack,
+    spans: Sequence[tuple[int, int]],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    rank: int = 0,
+    ranks: int = 1,
+) -> Batch:
+    """Cut a sequence rank's slice out of a pack and bring it to the device.
+
+    `spans` are the tokens [a, b) that need each image (`Fusion.spans`). Every rank whose slice has
+    such tokens gets the image; the gradients add up over the ranks.
+    """
+    device = torch.device(device)
+    layout = Layout.of(pack.lengths, device, rank, ranks)
+    start, stop = layout.start, layout.stop
+    chosen = [i for i, (a, b) in enumerate(spans) if a < stop and b > start]
+    local = []
+    for image, (a, b) in enumerate(spans[i] for i in chosen):
+        first = max(a, start)
+        local.append(ImageSpan(first - start, min(b, stop) - start, image, first - a))
+    blank = np.zeros((1, *pack.pixels.shape[1:]), np.float32)
+    pixels = pack.pixels[chosen] if chosen else blank
+    return Batch(
+        ids=torch.from_numpy(pack.ids[start:stop].astype(np.int64)).to(device),
+        labels=torch.from_numpy(pack.labels[start:stop].astype(np.int64)).to(device),
+        layout=layout,
+        pixels=torch.from_numpy(np.ascontiguousarray(pixels)).to(device, dtype),
+        spans=local,
+    )
