@@ -76,7 +76,7 @@ def memory_tracker() -> Any:
         raise RuntimeError("this torch has no memory tracker; `plan` needs torch 2.5 to 2.13")
     none = RemovableHandle(OrderedDict())
 
-    class Tracker(_mem_tracker.MemTracker):  # type: ignore[misc]
+    class Tracker(_mem_tracker.MemTracker):  # type: ignore[misc, name-defined]
         def _track_module_params_and_buffers(self, module: Any, *args: Any, **kwargs: Any) -> Any:
             for parameter in module.parameters():
                 if not parameter.requires_grad:

@@ -36,9 +36,8 @@ class Tower(nn.Module):
                 sizes["vision_use_head"] = False
             hf_config: Any = getattr(transformers, f"{kind}VisionConfig")(**sizes)
             # `initialise` fills every weight, so theirs would be done twice
-            bare: Any = type(
-                model_class.__name__, (model_class,), {"init_weights": lambda self: None}
-            )
+            name, no_init = model_class.__name__, {"init_weights": lambda self: None}
+            bare: Any = type(name, (model_class,), no_init)
             self.model = bare._from_config(hf_config, attn_implementation="sdpa")
             if config.stem:
                 inner: Any = getattr(self.model, "vision_model", self.model)
