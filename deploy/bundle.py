@@ -32,7 +32,7 @@ def files(root: Path = ROOT) -> Iterator[Path]:
     """What goes into the zip: every file of the packages that run in a job."""
     yield root / PACKAGE / "__init__.py"
     for folder in FOLDERS:
-        for path in (root / PACKAGE / folder).rglob("*"):  # a link to the folder of that name
+        for path in (root / PACKAGE / folder).rglob("*"):  # most of the folders are links
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path
 

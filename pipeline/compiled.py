@@ -32,10 +32,14 @@ Floats = npt.NDArray[np.floating[Any]]
 # that makes them one type with int.
 int64 = cast(Callable[[Any], int], np.int64)
 
-# What holds compiled functions, or the constants that compiling writes into them; besides this
-# file.
+# What holds compiled functions, or the constants that compiling writes into them.
 PACKAGES = ("benben.pipeline.page", "benben.filters")
-MODULES = ("compiled.py", "characters.py")  # of benben.pipeline
+FILES = (  # of benben
+    "common/hashing.py",
+    "pipeline/characters.py",
+    "pipeline/compiled.py",
+    "pipeline/hash_tables.py",
+)
 
 
 def compiled(function: Function) -> Function:
@@ -51,8 +55,8 @@ def compiled(function: Function) -> Function:
 def _sources() -> str:
     """Digest of the code that may be compiled; numba itself checks only a function's own file."""
     found = hashlib.sha256()
-    for module in MODULES:
-        found.update(resources.files("benben.pipeline").joinpath(module).read_bytes())
+    for name in FILES:
+        found.update(resources.files("benben").joinpath(*name.split("/")).read_bytes())
     for package in PACKAGES:
         for file in _files(resources.files(package)):
             if file.name.endswith((".py", ".yaml")):
@@ -103,9 +107,10 @@ class _ByDigest(caching.UserProvidedCacheLocator):  # type: ignore[misc]
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], path: str) -> Any:
-        return (
-            cls(function, path) if function.__module__.startswith((__name__, *PACKAGES)) else None
-        )
+        module = function.__module__
+        name = f"{module.removeprefix('benben.').replace('.', '/')}.py"
+        ours = name in FILES or module.startswith(PACKAGES)
+        return cls(function, path) if ours else None
 
 
 caching.CacheImpl._locator_classes.insert(0, _ByDigest)

@@ -1,6 +1,6 @@
 """Random numbers that are a pure function of (key, index): the same on any mesh, in any order.
 
-Hash: SplitMix64's finaliser (Steele, Lea and Flood 2014), written in wrapping int64.
+Hash: splitmix64 (`common/hashing.py`), in wrapping int64.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_GOLDEN, _A, _B = -7046029254386353131, -4658895280553007687, -7723592293110705685
+from benben.common.hashing import GOLDEN_GAMMA, mix64_signed, signed
+
+_GAMMA = signed(GOLDEN_GAMMA)
 
 
 def key(*parts: object) -> int:
@@ -25,16 +27,9 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key(*parts) & (2**64 - 1)))
 
 
-def mix(x: Tensor) -> Tensor:
-    """Hash int64 element-wise to int64; consumes no memory beyond two copies."""
-    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * _A
-    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * _B
-    return x ^ ((x >> 31) & 0x1FFFFFFFF)
-
-
 def bits(seed: int | Tensor, index: Tensor) -> Tensor:
     """Return 64 random bits for each int64 index."""
-    return mix(index * _GOLDEN + seed)
+    return mix64_signed(index * _GAMMA + seed)
 
 
 def uniform(seed: int, index: Tensor) -> Tensor:

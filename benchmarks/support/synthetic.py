@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benben.common.hashing import mix64
 from benben.jobs.engine.stage import Run, part_name
 from benben.pipeline import manifest, storage
 from benben.pipeline.deduplication import minhash
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, NODE_KEY
-from benben.pipeline.deduplication.shingles import mix
 from benben.pipeline.manifest import Count, Manifest, PartFile
 from benben.pipeline.settings.deduplicate import FingerprintSettings
 
@@ -45,7 +45,7 @@ def cluster_parts(documents: int, settings: FingerprintSettings) -> Callable[[in
         draw = np.random.default_rng([2, number])
         source = np.where(mine < 0, own + np.uint64(documents), mine.astype(np.uint64))
         slot = np.arange(settings.slots, dtype=np.uint64)
-        slots = mix(source[:, None] * np.uint64(settings.slots) + slot).astype(np.uint32)
+        slots = mix64(source[:, None] * np.uint64(settings.slots) + slot).astype(np.uint32)
         changed = draw.random(slots.shape) < CHANGED
         slots[changed] = draw.integers(2**32, size=int(changed.sum()), dtype=np.uint32)
         keys = minhash.band_keys(slots, settings.bands)
@@ -53,7 +53,7 @@ def cluster_parts(documents: int, settings: FingerprintSettings) -> Callable[[in
         columns = {
             "bands": pa.ListArray.from_arrays(pa.array(lists), pa.array(keys.ravel())),
             "signature": pa.array([row.tobytes() for row in minhash.compact(slots)], pa.binary()),
-            "text_key": pa.array(mix(own + np.uint64(2 * documents)).view(np.int64)),
+            "text_key": pa.array(mix64(own + np.uint64(2 * documents)).view(np.int64)),
         }
         return table(own, columns)
 
@@ -67,15 +67,15 @@ def line_parts(documents: int, hosts: int, lines: int, shared: int) -> Callable[
         start = number * PART_DOCUMENTS
         own = np.arange(start, min(start + PART_DOCUMENTS, documents), dtype=np.uint64)
         place = np.arange(lines, dtype=np.uint64)
-        keys = mix(own[:, None] * np.uint64(lines) + place)
-        keys[:, :shared] = mix(place[:shared] + np.uint64(2**60))
+        keys = mix64(own[:, None] * np.uint64(lines) + place)
+        keys[:, :shared] = mix64(place[:shared] + np.uint64(2**60))
         index = pa.array(np.tile(np.arange(lines, dtype=np.int32), len(own)))
         nodes = pa.StructArray.from_arrays(
             [index, pa.array(keys.ravel().view(np.int64))], fields=list(NODE_KEY)
         )
         lists = np.arange(len(own) + 1, dtype=np.int32) * lines
         columns = {
-            "host_key": pa.array(mix(own % np.uint64(hosts)).view(np.int64)),
+            "host_key": pa.array(mix64(own % np.uint64(hosts)).view(np.int64)),
             "text_nodes": pa.ListArray.from_arrays(pa.array(lists), nodes),
         }
         return table(own, columns)
@@ -85,16 +85,16 @@ def line_parts(documents: int, hosts: int, lines: int, shared: int) -> Callable[
 
 def table(own: np.ndarray, columns: Chunk) -> pa.Table:
     """FINGERPRINTS with names and the given columns, null or empty elsewhere."""
-    names = [mix(own + np.uint64(salt)).astype(">u8") for salt in (2**61, 2**62)]
+    names = [mix64(own + np.uint64(salt)).astype(">u8") for salt in (2**61, 2**62)]
     ids = np.stack(names, axis=1).tobytes()
     docs = [ids[place : place + 16] for place in range(0, len(ids), 16)]
     seconds = [int(second).to_bytes(4, "big") for second in own]
     found = {
         "doc_id": pa.array([doc.hex() for doc in docs]),
         "node": pa.array([second + doc for second, doc in zip(seconds, docs, strict=True)]),
-        "words": pa.array((mix(own.copy()) % np.uint64(1000)).astype(np.int32)),
+        "words": pa.array((mix64(own.copy()) % np.uint64(1000)).astype(np.int32)),
         "images": pa.array(np.ones(len(own), np.int32)),
-        "url_key": pa.array(mix(own + np.uint64(2**59)).view(np.int64)),
+        "url_key": pa.array(mix64(own + np.uint64(2**59)).view(np.int64)),
         **columns,
     }
     for field in FINGERPRINTS:

@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benben.common.hashing import Hashes
 from benben.filters.declaration import C4, GOPHER, Column, Signal, measured_together, stored
-from benben.filters.signals.repetition import slot_bits
-from benben.filters.signals.text import Batch, Hashes, Integers, mixed
+from benben.filters.signals.text import Batch, Integers
 from benben.filters.signals.wordlists import hash_list
 from benben.filters.signals.words import words_of
 from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.hash_tables import FREE, find_row, slot_bits, splitmix64
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
@@ -111,7 +112,7 @@ def _lengthen(
     for row in range(number):
         ahead = places[row] + last
         if ahead < len(words) and paragraph[places[row]] == paragraph[ahead]:
-            hashes[kept] = mixed(hashes[row] + words[ahead])
+            hashes[kept] = splitmix64(hashes[row] + words[ahead])
             places[kept] = places[row]
             kept += 1
     return kept
@@ -123,13 +124,10 @@ def _count_equal(
 ) -> None:
     """Write for each n-gram the first one equal to it, and for that one how many are equal."""
     bits = slot_bits(number)
-    down, mask = np.uint64(64 - bits), (1 << bits) - 1
-    slots[: 1 << bits] = -1
+    slots[: 1 << bits] = FREE
     for row in range(number):
-        slot = np.int64(hashes[row] >> down)
-        while slots[slot] >= 0 and hashes[slots[slot]] != hashes[row]:
-            slot = (slot + 1) & mask
-        if slots[slot] < 0:
+        slot = find_row(slots, bits, hashes, hashes[row])
+        if slots[slot] == FREE:
             slots[slot], counts[row] = row, 0
         heads[row] = slots[slot]
         counts[slots[slot]] += 1
@@ -192,7 +190,7 @@ def _measure_ngrams(
     for document in range(len(first_word) - 1):
         begin, number = first_word[document], first_word[document + 1] - first_word[document]
         for row in range(number):
-            places[row], hashes[row] = begin + row, mixed(words[begin + row])
+            places[row], hashes[row] = begin + row, splitmix64(words[begin + row])
         for size in range(sizes[0], sizes[2] + 1):
             number = _lengthen(places, hashes, words, paragraph, number, size - 1)
             _count_equal(hashes, heads, counts, slots, number)

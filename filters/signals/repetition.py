@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benben.common import hashing
+from benben.common.hashing import Hashes
 from benben.filters.declaration import (
     OBELICS,
     Column,
@@ -26,9 +28,10 @@ from benben.filters.declaration import (
     Nested,
     text_ratio,
 )
-from benben.filters.signals.text import Batch, Hashes, Integers, mix, mixed
+from benben.filters.signals.text import Batch, Integers
 from benben.filters.signals.words import CHARS, WORD_COUNT, words_of
 from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.hash_tables import slot_bits, splitmix64
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
 # Repeated n-grams that lie in the same paragraphs are one entry: enough to count repetition exactly
@@ -40,7 +43,6 @@ REPEAT = pa.struct(
         ("paragraphs", pa.list_(pa.int32())),  # places in `paragraphs`, one per occurrence
     ]
 )
-_ROOM = 4  # slots of a table, at least, for each n-gram
 _DOCUMENT, _HASH, _PLACE, _BITS = (np.uint64(one) for one in (52, 28, 16, 64))
 _MOST_PLACES = 0xFFFF
 
@@ -182,7 +184,7 @@ def _profile(grams: Grams, size: int, first: Integers) -> Profile:
     # hash of an n-gram's paragraphs: a sum, so n-grams with the same paragraphs have the same
     pattern = np.zeros(len(begin), np.uint64)
     if len(begin):
-        pattern = np.add.reduceat(mix(grams.paragraph.astype(np.uint64)), begin)
+        pattern = np.add.reduceat(hashing.splitmix64(grams.paragraph.astype(np.uint64)), begin)
     _, representative, multiplicity = np.unique(pattern, return_index=True, return_counts=True)
     order = np.argsort(representative)
     chosen, multiplicity = representative[order], multiplicity[order]
@@ -229,15 +231,6 @@ class _Workspace(NamedTuple):
     hashes: Hashes
     keys: Hashes
     seen: NDArray[np.uint8]
-
-
-@compiled
-def slot_bits(number: int) -> int:
-    """Return the bits of a slot's number in a hash table for a number of n-grams."""
-    bits = 6
-    while (1 << bits) < _ROOM * number:
-        bits += 1
-    return bits
 
 
 def _make_workspace(number: int) -> _Workspace:
@@ -331,7 +324,7 @@ def _word_keys(
             if paragraph[word] == paragraph[word + size - 1]:
                 value = np.uint64(0)
                 for other in range(word, word + size):
-                    value = mixed(value + words[other])
+                    value = splitmix64(value + words[other])
                 hashes[number] = value
                 keys[number] = _key_of(value, document, paragraph[word] - first[document])
                 number += 1

@@ -20,13 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from benben.common import hashing
+from benben.common.hashing import Hashes
 from benben.pipeline.characters import table_of
 from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.hash_tables import splitmix64
 from benben.pipeline.settings.signals import SignalSettings
 
 T = TypeVar("T")
 Integers = NDArray[np.int64]
-Hashes = NDArray[np.uint64]
 Codes = NDArray[np.uint32]
 Classes = NDArray[np.uint16]
 
@@ -179,7 +181,7 @@ def lay_out(
     text = "\n\n".join(texts)
     codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     classes, hashes = np.empty(len(codes), np.uint16), np.empty(len(codes) + 1, np.uint64)
-    _classify_and_hash(codes, tables.classes, tables.mixed, _BASE, classes, hashes)
+    _classify_and_hash(codes, tables.classes, tables.hashes, _BASE, classes, hashes)
     most = len(classes) // 3 + 1
     starts, ends = np.empty(most, np.int64), np.empty(most, np.int64)
     number = _cut(classes, starts, ends)
@@ -230,7 +232,7 @@ class Characters(NamedTuple):
 
     classes: Classes
     lower: Codes
-    mixed: Hashes  # hash of the lower-case form
+    hashes: Hashes  # hash of the lower-case form
 
 
 @lru_cache(maxsize=4)
@@ -250,7 +252,7 @@ def character_tables(punctuation: str, terminal: str) -> Characters:
         for character in characters:
             classes[ord(character)] |= flag
     classes[TABLE_SIZE - 1] = WORD | ALPHA | CONTINUOUS  # all beyond: supplementary ideographs
-    return Characters(classes, lower, mix(lower.astype(np.uint64)))
+    return Characters(classes, lower, hashing.splitmix64(lower.astype(np.uint64)))
 
 
 def _class_table() -> Classes:
@@ -277,27 +279,6 @@ def _is_special(kind: str) -> bool:
     return kind[0] in "PSZC" and kind not in ("Co", "Cs")
 
 
-_STEP, _BY_30, _BY_27, _BY_31 = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 30, 27, 31))
-_FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-
-
-def mix(values: Hashes) -> Hashes:
-    """Spread values over 64 bits (splitmix64's finaliser, Steele et al. 2014)."""
-    values = (values + _STEP).astype(np.uint64)
-    values = (values ^ (values >> _BY_30)) * _FIRST_FACTOR
-    values = (values ^ (values >> _BY_27)) * _SECOND_FACTOR
-    return values ^ (values >> _BY_31)
-
-
-@compiled
-def mixed(value: np.uint64) -> np.uint64:
-    """`mix` of one value."""
-    value = value + _STEP
-    value = (value ^ (value >> _BY_30)) * _FIRST_FACTOR
-    value = (value ^ (value >> _BY_27)) * _SECOND_FACTOR
-    return value ^ (value >> _BY_31)
-
-
 @compiled
 def _classify_and_hash(
     codes: Codes, class_table: Classes, hash_table: Hashes, base: np.uint64,
@@ -313,7 +294,7 @@ def _classify_and_hash(
         if code < TABLE_SIZE - 1:
             classes[place], value = class_table[code], hash_table[code]
         else:
-            classes[place], value = class_table[TABLE_SIZE - 1], mixed(np.uint64(code))
+            classes[place], value = class_table[TABLE_SIZE - 1], splitmix64(np.uint64(code))
         total += value * power
         power *= base
         running[place + 1] = total

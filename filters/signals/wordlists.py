@@ -23,6 +23,7 @@ import pyarrow as pa
 import stopwordsiso
 from numpy.typing import NDArray
 
+from benben.common.hashing import Hashes
 from benben.filters.declaration import OBELICS, Column, Signal, measured_together, text_ratio
 from benben.filters.signals.page import languages
 from benben.filters.signals.text import (
@@ -30,13 +31,13 @@ from benben.filters.signals.text import (
     SPACE,
     Batch,
     Characters,
-    Hashes,
     Integers,
     Paragraphs,
     character_tables,
     lay_out,
 )
 from benben.filters.signals.words import WORD_COUNT, Words, find, words_of
+from benben.pipeline import hash_tables
 from benben.pipeline.settings.signals import SignalSettings
 
 KINDS = ("stop", "flagged", "common", "spam")
@@ -91,58 +92,22 @@ def load(kind: str, language: str, settings: SignalSettings) -> Listed | None:
     return _known[key]
 
 
-class Table:
-    """Hash table of the single words of all lists of a language: one look-up tests every list.
+_tables: dict[tuple[int, ...], hash_tables.Table] = {}
 
-    Open addressing with linear probing; at most one slot in eight is taken.
+
+def table(lists: dict[str, Listed]) -> hash_tables.Table:
+    """Return the table of the single words of some lists, made once a process.
+
+    A word's value has one bit for each list of KINDS, set if the word is on it.
     """
-
-    def __init__(self, lists: dict[str, Listed]) -> None:
-        single = [(kind, lists[kind].by_length.get(1)) for kind in KINDS if kind in lists]
-        parts = [(kind, hashes) for kind, hashes in single if hashes is not None]
-        hashes = np.concatenate([np.zeros(0, np.uint64), *(one for _, one in parts)])
-        bits = [np.full(len(one), 1 << KINDS.index(kind), np.uint8) for kind, one in parts]
-        keys, place = np.unique(hashes, return_inverse=True)
-        flags = np.zeros(len(keys), np.uint8)
-        np.bitwise_or.at(flags, place, np.concatenate([np.zeros(0, np.uint8), *bits]))
-        size = max(8 * len(keys), 2).bit_length()
-        self._shift, self._mask = np.uint64(64 - size), (1 << size) - 1
-        self._keys, self._flags = np.zeros(1 << size, np.uint64), np.zeros(1 << size, np.uint8)
-        slot = (keys >> self._shift).astype(np.int64)
-        while len(keys):
-            free = np.flatnonzero(self._keys[slot] == 0)
-            _, first = np.unique(slot[free], return_index=True)
-            placed = free[first]
-            self._keys[slot[placed]], self._flags[slot[placed]] = keys[placed], flags[placed]
-            left = np.ones(len(keys), np.bool_)
-            left[placed] = False
-            keys, flags, slot = keys[left], flags[left], (slot[left] + 1) & self._mask
-
-    def look_up(self, hashes: Hashes) -> NDArray[np.uint8]:
-        """Return for each word one bit per list of KINDS: set if the word is on it."""
-        slot = (hashes >> self._shift).astype(np.int64)
-        there = self._keys[slot]
-        found = np.where(there == hashes, self._flags[slot], 0).astype(np.uint8)
-        rest = np.flatnonzero((there != hashes) & (there != 0))
-        slot = slot[rest]
-        while len(rest):
-            slot = (slot + 1) & self._mask
-            there = self._keys[slot]
-            hit = there == hashes[rest]
-            found[rest[hit]] = self._flags[slot[hit]]
-            further = ~hit & (there != 0)
-            rest, slot = rest[further], slot[further]
-        return found
-
-
-_tables: dict[tuple[int, ...], Table] = {}
-
-
-def table(lists: dict[str, Listed]) -> Table:
-    """Return the table of these lists, made once per process."""
-    key = tuple(id(lists.get(kind)) for kind in KINDS)  # `load` keeps lists: ids are unique
+    key = tuple(id(lists.get(kind)) for kind in KINDS)  # `load` keeps lists for good
     if key not in _tables:
-        _tables[key] = Table(lists)
+        hashes, flags = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint8)]
+        for number, kind in enumerate(KINDS):
+            if kind in lists and 1 in lists[kind].by_length:
+                hashes.append(lists[kind].by_length[1])
+                flags.append(np.full(len(hashes[-1]), 1 << number, np.uint8))
+        _tables[key] = hash_tables.make_table(np.concatenate(hashes), np.concatenate(flags))
     return _tables[key]
 
 
@@ -185,7 +150,7 @@ def count_listed(batch: Batch) -> dict[str, NDArray[np.float64]]:
         lists = {
             kind: listed for kind in KINDS if (listed := load(kind, language, settings)) is not None
         }
-        flags = table(lists).look_up(found.hashes[mine])
+        flags = hash_tables.look_up_each(table(lists), found.hashes[mine])
         for kind, listed in lists.items():
             covered = (flags & (1 << KINDS.index(kind))) != 0
             hits = mine[covered | _in_longer(text, found, mine, listed)]

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benben.common.hashing import Hashes
 from benben.filters.declaration import (
     C4,
     FINEWEB,
@@ -45,7 +46,6 @@ from benben.filters.signals.text import (
     Batch,
     Classes,
     Codes,
-    Hashes,
     Integers,
     Paragraphs,
 )

@@ -16,9 +16,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from benben.common.hashing import Hashes
 from benben.pipeline import storage
 from benben.pipeline.deduplication.shingles import (
-    Hashes,
     Offsets,
     shingle_hashes,
     token_hashes,

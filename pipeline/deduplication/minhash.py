@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from benben.pipeline.deduplication.shingles import Hashes, Offsets, mix
+from benben.common.hashing import GOLDEN_GAMMA, Hashes, mix64
+from benben.pipeline.deduplication.shingles import Offsets
 
 Signatures = npt.NDArray[np.uint32]  # [documents, slots]
 
@@ -51,8 +52,8 @@ def _best_in_round(
     hashes: Hashes, owners: npt.NDArray[np.int64], slots: int, number: int, seed: int
 ) -> Hashes:
     """Smallest value of each slot that got a shingle in this round, as place << 32 | value."""
-    salt = np.uint64((seed * ROUND_STEP + (number + 1) * 0x9E37_79B9_7F4A_7C15) & MASK)
-    drawn = mix(hashes ^ salt)
+    salt = np.uint64((seed * ROUND_STEP + (number + 1) * GOLDEN_GAMMA) & MASK)
+    drawn = mix64(hashes ^ salt)
     if number < slots:
         slot = ((drawn & LOW) * np.uint64(slots)) >> HALF
     else:  # the last rounds visit each slot with all shingles, so none stays empty
@@ -77,7 +78,7 @@ def band_keys(signature: Signatures, bands: int) -> npt.NDArray[np.int64]:
     keys = np.empty((documents, bands), np.uint64)
     keys[:] = np.arange(1, bands + 1, dtype=np.uint64) * np.uint64(ROUND_STEP)
     for row in range(rows):
-        keys = mix(keys ^ banded[:, :, row])
+        keys = mix64(keys ^ banded[:, :, row])
     return keys.view(np.int64)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.pipeline.deduplication.shingles import mix
+from benben.common.hashing import mix64
 from benben.pipeline.schema import NODE_VERDICT
 from benben.pipeline.settings.deduplicate import DeduplicateSettings, PictureSettings
 
@@ -45,8 +45,8 @@ class Rule:
         values = nodes.flatten().field("key").to_numpy().view(np.uint64) ^ self._salt
         if self.by_host:
             hosts = batch["host_key"].fill_null(0).to_numpy().view(np.uint64)
-            values = values + mix(hosts.copy())[owners]
-        return mix(values).view(np.int64), owners
+            values = values + mix64(hosts.copy())[owners]
+        return mix64(values).view(np.int64), owners
 
     @property
     def _salt(self) -> np.uint64:
@@ -187,6 +187,6 @@ def image_sets(
     keys = fields.field("key").to_numpy()[left].view(np.uint64)
     pairs = np.unique(np.rec.fromarrays([owners[left], keys]))
     sums, sizes = np.zeros(len(batch), np.uint64), np.zeros(len(batch), np.uint64)
-    np.add.at(sums, pairs["f0"], mix(pairs["f1"].copy()))  # a sum does not depend on the order
+    np.add.at(sums, pairs["f0"], mix64(pairs["f1"].copy()))  # a sum does not depend on the order
     np.add.at(sizes, pairs["f0"], np.uint64(1))
-    return mix(sums + mix(sizes.copy())).view(np.int64), sizes >= rule.least
+    return mix64(sums + mix64(sizes.copy())).view(np.int64), sizes >= rule.least

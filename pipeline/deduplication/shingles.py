@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-Hashes = npt.NDArray[np.uint64]
+from benben.common.hashing import GOLDEN_GAMMA, Hashes, mix64, splitmix64
+
 Offsets = npt.NDArray[np.int64]
 
 LAST_LETTER = 0x323B0  # no letters are assigned above (Unicode 15: end of CJK extension H)
@@ -32,19 +33,9 @@ UNSPACED = (
     (0xF900, 0xFAFF),
     (0x20000, LAST_LETTER),
 )
-TOKEN_STEP = np.uint64(0x9E37_79B9_7F4A_7C15)  # odd multipliers: order inside a token, a shingle
+TOKEN_STEP = np.uint64(GOLDEN_GAMMA)  # odd multipliers: order inside a token, a shingle
 SHINGLE_STEP = 0xD6E8_FEB8_6659_FD93
 MASK = 0xFFFF_FFFF_FFFF_FFFF
-
-
-def mix(values: Hashes) -> Hashes:
-    """Spread every input bit over all 64, in place (the finaliser of splitmix64, Steele 2014)."""
-    values ^= values >> np.uint64(30)
-    values *= np.uint64(0xBF58_476D_1CE4_E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D0_49BB_1331_11EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def fold(character: str) -> int:
@@ -97,7 +88,7 @@ def token_hashes(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
     inside = np.arange(len(places)) - np.repeat(starts, lengths)
     weighted = letters * _powers()[inside & 1023]
     offsets = np.searchsorted(places[starts], np.concatenate(([0], ends)))
-    return mix(np.add.reduceat(weighted, starts)), offsets.astype(np.int64)
+    return mix64(np.add.reduceat(weighted, starts)), offsets.astype(np.int64)
 
 
 def shingle_hashes(tokens: Hashes, offsets: Offsets, size: int) -> tuple[Hashes, Offsets]:
@@ -118,7 +109,7 @@ def shingle_hashes(tokens: Hashes, offsets: Offsets, size: int) -> tuple[Hashes,
         shingles += tokens[places + step] * np.uint64(weight)
         weight = weight * SHINGLE_STEP & MASK
     sizes = np.where(counts > 0, counts - size + 1, 0)
-    return mix(shingles), np.concatenate(([0], np.cumsum(sizes)))
+    return mix64(shingles), np.concatenate(([0], np.cumsum(sizes)))
 
 
 def sequence_hashes(tokens: Hashes, offsets: Offsets) -> Hashes:
@@ -127,8 +118,8 @@ def sequence_hashes(tokens: Hashes, offsets: Offsets) -> Hashes:
     weights = np.arange(len(tokens), dtype=np.uint64)
     weights -= np.repeat(offsets[:-1], counts).astype(np.uint64)
     sums = np.zeros(len(tokens) + 1, np.uint64)
-    np.cumsum(tokens * mix(weights + TOKEN_STEP), out=sums[1:])
-    return mix(sums[offsets[1:]] - sums[offsets[:-1]] + counts.astype(np.uint64))
+    np.cumsum(tokens * splitmix64(weights), out=sums[1:])
+    return mix64(sums[offsets[1:]] - sums[offsets[:-1]] + counts.astype(np.uint64))
 
 
 def _starts_inside(counts: Offsets, size: int) -> npt.NDArray[np.bool_]:

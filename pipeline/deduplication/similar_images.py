@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from benben.pipeline.deduplication.shingles import mix
+from benben.common.hashing import mix64
 from benben.pipeline.settings.deduplicate import LookSettings
 
 Hashes = npt.NDArray[np.uint64]
@@ -42,7 +42,7 @@ def block_keys(hashes: Hashes, settings: LookSettings) -> npt.NDArray[np.int64]:
     masks = [((1 << int(high)) - (1 << int(low))) for low, high in pairwise(ends)]
     choices = combinations(masks, settings.blocks - settings.radius)
     keys = [
-        mix((hashes & np.uint64(sum(chosen))) + np.uint64(number))
+        mix64((hashes & np.uint64(sum(chosen))) + np.uint64(number))
         for number, chosen in enumerate(choices)
     ]
     return np.stack(keys, axis=1).view(np.int64)

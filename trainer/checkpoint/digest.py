@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from benben.common.hashing import mix64_signed
 from benben.trainer import counter_rng
 from benben.trainer.distributed.shards import shard_of
 
@@ -38,7 +39,7 @@ def tensors(state: Mapping[str, Tensor]) -> dict[str, str]:
                 bits = part.view(_VIEWS[part.element_size()]).to(torch.int64)
                 index = shard.index(start, start + len(part))
                 for i, seed in enumerate(_KEYS):
-                    total[i] += counter_rng.mix(counter_rng.bits(seed, index) ^ bits).sum()
+                    total[i] += mix64_signed(counter_rng.bits(seed, index) ^ bits).sum()
         sums.append(total)
     if not sums:
         return {}

@@ -13,7 +13,8 @@ import numpy as np
 
 from benben.pipeline.characters import BREAK, CLASS_COUNT, SPACE, WHITE
 from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compiled, int64
-from benben.pipeline.page.dom.elements import PRE, Table
+from benben.pipeline.hash_tables import Table, borrowed_table, empty_table
+from benben.pipeline.page.dom.elements import PRE
 from benben.pipeline.page.dom.lexbor import quick_hash
 
 # Block elements in document order, the root first. FIRST and END are the range of blocks inside the
@@ -50,7 +51,7 @@ TOO_DEEP = 1  # STATUS
 NEXT_ELEMENT, CONTENT = 1, 2
 
 IMAGE_PATH_LEVELS = 32  # inline elements around an image that its path names
-_MEMO_SLOTS = 1024
+_MEMO_ENTRIES = 256
 _LEVEL_BYTES = 32  # of an inline element's name and position
 
 # PENDING: nothing, white space, one <br>, several.
@@ -97,7 +98,7 @@ def allocate(sizes: Sizes) -> Columns:
             2 * sizes.attribute_bytes + sizes.text_bytes + paths + sizes.images + 1, np.uint8
         ),
         at=np.zeros(COUNTERS, np.int64),
-        memo=Table(np.zeros(_MEMO_SLOTS, np.int64), np.zeros(_MEMO_SLOTS, np.int64)),
+        memo=empty_table(_MEMO_ENTRIES),
     )
 
 
@@ -112,7 +113,7 @@ def borrow(columns: Columns) -> Columns:
         borrowed(columns.text),
         borrowed(columns.notes),
         borrowed(columns.at),
-        Table(borrowed(columns.memo.keys), borrowed(columns.memo.values)),
+        borrowed_table(columns.memo),
     )
 
 

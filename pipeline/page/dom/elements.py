@@ -17,6 +17,7 @@ import yaml
 
 from benben.pipeline.characters import CLASSES
 from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compiled, int64
+from benben.pipeline.hash_tables import Table, borrowed_table, first_slot, look_up, make_table
 from benben.pipeline.page.dom.lexbor import (
     DYNAMIC,
     attribute_after,
@@ -108,13 +109,6 @@ def tag_id(name: str) -> int:
     return int(_factory.create_node(name).tag_id)
 
 
-class Table(NamedTuple):
-    """Hash table of numbers, open addressing; the number of slots is a power of two."""
-
-    keys: Integers  # 0: empty
-    values: Integers
-
-
 class Tables(NamedTuple):
     """Settings compiled for the walk, once for all pages."""
 
@@ -144,10 +138,10 @@ def borrow_tables(tables: Tables) -> Tables:
         borrowed(tables.names),
         borrowed(tables.name_ends),
         borrowed(tables.attributes),
-        Table(borrowed(tables.attribute_names.keys), borrowed(tables.attribute_names.values)),
+        borrowed_table(tables.attribute_names),
         borrowed(tables.addresses),
-        Table(borrowed(tables.words.keys), borrowed(tables.words.values)),
-        Table(borrowed(tables.tokens.keys), borrowed(tables.tokens.values)),
+        borrowed_table(tables.words),
+        borrowed_table(tables.tokens),
         borrowed(tables.classes),
         tables.hidden,
         tables.background,
@@ -232,14 +226,8 @@ def _tokens(settings: ExtractSettings) -> Table:
 
 
 def _table(entries: Mapping[int, int]) -> Table:
-    size = 1 << (4 * len(entries) + 8).bit_length()
-    keys, values = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    for key, value in entries.items():
-        slot = key & size - 1
-        while keys[slot]:
-            slot = (slot + 1) & size - 1
-        keys[slot], values[slot] = key, value
-    return Table(keys, values)
+    keys, values = list(entries), list(entries.values())
+    return make_table(np.array(keys, np.int64), np.array(values, np.int64))
 
 
 def _own_numbers(numbers: Mapping[str, int]) -> Bytes:
@@ -258,18 +246,6 @@ def _own_numbers(numbers: Mapping[str, int]) -> Bytes:
 
 
 # Flags of an element by its attributes, compiled.
-
-
-@compiled
-def look_up(table: Table, key: int) -> int:
-    """Return the value stored under a hash, or 0."""
-    mask = len(table.keys) - 1
-    slot = key & mask
-    while table.keys[slot]:
-        if table.keys[slot] == key:
-            return int64(table.values[slot])
-        slot = (slot + 1) & mask
-    return 0
 
 
 @compiled
@@ -329,7 +305,7 @@ def ends_article(tables: Tables, memo: Table, element: int) -> bool:
 def value_flags(tables: Tables, memo: Table, address: int, length: int) -> int:
     """Return the flags of a value's words and whole tokens, remembered for the page."""
     key = quick_hash(address, length)
-    slot = key & len(memo.keys) - 1
+    slot = first_slot(key, memo.bits)
     if memo.keys[slot] != key:
         memo.keys[slot] = key
         memo.values[slot] = _read_value(tables, address, length)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import selectolax
 
+from benben.common import hashing
 from benben.pipeline.compiled import byte_at, compiled, int64, word_at
 
 
@@ -47,6 +48,7 @@ ENTRY_LENGTH, SHORT_NAME = 24, 16  # of a hash entry: names no longer than this 
 ELEMENT_NODE, TEXT_NODE = 1, 3
 # Numbers of names below this are Lexbor's own; others are addresses of a document's hash entries.
 DYNAMIC = 1 << 12
+_FACTOR = np.uint64(hashing.FACTORS[0])
 
 
 def parse(html: str) -> LexborHTMLParser:
@@ -145,7 +147,7 @@ def quick_hash(address: int, length: int) -> int:
 @compiled
 def _mix(found: np.uint64, word: np.uint64) -> np.uint64:
     """One step of the hash (the multiplier of splitmix64)."""
-    found = (found ^ word) * np.uint64(0xBF58476D1CE4E5B9)
+    found = (found ^ word) * _FACTOR
     return found ^ found >> np.uint64(29)
 
 

@@ -23,6 +23,7 @@ from benben.pipeline.characters import (
     STOP,
 )
 from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, compiled, int64
+from benben.pipeline.hash_tables import FREE, find_row, slot_bits
 from benben.pipeline.page.dom.columns import (
     AN_IMAGE,
     CHARS,
@@ -385,19 +386,15 @@ def add_up(sums: Floats, number: int, block: Integers, link_share: float) -> Non
 @compiled
 def group(keys: Integers, weights: Integers) -> tuple[Integers, Integers, Integers]:
     """Return for each key how often it occurs, the sum of its weights, and its number from 0."""
-    size = 1
-    while size < 2 * len(keys):
-        size *= 2
-    slots = np.full(size, -1)  # the first place of the key
+    bits = slot_bits(len(keys))
+    slots = np.full(1 << bits, FREE)  # the first place of the key
     firsts = np.empty(len(keys), np.int64)
     counts, sums = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
     numbers = np.empty(len(keys), np.int64)
     known = 0
     for place in range(len(keys)):
-        slot = (keys[place] ^ keys[place] >> 32) & size - 1
-        while slots[slot] >= 0 and keys[slots[slot]] != keys[place]:
-            slot = (slot + 1) & size - 1
-        if slots[slot] < 0:
+        slot = find_row(slots, bits, keys, keys[place])
+        if slots[slot] == FREE:
             slots[slot] = place
             numbers[place] = known
             known += 1

@@ -9,9 +9,9 @@ import pytest
 from datasketch import MinHash
 from datasketch.lsh import _optimal_param
 
+from benben.common.hashing import mix64
 from benben.pipeline import config
 from benben.pipeline.deduplication import minhash
-from benben.pipeline.deduplication.shingles import mix
 
 SLOTS = 112
 
@@ -21,7 +21,7 @@ def sets(similar: float, size: int, pairs: int) -> tuple[np.ndarray, np.ndarray]
     shared = round(2 * size * similar / (1 + similar))
     own = size - shared
     count = pairs * (shared + 2 * own)
-    values = mix(np.arange(1, count + 1, dtype=np.uint64)).reshape(pairs, shared + 2 * own)
+    values = mix64(np.arange(1, count + 1, dtype=np.uint64)).reshape(pairs, shared + 2 * own)
     one, other = values[:, :size], np.hstack([values[:, :shared], values[:, size:]])
     hashes = np.stack([one, other], axis=1).ravel()
     return hashes, np.arange(2 * pairs + 1) * size
