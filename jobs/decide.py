@@ -17,7 +17,7 @@ from benben.pipeline import storage
 from benben.pipeline.manifest import Counts, add_counts
 from benben.pipeline.schema import VERDICTS
 from benben.pipeline.settings.signals import RuleSettings
-from benben.pipeline.takedown import tombstones, withhold
+from benben.pipeline.takedown import apply_tombstones, tombstones
 from benben.pipeline.takedown.tombstones import Tombstones, read
 
 Judged = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
@@ -59,12 +59,13 @@ def with_tombstones(part: Part, rules: RuleSettings, lists: list[str]) -> Judged
     known = Tombstones(read(lists))
     for signals, documents in storage.iter_aligned(
         [part.paths["signals"], part.paths["documents"]],
-        [required_columns(rules), withhold.COLUMNS],
+        [required_columns(rules), apply_tombstones.COLUMNS],
         BATCH_PAGES,
     ):
-        images = withhold.image_nodes(documents, known)
+        images = apply_tombstones.matching_image_nodes(documents, known)
         verdicts = decide_batch(signals, rules, removed=[images])
-        yield signals, withhold.overrule(verdicts, withhold.documents(documents, known))
+        reasons = apply_tombstones.document_reasons(documents, known)
+        yield signals, apply_tombstones.reject_documents(verdicts, reasons)
 
 
 STAGE = Stage(

@@ -40,7 +40,7 @@ from benben.pipeline.manifest import Count, PartFile
 from benben.pipeline.schema import IMAGE_PLACES, IMAGES
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.fetch import FetchSettings
-from benben.pipeline.takedown import tombstones, withhold
+from benben.pipeline.takedown import apply_tombstones, tombstones
 from benben.pipeline.takedown.tombstones import Tombstones
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def write_images(run: Run, rounds: Rounds) -> Result:
     def work(part: int) -> Result:
         rows = rounds.outcomes(part).images()
         known = Tombstones.load(lists)
-        rows = withhold.images(rows, known) if known else rows
+        rows = apply_tombstones.reject_images(rows, known) if known else rows
         count = Count(kept=rows["reason"].null_count)
         for entry in pc.value_counts(rows["reason"].drop_null()).to_pylist():
             count.reject(entry["values"], entry["counts"])

@@ -20,15 +20,10 @@ from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.deduplication.duplicates import Duplicates
-from benben.pipeline.images.image_facts import (
-    ImageFacts,
-    image_urls,
-    url_key,
-    uses_of,
-)
+from benben.pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
 from benben.pipeline.manifest import Counts, PartFile, add_counts
 from benben.pipeline.schema import IMAGE_USES, VERDICTS
-from benben.pipeline.takedown import withhold
+from benben.pipeline.takedown import apply_tombstones
 
 DROPPING = ("duplicates", "picture_duplicates")
 BATCH_DOCUMENTS = 1_000
@@ -63,7 +58,9 @@ def redecide(run: Run) -> Result:
                 for duplicates in known_duplicates:
                     verdicts = duplicates.overrule(verdicts)
                     judged_now = judged_now & ~duplicates.gone(documents)
-                verdicts = withhold.overrule(verdicts, withhold.taken(decided))
+                verdicts = apply_tombstones.reject_documents(
+                    verdicts, apply_tombstones.takedown_reasons(decided)
+                )
                 entered = pa.array(judged_now)
                 seen, judged = signals.filter(entered), verdicts.filter(entered)
                 gone = [column.filter(entered) for column in before]

@@ -1,4 +1,4 @@
-"""Read a run's configuration: shipped configs, files and URLs, layers and overrides."""
+"""Read the configuration of a run from a shipped config, a file or a URL, and from overrides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benben.pipeline import storage
 from benben.pipeline.settings import Config
 
 __all__ = ["CONFIGS", "ConfigError", "find", "load", "parse_yaml", "read_layers", "validate"]
-CONFIGS = resources.files("benben.configs")  # a folder, or inside the zip spark-submit was given
+CONFIGS = resources.files("benben.configs")  # a folder, or part of the zip given to spark-submit
 
 
 def _is_file(path: str) -> bool:
@@ -20,7 +20,8 @@ def _is_file(path: str) -> bool:
 
 FILES = ConfigFiles(
     CONFIGS,
-    whole=frozenset({"rules"}),  # one more rule is another decision about what is kept
+    # A config states all its rules: with rules added from the base, it would keep other documents.
+    replaced=frozenset({"rules"}),
     example="fetch.enabled=no",
     is_file=_is_file,
     read_bytes=storage.read_bytes,
@@ -30,19 +31,19 @@ FILES = ConfigFiles(
 def load(path: str, overrides: Sequence[str] = ()) -> Config:
     """Read a run's configuration.
 
-    `path` is a file, a URL or the name of a config shipped in `configs/`; `overrides` are
-    `dotted.key=value` with YAML values. Raises ConfigError.
+    `path` is a file, a URL or the name of a config in `configs/`. `overrides` are written
+    `dotted.key=value`, with values in YAML. Raises ConfigError.
     """
     return FILES.load(Config, path, overrides)
 
 
 def find(path: str) -> Source:
-    """Return where a config is; a name without a slash may be that of a shipped config."""
+    """Return where a config is. A name without a slash may be that of a shipped config."""
     return FILES.find(path)
 
 
 def read_layers(path: Source) -> dict[str, Any]:
-    """Read a config and, below it, the one that its key `base` names; `rules` are not merged."""
+    """Read a config merged into the one that its key `base` names, except for `rules`."""
     return FILES.read_layers(path)
 
 

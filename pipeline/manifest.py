@@ -140,7 +140,7 @@ def code_version() -> str:
     for folder in CODE_FOLDERS:
         for name, file in sorted(_code_files(resources.files(f"benben.{folder}"), folder)):
             digest.update(name.encode() + b"\0" + file.read_bytes())
-    for part in plug_ins.code():
+    for part in plug_ins.source_code():
         digest.update(part)
     return f"{VERSION}+{digest.hexdigest()}"
 

@@ -1,6 +1,6 @@
-"""Packages that add signals: any installed one with an entry point in the group `benben.signals`.
+"""Plug-ins: installed packages that add signals by an entry point in the group `benben.signals`.
 
-The driver and the executors find them by the metadata of what is installed on each machine.
+The driver and each executor find them in the metadata of the packages installed on their machine.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ GROUP = "benben.signals"
 
 
 class PlugInError(UserError):
-    """An installed package that cannot be loaded; the message says which and why."""
+    """A plug-in that cannot be loaded. The message says which one and why."""
 
 
 def load() -> dict[str, tuple[Any, ...]]:
-    """Load what each entry point names, by package and entry point. Raises PlugInError."""
+    """Load the signals of each entry point. Keys: `PACKAGE (ENTRY POINT)`. Raises PlugInError."""
     found = {}
     for entry in _entries():
         name = f"{_package(entry)} ({entry.name})"
         try:
             found[name] = tuple(entry.load())
         except (ImportError, AttributeError, TypeError) as error:
-            raise PlugInError(f"{name}: {entry.value} does not load: {error}") from error
+            raise PlugInError(f"{name}: cannot load {entry.value}: {error}") from error
     return found
 
 
-def code() -> Iterator[bytes]:
-    """Yield name, version and source of each package: what its signals depend on."""
+def source_code() -> Iterator[bytes]:
+    """Yield the name, version and source files of each plug-in, on which its signals depend."""
     for entry in _entries():
         version = entry.dist.version if entry.dist else ""
         yield f"{_package(entry)} {version} {entry.name} {entry.value}".encode()
@@ -41,7 +41,9 @@ def code() -> Iterator[bytes]:
 
 
 def _entries() -> list[metadata.EntryPoint]:
-    return sorted(metadata.entry_points(group=GROUP), key=lambda one: (_package(one), one.name))
+    return sorted(
+        metadata.entry_points(group=GROUP), key=lambda entry: (_package(entry), entry.name)
+    )
 
 
 def _package(entry: metadata.EntryPoint) -> str:
@@ -49,7 +51,7 @@ def _package(entry: metadata.EntryPoint) -> str:
 
 
 def _sources(module: str) -> list[Path]:
-    """Source files of a module; of a package, all below its folder."""
+    """Return the source files of the package a module belongs to, or of a top-level module."""
     spec = util.find_spec(module.partition(".")[0])
     folders = list(spec.submodule_search_locations or []) if spec else []
     if folders:

@@ -15,7 +15,7 @@ __all__ = ["CONFIGS", "FILES", "ConfigError", "load", "parse", "read", "set_key"
 CONFIGS = Path(str(resources.files("benben.configs") / "trainer"))
 FILES = ConfigFiles(
     CONFIGS,
-    whole=frozenset({"languages", "rope_scaling"}),  # weights and factors belong together
+    replaced=frozenset({"languages", "rope_scaling"}),  # weights and factors belong together
     example="optim.lr=1e-3",
 )
 

@@ -1,1 +1,1 @@
-"""What the pipeline and the trainer both use; imports nothing else of the project."""
+"""Code that the pipeline and the trainer share. It imports nothing else of the project."""

@@ -1,7 +1,8 @@
-"""Read YAML configurations with `base:` layers and `key=value` overrides into typed settings.
+"""Read YAML configurations into typed settings.
 
-Every mistake is reported at once, with the file, the dotted key and, for an unknown key, the
-known one most like it.
+A config may name another one in its key `base`, and then states only what differs; `key=value`
+overrides come last. All mistakes are reported together, each with the file and the dotted key, and
+an unknown key with the most similar known one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Source = str | Traversable  # a path or URL, or a config shipped with the projec
 
 
 class ConfigError(UserError):
-    """A configuration the user has to mend; the message says what, where and how."""
+    """A mistake in a configuration. The message says what to correct and where."""
 
 
 def _is_local_file(path: str) -> bool:
@@ -36,19 +37,19 @@ def _read_local_file(path: str) -> bytes:
 
 @dataclass(frozen=True)
 class ConfigFiles:
-    """The configurations shipped in a folder, and how files elsewhere are found and read."""
+    """Finds and reads configs: those shipped in one folder, and files elsewhere."""
 
     shipped: Traversable  # a folder, or a folder inside a zip
-    whole: frozenset[str] = frozenset()  # keys that replace the base's value, never merge with it
-    example: str = "section.key=value"  # of an override, for the message about a bad one
+    replaced: frozenset[str] = frozenset()  # keys whose value replaces the base's
+    example: str = "section.key=value"  # a valid override, for the message about an invalid one
     is_file: Callable[[str], bool] = _is_local_file
     read_bytes: Callable[[str], bytes] = _read_local_file
 
     def load(self, model: type[Model], path: str, overrides: Sequence[str] = ()) -> Model:
         """Read and check a configuration.
 
-        `path` is a file, or the name of a shipped config; `overrides` are `dotted.key=value` with
-        YAML values. Raises ConfigError.
+        `path` is a file or the name of a shipped config. `overrides` are written
+        `dotted.key=value`, with values in YAML. Raises ConfigError.
         """
         source = self.find(path)
         data = self.read_layers(source)
@@ -57,7 +58,10 @@ class ConfigFiles:
         return validate(model, data, str(source))
 
     def find(self, path: str) -> Source:
-        """Return where a config is; a name without a slash may be that of a shipped config."""
+        """Return where a config is. A name without a slash may be that of a shipped config.
+
+        Raises ConfigError if there is none.
+        """
         if self.is_file(path):
             return path
         shipped = self.shipped / f"{path}.yaml"
@@ -71,9 +75,10 @@ class ConfigFiles:
         )
 
     def read_layers(self, path: Source, above: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Read a config and, below it, the one that its key `base` names.
+        """Read a config merged into the one that its key `base` names.
 
-        Sections merge key by key; the keys in `whole` replace the base's value.
+        Sections are merged key by key, except those in `replaced`. `above` holds the configs that
+        are based on this one, to detect a circle.
         """
         data = self.parse_yaml(path)
         base = data.pop("base", None)
@@ -90,14 +95,14 @@ class ConfigFiles:
     def _merge(self, base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         merged = dict(base)
         for key, value in data.items():
-            below = base.get(key)
-            sections = isinstance(below, dict) and isinstance(value, dict)
-            merge = sections and key not in self.whole
-            merged[key] = self._merge(below or {}, value) if merge else value
+            old = base.get(key)
+            sections = isinstance(old, dict) and isinstance(value, dict)
+            merge = sections and key not in self.replaced
+            merged[key] = self._merge(old or {}, value) if merge else value
         return merged
 
     def parse_yaml(self, path: Source) -> dict[str, Any]:
-        """Read a YAML mapping. Raises ConfigError with the line of a syntax error."""
+        """Read a YAML mapping. Raises ConfigError, with the line of a syntax error."""
         try:
             text = self.read_bytes(path) if isinstance(path, str) else path.read_bytes()
             data = yaml.safe_load(text)
@@ -108,7 +113,7 @@ class ConfigFiles:
         return data
 
     def apply_override(self, data: dict[str, Any], override: str) -> None:
-        """Set one `dotted.key=value` in place. Raises ConfigError."""
+        """Apply one `dotted.key=value` in place. Raises ConfigError."""
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(
@@ -122,7 +127,7 @@ class ConfigFiles:
 
 
 def set_key(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in place. Raises ConfigError where a section is a single value."""
+    """Set a dotted key in place. Raises ConfigError if it leads through a single value."""
     *parents, last = key.split(".")
     for depth, name in enumerate(parents):
         data = data.setdefault(name, {})
@@ -133,7 +138,7 @@ def set_key(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def validate(model: type[Model], data: dict[str, Any], source: str) -> Model:
-    """Check data against a pydantic model. Raises ConfigError with one line for each mistake."""
+    """Check data against a pydantic model. Raises ConfigError with one line per mistake."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -155,17 +160,18 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
 
 
 def _fields(model: Any, location: list[str]) -> list[str]:
-    """Return the field names of the (nested) model at a location; none if it is no model."""
+    """Return the field names of the model at a location; empty if there is no model."""
     for name in location:
         models = _models(model)
         if not models or name not in models[0].model_fields:
-            continue  # a dictionary's key or a list's index: its annotation is unwrapped already
+            continue  # the key of a dictionary or the index of a list, which `_models` looks into
         model = models[0].model_fields[name].annotation
     models = _models(model)
     return sorted(models[0].model_fields) if models else []
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models in an annotation, such as the values of `dict[str, Model]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in get_args(annotation) for model in _models(inner)]

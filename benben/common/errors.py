@@ -1,5 +1,5 @@
-"""The base class of errors meant for the user."""
+"""The base class of errors that the user can correct."""
 
 
 class UserError(Exception):
-    """Something the user can mend: shown as one message, without a stack trace."""
+    """A mistake that the user can correct. It is shown as a message without a stack trace."""

@@ -1,9 +1,9 @@
-"""splitmix64, the project's hash function of numbers (Steele, Lea and Flood, OOPSLA 2014).
+"""splitmix64, the project's hash function for numbers (Steele, Lea and Flood, OOPSLA 2014).
 
-`mix64` is its finaliser: it spreads every input bit over all 64 output bits. It is applied to
+`mix64` is its finaliser: it spreads every input bit over all 64 output bits. It works on
 numpy arrays, and numba compiles the same function for single numbers (`pipeline/hash_tables.py`).
-PyTorch cannot multiply unsigned 64-bit numbers, so tensors need a signed form, which gives the
-same bits.
+PyTorch cannot multiply unsigned 64-bit integers, so tensors have a signed form that gives the same
+bits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Hashes = npt.NDArray[np.uint64]
 Unsigned = TypeVar("Unsigned", Hashes, np.uint64)
 Signed = TypeVar("Signed", bound=Any)  # a tensor or an array of int64
 
-GOLDEN_GAMMA = 0x9E37_79B9_7F4A_7C15  # odd, 2^64 divided by the golden ratio: splitmix64's step
+GOLDEN_GAMMA = 0x9E37_79B9_7F4A_7C15  # 2^64 divided by the golden ratio, odd: splitmix64's step
 SHIFTS = (30, 27, 31)
 FACTORS = (0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB)
 
@@ -26,7 +26,7 @@ _FACTOR_1, _FACTOR_2 = (np.uint64(factor) for factor in FACTORS)
 
 
 def mix64(values: Unsigned) -> Unsigned:
-    """Hash uint64 element-wise, in place, and return the array. 0 stays 0."""
+    """Hash uint64 element-wise in place, and return the array. 0 stays 0."""
     values ^= values >> _SHIFT_1
     values *= _FACTOR_1
     values ^= values >> _SHIFT_2
@@ -41,14 +41,14 @@ def splitmix64(values: Hashes) -> Hashes:
 
 
 def signed(value: int) -> int:
-    """Return the int64 that has the bits of a uint64."""
+    """Return the int64 with the same bits as a uint64."""
     return value - 2**64 if value >= 2**63 else value
 
 
 def mix64_signed(values: Signed) -> Signed:
-    """Hash int64 element-wise into a new tensor; `mix64` gives the same bits.
+    """Hash int64 element-wise into a new tensor, with the same bits as `mix64`.
 
-    The masks clear the copies of the sign bit that a signed shift brings in.
+    The masks clear the copies of the sign bit that a signed right shift inserts.
     """
     first, second, third = SHIFTS
     values = (values ^ ((values >> first) & (2 ** (64 - first) - 1))) * signed(FACTORS[0])

@@ -1,8 +1,8 @@
-"""Take documents and images down from a finished run, for good: `benben takedown RUN --host H`.
+"""Take documents and images down from a finished run: `benben takedown RUN --host H`.
 
-Without `--apply` it only shows what would go. A takedown that was stopped is finished by the same
-command. What was taken down is kept out of later runs whose config names the run's list of
-tombstones: takedown.tombstones=[RUN/takedown/tombstones.jsonl].
+Without `--apply` the command only shows what would be removed. To finish a takedown that was
+interrupted, run the same command again. To keep what was taken down out of later runs, name the
+run's list of tombstones in their config: takedown.tombstones=[RUN/takedown/tombstones.jsonl].
 """
 
 from __future__ import annotations
@@ -11,26 +11,40 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import get_args
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from benben.analysis.dataset_card import card
-from benben.analysis.report import funnel
-from benben.analysis.report import html_report as report
+from benben.analysis.report import funnel, html_report
 from benben.analysis.tables import RunTables
 from benben.jobs.engine.progress import say
 from benben.pipeline import manifest, storage
 from benben.pipeline.errors import InputError, UserError
 from benben.pipeline.images.store import tar_shards
 from benben.pipeline.manifest import Manifest
-from benben.pipeline.takedown import chain, erase, pending, stage, tombstones, withhold
-from benben.pipeline.takedown.pending import FOLDER, Pending
-from benben.pipeline.takedown.removal import Removed
+from benben.pipeline.takedown import (
+    apply_tombstones,
+    rewrite_dataset,
+    rewrite_tables,
+    takedown_log,
+    tombstones,
+)
+from benben.pipeline.takedown.dataset_rows import Removed
+from benben.pipeline.takedown.takedown_log import PendingTakedown
 from benben.pipeline.takedown.tombstones import Kind, Tombstone
 
-KINDS = ("url", "host", "regex", "document", "sha256", "phash", "text")
-SHOWN = 20  # documents a dry run names
+OPTIONS = {
+    "url": "page or image by its URL",
+    "host": "pages and images of a host and its subdomains",
+    "regex": "pages and images whose URL matches a regular expression",
+    "document": "document by its id",
+    "sha256": "image by the SHA-256 of its bytes",
+    "phash": "image by its perceptual hash",
+    "text": "documents that contain this text, ignoring case and spacing",
+}
+LISTED_DOCUMENTS = 20  # how many documents the summary lists
 BATCH_ROWS = 500
 
 
@@ -38,50 +52,46 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="benben takedown", description=__doc__)
     parser.add_argument("run", help="folder of a run")
-    for kind, text in zip(KINDS, _HELP, strict=True):
+    for kind, text in OPTIONS.items():
         parser.add_argument(f"--{kind}", action="append", default=[], help=text)
-    parser.add_argument("--distance", type=int, default=0, help="bits --phash may differ by")
-    parser.add_argument("--list", action="append", default=[], help="file of tombstones as well")
-    parser.add_argument("--note", default="", help="why, for the log")
-    parser.add_argument("--apply", action="store_true", help="do it; else only show what would go")
-    parser.add_argument("--check", action="store_true", help="check the log's chain, no more")
+    parser.add_argument(
+        "--distance", type=int, default=0, help="bits in which a --phash may differ"
+    )
+    parser.add_argument("--list", action="append", default=[], help="file of tombstones to add")
+    parser.add_argument("--note", default="", help="reason for the takedown, kept in the log")
+    parser.add_argument(
+        "--apply", action="store_true", help="remove; without it, show what would be removed"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="only check that nobody changed the log"
+    )
     given = parser.parse_args(arguments)
     if given.check:
-        print(f"{len(chain.read(_log(given.run)))} takedowns, the log is as it was written")
+        entries = takedown_log.read_log(takedown_log.log_path(given.run))
+        print(f"{len(entries)} takedowns; the log is unchanged")
         return 0
-    asked = _tombstones(given)
-    under_way = pending.read(given.run)
-    if under_way and not given.apply:
+    requested = _requested(given)
+    pending = takedown_log.read_pending(given.run)
+    if pending and not given.apply:
         raise UserError(f"{given.run}: a takedown is not finished; run it again with --apply")
-    if under_way:
-        finish(given.run, under_way)
-        if pending.same(under_way, asked):
+    if pending:
+        finish(given.run, pending)
+        if pending.includes(requested):
             return 0
-    if not asked:
-        raise UserError("takedown: say what has to go: --" + ", --".join(KINDS))
-    found, removed = find(given.run, asked, given.note)
-    print("\n".join(tell(given.run, found, removed)))
+    if not requested:
+        raise UserError("takedown: say what to remove: --" + ", --".join(OPTIONS))
+    takedown, removed = find(given.run, requested, given.note)
+    print("\n".join(summary(given.run, takedown, removed)))
     if given.apply:
-        finish(given.run, found)
+        finish(given.run, takedown)
     else:
-        print("nothing was changed; add --apply to take this down")
+        print("nothing was changed; add --apply to remove this")
     return 0
 
 
-_HELP = (
-    "page or image by its URL",
-    "pages and images of a host and its subdomains",
-    "pages and images whose URL matches a regular expression",
-    "document by its id",
-    "image by the SHA-256 of its bytes",
-    "image by its perceptual hash",
-    "documents that say this, in any case and spacing",
-)
-
-
-def _tombstones(given: argparse.Namespace) -> list[Tombstone]:
+def _requested(given: argparse.Namespace) -> list[Tombstone]:
     try:
-        asked = [
+        requested = [
             Tombstone(kind=kind, value=value, distance=given.distance if kind == "phash" else 0)
             for kind in get_args(Kind)
             for value in getattr(given, kind, [])
@@ -89,154 +99,160 @@ def _tombstones(given: argparse.Namespace) -> list[Tombstone]:
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"takedown: {message}") from None
-    return asked + tombstones.read(given.list)
+    return requested + tombstones.read(given.list)
 
 
-def find(output: str, asked: Sequence[Tombstone], note: str) -> tuple[Pending, Removed]:
-    """Look up in all tables what tombstones mean. Raises InputError without a dataset."""
+# What the tombstones match
+
+
+def find(output: str, requested: Sequence[Tombstone], note: str) -> tuple[PendingTakedown, Removed]:
+    """Find in all tables what tombstones match. Raises InputError without a dataset."""
     tables = RunTables(output)
     if tables.find("dataset") is None:
         raise InputError(f"{output}: no dataset here yet; run `benben assemble` first")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    number = len(chain.read(_log(output))) + 1
-    found = Pending(number=number, started=now, note=note, tombstones=list(asked))
-    found.sha256 = sorted(_contents(tables, found))
-    more: list[Tombstone] = []
-    for rows in _pages(tables):
-        reasons = withhold.documents(rows, found.request.tombstones)
-        columns = (rows[name].to_pylist() for name in ("doc_id", "url", "payload_digest"))
-        for doc_id, url, payload, reason in zip(*columns, reasons, strict=True):
-            if reason:
-                found.documents[doc_id] = reason
-            if reason == f"{tombstones.REASON}document":
-                more += [Tombstone(kind="url", value=url)] if url else []
-                more += [Tombstone(kind="payload", value=payload)] if payload else []
-        dropped = withhold.image_nodes(rows, found.request.tombstones).to_pylist()
-        for doc_id, entries in zip(rows["doc_id"].to_pylist(), dropped, strict=True):
-            if entries and doc_id not in found.documents:
-                found.nodes[doc_id] = {entry["index"]: entry["reason"] for entry in entries}
-    removed, _ = stage.scan(tables.folder("dataset"), found.request)
-    found.documents |= removed.documents
-    found.unused = sorted(stage.unused(tables.folder("dataset"), found.request, removed))
-    found.tombstones = list(dict.fromkeys([*asked, *more]))
-    return found, removed
+    number = len(takedown_log.read_log(takedown_log.log_path(output))) + 1
+    takedown = PendingTakedown(number=number, started=now, note=note, tombstones=list(requested))
+    takedown.sha256 = sorted(_find_images(tables, takedown))
+    added = _find_documents(tables, takedown)
+    dataset = tables.folder("dataset")
+    removed, _ = rewrite_dataset.find_removed(dataset, takedown.removal)
+    takedown.documents |= removed.documents
+    takedown.unused = sorted(rewrite_dataset.find_unused_images(dataset, takedown.removal, removed))
+    takedown.tombstones = list(dict.fromkeys([*requested, *added]))
+    return takedown, removed
 
 
-def _contents(tables: RunTables, found: Pending) -> Iterator[str]:
-    """Contents that tombstones name themselves, and those that look like a perceptual hash."""
-    known = found.request.tombstones
-    yield from (one.value for one in found.tombstones if one.kind == "sha256")
+def _find_images(tables: RunTables, takedown: PendingTakedown) -> Iterator[str]:
+    """Yield the SHA-256 of images that tombstones name, or match by perceptual hash."""
+    known = takedown.removal.tombstones
+    yield from (each.value for each in takedown.tombstones if each.kind == "sha256")
     for rows in tables.batches("images", ["sha256", "phash"]):
         for sha256, phash in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-            if sha256 and known.content(sha256, phash):
+            if sha256 and known.match_content(sha256, phash):
                 yield sha256
 
 
-def _pages(tables: RunTables) -> Iterator[Any]:
+def _find_documents(tables: RunTables, takedown: PendingTakedown) -> list[Tombstone]:
+    """Add to a takedown the documents and image nodes that its tombstones match.
+
+    A document's id depends on its archive, so it does not recognise the page in another crawl. The
+    tombstones returned do: the URL and the payload digest of each document that an id names.
+    """
+    known, added = takedown.removal.tombstones, []
+    for rows in _documents(tables):
+        reasons = apply_tombstones.document_reasons(rows, known)
+        columns = (rows[name].to_pylist() for name in ("doc_id", "url", "payload_digest"))
+        for doc_id, url, payload, reason in zip(*columns, reasons, strict=True):
+            if reason:
+                takedown.documents[doc_id] = reason
+            if reason == tombstones.reason_of("document"):
+                added += [Tombstone(kind="url", value=url)] if url else []
+                added += [Tombstone(kind="payload", value=payload)] if payload else []
+        nodes = apply_tombstones.matching_image_nodes(rows, known).to_pylist()
+        for doc_id, entries in zip(rows["doc_id"].to_pylist(), nodes, strict=True):
+            if entries and doc_id not in takedown.documents:
+                takedown.nodes[doc_id] = {entry["index"]: entry["reason"] for entry in entries}
+    return added
+
+
+def _documents(tables: RunTables) -> Iterator[pa.RecordBatch]:
     for _, paths in sorted(tables.paths("documents").items()):
         for path in paths:
-            yield from storage.iter_parquet(path, withhold.COLUMNS, BATCH_ROWS)
+            yield from storage.iter_parquet(path, apply_tombstones.COLUMNS, BATCH_ROWS)
 
 
-def tell(output: str, found: Pending, removed: Removed) -> Iterator[str]:
-    """Lines about what goes."""
-    shipped = Counter(removed.documents.values())
-    yield f"documents    {shipped.total():,} of the dataset, {len(found.documents):,} of the run"
-    yield from (f"             {number:,}  {reason}" for reason, number in sorted(shipped.items()))
+def summary(output: str, takedown: PendingTakedown, removed: Removed) -> Iterator[str]:
+    """Yield lines that say what is removed."""
+    by_reason = Counter(removed.documents.values())
+    in_run = len(takedown.documents)
+    yield f"documents    {by_reason.total():,} of the dataset, {in_run:,} of the run"
+    yield from (
+        f"             {number:,}  {reason}" for reason, number in sorted(by_reason.items())
+    )
     yield f"image slots  {removed.slots.total():,}"
-    yield f"images       {len(found.images):,}, {len(found.unused):,} of them shown no more"
+    yield f"images       {len(takedown.images):,}, {len(takedown.unused):,} of them no longer shown"
     if removed.documents:
-        ids = sorted(removed.documents)[:SHOWN]
+        ids = sorted(removed.documents)[:LISTED_DOCUMENTS]
         rows = RunTables(output).lookup("documents", "doc_id", ids, ["doc_id", "url"])
-        yield from (f"  {one}  {rows.get(one, {}).get('url', '')}" for one in ids)
-        if len(removed.documents) > SHOWN:
-            yield f"  and {len(removed.documents) - SHOWN:,} more"
+        yield from (f"  {doc_id}  {rows.get(doc_id, {}).get('url', '')}" for doc_id in ids)
+        if len(removed.documents) > LISTED_DOCUMENTS:
+            yield f"  and {len(removed.documents) - LISTED_DOCUMENTS:,} more"
 
 
-def finish(output: str, found: Pending) -> None:
-    """Do all that is left of a takedown, in an order that can be taken up at any point."""
-    pending.write(output, found)
-    tombstones.add(_tombs(output), found.tombstones)
-    for one in erase.erasures(found):
-        for name in erase.erase(output, one, found.number):
-            say(f"takedown: {one.table}/{name} made anew")
+# Removing it
+
+
+def finish(output: str, takedown: PendingTakedown) -> None:
+    """Do what is left of a takedown. The order allows it to be resumed from any point."""
+    takedown_log.write_pending(output, takedown)
+    tombstones.add(takedown_log.tombstones_path(output), takedown.tombstones)
+    for change in rewrite_tables.table_changes(takedown):
+        for name in rewrite_tables.rewrite_table(output, change, takedown.number):
+            say(f"takedown: {change.table}/{name} rewritten")
     for path in storage.list_files(storage.join(output, "image_bytes")):
         if path.endswith(tar_shards.ENDING):
-            tar_shards.erase(path, set(found.images))
-    storage.delete_folder(storage.join(output, "images", "work"))  # says what was fetched
-    made = _dataset(output)
-    if f"takedown/{found.number}" not in made.inputs:
-        beside = stage.staging(output) == storage.join(output, "dataset")
-        if beside:  # the card's patterns would take the new files for rows of the old dataset
-            _write_card(output, listed=True)
-        staged = stage.stage(output, found)
-        tables = RunTables(output, (staged.folder, staged.manifest))
-        texts = card.texts_of(tables, *_published(output), beside)
-        stage.publish(output, staged, texts)
-        made = staged.manifest
-        say(f"takedown: {len(staged.replaced)} files of the dataset made anew")
-    stage.clean(output)
+            tar_shards.erase(path, set(takedown.images))
+    storage.delete_folder(storage.join(output, "images", "work"))  # the journal names the images
+    dataset = _replace_dataset(output, takedown)
+    rewrite_dataset.delete_leftovers(output)
     _write_card(output)
     for path in storage.list_files(output):
         if path.endswith(storage.UNFINISHED):
-            storage.delete_file(path)  # what killed tries left
-    _tell_again(output)
-    chain.append(_log(output), _entry(found, made))
-    storage.delete_file(pending.path(output))
-    say(f"takedown: done; later runs heed takedown.tombstones=[{_tombs(output)}]")
+            storage.delete_file(path)  # left by takedowns that were killed
+    _rewrite_report(output)
+    entry = takedown.log_entry([file.name for file in dataset.files])
+    takedown_log.append_to_log(takedown_log.log_path(output), entry)
+    takedown_log.delete_pending(output)
+    path = takedown_log.tombstones_path(output)
+    say(f"takedown: done; to apply it to later runs, set takedown.tombstones=[{path}]")
 
 
-def _log(output: str) -> str:
-    return storage.join(output, FOLDER, "log.jsonl")
+def _replace_dataset(output: str, takedown: PendingTakedown) -> Manifest:
+    """Replace the dataset unless that was done before, and return its manifest."""
+    current = _dataset_manifest(output)
+    if f"takedown/{takedown.number}" in current.inputs:
+        return current
+    same_folder = rewrite_dataset.new_folder(output) == storage.join(output, "dataset")
+    if same_folder:  # the card's patterns would match new files before they are published
+        _write_card(output, listed=True)
+    new = rewrite_dataset.write_new_dataset(output, takedown)
+    tables = RunTables(output, (new.folder, new.manifest))
+    card_files = card.texts_of(tables, *_title_and_url(output), same_folder)
+    rewrite_dataset.publish(output, new, card_files)
+    say(f"takedown: {len(new.replaced)} files of the dataset rewritten")
+    return new.manifest
 
 
-def _tombs(output: str) -> str:
-    return storage.join(output, FOLDER, "tombstones.jsonl")
-
-
-def _dataset(output: str) -> Manifest:
-    """The manifest of the dataset, which a kill may have left aside (see storage.swap)."""
+def _dataset_manifest(output: str) -> Manifest:
+    """Read the dataset's manifest, after undoing a swap that was killed (see storage.swap)."""
     dataset = storage.join(output, "dataset")
     storage.restore(dataset)
-    made = manifest.read(dataset)
-    if made is None:
+    found = manifest.read(dataset)
+    if found is None:
         raise InputError(f"{output}: no dataset here; run `benben assemble` first")
-    return made
+    return found
 
 
 def _write_card(output: str, listed: bool = False) -> None:
-    card.write(output, *_published(output), listed)
+    card.write(output, *_title_and_url(output), listed)
 
 
-def _published(output: str) -> tuple[str, str | None]:
-    """Title and address that the run's report gives its dataset."""
-    made = manifest.read(storage.join(output, "report"))
-    settings = made.config.get("report", {}) if made else {}
+def _title_and_url(output: str) -> tuple[str, str | None]:
+    """Return the dataset's title and URL as in the run's report."""
+    found = manifest.read(storage.join(output, "report"))
+    settings = found.config.get("report", {}) if found else {}
     return settings.get("title", card.TITLE), settings.get("url")
 
 
-def _tell_again(output: str) -> None:
-    """Report and funnel without what is gone."""
-    made = manifest.read(storage.join(output, "report"))
-    if made:
-        settings = made.config["report"]
+def _rewrite_report(output: str) -> None:
+    """Write the report and the funnel again, without what was removed."""
+    found = manifest.read(storage.join(output, "report"))
+    if found:
+        settings = found.config["report"]
         names = ("topics", "corpus_documents", "phrase_words", "against")
-        corpus = report.Corpus(*(settings[name] for name in names))
-        page = report.render(output, settings["sample_documents"], corpus).encode()
+        corpus = html_report.Corpus(*(settings[name] for name in names))
+        page = html_report.render(output, settings["sample_documents"], corpus).encode()
         storage.write_bytes(storage.join(output, "report", "report.html"), page)
         counts = funnel.as_json(funnel.read(output)).encode()
         storage.write_bytes(storage.join(output, funnel.FILE), counts)
-
-
-def _entry(found: Pending, made: Manifest) -> dict[str, Any]:
-    """What the log says of a takedown."""
-    return {
-        "number": found.number,
-        "id": found.id,
-        "time": found.started,
-        "note": found.note,
-        "tombstones": [one.model_dump() for one in found.tombstones],
-        "documents": dict(Counter(found.documents.values())),
-        "images": len(found.images),
-        "dataset": [file.name for file in made.files],
-    }

@@ -218,8 +218,7 @@ class OptOutLists:
             return "consent.list_domain"
         if self._urls and str(url.with_fragment(None)) in self._urls:
             return "consent.list_url"
-        kind = self._tombstones.address(str(url))
-        return f"{tombstones.REASON}{kind}" if kind else None
+        return tombstones.reason_of(self._tombstones.match_url(str(url)))
 
     def content_reason(self, sha256: str, phash: str | None) -> str | None:
         """Why an image must not be kept, by its content; None when no list names it."""
@@ -229,8 +228,7 @@ class OptOutLists:
             distances = np.bitwise_count(self._phash ^ np.uint64(int(phash, 16)))
             if int(distances.min()) <= self._distance:
                 return "consent.list_phash"
-        kind = self._tombstones.content(sha256, phash)
-        return f"{tombstones.REASON}{kind}" if kind else None
+        return tombstones.reason_of(self._tombstones.match_content(sha256, phash))
 
 
 def _canonical(entry: str) -> str:

@@ -1,1 +1,1 @@
-"""Removal after release: what is asked for, what goes, what stays blocked, the log."""
+"""Takedown: remove documents and images from a finished run, and keep them out of later runs."""

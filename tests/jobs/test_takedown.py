@@ -14,7 +14,7 @@ from yarl import URL
 from benben.jobs.commands import cli
 from benben.pipeline import config, manifest
 from benben.pipeline.consent.image_consent import OptOutLists
-from benben.pipeline.takedown import chain
+from benben.pipeline.takedown import takedown_log
 from tests import readers
 from tests.analysis.run_folder import HELD_OUT
 from tests.jobs import killed_takedown
@@ -178,7 +178,7 @@ def test_the_log_is_a_chain(run: Path, capsys: pytest.CaptureFixture[str]) -> No
         path.write_text("".join(spoilt))
         assert cli.main(["takedown", str(run), "--check"]) == 2
     path.write_text("".join(lines))
-    assert [entry["number"] for entry in chain.read(str(path))] == [1, 2, 3]
+    assert [entry["number"] for entry in takedown_log.read_log(str(path))] == [1, 2, 3]
 
 
 def test_tombstones_bind_the_next_download(run: Path) -> None:
@@ -217,7 +217,7 @@ def test_killed_at_any_point_it_is_readable_and_can_be_finished(made: Path, tmp_
         assert rows(run) == after
         assert HELD_OUT not in said(run)
         assert said(run) == said(done)
-        assert chain.read(str(run / "takedown/log.jsonl"))
+        assert takedown_log.read_log(str(run / "takedown/log.jsonl"))
         assert not list(run.rglob("*.next")) + list(run.rglob("*.tmp"))
         assert not (run / "takedown/pending.json").exists()
         shutil.rmtree(run)

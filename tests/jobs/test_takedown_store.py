@@ -14,7 +14,7 @@ import yaml
 
 from benben.jobs.commands import cli
 from benben.pipeline import manifest, storage
-from benben.pipeline.takedown import chain, stage
+from benben.pipeline.takedown import rewrite_dataset, takedown_log
 from tests.analysis.run_folder import HELD_OUT
 from tests.pipeline.storage.stores import BUCKET, s3
 
@@ -96,7 +96,7 @@ def stop_at(point: int, patch: pytest.MonkeyPatch) -> None:
         (storage, "delete_folder"),
         (storage.ParquetWriter, "__enter__"),
         (manifest, "write"),
-        (stage, "clean"),
+        (rewrite_dataset, "delete_leftovers"),
     ):
         patch.setattr(owner, name, stopping(getattr(owner, name)))
 
@@ -115,7 +115,7 @@ def test_a_store_is_cleared_as_a_disk_is(made: Path, bucket: None) -> None:
     for path in storage.list_files(RUN):
         if "/takedown/" not in path and not path.endswith(".parquet"):
             assert HELD_OUT.encode() not in storage.read_bytes(path), path
-    assert len(chain.read(f"{RUN}/takedown/log.jsonl")) == 1
+    assert len(takedown_log.read_log(f"{RUN}/takedown/log.jsonl")) == 1
 
 
 def test_stopped_anywhere_readers_by_card_or_manifest_see_one_dataset(
