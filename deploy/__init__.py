@@ -1,1 +1,1 @@
-"""What brings Benben to a cluster: the zip, the image, the launchers."""
+"""Brings Benben to a cluster: the zip, the published files, the requests that start a run."""

@@ -1,4 +1,4 @@
-"""Builds `benben.zip`: the code and its data files, for `spark-submit --py-files`.
+"""Builds `benben.zip`, the code and its data files, for `spark-submit --py-files`.
 
 python -m deploy.bundle dist/benben.zip
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "benben"
-FOLDERS = ("common", "pipeline", "filters", "jobs", "analysis", "configs")  # what a job needs of it
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip of equal code is equal, whenever it is made
+LEFT_OUT = ("sample", "trainer", "__pycache__")  # folders that no stage needs
+EPOCH = (1980, 1, 1, 0, 0, 0)  # fixed times, so that equal code gives an equal zip
 
 
 def build(target: Path, root: Path = ROOT) -> Path:
@@ -29,12 +29,15 @@ def build(target: Path, root: Path = ROOT) -> Path:
 
 
 def files(root: Path = ROOT) -> Iterator[Path]:
-    """What goes into the zip: every file of the packages that run in a job."""
+    """Yield what goes into the zip: every file of the packages that a stage needs."""
     yield root / PACKAGE / "__init__.py"
-    for folder in FOLDERS:
-        for path in (root / PACKAGE / folder).rglob("*"):  # most of the folders are links
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield path
+    for folder in (root / PACKAGE).iterdir():
+        if folder.is_dir() and folder.name not in LEFT_OUT:  # most are links
+            yield from (
+                path
+                for path in folder.rglob("*")
+                if path.is_file() and "__pycache__" not in path.parts
+            )
 
 
 if __name__ == "__main__":

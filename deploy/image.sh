@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the image without a container engine, and tries it: needs root, buildah and debootstrap
+# Builds the image without a container engine and tests it; needs root, buildah and debootstrap
 # (Debian: apt-get install buildah debootstrap).
 #
 #   deploy/image.sh [folder]        default folder: build/image

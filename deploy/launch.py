@@ -1,8 +1,8 @@
-"""Starts a run on a cloud's cluster: says what it will ask for, then asks.
+"""Starts a run on a cloud's cluster: prints the requests and, with --run, makes them.
 
     python -m deploy.launch emr-ec2 code=s3://bucket/benben config=s3://bucket/run.yaml ... [--run]
 
-The requests are those of `configs/cluster/PLATFORM.yaml`. Without --run nothing is asked for.
+The requests are those of `configs/cluster/PLATFORM.yaml`. Without --run nothing is started.
 """
 
 from __future__ import annotations
@@ -19,29 +19,34 @@ import yaml
 from benben.pipeline.errors import UserError
 from deploy import clients, requests
 
-Ask = Callable[[str, str, dict[str, Any], Mapping[str, object]], dict[str, Any]]
+Request = Callable[[str, str, dict[str, Any], Mapping[str, object]], dict[str, Any]]
 
 
-def start(platform: str, values: Mapping[str, object], run: bool, ask: Ask = clients.ask) -> None:
-    """Print every request and, with `run`, make it; answers fill in the later ones."""
+def start(
+    platform: str,
+    values: Mapping[str, object],
+    run: bool,
+    request: Request = clients.request,
+) -> None:
+    """Print every request and, with `run`, make it; later ones may need an earlier response."""
     given = {"token": uuid.uuid4().hex[:12]} | dict(values)
     for call in requests.calls(platform, given):
         filled = requests.fill(call, given)
         print(f"{filled['service']} {filled['action']} {json.dumps(filled['body'], indent=1)}")
         if run:
-            answer = ask(filled["service"], filled["action"], filled["body"], given)
-            given |= {name: answer[key] for name, key in filled.get("keep", {}).items()}
-            print(f"answer: {json.dumps(answer, default=str)}")
+            response = request(filled["service"], filled["action"], filled["body"], given)
+            given |= {name: response[key] for name, key in filled.get("keep", {}).items()}
+            print(f"response: {json.dumps(response, default=str)}")
     if not run:
         print("nothing was started; add --run (with make: RUN=1) to start it", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.launch", description=__doc__)
     parser.add_argument("platform", help=", ".join(requests.platforms()))
     parser.add_argument("values", nargs="*", metavar="name=value")
-    parser.add_argument("--run", action="store_true", help="make the requests: this costs money")
+    parser.add_argument("--run", action="store_true", help="make the requests; this costs money")
     options = parser.parse_args(arguments)
     pairs = (text.partition("=") for text in options.values)
     try:

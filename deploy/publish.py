@@ -1,6 +1,6 @@
-"""Puts what a cluster needs beside its data: `python -m deploy.publish s3://bucket/benben`.
+"""Uploads what a cluster needs: `python -m deploy.publish s3://bucket/benben`.
 
-The zip, one file a stage for spark-submit, and what bootstrap.sh installs.
+These are the zip, the scripts for spark-submit, and bootstrap.sh with the versions it installs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXTRAS = ("models", "nsfw")
 
 
 def publish(code: str) -> list[str]:
-    """Write the files under the URL `code`; returns what was written."""
+    """Write the files under the URL `code`, and return their URLs."""
     with tempfile.TemporaryDirectory() as folder:
         files = {"benben.zip": bundle.build(Path(folder) / "benben.zip").read_bytes()}
     for path in [*sorted((bundle.ROOT / "jobs").glob("*.py")), bundle.ROOT / CLI]:
@@ -32,7 +32,7 @@ def publish(code: str) -> list[str]:
 
 
 def dependencies() -> list[str]:
-    """What a worker installs, without versions: those are the lock's."""
+    """Return what a worker installs; requirements.lock has the versions."""
     project = tomllib.loads((bundle.ROOT / "pyproject.toml").read_text())["project"]
     extras = [name for extra in EXTRAS for name in project["optional-dependencies"][extra]]
     return [*project["dependencies"], *extras]

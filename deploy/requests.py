@@ -1,7 +1,7 @@
-"""Requests to a cloud's interface from `configs/cluster/PLATFORM.yaml`, names filled in.
+"""Requests to a cloud's API, from `configs/cluster/PLATFORM.yaml` with values filled in.
 
-`${name}` stands for a value; an entry `each_stage: X` of a list is X once a stage, in order, with
-${stage} and, but for the first stage, ${previous}.
+`${name}` stands for a value. An entry `each_stage: X` of a list is repeated for each stage in
+order, with ${stage} and ${previous} filled in; the first stage has no values with ${previous}.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ _NAME = re.compile(r"\$\{(\w+)\}")
 
 
 def platforms() -> list[str]:
-    """Names of the files that hold requests."""
+    """Return the names of the files that hold requests."""
     files = [entry for entry in FOLDER.iterdir() if entry.name.endswith(".yaml")]
     return sorted(file.name[:-5] for file in files if "calls" in config.parse_yaml(file))
 
 
 def calls(platform: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
-    """The platform's calls in order: `service`, `action`, `body`, and what to `keep` of the answer.
+    """Return a platform's calls in order, each with `service`, `action`, `body` and maybe `keep`.
 
-    Names that an earlier answer gives stay open. Raises UserError for an unknown platform and
-    for values that are missing.
+    `keep` names values of the response; ${...} of these are filled in when the response is there.
+    Raises UserError for an unknown platform and for missing values.
     """
     if platform not in platforms():
-        raise UserError(f"{platform}: no such platform; there are {', '.join(platforms())}")
+        raise UserError(f"{platform}: unknown platform; known ones: {', '.join(platforms())}")
     data = config.parse_yaml(FOLDER / f"{platform}.yaml")
     known = data.get("defaults", {}) | dict(values)
     known = {name: fill(value, known) for name, value in known.items()}
     stages = known.get("stages", data.get("stages", ()))
     filled: list[dict[str, Any]] = fill(expand(data["calls"], stages), known)
-    answers = {name for call in filled for name in call.get("keep", {})}
-    missing = sorted(set(_NAME.findall(json.dumps(filled))) - answers)
+    later = {name for call in filled for name in call.get("keep", {})}
+    missing = sorted(set(_NAME.findall(json.dumps(filled))) - later)
     if missing:
         raise UserError(f"{platform}: add " + " ".join(f"{name}=..." for name in missing))
     return filled
 
 
 def expand(value: Any, stages: Sequence[str]) -> Any:
-    """Put each list's `each_stage` entries once a stage."""
+    """Repeat the `each_stage` entries of lists for each stage."""
     if isinstance(value, dict):
         return {key: expand(inner, stages) for key, inner in value.items()}
     if not isinstance(value, list):
@@ -67,7 +67,7 @@ def _of_stage(entry: dict[str, Any], stages: Sequence[str], number: int) -> Any:
 
 
 def fill(value: Any, names: Mapping[str, object]) -> Any:
-    """Replace ${names} everywhere; a text that is nothing but a name becomes the value itself."""
+    """Replace ${name} everywhere; a text that is only ${name} becomes the value, of any type."""
     if isinstance(value, dict):
         return {key: fill(inner, names) for key, inner in value.items()}
     if isinstance(value, list):

@@ -1,8 +1,8 @@
-"""A Spark cluster of separate processes on one machine, from pip's pyspark alone.
+"""A Spark cluster of separate processes on one machine, with no more than pip's pyspark.
 
     python -m deploy.standalone FOLDER [workers] [cores]
 
-starts a master and workers, prints the master's URL and runs until stopped.
+starts a master and workers, prints the master's URL and runs until it is stopped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ START_SECONDS = 120
 
 @dataclass
 class Cluster:
-    """A master at 127.0.0.1 and workers at 127.0.0.2, 127.0.0.3 ...: own hosts to Spark."""
+    """A master at 127.0.0.1 and workers at 127.0.0.2, 127.0.0.3 ..., separate hosts for Spark."""
 
     folder: Path
     cores: int = 1
@@ -34,7 +34,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """What goes to spark-submit's --master."""
+        """The value for spark-submit's --master."""
         return f"spark://127.0.0.1:{self.port}"
 
     def start(self, workers: int = 2) -> Cluster:
@@ -49,36 +49,36 @@ class Cluster:
         return self
 
     def add_worker(self, number: int, **env: str) -> None:
-        """Start worker `number`; `env` is given to it and to its executors."""
+        """Start worker `number`; it and its executors get the environment variables `env`."""
         limits = ["-c", str(self.cores), "-m", self.memory]
-        place = str(self.folder / f"worker-{number}")
+        folder = str(self.folder / f"worker-{number}")
         host = self.host(number)
         self._launch(
-            f"worker-{number}", host, "worker.Worker", *limits, "-d", place, self.url, **env
+            f"worker-{number}", host, "worker.Worker", *limits, "-d", folder, self.url, **env
         )
 
     @property
     def workers(self) -> dict[int, str]:
-        """Number -> process name of the workers that were not killed."""
+        """Number -> process name, for the workers that were not killed."""
         names = [name for name in self.processes if name != "master"]
         return {int(name.removeprefix("worker-")): name for name in names}
 
     @staticmethod
     def host(number: int) -> str:
-        """Address of worker `number`."""
+        """Return the address of worker `number`."""
         return f"127.0.0.{number + 1}"
 
-    def signal(self, name: str, sent: signal.Signals) -> None:
+    def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process and its executors."""
-        os.killpg(self.processes[name].pid, sent)
+        os.killpg(self.processes[name].pid, number)
 
     def kill(self, name: str) -> None:
-        """Kill a process and all it started, at once."""
+        """Kill a process and all that it started, at once."""
         self.signal(name, signal.SIGKILL)
         self.processes.pop(name).wait()
 
     def stop(self) -> None:
-        """Kill all that still runs."""
+        """Kill all processes that still run."""
         for name in list(self.processes):
             self.kill(name)
 
@@ -91,7 +91,7 @@ class Cluster:
                 command,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # so that a kill takes the executors along
+                start_new_session=True,  # so that killing the group kills the executors too
                 env=os.environ
                 | {"SPARK_HOME": str(SPARK_HOME), "SPARK_LOCAL_IP": host}
                 | {"SPARK_DAEMON_MEMORY": "256m", "PYSPARK_PYTHON": sys.executable}
@@ -104,7 +104,7 @@ class Cluster:
             if log.read_text(errors="replace").count(text) >= times:
                 return
             time.sleep(0.2)
-        raise TimeoutError(f"{log}: no {times} times '{text}' in {START_SECONDS} s")
+        raise TimeoutError(f"{log}: less than {times} times '{text}' in {START_SECONDS} s")
 
 
 if __name__ == "__main__":

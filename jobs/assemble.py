@@ -1,11 +1,14 @@
-"""Where an archive stands in its crawl: what readers of OBELICS fetch a page again by."""
+"""The dataset: kept documents in OBELICS's schema, by split, and the images they show.
+
+Shards are ranges of document ids, so each is a fair sample of its split. Rows of a shard are sorted
+by language and host, so that readers which filter by these can skip row groups.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,12 +17,12 @@ import pyarrow.compute as pc
 from benben.filters.shipped import SCORE_COLUMNS, kept_nodes, scores
 from benben.filters.signals import pii
 from benben.jobs.engine import script, tables
-from benben.jobs.engine.stage import Result, Run, Stage
+from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
 from benben.pipeline.dataset import shard_layout
-from benben.pipeline.dataset.obelics import general_metadata, to_row
-from benben.pipeline.dataset.shard_layout import Layout
+from benben.pipeline.dataset.obelics import crawl_name, crawl_paths, general_metadata, to_row
+from benben.pipeline.dataset.shard_layout import ShardLayout
 from benben.pipeline.dataset.splits import Splits
 from benben.pipeline.document import Document, from_batch
 from benben.pipeline.images.image_facts import ImageFacts
@@ -30,86 +33,27 @@ from benben.pipeline.schema import DATASET, IMAGE_BYTES
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Common Crawl's paths: crawl-data/CC-MAIN-2024-22/segments/.../warc/NAME.warc.gz
-_PLACE = re.compile(r"(?:^|/)(crawl-data/([^/]+)/.+)$")
-
-
-def places(urls: Iterable[str]) -> dict[str, str]:
-    """Name of an archive -> its path from `crawl-data/` on, for the archives that have one."""
-    found = ((url.rsplit("/", 1)[-1], _PLACE.search(url)) for url in urls)
-    return {name: match[1] for name, match in found if match}
-
-
-def dump(path: str) -> str | None:
-    """The release an archive's path names, such as CC-MAIN-2024-22; None when it names none."""
-    match = _PLACE.search(path)
-    return match[2] if match else None
-
-
-# FOLD-IN Where each row of the dataset goes: its split, its shard, and what its archive is
-# called.
-
-
-COUNTED = pa.schema([("split", pa.string()), ("bucket", pa.int32())])
+BATCH_DOCUMENTS = 1_000
+PLACED_ROWS = DATASET.append(pa.field("part", pa.int32()))  # the shard, as a number
+SHIPPED = pa.schema([("split", pa.string()), ("bucket", pa.int32())])
+WANTED = pa.schema([("sha256", pa.string())])
+STORED = pa.schema([("part", pa.int32()), ("sha256", pa.string())])
+COPIED = ("doc_id", "host", "captured_at")  # from `documents`
 
 
 class Placement:
-    """What decides where a row goes, and what its archive is called. Goes to the tasks."""
+    """What decides where a row goes and what its archive is called; sent to the tasks."""
 
     def __init__(self, run: Run) -> None:
         self.splits = Splits.read(run.paths("splits").values())
-        self.layout = Layout(_counts(run, self.splits), run.config.assemble.rows_per_shard)
-        self.archives = places(archive_urls(run))
+        self.layout = ShardLayout(_counts(run, self.splits), run.config.assemble.rows_per_shard)
+        self.archives = crawl_paths(archive_urls(run))
         self.bytes_per_token = run.config.assemble.bytes_per_token
         self.redact = run.config.assemble.redact
 
 
-def archive_urls(run: Run) -> list[str]:
-    """The archives the documents were read from."""
-    if run.config.index is None:
-        found = inputs.find(run.config.input, run.config.archives)
-        return [archive.url for archive in found]
-    paths = run.paths("captures").values()
-    named = (batch["archive"].unique() for path in paths for batch in _archives_of(path))
-    return sorted({url for names in named for url in names.to_pylist()})
-
-
-def _archives_of(path: str) -> Iterable[pa.RecordBatch]:
-    return storage.iter_parquet(path, ["archive"], 100_000)
-
-
-def _counts(run: Run, splits: Splits) -> Iterator[tuple[str, int, int]]:
-    """Rows that ship by split and bucket of ids."""
-    parts = run.parts("documents", "final_verdicts")
-    tasks = [(part.number, "\n".join(part.paths.values())) for part in parts]
-
-    def read(_: int, paths: str) -> tables.Batches:
-        names: list[list[str] | None] = [["doc_id", "host"], ["kept"]]
-        for documents, verdicts in storage.iter_aligned(paths.split("\n"), names, 10_000):
-            chosen = documents.filter(verdicts["kept"])
-            held = [splits.of(host) for host in chosen["host"].to_pylist()]
-            buckets = map(shard_layout.bucket, chosen["doc_id"].to_pylist())
-            yield pa.RecordBatch.from_pydict({"split": held, "bucket": list(buckets)}, COUNTED)
-
-    counted = tables.frame(run.spark, tasks, read, COUNTED).groupBy("split", "bucket").count()
-    return ((row["split"], row["bucket"], row["count"]) for row in counted.collect())
-
-
-# FOLD-IN The dataset: kept documents in OBELICS's schema, by split, and the images they show.
-#
-# Shards are ranges of ids, so each is a fair sample of its split; rows of a shard are sorted by
-# language and host, so that readers which filter by these skip row groups.
-
-
-BATCH_DOCUMENTS = 1_000
-PLACED_ROWS = DATASET.append(pa.field("part", pa.int32()))
-WANTED = pa.schema([("sha256", pa.string())])
-HELD = pa.schema([("part", pa.int32()), ("sha256", pa.string())])
-COPIED = ("doc_id", "host", "captured_at")  # from `documents`
-
-
 def assemble(run: Run) -> Result:
-    """Write `dataset/data` (documents) and `dataset/images` (bytes, once per sha256)."""
+    """Write `dataset/data` (documents) and `dataset/images` (bytes, once for each sha256)."""
     settings = run.config.assemble
     placed = Placement(run)
     rows = tables.write_by_part(
@@ -123,16 +67,44 @@ def assemble(run: Run) -> Result:
     return count(run, rows, ship_images(run, rows))
 
 
-def shipped_rows(run: Run, placed: Placement) -> DataFrame:
-    """Rows of the dataset with the shard each belongs to."""
-    tables_read = ("documents", "final_verdicts", "signals")
-    parts = run.parts(*tables_read, "image_uses")
-    paths = {part.number: dict(part.paths) for part in parts}
+def archive_urls(run: Run) -> list[str]:
+    """Return the archives that the documents were read from."""
+    if run.config.index is None:
+        found = inputs.find(run.config.input, run.config.archives)
+        return [archive.url for archive in found]
+    names: set[str] = set()
+    for path in run.paths("captures").values():
+        for batch in storage.iter_parquet(path, ["archive"], 100_000):
+            names.update(batch["archive"].unique().to_pylist())
+    return sorted(names)
 
-    def read(part: int, _: str) -> tables.Batches:
-        facts = ImageFacts.read(paths[part].get("image_uses"))
+
+def _counts(run: Run, splits: Splits) -> Iterator[tuple[str, int, int]]:
+    """Count the rows that ship, by split and bucket of ids."""
+
+    def read(part: Part) -> tables.Batches:
+        paths = [part.paths[name] for name in ("documents", "final_verdicts")]
+        names: list[list[str] | None] = [["doc_id", "host"], ["kept"]]
+        for documents, verdicts in storage.iter_aligned(paths, names, 10_000):
+            chosen = documents.filter(verdicts["kept"])
+            held_out = [splits.of(host) for host in chosen["host"].to_pylist()]
+            buckets = map(shard_layout.bucket, chosen["doc_id"].to_pylist())
+            columns = {"split": held_out, "bucket": list(buckets)}
+            yield pa.RecordBatch.from_pydict(columns, SHIPPED)
+
+    tasks = [(part,) for part in run.parts("documents", "final_verdicts")]
+    counted = tables.frame(run.spark, tasks, read, SHIPPED).groupBy("split", "bucket").count()
+    return ((row["split"], row["bucket"], row["count"]) for row in counted.collect())
+
+
+def shipped_rows(run: Run, placed: Placement) -> DataFrame:
+    """Return the rows of the dataset, with the shard each belongs to."""
+    tables_read = ("documents", "final_verdicts", "signals")
+
+    def read(part: Part) -> tables.Batches:
+        facts = ImageFacts.read(part.paths.get("image_uses"))
         for documents, verdicts, signals in storage.iter_aligned(
-            [paths[part][name] for name in tables_read],
+            [part.paths[name] for name in tables_read],
             [None, ["kept", "lang", "dropped"], SCORE_COLUMNS],
             BATCH_DOCUMENTS,
         ):
@@ -142,7 +114,7 @@ def shipped_rows(run: Run, placed: Placement) -> DataFrame:
                 documents.filter(chosen), verdicts.filter(chosen), scored, facts, placed
             )
 
-    tasks = [(part.number, "") for part in parts]
+    tasks = [(part,) for part in run.parts(*tables_read, "image_uses")]
     return tables.frame(run.spark, tasks, read, PLACED_ROWS)
 
 
@@ -153,7 +125,7 @@ def dataset_rows(
     facts: ImageFacts,
     placed: Placement,
 ) -> pa.RecordBatch:
-    """Lay kept documents out as rows of the dataset."""
+    """Turn kept documents into rows of the dataset."""
     columns: dict[str, list[object]] = {name: [] for name in PLACED_ROWS.names}
     origins = documents.select(["warc", "warc_offset", "warc_length", *COPIED]).to_pylist()
     for document, origin, dropped in zip(
@@ -164,7 +136,7 @@ def dataset_rows(
         where = (archive, origin["warc_offset"], origin["warc_length"])
         row |= {name: origin[name] for name in COPIED}
         row["general_metadata"] = general_metadata(document.url, *where)
-        row["dump"] = dump(archive)
+        row["dump"] = crawl_name(archive)
         row["part"] = placed.layout.part(placed.splits.of(origin["host"]), origin["doc_id"])
         for name, value in row.items():
             columns[name].append(value)
@@ -179,7 +151,7 @@ def shipped(
     facts: ImageFacts,
     placed: Placement,
 ) -> dict[str, object]:
-    """The parallel lists of one document, replayed from its ledger, and their counts."""
+    """Return the parallel lists of one document without its dropped nodes, and their counts."""
     nodes, redacted = pii.redact_nodes(kept_nodes(document, dropped), placed.redact)
     known = facts.fetched(node.url for node in nodes if node.url)
     row = to_row(nodes, document.url, known)
@@ -201,28 +173,28 @@ def shipped(
 def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
     """Copy the bytes of every image that a shipped document shows."""
     folder = run.target("dataset")
-    held_at, table = run.paths("image_bytes"), run.table("image_bytes")
+    stored_at, table = run.paths("image_bytes"), run.table("image_bytes")
 
     def read_wanted(_: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path, ["image_sha256"]):
             names = pc.unique(batch["image_sha256"].flatten().drop_null())
             yield pa.RecordBatch.from_arrays([names], schema=WANTED)
 
-    def read_held(part: int, path: str) -> tables.Batches:
+    def read_stored(part: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path, ["sha256"]):
             yield pa.RecordBatch.from_pydict(
-                {"part": [part] * batch.num_rows, "sha256": batch["sha256"]}, HELD
+                {"part": [part] * batch.num_rows, "sha256": batch["sha256"]}, STORED
             )
 
     def copy(part: int, mine: tables.Batches) -> tables.Batches:
         names = pa.concat_arrays([batch["sha256"] for batch in mine])
-        yield from stored.read(held_at[part], table, names)
+        yield from stored.read(stored_at[part], table, names)
 
     shards = [(file.part, storage.join(folder, file.name)) for file in files]
     wanted = tables.frame(run.spark, shards, read_wanted, WANTED).distinct()
-    held = tables.frame(run.spark, sorted(held_at.items()), read_held, HELD)
+    stored_images = tables.frame(run.spark, sorted(stored_at.items()), read_stored, STORED)
     return tables.write_by_part(
-        held.join(wanted, "sha256"),
+        stored_images.join(wanted, "sha256"),
         folder,
         IMAGE_BYTES,
         name=lambda part: f"images/images-{part:05d}.parquet",
@@ -231,7 +203,7 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
 
 
 def count(run: Run, rows: list[PartFile], images: list[PartFile]) -> Result:
-    """Count what was written, from the files themselves; images shown, and distinct ones."""
+    """Count the rows, the images they show and the distinct images, from the files themselves."""
     folder = run.target("dataset")
 
     def work(path: str) -> Result:

@@ -1,4 +1,4 @@
-"""Which hosts are held out of train: by hash, unless pages of theirs are near another split's."""
+"""Chooses the hosts held out of train: by hash, unless their pages are near another split's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from benben.jobs.engine import script, tables
-from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
 from benben.pipeline.dataset import splits
 from benben.pipeline.deduplication.minhash import similarity
@@ -21,21 +21,21 @@ from benben.pipeline.schema import SPLITS
 from benben.pipeline.settings.ship import SplitSettings
 
 Batches = Iterator[pa.RecordBatch]
+Tasks = list[tuple[Part]]  # parts with `fingerprints` and `final_verdicts`
 BATCH_ROWS = 10_000
-HOSTS = pa.schema([("host", pa.int64()), ("place", pa.int8())])
+HOSTS = pa.schema([("host", pa.int64()), ("split", pa.int8())])  # by hash, an index of splits.NAMES
 KEYS = HOSTS.append(pa.field("node", pa.binary())).append(pa.field("key", pa.int64()))
 SIGNATURES = pa.schema([("node", pa.binary()), ("signature", pa.binary())])
 
 
 def split(run: Run) -> Result:
-    """Hash hosts of the documents that ship; look for near pages of those that are held out."""
+    """Hash the hosts of documents that ship, and look for near pages of the held-out ones."""
     settings = run.config.assemble.splits
-    parts = run.parts("fingerprints", "final_verdicts")
-    tasks = [(part.number, "\n".join(part.paths.values())) for part in parts]
-    hosts = tables.frame(run.spark, tasks, hosts_reader(settings), HOSTS).where("place > 0")
-    held = {row.host: splits.NAMES[row.place] for row in hosts.distinct().collect()}
-    settled = splits.settle(held, near_hosts(run, tasks, settings) if held else [])
-    rows = sorted((host, held[host], split) for host, split in settled.items())
+    tasks = [(part,) for part in run.parts("fingerprints", "final_verdicts")]
+    hosts = tables.frame(run.spark, tasks, hosts_reader(settings), HOSTS).where("split > 0")
+    held_out = {row.host: splits.NAMES[row.split] for row in hosts.distinct().collect()}
+    found = splits.resolve(held_out, near_hosts(run, tasks, settings) if held_out else [])
+    rows = sorted((host, held_out[host], split) for host, split in found.items())
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     batch = pa.RecordBatch.from_arrays(
         [pa.array(c, field.type) for c, field in zip(columns, SPLITS, strict=True)], schema=SPLITS
@@ -47,20 +47,20 @@ def split(run: Run) -> Result:
     return Result({"splits": [file]}, {"held-out hosts": count})
 
 
-def shipped(paths: str, columns: list[str]) -> Batches:
-    """Fingerprints of a part's documents that ship; `paths`: fingerprints, verdicts, by lines."""
-    fingerprints, verdicts = paths.split("\n")
-    final = storage.read_parquet(verdicts, ["doc_id", "kept"])
+def shipped(part: Part, columns: list[str]) -> Batches:
+    """Yield the fingerprints of a part's documents that ship."""
+    final = storage.read_parquet(part.paths["final_verdicts"], ["doc_id", "kept"])
     kept = final.filter(final["kept"])["doc_id"].combine_chunks()
-    for batch in storage.iter_parquet(fingerprints, ["doc_id", *columns], BATCH_ROWS):
+    wanted = ["doc_id", *columns]
+    for batch in storage.iter_parquet(part.paths["fingerprints"], wanted, BATCH_ROWS):
         yield batch.filter(pc.is_in(batch["doc_id"], value_set=kept))
 
 
-def hosts_reader(settings: SplitSettings) -> Callable[[int, str], Batches]:
-    """Read HOSTS: each host of a part once."""
+def hosts_reader(settings: SplitSettings) -> Callable[[Part], Batches]:
+    """Return a reader of HOSTS: the distinct hosts of each batch of a part."""
 
-    def read(_: int, paths: str) -> Batches:
-        for batch in shipped(paths, ["host_key"]):
+    def read(part: Part) -> Batches:
+        for batch in shipped(part, ["host_key"]):
             hosts = np.unique(batch["host_key"].to_numpy())
             yield pa.RecordBatch.from_arrays(
                 [pa.array(hosts), pa.array(splits.by_hash(hosts, settings))], schema=HOSTS
@@ -69,52 +69,50 @@ def hosts_reader(settings: SplitSettings) -> Callable[[int, str], Batches]:
     return read
 
 
-def keys_reader(settings: SplitSettings) -> Callable[[int, str], Batches]:
-    """Read KEYS: what documents with near texts share; short texts have none."""
+def keys_reader(settings: SplitSettings) -> Callable[[Part], Batches]:
+    """Return a reader of KEYS, which documents with near texts share; short texts have none."""
 
-    def read(_: int, paths: str) -> Batches:
-        for batch in shipped(paths, ["host_key", "node", "signature"]):
+    def read(part: Part) -> Batches:
+        for batch in shipped(part, ["host_key", "node", "signature"]):
             rows = batch.filter(batch["signature"].is_valid())
             if rows.num_rows:
-                keys = splits.meeting_keys(_stacked(rows["signature"].to_pylist()))
+                keys = splits.near_text_keys(_stacked(rows["signature"].to_pylist()))
                 row = pa.array(np.repeat(np.arange(len(keys)), keys.shape[1]))
                 hosts = rows["host_key"].take(row)
-                places = pa.array(splits.by_hash(hosts.to_numpy(), settings))
-                columns = [hosts, places, rows["node"].take(row), pa.array(keys.ravel())]
+                by_hash = pa.array(splits.by_hash(hosts.to_numpy(), settings))
+                columns = [hosts, by_hash, rows["node"].take(row), pa.array(keys.ravel())]
                 yield pa.RecordBatch.from_arrays(columns, schema=KEYS)
 
     return read
 
 
-def read_signatures(_: int, paths: str) -> Batches:
-    """Read SIGNATURES of the documents whose text is long enough for one."""
-    for batch in shipped(paths, SIGNATURES.names):
+def read_signatures(part: Part) -> Batches:
+    """Yield SIGNATURES of the documents whose text is long enough for one."""
+    for batch in shipped(part, SIGNATURES.names):
         rows = batch.select(SIGNATURES.names)
         yield rows.filter(rows["signature"].is_valid())
 
 
-def near_hosts(
-    run: Run, tasks: list[tuple[int, str]], settings: SplitSettings
-) -> list[tuple[int, int]]:
-    """Pairs of hosts, one of them held out, that ship documents with near texts.
+def near_hosts(run: Run, tasks: Tasks, settings: SplitSettings) -> list[tuple[int, int]]:
+    """Return pairs of hosts, one of them held out, that ship documents with near texts.
 
-    Only documents that share a key with one of a held-out host are looked at.
+    Only documents that share a key with a document of a held-out host are compared.
     """
     keyed = tables.frame(run.spark, tasks, keys_reader(settings), KEYS)
-    held = keyed.where("place > 0").select(
+    held_out = keyed.where("split > 0").select(
         "key", F.col("node").alias("one"), F.col("host").alias("host_one")
     )
-    met = keyed.select("key", F.col("node").alias("other"), F.col("host").alias("host_other"))
-    pairs = held.join(met, "key").where("host_one != host_other").drop("key").distinct()
-    found = _verified(run, tasks, pairs, settings.near).distinct().collect()
+    others = keyed.select("key", F.col("node").alias("other"), F.col("host").alias("host_other"))
+    pairs = held_out.join(others, "key").where("host_one != host_other").drop("key").distinct()
+    found = _near(run, tasks, pairs, settings.near).distinct().collect()
     return [(row.host_one, row.host_other) for row in found]
 
 
-def _verified(run: Run, tasks: list[tuple[int, str]], pairs: DataFrame, least: float) -> DataFrame:
-    """Hosts of the pairs of documents whose texts are near."""
-    sketches = tables.frame(run.spark, tasks, read_signatures, SIGNATURES)
-    one = sketches.withColumnsRenamed({"node": "one", "signature": "signature_one"})
-    other = sketches.withColumnsRenamed({"node": "other", "signature": "signature_other"})
+def _near(run: Run, tasks: Tasks, pairs: DataFrame, least: float) -> DataFrame:
+    """Return the hosts of the pairs of documents whose texts have the least similarity."""
+    signatures = tables.frame(run.spark, tasks, read_signatures, SIGNATURES)
+    one = signatures.withColumnsRenamed({"node": "one", "signature": "signature_one"})
+    other = signatures.withColumnsRenamed({"node": "other", "signature": "signature_other"})
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
@@ -124,8 +122,8 @@ def _verified(run: Run, tasks: list[tuple[int, str]], pairs: DataFrame, least: f
                 near = pa.array(similarity(left, right) >= least)
                 yield batch.select(["host_one", "host_other"]).filter(near)
 
-    met = pairs.join(one, "one").join(other, "other")
-    return tables.in_workers(met, work, "host_one long, host_other long")
+    joined = pairs.join(one, "one").join(other, "other")
+    return tables.in_workers(joined, work, "host_one long, host_other long")
 
 
 def _stacked(signatures: list[bytes]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a stage read, wrote and counted. A table exists for readers once its manifest does."""
+"""A table's manifest: what a stage read, wrote and counted. Readers ignore a table without one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CODE_FOLDERS = ("pipeline", "filters", "jobs")
 
 
 class ConservationError(Exception):
-    """A stage's counts do not add up: something was lost or doubled."""
+    """A stage's counts do not add up: something was lost or counted twice."""
 
 
 class Count(BaseModel):
-    """Units that went in, and where each went: kept, or rejected for a reason."""
+    """How many units entered, were kept, and were rejected for each reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,17 +54,17 @@ class Count(BaseModel):
             )
 
 
-Counts = dict[str, Count]  # unit ("documents", "nodes", "images", "captures") -> count
+Counts = dict[str, Count]  # by unit: documents, nodes, images, captures
 
 
 def add_counts(total: Counts, more: Mapping[str, Count]) -> None:
-    """Add counts unit by unit, in place."""
+    """Add counts to `total` in place, unit by unit."""
     for unit, count in more.items():
         total.setdefault(unit, Count()).add(count)
 
 
 class PartFile(BaseModel):
-    """One file of a table; `part` aligns it with the same part of other tables."""
+    """One file of a table. Files of several tables with the same `part` belong together."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,28 +75,28 @@ class PartFile(BaseModel):
 
 
 class Manifest(BaseModel):
-    """A committed table."""
+    """A table that a stage has committed."""
 
     model_config = ConfigDict(extra="forbid")
 
     table: str
-    id: str  # of the stage, its code, its config and its inputs: equal work has equal ids
+    id: str  # hash of the stage, the code, its config and its inputs
     stage: str
     version: str
     config: dict[str, Any]
-    inputs: dict[str, str]  # table or source -> manifest id or fingerprint
+    inputs: dict[str, str]  # table or source -> its id or fingerprint
     files: list[PartFile]
     counts: Counts = {}
     metrics: dict[str, float] = {}
     seconds: float = 0.0
 
     def paths(self, folder: str) -> list[str]:
-        """Full paths of the table's files, by part."""
+        """Return the full paths of the table's files, ordered by part."""
         return [storage.join(folder, file.name) for file in sorted(self.files, key=_by_part)]
 
     @property
     def rows(self) -> int:
-        """Rows in all files."""
+        """Number of rows in all files."""
         return sum(file.rows for file in self.files)
 
 
@@ -105,7 +105,7 @@ def _by_part(file: PartFile) -> tuple[int, str]:
 
 
 def read(folder: str) -> Manifest | None:
-    """Read a table's manifest; None when the table does not exist."""
+    """Read a table's manifest; return None if the table does not exist."""
     path = storage.join(folder, NAME)
     if not storage.exists(path):
         return None
@@ -113,13 +113,13 @@ def read(folder: str) -> Manifest | None:
 
 
 def write(folder: str, manifest: Manifest) -> None:
-    """Commit a table: the last write of a stage."""
+    """Commit a table; a stage does this last."""
     data = manifest.model_dump_json(indent=1).encode()
     storage.write_bytes(storage.join(folder, NAME), data)
 
 
 def stage_id(stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Name a piece of work: equal stage, code, config and inputs give an equal id."""
+    """Return a hash that is equal for equal stage, code, config and inputs."""
     key = json.dumps([stage, code_version(), config, inputs], sort_keys=True, default=str)
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
@@ -131,10 +131,10 @@ def is_id(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and a hash of the code that makes tables, so a changed rule is never skipped.
+    """Return the version and a hash of the code that makes tables.
 
-    A checkout, a wheel and a zip of the same code have the same version. The code of installed
-    packages that add signals counts too.
+    So a stage runs again after a change of its code. A checkout, a wheel and a zip of the same code
+    give the same value. The code of installed packages that add signals counts too.
     """
     digest = hashlib.blake2b(digest_size=6)
     for folder in CODE_FOLDERS:

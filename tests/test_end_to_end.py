@@ -16,10 +16,10 @@ from pyspark.sql import SparkSession
 from benben.jobs import stages
 from benben.jobs.commands import cli
 from benben.pipeline import manifest
-from benben.pipeline.dataset.obelics import check_row
 from benben.sample.build import build
 from benben.sample.demo import free_port
 from benben.sample.serve import serving
+from tests.readers import check_row
 
 pytestmark = pytest.mark.spark
 
@@ -87,7 +87,7 @@ def test_shipped_rows_are_obelics_rows_and_their_images_are_there(first: Path) -
     stored = {row["sha256"] for file in files for row in pq.read_table(file).to_pylist()}
     shown = set()
     for row in rows(first):
-        check_row(row["texts"], row["images"], row["metadata"])
+        check_row(row)
         assert [image is None for image in row["images"]] == [
             name is None for name in row["image_sha256"]
         ]

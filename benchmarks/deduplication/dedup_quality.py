@@ -16,7 +16,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from benben.pipeline import config, extract_page
+from benben import extract_page
+from benben.pipeline import config
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.deduplication import minhash
 from benben.pipeline.deduplication.shingles import shingle_hashes, token_hashes

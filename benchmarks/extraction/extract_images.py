@@ -14,7 +14,8 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from benben.pipeline import extract_page, url
+from benben import extract_page
+from benben.pipeline import url
 from benben.pipeline.document import Node
 from benben.pipeline.page.image_url import best_candidate
 from benchmarks.support import figure

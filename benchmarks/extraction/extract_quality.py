@@ -20,7 +20,7 @@ import numpy as np
 import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
 
-from benben.pipeline import extract_page
+from benben import extract_page
 from benchmarks.extraction.content_score_data import rows
 from benchmarks.extraction.train_content_score import cross_validate
 from benchmarks.support import figure

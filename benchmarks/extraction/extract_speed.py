@@ -17,7 +17,7 @@ import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
 from selectolax.lexbor import LexborHTMLParser
 
-from benben.pipeline import extract_page
+from benben import extract_page
 from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.archive.warc import Capture, read_captures
 from benchmarks.support import figure

@@ -1,1 +1,1 @@
-"""The command `benben` and its verbs that are not stages."""
+"""The command `benben`, and its verbs that are not stages."""

@@ -1,7 +1,7 @@
-"""What a run will take, before it is made: `benben estimate CONFIG --sample 0.1%`.
+"""Estimates what a run will take: `benben estimate CONFIG --sample 0.1%`.
 
-Runs the config on a random sample of the archives, on this machine, and scales what that took by
-stage. The numbers go to OUTPUT/estimate.json; `benben run` compares them at its end.
+Runs the config on a random sample of the archives, on this machine, and scales up what each stage
+took. The estimate is written to OUTPUT/estimate.json; `benben run` compares it at its end.
 """
 
 from __future__ import annotations
@@ -26,28 +26,30 @@ from benben.pipeline.archive.sample import Taken
 from benben.pipeline.errors import UserError
 from benben.pipeline.settings import Config
 
-START = "start"  # what a run takes before its first stage
-SMALLER = 4  # the smaller sample is this part of the larger
-COPIES = 8  # of the sample, in one of its runs
-MOST_TASKS = 8  # of a stage on a sample
+START = "start"  # name for what a run takes before its first stage
+SMALLER = 4  # the large sample is this many times the small one
+COPIES = 8  # of the large sample, in one of the runs
+MOST_TASKS = 8  # of a stage that runs on a sample
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="benben estimate", description=__doc__)
-    parser.add_argument("config", metavar="CONFIG", help="YAML file, or the name of a shipped one")
-    parser.add_argument("overrides", nargs="*", metavar="key=value")
-    parser.add_argument("--crawl", help="archives in place of the config's input, such as a list")
-    parser.add_argument("--sample", default="0.1%", help="share of the archives' bytes")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--machines", type=int, default=1, help="of the cluster")
-    parser.add_argument("--prices", help="YAML file; none: configs/prices.yaml")
+    parser.add_argument("config", metavar="CONFIG", help="YAML file, or name of a shipped config")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a value")
+    parser.add_argument("--crawl", help="archives or path list in place of the config's input")
+    parser.add_argument(
+        "--sample", default="0.1%", help="share of the archives' bytes (default: 0.1%%)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random sample")
+    parser.add_argument("--machines", type=int, default=1, help="number of machines")
+    parser.add_argument("--prices", help="YAML file (default: configs/prices.yaml)")
     given = parser.parse_args(arguments)
     settings = config.load(given.config, given.overrides)
     if given.crawl:
         settings = settings.model_copy(update={"input": [given.crawl], "index": None})
     if settings.index is not None:
-        raise UserError("estimate: pages chosen from an index cannot be sampled; name --crawl")
+        raise UserError("estimate: pages chosen from an index cannot be sampled; use --crawl")
     source = config.find(given.prices or "prices")
     found = estimate(settings, share(given.sample), given.seed)
     priced = figures.price(found, config.parse_yaml(source), given.machines)
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def share(text: str) -> float:
-    """A share as a number or with a percent sign. Raises UserError."""
+    """Parse a share, such as 0.001 or 0.1%. Raises UserError."""
     try:
         value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
@@ -68,7 +70,7 @@ def share(text: str) -> float:
 
 
 def estimate(settings: Config, part: float, seed: int) -> Estimate:
-    """Run the config on a sample, a part of it and copies of it, and scale up."""
+    """Run the config on a sample, a part of it and copies of it, and scale up to the whole."""
     found = inputs.find(settings.input, settings.archives)
     total = sum(archive.size for archive in found)
     chosen = sample.windows(found, part, seed)
@@ -96,7 +98,7 @@ def estimate(settings: Config, part: float, seed: int) -> Estimate:
 
 
 def _scaled_down(settings: Config, sample: Taken, total: int) -> Config:
-    """Settings that take the decisions on the sample that they take on the whole."""
+    """Return settings under which the sample is processed as the whole input would be."""
     tasks = settings.spark.partitions or -(-total // settings.spark.part_bytes)
     few = sample.captures * total / sample.bytes <= settings.spark.one_task_rows
     rows = settings.spark.one_task_rows if few else 0
@@ -105,7 +107,7 @@ def _scaled_down(settings: Config, sample: Taken, total: int) -> Config:
 
 
 def _run(settings: Config, given: list[str], folder: str, number: int) -> list[StageCost]:
-    """Run all stages on archives, into a folder of its own."""
+    """Run all stages on the archives, in a new folder."""
     output = os.path.join(folder, f"run-{number}")
     run = Run(settings.model_copy(update={"input": given, "output": output}))
     begun = 0.0 if number else usage.processor_seconds(os.getpid())
@@ -133,8 +135,8 @@ def _run(settings: Config, given: list[str], folder: str, number: int) -> list[S
     return ran
 
 
-def happened(output: str) -> dict[str, float]:
-    """What a finished run took, by the names of an estimate."""
+def actual(output: str) -> dict[str, float]:
+    """Return what a finished run took, under the names of an estimate."""
     tables = [manifest.read(storage.join(output, name)) for name in written_tables()]
     made = [one for one in tables if one]
     by_stage = {one.stage: one for one in made if one.counts}
@@ -148,12 +150,12 @@ def happened(output: str) -> dict[str, float]:
 
 
 def written_tables() -> list[str]:
-    """Tables that the stages write, in their order."""
+    """Return the tables that the stages write, in order."""
     return [table for name in stages.STAGES for table in stages.load(name).writes]
 
 
 def _used(output: str) -> dict[str, float]:
-    """Seconds of all stages' tasks and bytes shuffled, by the last metrics file of each stage."""
+    """Return the seconds and shuffled bytes of all stages, from each one's last metrics file."""
     last: dict[str, dict[str, Any]] = {}
     for path in storage.list_files(storage.join(output, "metrics")):
         line = storage.read_bytes(path).decode().splitlines()[-1]
@@ -167,9 +169,9 @@ def _used(output: str) -> dict[str, float]:
 
 
 def compared(output: str) -> list[str]:
-    """Lines of the estimate beside what happened; none when nothing was estimated."""
+    """Return lines that compare the estimate with the run; none without an estimate."""
     path = storage.join(output, figures.FILE)
     if not storage.exists(path):
         return []
-    said = json.loads(storage.read_bytes(path))
-    return figures.compare(said, happened(output))
+    estimated = json.loads(storage.read_bytes(path))
+    return figures.compare(estimated, actual(output))

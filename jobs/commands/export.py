@@ -1,8 +1,8 @@
-"""A finished dataset in another form: `benben export RUN FOLDER` writes WebDataset tar files.
+"""Exports a finished dataset as WebDataset tar files: `benben export RUN FOLDER`.
 
-Every file of `dataset/data` becomes tar files of at most `--samples` documents with their images,
-and `index.json` lists them (the form that the webdataset library calls wids). A tar file appears
-whole; the same command again makes those that are missing.
+Each file of `dataset/data` becomes tar files of at most `--samples` documents with their images,
+and `index.json` lists them (the webdataset library calls this format wids). Only complete tar files
+appear; run the same command again to write those that are missing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benben.pipeline.dataset import webdataset
 from benben.pipeline.dataset.webdataset import ImageIndex
 from benben.pipeline.errors import InputError
 
-SAMPLES = 1_000  # of a tar file
+SAMPLES = 1_000  # in a tar file
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,10 +30,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benben export", description=__doc__)
     parser.add_argument("run", help="folder of a run")
     parser.add_argument("to", metavar="FOLDER", help="folder or URL to write to")
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="documents of a tar file")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="documents in a tar file")
     given = parser.parse_args(arguments)
     if given.samples < 1:
-        raise InputError("--samples: a tar file holds at least one document")
+        raise InputError("--samples: must be at least 1")
     entries = export(RunTables(given.run), given.to, given.samples)
     print(
         f"{given.to}: {sum(one['nsamples'] for one in entries):,} samples in {len(entries)} files"
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def export(tables: RunTables, folder: str, size: int) -> list[dict[str, Any]]:
-    """Write the tar files that are missing, and the index; returns its entries.
+    """Write the missing tar files and the index, and return the index's entries.
 
-    Raises InputError when the run has no dataset.
+    Raises InputError if the run has no dataset.
     """
     if tables.find("dataset") is None:
         raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
@@ -71,7 +71,7 @@ def _paths(tables: RunTables, table: str) -> list[str]:
 
 
 def _samples(rows: pa.RecordBatch, images: ImageIndex) -> Iterator[list[tuple[str, bytes]]]:
-    """Samples of a batch, with the bytes of no more than a slice's images at once."""
+    """Yield the samples of a batch; holds the images of 100 documents in memory at once."""
     for start in range(0, rows.num_rows, 100):
         some = rows.slice(start, 100)
         names = pc.unique(some["image_sha256"].flatten().drop_null()).to_pylist()

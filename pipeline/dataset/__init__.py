@@ -1,1 +1,1 @@
-"""The shipped dataset: rows in OBELICS's schema, splits, shard layout, WebDataset."""
+"""The dataset that ships: rows in OBELICS's schema, splits, shards, WebDataset samples."""

@@ -1,7 +1,7 @@
-"""Kept nodes to OBELICS's parallel lists, and back.
+"""Kept nodes to OBELICS's parallel lists (arXiv 2306.16527).
 
-Position i of `texts` and `images` holds exactly one of the two; `metadata` is a JSON list of the
-same length, null in text slots; `general_metadata` a JSON object (OBELICS, arXiv 2306.16527).
+At each position exactly one of `texts` and `images` is set; `metadata` is a JSON list of the same
+length, null at texts; `general_metadata` is a JSON object about the page.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from urllib.parse import unquote, urlsplit
 
 from benben.pipeline.document import Node
 
-# A read-more link means several articles on one page; OBELICS marks the place with this text.
+# OBELICS puts this text between the articles of a page that has several.
 BREAK_TEXT = "END_OF_DOCUMENT_TOKEN_TO_BE_REPLACED"
+# Common Crawl's paths: crawl-data/CC-MAIN-2024-22/segments/.../warc/NAME.warc.gz
+_CRAWL_PATH = re.compile(r"(?:^|/)(crawl-data/([^/]+)/.+)$")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFact:
-    """What is known of a fetched image."""
+    """What is known about a downloaded image."""
 
     sha256: str
     width: int
@@ -40,35 +42,35 @@ class Row:
 
     @property
     def num_images(self) -> int:
-        """Image slots."""
+        """Number of images."""
         return sum(url is not None for url in self.images)
 
     @property
     def own_texts(self) -> list[str]:
-        """Texts of the page: the text slots, break markers left out."""
+        """The texts of the page itself, without break markers."""
         return [text for text in self.texts if text is not None and text != BREAK_TEXT]
 
     @property
     def num_words(self) -> int:
-        """Words between blanks."""
+        """Number of words, separated by white space."""
         return sum(len(text.split()) for text in self.own_texts)
 
     @property
     def num_chars(self) -> int:
-        """Characters of the texts."""
+        """Number of characters."""
         return sum(map(len, self.own_texts))
 
     def num_tokens(self, bytes_per_token: float) -> int:
-        """Estimate of a language model's tokens: bytes of UTF-8 hold across scripts."""
+        """Estimate the tokens of a language model from bytes of UTF-8, which suits all scripts."""
         size = sum(len(text.encode("utf-8", "surrogatepass")) for text in self.own_texts)
         return round(size / bytes_per_token)
 
 
 def to_row(nodes: Iterable[Node], page_url: str, facts: Mapping[str, ImageFact]) -> Row:
-    """Lay kept nodes out in OBELICS's lists.
+    """Turn kept nodes into OBELICS's lists.
 
-    Neighbouring text nodes become one slot, joined by a blank line. Breaks at an end or beside
-    another break say nothing and are left out. `facts` maps an image's URL to what was fetched.
+    Consecutive text nodes become one text, joined by a blank line. Breaks at either end or next to
+    another break are left out. `facts` maps an image's URL to what was downloaded.
     """
     row = Row([], [], [], [])
     paragraphs: list[str] = []
@@ -111,7 +113,7 @@ def _append(
 
 
 def image_metadata(node: Node, page_url: str, fact: ImageFact | None) -> dict[str, object]:
-    """OBELICS's keys of an image slot; optional ones only when known."""
+    """Return OBELICS's entry of an image; optional keys only if known."""
     found: dict[str, object | None] = {
         "document_url": page_url,
         "unformatted_src": node.src or node.url,
@@ -129,14 +131,14 @@ def image_metadata(node: Node, page_url: str, fact: ImageFact | None) -> dict[st
 
 
 def formatted_filename(url: str) -> str | None:
-    """Words of an image's file name: separators, sizes and digits become blanks; None if empty."""
+    """Return the words of an image's file name without sizes and digits; None if none are left."""
     name = unquote(urlsplit(url).path.rsplit("/", 1)[-1]).split(".", 1)[0]
     words = re.sub(r"[\W_]+", " ", re.sub(r"\d+x\d+|\d+", " ", name)).strip()
     return words if len(words) > 1 else None
 
 
 def general_metadata(url: str, warc: str, offset: int, length: int) -> str:
-    """OBELICS's JSON object of where a page lies."""
+    """Return OBELICS's JSON object: a page's URL and where its capture lies."""
     return json.dumps(
         {
             "url": url,
@@ -148,11 +150,16 @@ def general_metadata(url: str, warc: str, offset: int, length: int) -> str:
     )
 
 
-def check_row(texts: list[str | None], images: list[str | None], metadata: str) -> None:
-    """Raise ValueError unless the lists have one length and exactly one side set a position."""
-    entries = json.loads(metadata)
-    if not len(texts) == len(images) == len(entries):
-        raise ValueError(f"lengths differ: {len(texts)}, {len(images)}, {len(entries)}")
-    for position, (text, image, entry) in enumerate(zip(texts, images, entries, strict=True)):
-        if (text is None) == (image is None) or (image is None) != (entry is None):
-            raise ValueError(f"position {position}: text {text!r}, image {image!r}, {entry!r}")
+def crawl_paths(urls: Iterable[str]) -> dict[str, str]:
+    """Return archive's file name -> its path from `crawl-data/` on, for archives that have one.
+
+    Readers of OBELICS fetch a page again by this path.
+    """
+    found = ((url.rsplit("/", 1)[-1], _CRAWL_PATH.search(url)) for url in urls)
+    return {name: match[1] for name, match in found if match}
+
+
+def crawl_name(path: str) -> str | None:
+    """Return the crawl an archive's path names, such as CC-MAIN-2024-22; None without one."""
+    match = _CRAWL_PATH.search(path)
+    return match[2] if match else None

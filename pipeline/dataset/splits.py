@@ -1,7 +1,8 @@
-"""Which split a page's host belongs to, so that no site and no near-duplicate is in two.
+"""Which split a page's host belongs to, so that no site and no near-duplicate is in two splits.
 
-A host's split follows from its name alone, in every run. A held-out host whose pages are near
-pages of another split goes to train, and so does what is held out with it: evaluation stays clean.
+A host's split follows from its name alone, in every run. A held-out host whose pages are
+near-duplicates of pages of another split moves to train, and so do the held-out hosts linked to it.
+So nothing in validation or test is like anything in another split.
 """
 
 from __future__ import annotations
@@ -18,59 +19,63 @@ from benben.pipeline.settings.ship import SplitSettings
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 NAMES = (TRAIN, VALIDATION, TEST)
-# Slots of a signature that have to agree for two texts to meet. With the default's 112 slots, 84%
-# of pairs of similarity 0.5 meet, 98% at 0.6: deduplication's own bands find what is nearer.
+# Slots of a signature that make one key; texts are compared when they share a key. With the
+# default's 112 slots this finds 84% of the pairs of similarity 0.5 and 98% at 0.6; deduplication's
+# own keys find what is more similar.
 SLOTS = 4
 
 
 def host_key(host: str) -> int:
-    """64-bit name of a host, as in the table `fingerprints`."""
+    """Return the 64-bit hash of a host, as in the table `fingerprints`."""
     return key("host", host)
 
 
 def by_hash(host_keys: npt.NDArray[np.int64], settings: SplitSettings) -> npt.NDArray[np.int8]:
-    """Split of each host by its key alone, as an index of NAMES."""
-    place = host_keys.view(np.uint64) / 2.0**64
-    held = np.where(place < settings.validation, 1, 2)
-    return np.where(place < settings.validation + settings.test, held, 0).astype(np.int8)
+    """Return the split of each host by its hash alone, as an index of NAMES."""
+    position = host_keys.view(np.uint64) / 2.0**64  # 0..1, uniform
+    held_out = np.where(position < settings.validation, 1, 2)
+    return np.where(position < settings.validation + settings.test, held_out, 0).astype(np.int8)
 
 
-def meeting_keys(signatures: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Keys by which near texts meet: runs of SLOTS slots of compact signatures [rows, slots]."""
-    runs = signatures.shape[1] // SLOTS
-    values = np.ascontiguousarray(signatures[:, : runs * SLOTS]).view("<u4").astype(np.int64)
-    return values | np.arange(runs, dtype=np.int64) << 32
+def near_text_keys(signatures: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return the keys that near texts are likely to share: [rows, slots] -> [rows, keys].
 
-
-def settle(held: Mapping[int, str], near: Iterable[tuple[int, int]]) -> dict[int, str]:
-    """The split of every held-out host, given pairs of hosts with pages near each other.
-
-    `held`: host -> split by hash; a host that is not held out may be in a pair. Hosts that are
-    linked, however far, stay held out only when all of them hash to one split.
+    Each key is SLOTS consecutive slots of a compact signature and their position in it.
     """
-    parents = {host: host for host in held}
-    mixed: set[int] = set()
+    keys = signatures.shape[1] // SLOTS
+    values = np.ascontiguousarray(signatures[:, : keys * SLOTS]).view("<u4").astype(np.int64)
+    return values | np.arange(keys, dtype=np.int64) << 32
+
+
+def resolve(held_out: Mapping[int, str], near: Iterable[tuple[int, int]]) -> dict[int, str]:
+    """Return the split of every held-out host, given pairs of hosts with near pages.
+
+    `held_out`: host -> split by hash; a pair may name a host that is not held out. Hosts that are
+    linked by any number of pairs stay held out only if all of them hash to the same split.
+    """
+    parents = {host: host for host in held_out}
+    conflicting: set[int] = set()
 
     def root(host: int) -> int:
         while parents[host] != host:
             parents[host] = host = parents[parents[host]]
         return host
 
-    for one, other in near:
-        if one in held and other in held:
+    for pair in near:
+        one, other = pair
+        if one in held_out and other in held_out:
             parents[root(one)] = root(other)
-        mixed |= {
-            host for host in (one, other) if host in held and held.get(one) != held.get(other)
-        }
-    spoilt = {root(host) for host in mixed}
-    return {host: TRAIN if root(host) in spoilt else split for host, split in held.items()}
+        if held_out.get(one) != held_out.get(other):
+            conflicting.update(host for host in pair if host in held_out)
+    to_train = {root(host) for host in conflicting}
+    return {host: TRAIN if root(host) in to_train else split for host, split in held_out.items()}
 
 
 @dataclass(frozen=True)
 class Splits:
     """The table `splits`: the split of each held-out host; all others are in train."""
 
-    held: Mapping[int, str]
+    held_out: Mapping[int, str]
 
     @classmethod
     def read(cls, paths: Iterable[str]) -> Splits:
@@ -80,5 +85,5 @@ class Splits:
         return cls({host: split for rows in pairs for host, split in rows if split != TRAIN})
 
     def of(self, host: str) -> str:
-        """Split of a host's documents."""
-        return self.held.get(host_key(host), TRAIN)
+        """Return the split of a host's documents."""
+        return self.held_out.get(host_key(host), TRAIN)

@@ -1,7 +1,7 @@
-"""Rows of a dataset as samples of WebDataset: tar files that are read from end to end.
+"""Rows of the dataset as samples of WebDataset, in tar files that are read from start to end.
 
-A sample's members share a key, the document's id: KEY.json holds the row, KEY.0003.jpg the image
-in position 3. Members' times and owners are fixed, so equal rows give equal bytes.
+A sample's members are named after the document's id: ID.json holds the row, ID.0003.jpg the image
+at position 3. Their times and owners are fixed, so equal rows give equal bytes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from benben.pipeline import storage
 
 Stored = tuple[str, bytes]  # format, bytes
-ENDINGS = {"jpeg": "jpg", "tiff": "tif"}  # where they differ from the format's name
-PREFIX = 16  # hexadecimal digits of a SHA-256 that the index holds
+ENDINGS = {"jpeg": "jpg", "tiff": "tif"}  # format -> file ending, if not the same
+PREFIX = 16  # hexadecimal digits of a SHA-256 that the index keeps
 
 
 class ImageIndex:
-    """Where the bytes of each image lie: 16 bytes an image in memory.
+    """Where the bytes of each image are stored; takes 16 bytes of memory for each image.
 
     `paths`: parquet files with columns `sha256`, `format` and `bytes`.
     """
@@ -44,7 +44,7 @@ class ImageIndex:
         self._keys, self._groups = np.concatenate(keys)[order], np.concatenate(groups)[order]
 
     def read(self, wanted: set[str]) -> dict[str, Stored]:
-        """The images among `wanted` that are stored; reads each row group once."""
+        """Return those of the wanted images that are stored; reads each row group once."""
         found: dict[str, Stored] = {}
         names = sorted(wanted)
         keys = np.array([int(name[:PREFIX], 16) for name in names], np.uint64)
@@ -64,9 +64,9 @@ class ImageIndex:
 def samples(
     rows: pa.RecordBatch, images: Mapping[str, Stored]
 ) -> Iterator[list[tuple[str, bytes]]]:
-    """Members (name, bytes) of each row's sample, the row itself first.
+    """Yield the members (name, bytes) of each row's sample, the row itself first.
 
-    In the row, `image_files` names the member of each position; null where there is none.
+    In the row, `image_files` has the member's name for each position, or null.
     """
     for row in rows.to_pylist():
         key, members = row["doc_id"], []
@@ -84,12 +84,12 @@ def samples(
 
 
 def decoded(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose JSON columns are objects."""
+    """Return the row with its JSON columns as objects."""
     return {**row, **{name: json.loads(row[name]) for name in ("metadata", "general_metadata")}}
 
 
 def write(stream: BinaryIO, members: Iterator[list[tuple[str, bytes]]]) -> int:
-    """Write samples to a tar file; returns their number."""
+    """Write samples to a tar file and return their number."""
     number = 0
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for sample in members:

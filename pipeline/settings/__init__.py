@@ -28,11 +28,11 @@ __all__ = ["Config", "Section"]
 
 
 class Config(Section):
-    """A whole run."""
+    """The whole config of a run. Load one with `benben.pipeline.config.load`."""
 
     index: IndexSettings | None = None
     input: list[str] = Field(description="WARC and ARC files, folders or path lists")
-    output: str = Field(min_length=1, description="folder of this run's tables")
+    output: str = Field(min_length=1, description="folder or URL of this run's tables")
     archives: ArchiveSettings
     extract: ExtractSettings
     signals: SignalSettings
@@ -41,7 +41,7 @@ class Config(Section):
     deduplicate: DeduplicateSettings
     revised_by: list[str] = Field(
         default=[],
-        description="folders of later runs whose revisions of this one hold, oldest first",
+        description="folders of later runs whose revisions apply to this one, oldest first",
     )
     fetch: FetchSettings
     pictures: PictureSettings
@@ -54,5 +54,7 @@ class Config(Section):
     @classmethod
     def _archives_or_index(cls, value: list[str], info: ValidationInfo) -> list[str]:
         if bool(value) == bool(info.data.get("index")):
-            raise ValueError("name archives, or set index to choose pages from one, not both")
+            raise ValueError(
+                "name archives here, or set index to choose pages from it, but not both"
+            )
         return value

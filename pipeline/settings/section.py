@@ -1,4 +1,4 @@
-"""The base of every section of a config."""
+"""The base class of every section of a config."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""Settings of the dataset and the report."""
+"""Settings of the dataset, the report and takedowns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from benben.pipeline.settings.section import Section
 
 
 class SplitSettings(Section):
-    """Which hosts are held out of train, by hash."""
+    """Shares of the hosts that are held out of train."""
 
-    validation: float = Field(ge=0, lt=1, description="share of the hosts")
-    test: float = Field(ge=0, lt=1, description="share of the hosts")
+    validation: float = Field(ge=0, lt=1, description="share of the hosts in validation")
+    test: float = Field(ge=0, lt=1, description="share of the hosts in test")
     near: float = Field(
-        gt=0, le=1, description="similarity of texts at which two hosts may not be in two splits"
+        gt=0,
+        le=1,
+        description="similarity of two texts from which their hosts must be in the same split",
     )
 
     @model_validator(mode="after")
@@ -28,35 +30,43 @@ class SplitSettings(Section):
 class AssembleSettings(Section):
     """Section `assemble`."""
 
-    rows_per_shard: int = Field(gt=0, description="the most; shards of a split are even")
-    row_group_rows: int = Field(gt=0, description="what a reader that filters can skip")
-    bytes_per_token: float = Field(gt=0, description="of UTF-8, for the estimate `num_tokens`")
+    rows_per_shard: int = Field(
+        gt=0, description="at most; the shards of a split have about equally many"
+    )
+    row_group_rows: int = Field(
+        gt=0, description="rows of a row group, which a filtering reader can skip"
+    )
+    bytes_per_token: float = Field(
+        gt=0, description="bytes of UTF-8 for each token, to estimate `num_tokens`"
+    )
     redact: list[Literal["emails", "ips", "phones", "credentials"]] = Field(
-        description="kinds of personal data and secrets replaced by markers in what ships"
+        description="kinds of personal data and secrets that markers replace in the dataset"
     )
     splits: SplitSettings
 
 
 class ReportSettings(Section):
-    """Section `report`: the report, and the dataset's card."""
+    """Section `report`: the HTML report and the dataset's card."""
 
     sample_documents: int = Field(ge=0)
     distribution_documents: int = Field(
-        gt=0, description="about so many are drawn from for distributions and rejected examples"
+        gt=0, description="documents sampled for distributions and rejected examples, about"
     )
-    topics: int = Field(ge=0, description="topics of the model over the texts; 0: none")
+    topics: int = Field(ge=0, description="topics of the topic model; 0: no model")
     corpus_documents: int = Field(gt=0, description="documents read for topics and phrases")
-    phrase_words: int = Field(gt=1, description="words of a phrase that documents repeat")
+    phrase_words: int = Field(
+        gt=1, description="length of the repeated phrases that are listed, in words"
+    )
     against: str | None = Field(default=None, description="folder of a run to compare with")
     title: str = Field(min_length=1, description="name of the dataset on its card")
     url: str | None = Field(
-        default=None, description="where the dataset is published, for machines"
+        default=None, description="where the dataset is published, for its card"
     )
 
 
 class TakedownSettings(Section):
-    """Section `takedown`: what must not come back."""
+    """Section `takedown`: documents and images that must not be shipped again."""
 
     tombstones: list[str] = Field(
-        default=[], description="lists that `benben takedown` leaves: RUN/takedown/tombstones.jsonl"
+        default=[], description="lists that `benben takedown` wrote: RUN/takedown/tombstones.jsonl"
     )

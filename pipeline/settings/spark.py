@@ -8,32 +8,38 @@ from benben.pipeline.settings.section import Section
 
 
 class SparkSettings(Section):
-    """Section `spark`. Without a master, spark-submit's or `local[*]`.
+    """Section `spark`. Without `master`, spark-submit's master is used, or `local[*]`.
 
-    Spark's own keys, the later the stronger: `configs/cluster/stages.yaml`, spark-submit's
-    `--conf`, `options`, and `stages` for the stage at hand.
+    Spark's own settings come from `configs/cluster/stages.yaml`, spark-submit's `--conf`, `options`
+    and `stages`; each overrides those before it.
     """
 
     master: str | None = None
     partitions: int | None = Field(
-        default=None, gt=0, description="tasks a stage; none: by the input's size"
+        default=None, gt=0, description="tasks of a stage; null: by the input's size"
     )
     part_bytes: int = Field(
-        default=256_000_000, gt=0, description="archive bytes a task reads, without `partitions`"
+        default=256_000_000,
+        gt=0,
+        description="archive bytes for each task, if `partitions` is null",
     )
-    options: dict[str, str] = Field(default={}, description="Spark's own keys, for every stage")
+    options: dict[str, str] = Field(default={}, description="Spark's own settings, for every stage")
     stages: dict[str, dict[str, str]] = Field(
-        default={}, description="Spark's own keys for one stage: stage -> key -> value"
+        default={}, description="Spark's own settings for one stage: stage -> key -> value"
     )
     one_task_rows: int = Field(
-        default=100_000, ge=0, description="up to so many documents deduplication needs no shuffle"
+        default=100_000,
+        ge=0,
+        description="up to this many documents are deduplicated in one task, without a shuffle",
     )
     task_seconds: float = Field(
-        default=7200, gt=0, description="a task that takes longer hangs: it is killed and retried"
+        default=7200, gt=0, description="a task that takes longer is killed and run again"
     )
     wave_tasks: int = Field(
-        default=1000, gt=0, description="tasks of a wave; a stopped stage goes on after its waves"
+        default=1000,
+        gt=0,
+        description="tasks of a wave; a stopped stage resumes after its finished waves",
     )
     failed_waves: int = Field(
-        default=3, gt=0, description="a stage gives up once so many of its waves have failed"
+        default=3, gt=0, description="a stage stops once this many of its waves have failed"
     )

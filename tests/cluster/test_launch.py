@@ -75,20 +75,20 @@ def test_clusters_run_every_stage_in_order() -> None:
     assert [job.get("prerequisite_step_ids") for job in jobs] == [None, *([s] for s in STAGES[:-1])]
 
 
-def test_nothing_is_asked_for_without_run(capsys: pytest.CaptureFixture[str]) -> None:
-    def ask(*_: Any) -> dict[str, Any]:
-        raise AssertionError("asked")
+def test_nothing_is_requested_without_run(capsys: pytest.CaptureFixture[str]) -> None:
+    def request(*_: Any) -> dict[str, Any]:
+        raise AssertionError("requested")
 
-    launch.start("emr-ec2", VALUES, False, ask)
-    told = capsys.readouterr()
-    assert "emr run_job_flow {" in told.out
-    assert "nothing was started" in told.err
+    launch.start("emr-ec2", VALUES, False, request)
+    printed = capsys.readouterr()
+    assert "emr run_job_flow {" in printed.out
+    assert "nothing was started" in printed.err
 
 
 def test_missing_values_and_unknown_platforms_are_named() -> None:
     with pytest.raises(UserError, match=r"add code=\.\.\. config=\.\.\."):
         requests.calls("dataproc", {})
-    with pytest.raises(UserError, match="there are dataproc, "):
+    with pytest.raises(UserError, match="known ones: dataproc, "):
         requests.calls("azure", VALUES)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benben.pipeline import extract_page
+from benben import extract_page
 from benben.pipeline.consent.directives import (
     Directive,
     binding_words,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from benben.pipeline import extract_page
+from benben import extract_page
 from benben.pipeline.page.dom.elements import compile_plan
 from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.extract import default_settings

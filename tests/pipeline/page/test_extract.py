@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benben.pipeline import config, extract_page
+from benben import extract_page
+from benben.pipeline import config
 from benben.pipeline.document import Document
 from benben.pipeline.page.extract import default_settings
 from benben.pipeline.settings.extract import ExtractSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benben.pipeline import extract_page
+from benben import extract_page
 from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.archive.warc import Capture, read_captures
 from benben.pipeline.page.image_url import best_candidate, pixels

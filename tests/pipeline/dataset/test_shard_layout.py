@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from benben.pipeline.dataset.shard_layout import Layout, bucket
+from benben.pipeline.dataset.shard_layout import ShardLayout, bucket
 
 
 def test_shards_of_a_split_are_even_and_in_the_order_of_ids() -> None:
@@ -11,7 +11,7 @@ def test_shards_of_a_split_are_even_and_in_the_order_of_ids() -> None:
     rows = [("train" if chance.random() < 0.8 else "test", chance.randbytes(16).hex())
             for _ in range(5_000)]  # fmt: skip
     counts = Counter((split, bucket(doc_id)) for split, doc_id in rows)
-    made = Layout(((split, number, count) for (split, number), count in counts.items()), 300)
+    made = ShardLayout(((split, number, count) for (split, number), count in counts.items()), 300)
     parts = Counter(made.part(split, doc_id) for split, doc_id in rows)
     assert sorted(parts) == list(range(len(made.names)))
     sizes = {name: parts[part] for part, name in enumerate(made.names)}
@@ -27,4 +27,4 @@ def test_shards_of_a_split_are_even_and_in_the_order_of_ids() -> None:
 
 
 def test_nothing_has_no_shards() -> None:
-    assert Layout([], 10).names == []
+    assert ShardLayout([], 10).names == []

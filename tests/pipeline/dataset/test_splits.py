@@ -27,21 +27,21 @@ def test_no_shares_hold_nothing_out() -> None:
 
 def test_a_held_out_host_near_train_goes_there_and_takes_its_kin() -> None:
     held = {1: "validation", 2: "validation", 3: "test", 4: "test"}
-    assert splits.settle(held, [(2, 1), (1, 99)]) == {
+    assert splits.resolve(held, [(2, 1), (1, 99)]) == {
         **dict.fromkeys((1, 2), "train"),
         **dict.fromkeys((3, 4), "test"),
     }
-    assert splits.settle(held, [(3, 4)]) == held
-    assert splits.settle(held, [(1, 3)])[1] == "train"
+    assert splits.resolve(held, [(3, 4)]) == held
+    assert splits.resolve(held, [(1, 3)])[1] == "train"
 
 
 @given(HELD, st.lists(st.tuples(HOSTS, HOSTS), max_size=40))
 def test_near_hosts_are_never_in_two_splits(
     held: dict[int, str], near: list[tuple[int, int]]
 ) -> None:
-    settled = splits.settle(held, near)
-    assert settled.keys() == held.keys()
-    assert all(split in ("train", held[host]) for host, split in settled.items())
+    resolved = splits.resolve(held, near)
+    assert resolved.keys() == held.keys()
+    assert all(split in ("train", held[host]) for host, split in resolved.items())
     for one, other in near:
-        assert settled.get(one, "train") == settled.get(other, "train")
-    assert splits.settle(held, reversed(near)) == settled
+        assert resolved.get(one, "train") == resolved.get(other, "train")
+    assert splits.resolve(held, reversed(near)) == resolved

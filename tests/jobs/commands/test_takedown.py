@@ -17,7 +17,7 @@ from benben.pipeline.consent.image_consent import OptOutLists
 from benben.pipeline.takedown import takedown_log
 from tests import readers
 from tests.analysis.run_folder import HELD_OUT
-from tests.jobs import killed_takedown
+from tests.jobs.commands import killed_takedown
 
 Rows = list[dict[str, Any]]
 POINTS = 10  # at least, at which a takedown is killed
