@@ -43,7 +43,7 @@ def find(path: str) -> Source:
 
 
 def read_layers(path: Source) -> dict[str, Any]:
-    """Read a config merged into the one that its key `base` names, except for `rules`."""
+    """Read a config and merge it over the one that its key `base` names, except for `rules`."""
     return FILES.read_layers(path)
 
 

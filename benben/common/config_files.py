@@ -75,7 +75,7 @@ class ConfigFiles:
         )
 
     def read_layers(self, path: Source, above: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Read a config merged into the one that its key `base` names.
+        """Read a config and merge it over the one that its key `base` names.
 
         Sections are merged key by key, except those in `replaced`. `above` holds the configs that
         are based on this one, to detect a circle.

@@ -1,4 +1,4 @@
-"""A package of its own adds signals: installed beside Benben, measured, and judged by rules."""
+"""A plug-in: signals of a package installed beside Benben are measured and judged by rules."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ print(json.dumps({
 
 
 def run(code: str, *site: Path) -> str:
-    """Output of code in a fresh process that finds packages in these folders too."""
+    """Run code in a new process that also finds packages in these folders; return its output."""
     paths = os.pathsep.join([str(ROOT), *map(str, site)])
     done = subprocess.run(
         [sys.executable, "-c", code],

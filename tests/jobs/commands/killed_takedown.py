@@ -1,4 +1,4 @@
-"""A takedown in a process of its own that dies at a chosen change of the disk."""
+"""Run a takedown in a process that dies at a chosen change to the disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KILLED = 77
 
 
 def run(arguments: list[str], point: int) -> int:
-    """Run a takedown that dies just before change number `point`; returns the exit code."""
+    """Run a takedown that dies just before change number `point`, and return its exit code."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     child = context.Process(target=_work, args=(arguments, point))

@@ -1,3 +1,5 @@
+"""Takedown from a run on a local disk."""
+
 from __future__ import annotations
 
 import hashlib
@@ -20,7 +22,7 @@ from tests.analysis.run_folder import HELD_OUT
 from tests.jobs.commands import killed_takedown
 
 Rows = list[dict[str, Any]]
-POINTS = 10  # at least, at which a takedown is killed
+POINTS = 10  # the least number of points at which a takedown is killed
 
 
 @pytest.fixture
@@ -36,8 +38,8 @@ def rows(run: Path, kind: str = "data") -> Rows:
     ]
 
 
-def said(run: Path) -> str:
-    """All that any file of the run says, but for the takedown's own records."""
+def contents(run: Path) -> str:
+    """The contents of all files of the run, except the takedown's own records."""
     texts = []
     for path in sorted(run.rglob("*")):
         if path.is_file() and path.relative_to(run).parts[0] != "takedown":
@@ -60,20 +62,20 @@ def take_down(run: Path, *what: str) -> None:
 
 
 def test_without_apply_nothing_changes(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = said(run)
+    before = contents(run)
     assert cli.main(["takedown", str(run), "--host", HELD_OUT]) == 0
     out = capsys.readouterr().out
     assert "3  takedown.host" in out
     assert "nothing was changed" in out
-    assert said(run) == before
+    assert contents(run) == before
     assert not (run / "takedown").exists()
 
 
-def test_a_host_goes_from_every_file(run: Path) -> None:
+def test_a_host_is_removed_from_every_file(run: Path) -> None:
     before, old = rows(run), files(run)
     take_down(run, "--host", HELD_OUT)
     assert rows(run) == [row for row in before if row["host"] != HELD_OUT]
-    assert HELD_OUT not in said(run)
+    assert HELD_OUT not in contents(run)
     shown = {name for row in rows(run) for name in row["image_sha256"] if name}
     assert {row["sha256"] for row in rows(run, "images")} == shown
     new = files(run)
@@ -83,7 +85,7 @@ def test_a_host_goes_from_every_file(run: Path) -> None:
     readers.check_obelics(run / "dataset")
 
 
-def test_an_image_goes_and_its_documents_stay(run: Path) -> None:
+def test_an_image_is_removed_and_its_documents_stay(run: Path) -> None:
     before = rows(run)
     digest = next(name for name in before[2]["image_sha256"] if name)
     address = before[2]["images"][before[2]["image_sha256"].index(digest)]
@@ -94,35 +96,35 @@ def test_an_image_goes_and_its_documents_stay(run: Path) -> None:
     assert [row for row in after if row["num_images"] == 2] == [
         row for row in before if row["doc_id"] != before[2]["doc_id"]
     ]
-    everything = said(run)
+    everything = contents(run)
     assert digest not in everything
     assert address not in json.dumps(after)
     readers.check_obelics(run / "dataset")
 
 
-def test_a_phrase_goes_in_any_case_and_spacing(run: Path) -> None:
+def test_a_phrase_matches_in_any_case_and_spacing(run: Path) -> None:
     before = rows(run)
     take_down(run, "--text", "THIS  is Page 3.")
     assert len(rows(run)) == len(before) - 1
-    assert "This is page 3." not in said(run)
+    assert "This is page 3." not in contents(run)
     take_down(run, "--regex", r"example/[45]\?")
     assert len(rows(run)) == len(before) - 3
 
 
-def test_an_image_by_its_url_or_how_it_looks(run: Path) -> None:
+def test_an_image_is_removed_by_its_url_or_its_perceptual_hash(run: Path) -> None:
     table = pq.read_table(sorted((run / "images").glob("*.parquet"))[0], partitioning=None)
     one, two = table.to_pylist()[:2]
     rest = table.set_column(table.schema.get_field_index("phash"), "phash",
                             [["0123456789abcdef"] + [None] * (len(table) - 1)])  # fmt: skip
     pq.write_table(rest.cast(table.schema), sorted((run / "images").glob("*.parquet"))[0])
     take_down(run, "--phash", "0123456789abcdee", "--distance", "1", "--url", two["url"])
-    everything = said(run)
+    everything = contents(run)
     assert one["sha256"] not in everything
     assert two["url"] not in everything
     assert len(rows(run)) == 7  # a document that lost both its images went with them
 
 
-def test_a_document_by_its_id_leaves_its_address_and_bytes_as_tombstones(run: Path) -> None:
+def test_a_document_removed_by_its_id_gets_a_tombstone_for_its_url(run: Path) -> None:
     doc_id = rows(run)[0]["doc_id"]
     url = json.loads(rows(run)[0]["general_metadata"])["url"]
     take_down(run, "--document", doc_id)
@@ -132,7 +134,7 @@ def test_a_document_by_its_id_leaves_its_address_and_bytes_as_tombstones(run: Pa
     assert kinds == {"document": doc_id, "url": url}
 
 
-def test_card_croissant_manifest_and_counts_follow(run: Path) -> None:
+def test_card_manifest_and_counts_are_updated(run: Path) -> None:
     take_down(run, "--host", HELD_OUT)
     text = (run / "dataset/README.md").read_text()
     assert "| documents | 5 |" in text
@@ -153,14 +155,14 @@ def test_card_croissant_manifest_and_counts_follow(run: Path) -> None:
         *(["--sha256", "xyz"], ["--regex", "("], ["--text", " "], ["--list", "none.jsonl"], []),
     ],
 )
-def test_a_mistake_is_one_clear_line(
+def test_a_mistake_is_reported_in_one_line(
     run: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["takedown", str(run), *wrong]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_log_is_a_chain(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_log_is_detected(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     take_down(run, "--host", HELD_OUT, "--note", "asked by mail")
     take_down(run, "--text", "page 0.")
     take_down(run, "--text", "page 0.")
@@ -168,20 +170,20 @@ def test_the_log_is_a_chain(run: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "3 takedowns" in capsys.readouterr().out
     path = run / "takedown/log.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    for spoilt in (
+    for changed in (
         [lines[0].replace("mail", "post"), *lines[1:]],
         [lines[1], lines[2]],
         [lines[0], lines[2]],
         [lines[1], lines[0], lines[2]],
         ["{}\n", *lines],
     ):
-        path.write_text("".join(spoilt))
+        path.write_text("".join(changed))
         assert cli.main(["takedown", str(run), "--check"]) == 2
     path.write_text("".join(lines))
     assert [entry["number"] for entry in takedown_log.read_log(str(path))] == [1, 2, 3]
 
 
-def test_tombstones_bind_the_next_download(run: Path) -> None:
+def test_tombstones_apply_to_the_next_download(run: Path) -> None:
     take_down(run, "--host", HELD_OUT, "--sha256", "ab" * 32)
     path = run / "takedown/tombstones.jsonl"
     settings = config.load("default", ["input=[x]", f"fetch.consent.tombstones=[{path}]"])
@@ -192,7 +194,7 @@ def test_tombstones_bind_the_next_download(run: Path) -> None:
 
 
 def check_whole(run: Path, before: Rows, after: Rows) -> None:
-    """What any reader finds is the dataset as it was or as it will be."""
+    """Check that readers find the dataset from before or after the takedown."""
     assert rows(run) in (before, after)
     found = manifest.read(str(run / "dataset"))
     assert found is not None
@@ -201,22 +203,24 @@ def check_whole(run: Path, before: Rows, after: Rows) -> None:
     readers.check_obelics(run / "dataset")
 
 
-def test_killed_at_any_point_it_is_readable_and_can_be_finished(made: Path, tmp_path: Path) -> None:
-    asked = ["--host", HELD_OUT, "--text", "this is page 3."]
+def test_a_takedown_killed_anywhere_leaves_a_readable_dataset_and_can_be_resumed(
+    made: Path, tmp_path: Path
+) -> None:
+    requested = ["--host", HELD_OUT, "--text", "this is page 3."]
     done = Path(shutil.copytree(made, tmp_path / "done"))
     before = rows(done)
-    take_down(done, *asked)
+    take_down(done, *requested)
     after = rows(done)
     for point in itertools.count():
         run = Path(shutil.copytree(made, tmp_path / f"at-{point}"))
-        code = killed_takedown.run([str(run), *asked, "--apply"], 2 * point)
+        code = killed_takedown.run([str(run), *requested, "--apply"], 2 * point)
         check_whole(run, before, after)
         if code != killed_takedown.KILLED:
             break
-        take_down(run, *asked)
+        take_down(run, *requested)
         assert rows(run) == after
-        assert HELD_OUT not in said(run)
-        assert said(run) == said(done)
+        assert HELD_OUT not in contents(run)
+        assert contents(run) == contents(done)
         assert takedown_log.read_log(str(run / "takedown/log.jsonl"))
         assert not list(run.rglob("*.next")) + list(run.rglob("*.tmp"))
         assert not (run / "takedown/pending.json").exists()

@@ -1,4 +1,4 @@
-"""Takedown from a run on an object store: no step of many files, yet readers see one dataset."""
+"""Takedown from a run on an object store, where files cannot be replaced together."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.analysis.run_folder import HELD_OUT
 from tests.pipeline.storage.stores import BUCKET, s3
 
 RUN = f"s3://{BUCKET}/run"
-ASKED = ("--host", HELD_OUT, "--text", "this is page 3.")
-POINTS = 10  # at least, at which a takedown is stopped
-STRIDE = 5  # changes from one point to the next
+REQUESTED = ("--host", HELD_OUT, "--text", "this is page 3.")
+POINTS = 10  # the least number of points at which a takedown is stopped
+STRIDE = 5  # changes between two points
 
 Rows = list[dict[str, Any]]
 
 
 class Stopped(BaseException):
-    """Nothing catches it: what comes after it is not done."""
+    """Stops a takedown: no code catches it."""
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def by_card() -> Rows:
 
 
 def take_down() -> None:
-    assert cli.main(["takedown", RUN, *ASKED, "--apply"]) == 0
+    assert cli.main(["takedown", RUN, *REQUESTED, "--apply"]) == 0
 
 
 def stop_at(point: int, patch: pytest.MonkeyPatch) -> None:
-    """Let a takedown stop just before change number `point` of the store."""
+    """Make a takedown stop just before change number `point` of the store."""
     left = [point]
 
     def stopping(change: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,7 +101,7 @@ def stop_at(point: int, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(owner, name, stopping(getattr(owner, name)))
 
 
-def test_a_store_is_cleared_as_a_disk_is(made: Path, bucket: None) -> None:
+def test_a_takedown_from_an_object_store(made: Path, bucket: None) -> None:
     upload(made)
     before = by_manifest()
     take_down()
@@ -118,9 +118,7 @@ def test_a_store_is_cleared_as_a_disk_is(made: Path, bucket: None) -> None:
     assert len(takedown_log.read_log(f"{RUN}/takedown/log.jsonl")) == 1
 
 
-def test_stopped_anywhere_readers_by_card_or_manifest_see_one_dataset(
-    made: Path, bucket: None
-) -> None:
+def test_a_takedown_stopped_anywhere_leaves_a_consistent_dataset(made: Path, bucket: None) -> None:
     upload(made)
     before = by_manifest()
     take_down()
