@@ -107,9 +107,11 @@ def merged(parts: list[dict[str, Any]], mesh: tuple[int, int, int]) -> list[str]
 
 @pytest.mark.timeout(1200)
 def test_any_mesh_resumes_at_any_other(ranks: Ranks, made: Path, tmp_path: Path) -> None:
-    from benben.trainer.data.packing import train
+    from benben.trainer.data.packing import train_vocabulary
 
-    train(["A red circle. A blue square. We drew this one."], 300).save(made / "tokenizer.json")
+    train_vocabulary(["A red circle. A blue square. We drew this one."], 300).save(
+        made / "tokenizer.json"
+    )
     folders, saved = [], []
     for mesh in MESHES:
         folder = tmp_path / "-".join(map(str, mesh))

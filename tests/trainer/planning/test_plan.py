@@ -52,7 +52,7 @@ def measured(config: Config, tokens: int) -> int:
         model = VLM(config.model, config.memory)
         initialise(model)
         optimizer = AdamW(model, config.optim)
-        images = max(1, tokens // memory.TOKENS_AN_IMAGE)
+        images = max(1, tokens // memory.TOKENS_PER_IMAGE)
         tracker.reset_mod_stats()
         loss, _ = model(memory.fake_batch(model, tokens, images))
         loss.backward()
