@@ -7,7 +7,7 @@ SPARK4 := 4.3.0
 PORT ?= 8899
 PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serverless
 
-.PHONY: setup setup-trainer demo test test-all test-spark4 lint train-demo lock zip publish $(PLATFORMS) standalone image \
+.PHONY: setup setup-trainer demo test test-all test-spark4 lint docs train-demo lock zip publish $(PLATFORMS) standalone image \
   test-cluster clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
@@ -55,6 +55,9 @@ $(SHAPES): $(VENV)/.trainer-ready configs/shapes.yaml $(wildcard sample/*.py sam
 train-demo: setup-trainer $(SHAPES)  ## Train a tiny model on 1,800 pages of the sample's drawings (made once), and show that images help
 	rm -rf build/train-demo/model
 	$(BIN)/benben-train train demo
+
+docs: setup  ## Write docs/signals.md again, from the declared signals and the shipped configs
+	$(BIN)/python -m benben.filters.reference > docs/signals.md
 
 lint: setup  ## Format, lint and types
 	$(BIN)/ruff format --check .

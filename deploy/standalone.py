@@ -22,6 +22,9 @@ SPARK_HOME = Path(pyspark.__file__).parent
 START_SECONDS = 120
 
 
+DEFAULT_SIZE = ("2", "1")  # workers, cores of each
+
+
 @dataclass
 class Cluster:
     """A master at 127.0.0.1 and workers at 127.0.0.2, 127.0.0.3 ..., separate hosts for Spark."""
@@ -108,8 +111,9 @@ class Cluster:
 
 
 if __name__ == "__main__":
-    counts = [int(text) for text in sys.argv[2:4]]
-    cluster = Cluster(Path(sys.argv[1]), *counts[1:]).start(*counts[:1])
+    folder, *counts = sys.argv[1:4]
+    workers, cores = (int(text) for text in (*counts, *DEFAULT_SIZE[len(counts) :]))
+    cluster = Cluster(Path(folder), cores).start(workers)
     print(cluster.url, flush=True)
     try:
         signal.pause()

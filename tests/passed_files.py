@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -44,6 +45,7 @@ def passed(work: Callable[[], Any]) -> list[str]:
     return sorted(file for file in seen if not file.startswith(ASIDE))
 
 
+@cache
 def ours(path: str) -> str | None:
     """A path relative to the checkout, links resolved; None for a file of others."""
     try:

@@ -53,4 +53,5 @@ def mix64_signed(values: Signed) -> Signed:
     first, second, third = SHIFTS
     values = (values ^ ((values >> first) & (2 ** (64 - first) - 1))) * signed(FACTORS[0])
     values = (values ^ ((values >> second) & (2 ** (64 - second) - 1))) * signed(FACTORS[1])
-    return values ^ ((values >> third) & (2 ** (64 - third) - 1))
+    values ^= (values >> third) & (2 ** (64 - third) - 1)
+    return values

@@ -27,7 +27,7 @@ OPTIONS = {"spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "32"}
 def main(arguments: list[str]) -> None:
     """Measure every size in a process of its own, then compare the last with the first."""
     if arguments[:1] == ["--one"]:
-        print(json.dumps(one(int(arguments[1]))))
+        print(json.dumps(one(*map(int, arguments[1:]))))
         return
     found = []
     for size in [int(size) for size in arguments] or SIZES:
@@ -45,16 +45,16 @@ def main(arguments: list[str]) -> None:
     figure.report("dedup_incremental", last, first, unit=unit, runs=found)
 
 
-def one(documents: int) -> dict[str, float]:
+def one(documents: int, added: int = ADDED) -> dict[str, float]:
     """Make an index of so many documents, then add a dump to it."""
     folder = Path(figure.FOLDER / f"incremental-{documents}").absolute()
     shutil.rmtree(folder, ignore_errors=True)
-    total = documents + ADDED
+    total = documents + added
     old, new = configured(folder / "old"), configured(folder / "new", folder / "old")
     parts = synthetic.cluster_parts(total, old.config.fingerprint)
     synthetic.write(old, documents, parts)
     old.execute(cluster.STAGE)
-    synthetic.write(new, ADDED, parts, documents // synthetic.PART_DOCUMENTS)
+    synthetic.write(new, added, parts, documents // synthetic.PART_DOCUMENTS)
     before = process.processor_seconds(os.getpid())
     found = new.execute(cluster.STAGE)
     used = process.processor_seconds(os.getpid()) - before

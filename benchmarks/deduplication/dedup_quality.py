@@ -95,8 +95,11 @@ def main() -> None:
     settings, threshold = chosen.fingerprint, chosen.deduplicate.minhash.verify_jaccard
     draw = random.Random(1)
     table: dict[int, list[tuple[float, float, float, float, float]]] = defaultdict(list)
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     for language, texts in texts_by_language().items():
-        planted = plant(texts, settings.shingle_words, draw)
+        if not texts:
+            continue
+        planted = plant(texts, settings.shingle_words, draw, wanted)
         print(
             language,
             {decile: len(pairs) for decile, pairs in sorted(planted.items())},
@@ -137,11 +140,11 @@ def main() -> None:
 
 
 def plant(
-    texts: list[str], size: int, draw: random.Random
+    texts: list[str], size: int, draw: random.Random, pairs: int
 ) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
-    """Pairs of shingle sets by decile of their exact Jaccard similarity, PAIRS in each."""
+    """Pairs of shingle sets by decile of their exact Jaccard similarity, `pairs` in each."""
     planted: dict[int, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
-    while any(len(planted[decile]) < PAIRS for decile in range(10)):
+    while any(len(planted[decile]) < pairs for decile in range(10)):
         decile = min(range(10), key=lambda number: len(planted[number]))
         aim = max((decile + draw.random()) / 10, 0.005)
         share = 1 - (2 * aim / (1 + aim)) ** (1 / size)  # words that go for this similarity
@@ -151,7 +154,7 @@ def plant(
             for text in (original, edit(original, share, draw))
         ]
         found = min(int(jaccard(*sets) * 10), 9)
-        if len(planted[found]) < PAIRS:
+        if len(planted[found]) < pairs:
             planted[found].append((sets[0], sets[1]))
     return planted
 

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 from benben.jobs import extract
@@ -124,8 +123,8 @@ def loop(mode: str, paths: Path) -> tuple[int, float]:
     started = time.monotonic()
     pages = 0
     for part, splits in enumerate(inputs.deal(found, ARCHIVES)):
-        read = partial(extract.read_splits, splits)
-        result = extract.extract_part(folders, now.config, (part, read))
+        task = extract.Task(part, tuple(splits))
+        result = extract.extract_part(folders, now.config, task)
         pages += result.counts["documents"].entered
     return pages, time.monotonic() - started
 

@@ -16,21 +16,21 @@ import tempfile
 from pathlib import Path
 
 from benben.pipeline import manifest
-from benchmarks.support.data import ROOT, archives
+from benchmarks.support.data import ROOT, archives, pages
 from benchmarks.support.figure import report
 from benchmarks.support.process import benben
 
-PAGES = 1396  # of the archives once
 BAR = 0.2
 
 
-def repeat(folder: Path, pages: int) -> int:
-    """Put the archives into a folder until they hold so many pages; returns how many they hold."""
-    times = -(-pages // PAGES)
+def repeat(folder: Path, wanted: int) -> int:
+    """Link the archives into a folder until they hold enough pages; returns how many they hold."""
+    once = pages(archives())
+    times = -(-wanted // once)
     for number in range(times):
         for path in archives():
             (folder / f"{number:02d}-{path.name}").symlink_to(path)
-    return times * PAGES
+    return times * once
 
 
 def command(verb: str, crawl: Path, output: Path, *more: str) -> list[str]:
@@ -49,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         crawl = Path(folder, "crawl")
         crawl.mkdir()
-        pages = repeat(crawl, chosen.pages)
+        held = repeat(crawl, chosen.pages)
         whole = benben(command("run", crawl, Path(folder, "run")))
         made = manifest.read(str(Path(folder, "run", "dataset")))
         assert made is not None
@@ -65,10 +65,10 @@ def main() -> None:
             found.append(said["core_seconds"]["value"])
             print(f"seed {seed}: {found[-1]:.0f} of {whole:.0f} s, ratio {found[-1] / whole:.3f}; "
                   f"documents {said['documents']['value']:.0f} of {documents}; "
-                  f"captures {said['captures']['value']:.0f} of {pages}")  # fmt: skip
+                  f"captures {said['captures']['value']:.0f} of {held}")  # fmt: skip
         worst = max(found, key=lambda value: abs(value / whole - 1))
         ratios = [value / whole for value in found]
-        report("estimate", worst, whole, ratios=ratios, pages=pages, sample=chosen.sample)
+        report("estimate", worst, whole, ratios=ratios, pages=held, sample=chosen.sample)
     sys.exit(abs(worst / whole - 1) > BAR)
 
 

@@ -7,6 +7,7 @@ says that the plan grows with the dump and no faster.
 from __future__ import annotations
 
 import resource
+import sys
 import time
 
 from benben.pipeline.archive.inputs import Archive, deal
@@ -18,11 +19,12 @@ ARCHIVES, ARCHIVE_BYTES, PARTS_AN_ARCHIVE = 90_000, 1_000_000_000, 4
 
 def main() -> None:
     """Measure both sizes, the small one first, and report."""
-    few, many = measure(ARCHIVES // 10), measure(ARCHIVES)
+    archives = int(sys.argv[1]) if len(sys.argv) > 1 else ARCHIVES
+    few, many = measure(archives // 10), measure(archives)
     figure.report(
         "plan",
-        many["seconds"] / ARCHIVES,
-        few["seconds"] / (ARCHIVES // 10),
+        many["seconds"] / archives,
+        few["seconds"] / (archives // 10),
         unit="processor seconds an archive",
         dump=many,
         tenth=few,

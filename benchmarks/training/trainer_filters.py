@@ -1,6 +1,6 @@
 """Ablation of two filter configs of the pipeline, from pages to bits a byte.
 
-    python -m benchmarks.trainer_filters [pages]
+    python -m benchmarks.trainer_filters [pages [steps]]
 
 Builds the sample with 400 pages of drawings, runs `benben run` with `shapes` and with
 `unfiltered`, trains on both datasets at equal tokens and compares on both. The value is the bits
@@ -35,7 +35,10 @@ def main() -> None:
             _run(rules, site, port)
     out = FOLDER / "filters"
     shutil.rmtree(out, ignore_errors=True)
-    records = ablation.run(ablation.read(Path(CONFIGS / "grids" / "filters.yaml")), out)
+    grid = ablation.read(Path(CONFIGS / "grids" / "filters.yaml"))
+    if len(sys.argv) > 2:  # steps of each arm, in place of the shipped number
+        grid = grid.model_copy(update={"set": {**grid.set, "run.steps": int(sys.argv[2])}})
+    records = ablation.run(grid, out)
     compared = compare.compare(records)
     text = compare.table(records, compared)
     (out / "ablation.md").write_text(text)

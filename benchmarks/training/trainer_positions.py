@@ -1,6 +1,6 @@
 """Ablation of positions on a tiny decoder: NLL at 4 times the trained length over that at 1.
 
-    python -m benchmarks.trainer_positions
+    python -m benchmarks.trainer_positions [steps]
 
 The value is ALiBi's ratio, the baseline that of learned positions. Details hold every arm's, and
 the processor seconds of all runs together.
@@ -9,6 +9,7 @@ the processor seconds of all runs together.
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def main() -> None:
     write_long(FOLDER / "long", DOCUMENTS, SENTENCES)
     started, used = time.monotonic(), time.process_time()
     grid = arms.read(Path(CONFIGS / "grids" / "positions.yaml"))
+    if len(sys.argv) > 1:  # steps of each arm, in place of the shipped number
+        grid = grid.model_copy(update={"set": {**grid.set, "run.steps": int(sys.argv[1])}})
     records = arms.run(grid, out)
     compared = compare.compare(records)
     (out / "ablation.md").write_text(compare.table(records, compared))
