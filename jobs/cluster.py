@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from benben.jobs.deduplication import earlier_runs, graph
+from benben.jobs.deduplication import connected_components, earlier_runs
 from benben.jobs.deduplication.earlier_runs import (
     INDEX_COMPONENTS,
     INDEX_KEYS,
@@ -26,7 +26,7 @@ from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline import storage
-from benben.pipeline.deduplication import candidates
+from benben.pipeline.deduplication import clusters
 from benben.pipeline.deduplication.clusters import CLUSTERS, EXACT, Judge, Traits
 from benben.pipeline.manifest import Count, PartFile
 from benben.pipeline.settings.deduplicate import DeduplicateSettings
@@ -49,19 +49,21 @@ def run(run: Run) -> Result:
     if known:
         old = known.keys(keyed)
         linked, everything = keyed.unionByName(old), records.union(known.records(old))
-    edges = verify(graph.stars(linked), plan.broadcast(everything), judge, slots)
+    edges = verify(connected_components.stars(linked), plan.broadcast(everything), judge, slots)
     before = None
     if known:
-        edges = graph.checkpoint(run.spark, edges, storage.join(target, "edges")).rows
+        edges = connected_components.checkpoint(
+            run.spark, edges, storage.join(target, "edges")
+        ).rows
         ends = edges.select(F.explode(F.array("node", "label")).alias("node"))
         before = known.members(ends)
         everything = records.union(known.records(before.select("node").union(ends)))
         edges = edges.union(before.where("node != label").select("node", "label"))
     place = storage.join(target, "components")
-    labels, rounds = graph.components(run.spark, edges, place, plan)
-    members = graph.members(labels).join(plan.broadcast(everything), "node")
+    labels, rounds = connected_components.components(run.spark, edges, place, plan)
+    members = connected_components.members(labels).join(plan.broadcast(everything), "node")
     groups = members.withColumnRenamed("label", "group")
-    decisions = graph.decide(groups, judge, slots, plan)
+    decisions = connected_components.decide(groups, judge, slots, plan)
     files = tables.write_by_part(decisions, target, CLUSTERS, plan=plan)
     result = count(run, [file for file in files if file.part != OLD])
     result.metrics["component_rounds"] = rounds
@@ -86,16 +88,16 @@ def frames(
     run: Run, tasks: list[tuple[int, str]], judge: Judge, plan: ShufflePlan
 ) -> tuple[DataFrame, DataFrame]:
     """Keys (node, key) and records of this run's documents."""
-    read_keys = candidates.key_reader(judge)
-    read_records = candidates.record_reader(run.config.deduplicate.keep)
-    listed = tables.frame(run.spark, tasks, read_keys, candidates.KEYED, plan)
-    records = tables.frame(run.spark, tasks, read_records, candidates.RECORDS, plan)
+    read_keys = clusters.key_reader(judge)
+    read_records = clusters.record_reader(run.config.deduplicate.keep)
+    listed = tables.frame(run.spark, tasks, read_keys, clusters.KEYED, plan)
+    records = tables.frame(run.spark, tasks, read_records, clusters.RECORDS, plan)
     return listed.select("node", F.explode("keys").alias("key")), records
 
 
 def verify(links: DataFrame, records: DataFrame, judge: Judge, slots: int) -> DataFrame:
     """Keep the links (node, label) whose ends are duplicates by their own keys and signatures."""
-    traits = records.select("node", *candidates.TRAITS)
+    traits = records.select("node", *clusters.TRAITS)
     others = traits.select(*(F.col(name).alias(f"{name}_other") for name in traits.columns))
     paired = links.join(traits, "node").join(others, F.col("label") == F.col("node_other"))
 
@@ -113,7 +115,9 @@ def with_decisions(run: Run, members: DataFrame, files: list[PartFile]) -> DataF
     folder = run.target("clusters")
     paths = [(file.part, storage.join(folder, file.name)) for file in files]
     decided = tables.frame(run.spark, paths, _read, CLUSTERS)
-    names = members.select("node", "label", "part").withColumn("doc_id", graph.doc_id("node"))
+    names = members.select("node", "label", "part").withColumn(
+        "doc_id", connected_components.doc_id("node")
+    )
     return names.join(decided, "doc_id", "left")
 
 

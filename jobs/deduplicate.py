@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from benben.jobs.deduplication import repetition, revisions
-from benben.jobs.deduplication.repetition import Gone, Repeats
+from benben.jobs.deduplication import duplicates_table, revisions
+from benben.jobs.deduplication.duplicates_table import Gone, Repeats
 from benben.jobs.engine import script
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.deduplication import repetition as repeats
-from benben.pipeline.deduplication.repetition import SetRule
+from benben.pipeline.deduplication import repeated_nodes as repeats
+from benben.pipeline.deduplication.repeated_nodes import SetRule
 from benben.pipeline.settings.deduplicate import DeduplicateSettings
 
 UNITS = {"nodes": "text_nodes", "images": "image_nodes"}
@@ -25,10 +25,10 @@ def run(run: Run) -> Result:
     files = sorted(run.paths("fingerprints").items())
     tasks = [(part, f"{path}\n{clusters.get(part, '')}") for part, path in files]
     folder = storage.join(run.target("duplicates"), "revised")
-    tasks = repetition.also(tasks, folder, revisions.place(run, folder))
+    tasks = duplicates_table.also(tasks, folder, revisions.place(run, folder))
     chosen = run.config.deduplicate
     found = Repeats(entering, repeats.rules(chosen), set_rule(chosen), UNITS)
-    result = repetition.write(run, tasks, found, "duplicates")
+    result = duplicates_table.write(run, tasks, found, "duplicates")
     storage.delete_folder(folder)
     return result
 
@@ -44,11 +44,13 @@ def set_rule(settings: DeduplicateSettings) -> SetRule | None:
 def entering(files: str) -> Iterator[tuple[pa.RecordBatch, Gone]]:
     """Fingerprints of a part, and the rows of its clustered and contaminated documents."""
     path, clusters, revised = files.split("\n")
-    clustered = repetition.rows_by_document(clusters) | repetition.rows_by_document(revised)
+    clustered = duplicates_table.rows_by_document(clusters) | duplicates_table.rows_by_document(
+        revised
+    )
     gone = {name: row for name, row in clustered.items() if row["reason"]}
-    for batch in storage.iter_parquet(path, repetition.COLUMNS, repetition.BATCH_ROWS):
+    for batch in storage.iter_parquet(path, duplicates_table.COLUMNS, duplicates_table.BATCH_ROWS):
         items = zip(batch["doc_id"].to_pylist(), batch["contamination"].to_pylist(), strict=True)
-        dirty = {name: repetition.contaminated(name, item) for name, item in items if item}
+        dirty = {name: duplicates_table.contaminated(name, item) for name, item in items if item}
         yield batch, gone | dirty
 
 

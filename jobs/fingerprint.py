@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from benben.jobs.engine import script
 from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
 from benben.pipeline import storage
-from benben.pipeline.deduplication import decontaminate, fingerprint
+from benben.pipeline.deduplication import decontamination, fingerprint
 from benben.pipeline.manifest import ConservationError, Count
 from benben.pipeline.settings.deduplicate import FingerprintSettings
 
@@ -57,7 +57,9 @@ STAGE = Stage(
     writes=("fingerprints",),
     sections=("fingerprint",),
     run=run,
-    sources=lambda config: decontaminate.identities(config.fingerprint.decontaminate.sets.values()),
+    sources=lambda config: decontamination.identities(
+        config.fingerprint.decontaminate.sets.values()
+    ),
     follows="verdicts",
 )
 

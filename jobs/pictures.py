@@ -10,17 +10,21 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from benben.jobs.deduplication import repetition, similar_images
-from benben.jobs.deduplication.repetition import Gone, Repeats, Task
+from benben.jobs.deduplication import duplicates_table, similar_images
+from benben.jobs.deduplication.duplicates_table import Gone, Repeats, Task
 from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline import storage
-from benben.pipeline.deduplication import benchmark_images, candidates, image_duplicates
-from benben.pipeline.deduplication import repetition as repeats
+from benben.pipeline.deduplication import (
+    clusters,
+    image_decontamination,
+    image_duplicates,
+)
+from benben.pipeline.deduplication import repeated_nodes as repeats
 from benben.pipeline.deduplication.duplicates import Duplicates
 from benben.pipeline.deduplication.image_duplicates import PICTURES, Pictures
-from benben.pipeline.deduplication.repetition import SetRule
+from benben.pipeline.deduplication.repeated_nodes import SetRule
 from benben.pipeline.manifest import PartFile
 from benben.pipeline.settings.deduplicate import PictureSettings
 
@@ -38,10 +42,10 @@ def run(run: Run) -> Result:
     files = sorted(run.paths("fingerprints").items())
     tasks = [(part, f"{path}\n{duplicates.get(part, '')}") for part, path in files]
     folder = storage.join(target, "pictures")
-    tasks = repetition.also(tasks, folder, place(run, tasks, folder))
+    tasks = duplicates_table.also(tasks, folder, place(run, tasks, folder))
     units = {"images": "image_nodes"}
     found = Repeats(entering, repeats.picture_rules(settings), set_rule(settings), units)
-    result = repetition.write(run, tasks, found, TABLE)
+    result = duplicates_table.write(run, tasks, found, TABLE)
     for name in (folder, storage.join(target, "looks")):
         storage.delete_folder(name)
     return result
@@ -59,7 +63,7 @@ def set_rule(settings: PictureSettings) -> SetRule | None:
 def place(run: Run, tasks: list[Task], folder: str) -> list[PartFile]:
     """Write the pictures that each part shows: PICTURES."""
     settings = run.config.pictures
-    benchmarks = benchmark_images.load(settings.decontaminate, run.config.fetch)
+    benchmarks = image_decontamination.load(settings.decontaminate, run.config.fetch)
     if not (repeats.picture_rules(settings) or set_rule(settings) or benchmarks.names):
         return []
     plan = ShufflePlan.of(run, "fingerprints")
@@ -99,7 +103,7 @@ def left(files: str) -> Iterator[tuple[pa.RecordBatch, Pictures]]:
     path, duplicates, pictured = f"{files}\n".split("\n")[:3]
     known = Duplicates.read(duplicates or None)
     shown = Pictures(storage.read_parquet(pictured) if pictured else PICTURES.empty_table())
-    for batch in candidates.clean(path, repetition.COLUMNS):
+    for batch in clusters.clean(path, duplicates_table.COLUMNS):
         mine = batch.filter(pa.array(~known.gone(batch)))
         yield shown.beside(mine, known.dropped(mine)), shown
 
@@ -108,7 +112,10 @@ def entering(files: str) -> Iterator[tuple[pa.RecordBatch, Gone]]:
     """What is left of a part's documents, and the rows of those that show a benchmark's image."""
     for batch, shown in left(files):
         items = shown.contaminated(batch)
-        yield batch, {name: repetition.contaminated(name, item) for name, item in items.items()}
+        yield (
+            batch,
+            {name: duplicates_table.contaminated(name, item) for name, item in items.items()},
+        )
 
 
 STAGE = Stage(
@@ -117,7 +124,7 @@ STAGE = Stage(
     writes=(TABLE,),
     sections=("pictures", "deduplicate", "fingerprint"),
     run=run,
-    sources=lambda config: benchmark_images.sources(config.pictures.decontaminate),
+    sources=lambda config: image_decontamination.sources(config.pictures.decontaminate),
     follows="duplicates",
 )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 from pyspark.sql import Window
 
 from benben.pipeline import manifest
-from benben.pipeline.deduplication.candidates import RECORDS
+from benben.pipeline.deduplication.clusters import RECORDS
 from benben.pipeline.errors import UserError
 from benben.pipeline.settings import Config
 

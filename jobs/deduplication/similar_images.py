@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from benben.jobs.deduplication import graph
+from benben.jobs.deduplication import connected_components
 from benben.jobs.engine import tables
 from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline.deduplication import similar_images
@@ -28,7 +28,7 @@ def classes(
 ) -> DataFrame:
     """Rows (look, leader) of hashes that another stands for; `hashes` has a column `look`."""
     edges = link(hashes.select("look").distinct(), settings, plan)
-    labels, _ = graph.components(spark, edges, folder, plan)
+    labels, _ = connected_components.components(spark, edges, folder, plan)
 
     def lead(batches: Iterable[pa.RecordBatch]) -> Batches:
         for _, members in groups(batches, "label", "node"):
@@ -38,7 +38,9 @@ def classes(
             columns = [found[moved].view(np.int64), leaders[moved].view(np.int64)]
             yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=LEADERS)
 
-    members = plan.repartition(graph.members(labels), "label").sortWithinPartitions("label", "node")
+    members = plan.repartition(connected_components.members(labels), "label").sortWithinPartitions(
+        "label", "node"
+    )
     return tables.in_workers(members, lead, LEADERS)
 
 
@@ -62,11 +64,11 @@ def link(hashes: DataFrame, settings: LookSettings, plan: ShufflePlan) -> DataFr
                     pa.array(similar_images.as_nodes(ends), pa.binary())
                     for ends in (larger, smaller)
                 ]
-                yield pa.RecordBatch.from_arrays(columns, schema=graph.EDGES)
+                yield pa.RecordBatch.from_arrays(columns, schema=connected_components.EDGES)
 
     keyed = tables.in_workers(hashes, key, KEYED)
     met = plan.repartition(keyed, "key").sortWithinPartitions("key")
-    return tables.in_workers(met, pair, graph.EDGES).distinct()
+    return tables.in_workers(met, pair, connected_components.EDGES).distinct()
 
 
 def groups(
@@ -77,7 +79,7 @@ def groups(
     members: list[Any] = []
     for batch in batches:
         values = batch[column].to_pylist()
-        for start, stop, group in graph.runs(batch[by].to_pylist()):
+        for start, stop, group in connected_components.runs(batch[by].to_pylist()):
             if group != current:
                 if len(members) > 1:
                     yield current, members

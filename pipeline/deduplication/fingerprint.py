@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from benben.pipeline.deduplication import decontaminate, minhash
+from benben.pipeline.deduplication import decontamination, minhash
 from benben.pipeline.deduplication.shingles import (
     sequence_hashes,
     shingle_hashes,
@@ -126,11 +126,11 @@ def _content_score(
 
 
 def _contamination(texts: list[str], settings: FingerprintSettings) -> pa.Array:
-    benchmarks = decontaminate.load(settings.decontaminate)
+    benchmarks = decontamination.load(settings.decontaminate)
     found = [
         item
         for chunk in _chunks(texts)
-        for item in decontaminate.contaminated(chunk, benchmarks, settings.decontaminate)
+        for item in decontamination.contaminated(chunk, benchmarks, settings.decontaminate)
     ]
     return pa.array(found, FINGERPRINTS.field("contamination").type)
 

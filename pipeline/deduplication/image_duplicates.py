@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.pipeline.deduplication import fingerprint, similar_images
-from benben.pipeline.deduplication.benchmark_images import BenchmarkImages
+from benben.pipeline.deduplication.image_decontamination import BenchmarkImages
 from benben.pipeline.settings.deduplicate import PictureSettings
 
 # A fetched image, by the key that fingerprints give its URL.

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from benben.jobs import cluster
-from benben.jobs.deduplication import graph
+from benben.jobs.deduplication import connected_components
 from benben.jobs.engine.tables import ShufflePlan, spark_schema
-from benben.pipeline.deduplication.candidates import RECORDS
-from benben.pipeline.deduplication.clusters import Judge
+from benben.pipeline.deduplication.clusters import RECORDS, Judge
 
 pytestmark = pytest.mark.spark
 SLOTS = 20
@@ -40,8 +39,8 @@ def test_a_component_held_together_by_chance_is_split(
     keys = [(key, node(number)) for key, numbers in shared for number in numbers]
     keyed = plan.coalesce(spark.createDataFrame(keys, "key long, node binary"))
     judge = Judge(["url_key"], 0.75, 100)
-    links = cluster.verify(graph.stars(keyed), plan.broadcast(records), judge, SLOTS)
-    labels, _ = graph.components(spark, links, str(tmp_path), plan)
+    links = cluster.verify(connected_components.stars(keyed), plan.broadcast(records), judge, SLOTS)
+    labels, _ = connected_components.components(spark, links, str(tmp_path), plan)
     found = {
         int.from_bytes(row.node, "big"): int.from_bytes(row.label, "big")
         for row in labels.collect()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benben.pipeline import storage
-from benben.pipeline.deduplication.decontaminate import identities, read_items
+from benben.pipeline.deduplication.decontamination import identities, read_items
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.processing.picture import Decoder
 from benben.pipeline.settings.deduplicate import ImageBenchmarkSettings

@@ -18,11 +18,7 @@ import numpy.typing as npt
 
 from benben.common.hashing import Hashes
 from benben.pipeline import storage
-from benben.pipeline.deduplication.shingles import (
-    Offsets,
-    shingle_hashes,
-    token_hashes,
-)
+from benben.pipeline.deduplication.shingles import Offsets, shingle_hashes, token_hashes
 from benben.pipeline.errors import InputError
 from benben.pipeline.settings.deduplicate import DecontaminateSettings
 

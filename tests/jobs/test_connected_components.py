@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benben.jobs.deduplication import graph
+from benben.jobs.deduplication import connected_components
 
 pytestmark = pytest.mark.spark
 Edge = tuple[int, int]
@@ -56,7 +56,7 @@ def edges_of_all_shapes() -> list[Edge]:
 
 def test_components_are_those_of_union_find(spark: Any, tmp_path: Path) -> None:
     edges = edges_of_all_shapes()
-    found, rounds = graph.components(spark, edge_frame(spark, edges), str(tmp_path))
+    found, rounds = connected_components.components(spark, edge_frame(spark, edges), str(tmp_path))
     assert labels(found) == union_find(edges)
     assert rounds <= 10  # the chain of 60 takes logarithmic rounds
 
@@ -65,23 +65,23 @@ def test_a_run_killed_between_rounds_goes_on_to_the_same_result(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edges = edges_of_all_shapes()
-    checkpoint, done = graph.checkpoint, []
+    checkpoint, done = connected_components.checkpoint, []
 
-    def killed(spark: Any, rows: Any, folder: str, plan: Any) -> graph.Saved:
+    def killed(spark: Any, rows: Any, folder: str, plan: Any) -> connected_components.Saved:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(folder)
         return checkpoint(spark, rows, folder, plan)
 
-    monkeypatch.setattr(graph, "checkpoint", killed)
+    monkeypatch.setattr(connected_components, "checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):
-        graph.components(spark, edge_frame(spark, edges), str(tmp_path))
-    monkeypatch.setattr(graph, "checkpoint", checkpoint)
+        connected_components.components(spark, edge_frame(spark, edges), str(tmp_path))
+    monkeypatch.setattr(connected_components, "checkpoint", checkpoint)
     half = tmp_path / "round-02"  # a round that was being written: no marker
     half.mkdir()
     (half / "part-00000.parquet").write_bytes(b"half a file")
     written = {path: path.stat().st_mtime_ns for path in Path(done[0]).iterdir()}
-    found, _ = graph.components(spark, edge_frame(spark, edges), str(tmp_path))
+    found, _ = connected_components.components(spark, edge_frame(spark, edges), str(tmp_path))
     assert labels(found) == union_find(edges)
     assert written == {path: path.stat().st_mtime_ns for path in Path(done[0]).iterdir()}
 
@@ -90,7 +90,7 @@ def test_a_key_of_many_nodes_costs_one_edge_each(spark: Any) -> None:
     rows = [(7, node(number)) for number in range(50)] + [(8, node(3)), (8, node(99))]
     rows += [(9, node(0)), (9, node(1)), (10, node(500))]
     keyed = spark.createDataFrame(rows, "key long, node binary")
-    found = labels(graph.stars(keyed))
+    found = labels(connected_components.stars(keyed))
     assert len(found) == 50
     assert found[99] == 3
     assert found[49] == 0

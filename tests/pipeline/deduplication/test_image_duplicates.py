@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from benben.pipeline import config
-from benben.pipeline.deduplication.benchmark_images import BenchmarkImages
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, key
+from benben.pipeline.deduplication.image_decontamination import BenchmarkImages
 from benben.pipeline.deduplication.image_duplicates import (
     COLUMNS,
     PICTURES,

@@ -16,14 +16,14 @@ import pyarrow.compute as pc
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from benben.jobs.deduplication import graph
+from benben.jobs.deduplication import connected_components
 from benben.jobs.engine import tables
 from benben.jobs.engine.stage import Result, Run, write_part
 from benben.jobs.engine.tables import ShufflePlan
 from benben.pipeline import storage
-from benben.pipeline.deduplication import candidates, repetition
+from benben.pipeline.deduplication import clusters, repeated_nodes
 from benben.pipeline.deduplication.clusters import CLUSTERS, Judge, keep_ranks
-from benben.pipeline.deduplication.repetition import (
+from benben.pipeline.deduplication.repeated_nodes import (
     COUNTED,
     REPEATED,
     Repeated,
@@ -38,7 +38,7 @@ Task = tuple[int, str]  # a part, and its files, one a line
 Gone = Mapping[str, Mapping[str, Any]]  # document -> its row of DUPLICATES
 BATCH_ROWS = 10_000
 # What is read of fingerprints.
-COLUMNS = ["doc_id", "contamination", "signature", *candidates.RANKED, *repetition.COLUMNS]
+COLUMNS = ["doc_id", "contamination", "signature", *clusters.RANKED, *repeated_nodes.COLUMNS]
 SETS = pa.schema(
     [
         ("group", pa.int64()),
@@ -98,7 +98,7 @@ def find_repeated(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> 
     """
 
     def read(part: int, files: str) -> Batches:
-        yield from repetition.count(list(chosen.left(files)), part, chosen.rules).to_batches()
+        yield from repeated_nodes.count(list(chosen.left(files)), part, chosen.rules).to_batches()
 
     plan = ShufflePlan.of(run, "fingerprints")
     counted = tables.frame(run.spark, tasks, read, COUNTED, plan)
@@ -116,8 +116,8 @@ def find_sets(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> list
     def read(part: int, text: str) -> Batches:
         files, _, repeated = text.rpartition("\n")
         for batch in chosen.left(files):
-            dropped = repetition.dropped_nodes(batch, _repeated(repeated), chosen.rules)
-            keys, enough = repetition.image_sets(batch, dropped, rule)
+            dropped = repeated_nodes.dropped_nodes(batch, _repeated(repeated), chosen.rules)
+            keys, enough = repeated_nodes.image_sets(batch, dropped, rule)
             if rule.min_similarity:
                 enough &= batch["signature"].is_valid().to_numpy(False)
             columns = {
@@ -134,7 +134,7 @@ def find_sets(run: Run, tasks: list[Task], chosen: Repeats, folder: str) -> list
     size = F.count(F.lit(1)).over(Window.partitionBy("group"))
     members = rows.withColumn("size", size).where("size > 1").drop("size")
     judge = Judge((), rule.min_similarity, settings.max_leaders, rule.reason)
-    decisions = graph.decide(members, judge, run.config.fingerprint.slots, plan)
+    decisions = connected_components.decide(members, judge, run.config.fingerprint.slots, plan)
     return tables.write_by_part(decisions, folder, CLUSTERS, plan=plan)
 
 
@@ -162,7 +162,7 @@ def _writer(chosen: Repeats, table: str, target: str) -> Callable[[Task], Result
 
         def batches() -> Batches:
             for batch, gone in chosen.entering(files):
-                dropped = repetition.dropped_nodes(batch, keys, chosen.rules)
+                dropped = repeated_nodes.dropped_nodes(batch, keys, chosen.rules)
                 yield _verdicts(batch, dropped, {**equal, **gone}, chosen, counts)
 
         return Result({table: [write_part(target, part, DUPLICATES, batches())]}, counts)
