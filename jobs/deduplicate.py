@@ -1,4 +1,8 @@
-"""All that deduplication drops by text and URL: clusters, repeated lines and images, image sets."""
+"""Stage `deduplicate`: what is dropped by text and URL.
+
+Documents go as clusters decided, or because their set of images is that of another; text nodes
+and images go that too many documents share.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +12,55 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from benben.jobs.deduplication import duplicates_table, revisions
-from benben.jobs.deduplication.duplicates_table import Gone, Repeats
+from benben.jobs.deduplication.duplicates_table import (
+    DroppedDocuments,
+    DuplicateSearch,
+    PartInputs,
+    contamination_row,
+    rows_by_document,
+)
 from benben.jobs.engine import script
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.deduplication import repeated_nodes as repeats
-from benben.pipeline.deduplication.repeated_nodes import SetRule
+from benben.pipeline.deduplication.repeated_nodes import ImageSetRule, node_rules
 from benben.pipeline.settings.deduplicate import DeduplicateSettings
 
 UNITS = {"nodes": "text_nodes", "images": "image_nodes"}
 
 
 def run(run: Run) -> Result:
-    """Count repeats over the documents that clusters leave, then image sets, then write."""
+    """Apply clusters and revisions, search the remaining documents, and write `duplicates`."""
     clusters = run.paths("clusters")
-    files = sorted(run.paths("fingerprints").items())
-    tasks = [(part, f"{path}\n{clusters.get(part, '')}") for part, path in files]
     folder = storage.join(run.target("duplicates"), "revised")
-    tasks = duplicates_table.also(tasks, folder, revisions.place(run, folder))
-    chosen = run.config.deduplicate
-    found = Repeats(entering, repeats.rules(chosen), set_rule(chosen), UNITS)
-    result = duplicates_table.write(run, tasks, found, "duplicates")
+    revised = duplicates_table.paths_by_part(folder, revisions.write_revisions(run, folder))
+    inputs: dict[int, PartInputs] = {
+        part: (path, clusters.get(part), revised.get(part))
+        for part, path in sorted(run.paths("fingerprints").items())
+    }
+    settings = run.config.deduplicate
+    search = DuplicateSearch(read_documents, node_rules(settings), image_set_rule(settings), UNITS)
+    result = duplicates_table.write_duplicates(run, inputs, search, "duplicates")
     storage.delete_folder(folder)
     return result
 
 
-def set_rule(settings: DeduplicateSettings) -> SetRule | None:
-    """How image sets are compared; none when they are not."""
+def image_set_rule(settings: DeduplicateSettings) -> ImageSetRule | None:
+    """Return the rule for image sets; None if it is off."""
     sets = settings.image_sets
     if not sets.enabled:
         return None
-    return SetRule("duplicate.image_set", "image_nodes", sets.min_images, sets.min_similarity)
+    return ImageSetRule("duplicate.image_set", "image_nodes", sets.min_images, sets.min_similarity)
 
 
-def entering(files: str) -> Iterator[tuple[pa.RecordBatch, Gone]]:
-    """Fingerprints of a part, and the rows of its clustered and contaminated documents."""
-    path, clusters, revised = files.split("\n")
-    clustered = duplicates_table.rows_by_document(clusters) | duplicates_table.rows_by_document(
-        revised
-    )
-    gone = {name: row for name, row in clustered.items() if row["reason"]}
+def read_documents(inputs: PartInputs) -> Iterator[tuple[pa.RecordBatch, DroppedDocuments]]:
+    """Read a part's fingerprints, with the rows of its clustered and contaminated documents."""
+    path, clusters, revised = inputs
+    decided = rows_by_document(clusters) | rows_by_document(revised)
+    clustered = {name: row for name, row in decided.items() if row["reason"]}
     for batch in storage.iter_parquet(path, duplicates_table.COLUMNS, duplicates_table.BATCH_ROWS):
         items = zip(batch["doc_id"].to_pylist(), batch["contamination"].to_pylist(), strict=True)
-        dirty = {name: duplicates_table.contaminated(name, item) for name, item in items if item}
-        yield batch, gone | dirty
+        contaminated = {name: contamination_row(name, item) for name, item in items if item}
+        yield batch, clustered | contaminated
 
 
 STAGE = Stage(

@@ -1,4 +1,4 @@
-"""Kept documents to fingerprints: the one pass over text that deduplication needs."""
+"""Stage `fingerprint`: all that deduplication compares, from one pass over the text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _work(settings: FingerprintSettings, target: str) -> Callable[[Part], Result
 
 
 def batches_of(part: Part, settings: FingerprintSettings) -> Iterator[pa.RecordBatch]:
-    """Fingerprints of a part's kept documents, in row order."""
+    """Compute the fingerprints of a part's kept documents, in row order."""
     paths = [part.paths[name] for name in ("documents", "verdicts", "signals")]
     columns: list[list[str] | None] = [
         fingerprint.COLUMNS,
@@ -57,9 +57,7 @@ STAGE = Stage(
     writes=("fingerprints",),
     sections=("fingerprint",),
     run=run,
-    sources=lambda config: decontamination.identities(
-        config.fingerprint.decontaminate.sets.values()
-    ),
+    sources=lambda config: decontamination.digests(config.fingerprint.decontaminate.sets.values()),
     follows="verdicts",
 )
 

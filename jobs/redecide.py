@@ -51,13 +51,13 @@ def redecide(run: Run) -> Result:
                 BATCH_DOCUMENTS,
             ):
                 images = facts.of_images(documents) if facts else None
-                dropped = [duplicates.dropped(documents) for duplicates in known_duplicates]
+                dropped = [duplicates.dropped_nodes(documents) for duplicates in known_duplicates]
                 before = (decided["dropped"], *dropped)
                 verdicts = decide_batch(signals, rules, images, before)
                 judged_now = np.asarray(decided["kept"])
                 for duplicates in known_duplicates:
-                    verdicts = duplicates.overrule(verdicts)
-                    judged_now = judged_now & ~duplicates.gone(documents)
+                    verdicts = duplicates.replace_verdicts(verdicts)
+                    judged_now = judged_now & ~duplicates.is_dropped(documents)
                 verdicts = apply_tombstones.reject_documents(
                     verdicts, apply_tombstones.takedown_reasons(decided)
                 )
@@ -89,7 +89,7 @@ def place_images(run: Run) -> list[PartFile]:
             [["doc_id", "nodes"], ["kept"]],
             BATCH_DOCUMENTS,
         ):
-            kept = pa.array(np.asarray(verdicts["kept"]) & ~duplicates.gone(documents))
+            kept = pa.array(np.asarray(verdicts["kept"]) & ~duplicates.is_dropped(documents))
             urls = image_urls(documents.filter(kept))[0]
             names = sorted({url_key(url) for url in urls})
             yield pa.RecordBatch.from_pydict({"part": [part] * len(names), "key": names}, WANTED)

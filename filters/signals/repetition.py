@@ -43,7 +43,7 @@ REPEAT = pa.struct(
         ("paragraphs", pa.list_(pa.int32())),  # places in `paragraphs`, one per occurrence
     ]
 )
-_DOCUMENT, _HASH, _PLACE, _BITS = (np.uint64(one) for one in (52, 28, 16, 64))
+_DOCUMENT, _HASH, _PLACE = (np.uint64(one) for one in (52, 28, 16))
 _MOST_PLACES = 0xFFFF
 
 

@@ -1,9 +1,9 @@
-"""Graphs whose edges are rows: linking what shares a key, and connected components.
+"""Graphs whose edges are rows: link nodes that share a key, and find connected components.
 
-Nodes are byte strings; the smallest of a component is its label. Components follow Kiveris,
-Lattanzi, Mirrokni, Rastogi, Vassilvitskii, "Connected Components in MapReduce and Beyond" (SoCC
-2014): large-star and small-star in turn, each round written to storage, so a lost executor costs
-nothing and a killed job goes on from the last whole round.
+Nodes are byte strings; the smallest node of a component is its label. The algorithm is that of
+Kiveris, Lattanzi, Mirrokni, Rastogi, Vassilvitskii, "Connected Components in MapReduce and Beyond"
+(SoCC 2014): large-star and small-star in turn. Each round is written to storage, so a lost executor
+costs no earlier round, and a killed job resumes after the last complete one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark import TaskContext
@@ -21,24 +21,15 @@ from pyspark.sql import functions as F
 from benben.jobs.engine.progress import say
 from benben.jobs.engine.tables import SHUFFLED, ShufflePlan, frame, in_workers
 from benben.pipeline import storage
-from benben.pipeline.deduplication import fingerprint
-from benben.pipeline.deduplication.clusters import (
-    CLUSTERS,
-    Cluster,
-    Dropped,
-    Judge,
-    Traits,
-)
 from benben.pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 Batches = Iterator[pa.RecordBatch]
 EDGES = pa.schema([("node", pa.binary()), ("label", pa.binary())])
 REPORT = "name string, rows long, digest long"
-DECISIONS = pa.schema([("part", pa.int32()), *CLUSTERS])
-MAX_ROUNDS = 60  # far above the logarithm of any graph's size: reaching it is a defect
+MAX_ROUNDS = 60  # far above the logarithm of any graph's size: reaching it is a bug
 
 
 def stars(keyed: DataFrame) -> DataFrame:
@@ -56,7 +47,7 @@ def components(
 ) -> tuple[DataFrame, int]:
     """Label every node of an edge list (node, label) with its component's smallest node.
 
-    The smallest node itself has no row. Rounds are kept under `folder`; returns the rows and the
+    The smallest node itself has no row. Rounds are written under `folder`. Returns the rows and the
     number of rounds.
     """
     edges = edges.where("node != label")
@@ -68,13 +59,13 @@ def components(
         say(f"  components: round {number}, {state.count:,} edges")
         if (state.count, state.digest) == (before.count, before.digest):
             return state.rows, number
-    raise UserError(f"connected components did not settle in {MAX_ROUNDS} rounds")
+    raise UserError(f"connected components still changed after {MAX_ROUNDS} rounds")
 
 
 def large_star(edges: DataFrame) -> DataFrame:
-    """Point each node's larger neighbours at its smallest one (or at itself).
+    """Link the larger neighbours of each node to the smallest of the node and its neighbours.
 
-    An edge gives one row; rows that repeat others are left to `small_star` to bring together.
+    Each edge gives one row. Repeated rows stay; `small_star` removes them.
     """
     least = F.least(F.min("node").over(Window.partitionBy("centre")), F.col("centre"))
     stars = both_ways(edges, "centre", "node").withColumn("label", least)
@@ -82,7 +73,7 @@ def large_star(edges: DataFrame) -> DataFrame:
 
 
 def small_star(edges: DataFrame) -> DataFrame:
-    """Point each node and its smaller neighbours at the smallest of them; node > label."""
+    """Link each node and its smaller neighbours to the smallest of them; node > label."""
     least = F.min("label").over(Window.partitionBy("node"))
     starred = edges.where("node != label").withColumn("least", least)
     ends = F.array(F.struct("node"), F.struct(F.col("label").alias("node")))
@@ -92,21 +83,21 @@ def small_star(edges: DataFrame) -> DataFrame:
 
 
 def both_ways(edges: DataFrame, one: str, other: str) -> DataFrame:
-    """Each edge (node, label) in both directions, with columns of the names given."""
+    """Return each edge (node, label) in both directions, in columns of the given names."""
     columns = ((F.col("node"), F.col("label")), (F.col("label"), F.col("node")))
     ends = [F.struct(a.alias(one), b.alias(other)) for a, b in columns]
     return edges.select(F.explode(F.array(*ends)).alias("ends")).select("ends.*")
 
 
 def members(labels: DataFrame) -> DataFrame:
-    """Rows (node, label) of every node of a component, the smallest one's own row with them."""
+    """Return rows (node, label) of every node of a component, the smallest included."""
     ends = F.explode(F.array("node", "label")).alias("end")
     return labels.select(ends, "label").select(F.col("end").alias("node"), "label").distinct()
 
 
 @dataclass(frozen=True)
 class Saved:
-    """Edges that lie in storage: how many, a digest of their set, and the frame that reads them."""
+    """Edges in storage: their number, a digest of their set, and the frame that reads them."""
 
     count: int
     digest: int
@@ -116,7 +107,7 @@ class Saved:
 def checkpoint(
     spark: SparkSession, edges: DataFrame, folder: str, plan: ShufflePlan = SHUFFLED
 ) -> Saved:
-    """Write edges to a folder, unless a whole earlier attempt lies there; return the read frame."""
+    """Write edges to a folder, unless an earlier attempt completed it; return what was written."""
     marker = storage.join(folder, "whole.json")
     if not storage.exists(marker):
         hashed = edges.withColumn("digest", F.xxhash64("node", "label"))
@@ -151,46 +142,3 @@ def _read(spark: SparkSession, paths: list[str], plan: ShufflePlan) -> DataFrame
         yield from storage.iter_parquet(path, batch_rows=100_000)
 
     return frame(spark, [(0, path) for path in paths], rows, EDGES, plan)
-
-
-def doc_id(node: str) -> Column:
-    """Document of a node column, as `fingerprint.doc_id` gives it."""
-    return F.lower(F.hex(F.substring(node, 5, 16)))
-
-
-def decide(members: DataFrame, judge: Judge, slots: int, plan: ShufflePlan = SHUFFLED) -> DataFrame:
-    """Go through each group in keep order; rows (DECISIONS) for the documents that go.
-
-    Members have `group`, `node`, `part`, `rank` and the columns of traits.
-    """
-    ordered = plan.repartition(members, "group").sortWithinPartitions("group", "rank")
-
-    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
-        current, cluster = None, Cluster(judge)
-        for batch in batches:
-            traits, nodes = Traits.of(batch, judge.exact, slots), batch["node"].to_pylist()
-            dropped: list[Dropped] = []
-            for start, stop, group in runs(batch["group"].to_pylist()):
-                if group != current:
-                    current, cluster = group, Cluster(judge)
-                dropped += cluster.add(nodes[start:stop], traits.take(slice(start, stop)), start)
-            rows = pa.array([gone.row for gone in dropped], pa.int64())
-            columns = {
-                "part": batch["part"].take(rows),
-                "doc_id": [fingerprint.doc_id(nodes[gone.row]) for gone in dropped],
-                "reason": [gone.reason for gone in dropped],
-                "kept_id": [fingerprint.doc_id(gone.kept) for gone in dropped],
-                "similarity": [gone.similarity for gone in dropped],
-            }
-            yield pa.RecordBatch.from_pydict(columns, DECISIONS)
-
-    return in_workers(ordered, work, DECISIONS)
-
-
-def runs(groups: list[Any]) -> Iterator[tuple[int, int, Any]]:
-    """Runs of equal values: start, stop, value."""
-    start = 0
-    for place in range(1, len(groups) + 1):
-        if place == len(groups) or groups[place] != groups[start]:
-            yield start, place, groups[start]
-            start = place

@@ -1,7 +1,7 @@
-"""What later runs say of this one's documents: brought to the parts that hold them.
+"""Revisions: what later runs decided about the documents of this run, sorted into its parts.
 
-A run that is deduplicated against this one may find that a newer document is to be kept in place
-of an older one, or that one is to be kept again; `revised_by` names such runs.
+A run that is deduplicated against this one may keep a newer document in place of one of this run,
+or keep one again that this run dropped. The setting `revised_by` names such runs.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from benben.pipeline.settings import Config
 
 NAMES = pa.schema([("doc_id", pa.string()), ("part", pa.int32())])
-AGED = CLUSTERS.append(pa.field("age", pa.int32()))
+WITH_AGE = CLUSTERS.append(pa.field("age", pa.int32()))
 
 
-def place(run: Run, folder: str) -> list[PartFile]:
-    """Write the last revision of each of this run's documents, by part: CLUSTERS.
+def write_revisions(run: Run, folder: str) -> list[PartFile]:
+    """Write the latest revision of each document of this run, by part: CLUSTERS.
 
-    A row without a reason is of a document that is to be kept again.
+    A row without a reason means that the document is kept again.
     """
     files = [
         (age, storage.join(source, "revisions", file.name))
@@ -49,7 +49,7 @@ def place(run: Run, folder: str) -> list[PartFile]:
             yield batch.append_column("age", pa.array([age] * len(batch), pa.int32()))
 
     names = tables.frame(run.spark, sorted(run.paths("fingerprints").items()), read_names, NAMES)
-    revised = tables.frame(run.spark, files, read_revisions, AGED)
+    revised = tables.frame(run.spark, files, read_revisions, WITH_AGE)
     newest = Window.partitionBy("doc_id").orderBy(F.desc("age"))
     last = revised.withColumn("place", F.row_number().over(newest)).where("place = 1")
     found = last.join(names, "doc_id").select("part", *CLUSTERS.names)
@@ -57,7 +57,7 @@ def place(run: Run, folder: str) -> list[PartFile]:
 
 
 def sources(config: Config) -> dict[str, str]:
-    """Identities of the later runs' revisions. Raises UserError."""
+    """Return the ids of the later runs' revisions. Raises UserError."""
     return {folder: _manifest(folder).id for folder in config.revised_by}
 
 
@@ -66,6 +66,6 @@ def _manifest(folder: str) -> Manifest:
     if found is None:
         raise UserError(
             f"{folder}: has no revisions; run `benben cluster` there with deduplicate.against and "
-            f"deduplicate.index=true, or take it out of revised_by"
+            f"deduplicate.index=true, or remove the folder from revised_by"
         )
     return found

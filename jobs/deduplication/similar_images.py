@@ -1,37 +1,44 @@
-"""Classes of images that look alike: links between near hashes, components, leaders."""
+"""Find images that look alike: link near hashes, find components, choose leaders in each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from benben.jobs.deduplication import connected_components
+from benben.jobs.deduplication.groups import groups_of_several
 from benben.jobs.engine import tables
-from benben.jobs.engine.tables import ShufflePlan
+from benben.jobs.engine.tables import Batches, ShufflePlan
 from benben.pipeline.deduplication import similar_images
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from benben.pipeline.settings.deduplicate import LookSettings
+    from benben.pipeline.settings.deduplicate import SimilarImageSettings
 
-Batches = Iterator[pa.RecordBatch]
 KEYED = pa.schema([("key", pa.int64()), ("look", pa.int64())])
 LEADERS = pa.schema([("look", pa.int64()), ("leader", pa.int64())])
 
 
-def classes(
-    spark: SparkSession, hashes: DataFrame, settings: LookSettings, folder: str, plan: ShufflePlan
+def find_leaders(
+    spark: SparkSession,
+    hashes: DataFrame,
+    settings: SimilarImageSettings,
+    folder: str,
+    plan: ShufflePlan,
 ) -> DataFrame:
-    """Rows (look, leader) of hashes that another stands for; `hashes` has a column `look`."""
+    """Return rows (look, leader) of the hashes that are counted as another hash, their leader.
+
+    `hashes` has a column `look`.
+    """
     edges = link(hashes.select("look").distinct(), settings, plan)
     labels, _ = connected_components.components(spark, edges, folder, plan)
 
     def lead(batches: Iterable[pa.RecordBatch]) -> Batches:
-        for _, members in groups(batches, "label", "node"):
+        for _, members in groups_of_several(batches, "label", "node"):
             found = similar_images.from_nodes(members)
             leaders = similar_images.leaders(found, settings.radius)
             moved = found != leaders
@@ -44,8 +51,8 @@ def classes(
     return tables.in_workers(members, lead, LEADERS)
 
 
-def link(hashes: DataFrame, settings: LookSettings, plan: ShufflePlan) -> DataFrame:
-    """Links (node, label) between distinct hashes within the radius."""
+def link(hashes: DataFrame, settings: SimilarImageSettings, plan: ShufflePlan) -> DataFrame:
+    """Return edges (node, label) between distinct hashes within the radius."""
 
     def key(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
@@ -55,7 +62,7 @@ def link(hashes: DataFrame, settings: LookSettings, plan: ShufflePlan) -> DataFr
             yield pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=KEYED)
 
     def pair(batches: Iterable[pa.RecordBatch]) -> Batches:
-        for _, members in groups(batches, "key", "look"):
+        for _, members in groups_of_several(batches, "key", "look"):
             values = np.sort(np.array(members, np.int64).view(np.uint64))
             for larger, smaller in similar_images.near_pairs(
                 values, settings.radius, settings.max_compared
@@ -67,23 +74,5 @@ def link(hashes: DataFrame, settings: LookSettings, plan: ShufflePlan) -> DataFr
                 yield pa.RecordBatch.from_arrays(columns, schema=connected_components.EDGES)
 
     keyed = tables.in_workers(hashes, key, KEYED)
-    met = plan.repartition(keyed, "key").sortWithinPartitions("key")
-    return tables.in_workers(met, pair, connected_components.EDGES).distinct()
-
-
-def groups(
-    batches: Iterable[pa.RecordBatch], by: str, column: str
-) -> Iterator[tuple[object, list[Any]]]:
-    """Groups of two and more of a stream that is sorted by a column, with another's values."""
-    current: object = None
-    members: list[Any] = []
-    for batch in batches:
-        values = batch[column].to_pylist()
-        for start, stop, group in connected_components.runs(batch[by].to_pylist()):
-            if group != current:
-                if len(members) > 1:
-                    yield current, members
-                current, members = group, []
-            members += values[start:stop]
-    if len(members) > 1:
-        yield current, members
+    grouped = plan.repartition(keyed, "key").sortWithinPartitions("key")
+    return tables.in_workers(grouped, pair, connected_components.EDGES).distinct()

@@ -1,1 +1,1 @@
-"""Documents that repeat others: shingles, sketches, clusters, repeated lines and images."""
+"""Deduplication and decontamination: fingerprints, clusters, repeated text and images."""

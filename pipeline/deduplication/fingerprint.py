@@ -1,6 +1,6 @@
-"""Documents and verdicts to fingerprints: all that deduplication needs, in fixed-size numbers.
+"""Fingerprints of documents: keys, counts and signatures, all that deduplication compares.
 
-One pass over the text; whatever is decided later reads these columns alone.
+The text is read once, here; later stages of deduplication read only these columns.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from benben.pipeline.settings.deduplicate import FingerprintSettings
 
 NODE_KEY = pa.struct([("index", pa.int32()), ("key", pa.int64())])
 
-# One row a document that verdicts keep, aligned by part: what deduplication compares.
+# One row for each document that the verdicts keep, in the files of its part.
 FINGERPRINTS = pa.schema(
     [
         ("doc_id", pa.string()),
-        ("node", pa.binary()),  # 20 bytes: capture second and doc_id, so that older sorts first
+        ("node", pa.binary()),  # 20 bytes: capture time in seconds, doc_id; older ones sort first
         ("words", pa.int32()),  # tokens of the kept text nodes
         ("images", pa.int32()),  # kept image nodes
-        ("quality", pa.float32()),  # of the classifier, else mean content score; null: neither
+        ("quality", pa.float32()),  # classifier's, else mean content score; null: neither
         ("host_key", pa.int64()),
         ("url_key", pa.int64()),
         ("payload_key", pa.int64()),
-        ("text_key", pa.int64()),  # of the normalised text; null for texts that are too short
+        ("text_key", pa.int64()),  # of the normalised text; null: the text is too short
         ("bands", pa.list_(pa.int64())),  # MinHash band keys
-        ("signature", pa.binary()),  # 8 bits a slot
-        # Item of a benchmark set that the text contains: such a document takes no further part.
+        ("signature", pa.binary()),  # 8 bits per slot
+        # Benchmark item that the text contains; later stages leave such a document out.
         ("contamination", pa.struct([("set", pa.string()), ("item", pa.string())])),
         ("text_nodes", pa.list_(NODE_KEY)),
         ("image_nodes", pa.list_(NODE_KEY)),
     ]
 )
 
-CHUNK_CHARACTERS = 1_000_000  # texts sketched together: bounds memory at about 100 bytes each
+CHUNK_CHARACTERS = 1_000_000  # of the texts in one batch; memory: about 100 bytes per character
 COLUMNS = ["doc_id", "url_key", "host", "captured_at", "payload_digest", "nodes"]
 LAST_SECOND = 2**32 - 1
 
 
 def key(kind: str, value: str) -> int:
-    """64-bit key of an exact value, signed; equal values of unlike kinds do not meet."""
+    """Return a signed 64-bit key of a value; equal values of different kinds get different keys."""
     digest = xxhash.xxh3_64_intdigest(f"{kind}\0{value}".encode("utf-8", "surrogatepass"))
     return digest - 2**64 if digest >= 2**63 else digest
 
 
 def seconds(captured_at: str | None) -> int:
-    """Seconds since 1970 of an ISO 8601 time; 0 when there is none or it is not one."""
+    """Convert an ISO 8601 time to seconds since 1970; 0 for None and for an invalid time."""
     try:
         return min(max(int(datetime.fromisoformat(captured_at or "").timestamp()), 0), LAST_SECOND)
     except (ValueError, OverflowError):
@@ -64,12 +64,12 @@ def seconds(captured_at: str | None) -> int:
 
 
 def graph_node(doc_id: str, captured: int) -> bytes:
-    """Name of a document in the graph, 20 bytes: older captures sort first, then doc_id."""
+    """Return the 20 bytes that name a document in a graph; older captures sort first."""
     return captured.to_bytes(4, "big") + bytes.fromhex(doc_id)
 
 
 def doc_id(node: bytes) -> str:
-    """The document a graph node stands for."""
+    """Return the doc_id of a graph node."""
     return node[4:].hex()
 
 
@@ -79,17 +79,17 @@ def fingerprints(
     quality: pa.Array,
     settings: FingerprintSettings,
 ) -> pa.RecordBatch:
-    """Fingerprint kept documents.
+    """Compute the fingerprints of kept documents; all arguments have one row per document.
 
-    Row by row, `dropped` are the nodes their verdicts drop, `quality` what a classifier says of
-    them; where that is null it is the content score of the kept text, by its length.
+    `dropped` holds the nodes that the verdicts drop. `quality` is the classifier's score; where it
+    is null, the mean content score of the kept text is used, weighted by length.
     """
     nodes = documents["nodes"]
     owners = pc.list_parent_indices(nodes).to_numpy()
     fields = nodes.flatten()
-    left = _not_dropped(owners, fields.field("index"), dropped)
-    words = left & pc.equal(fields.field("kind"), "text").to_numpy(zero_copy_only=False)
-    images = left & pc.equal(fields.field("kind"), "image").to_numpy(zero_copy_only=False)
+    kept = _not_dropped(owners, fields.field("index"), dropped)
+    words = kept & pc.equal(fields.field("kind"), "text").to_numpy(zero_copy_only=False)
+    images = kept & pc.equal(fields.field("kind"), "image").to_numpy(zero_copy_only=False)
     texts = _grouped(fields.field("text").filter(pa.array(words)), owners[words], len(documents))
     captured = [seconds(moment) for moment in documents["captured_at"].to_pylist()]
     names = documents["doc_id"].to_pylist()
@@ -126,17 +126,17 @@ def _content_score(
 
 
 def _contamination(texts: list[str], settings: FingerprintSettings) -> pa.Array:
-    benchmarks = decontamination.load(settings.decontaminate)
+    benchmarks = decontamination.load_ngrams(settings.decontaminate)
     found = [
         item
         for chunk in _chunks(texts)
-        for item in decontamination.contaminated(chunk, benchmarks, settings.decontaminate)
+        for item in decontamination.find_contamination(chunk, benchmarks, settings.decontaminate)
     ]
     return pa.array(found, FINGERPRINTS.field("contamination").type)
 
 
 def sketches(texts: list[str], settings: FingerprintSettings) -> dict[str, pa.Array]:
-    """Columns words, text_key, bands and signature of texts.
+    """Compute the columns words, text_key, bands and signature of texts.
 
     Texts with fewer than `min_words` tokens have no text_key, bands or signature.
     """
@@ -200,7 +200,7 @@ def _not_dropped(
 
 
 def _grouped(values: pa.Array, owners: npt.NDArray[np.int64], rows: int) -> pa.ListArray:
-    """Put values back into one list a row; owners ascend."""
+    """Group values into one list per row; `owners` are their rows, in ascending order."""
     counts = np.bincount(owners, minlength=rows)
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), values)

@@ -1,9 +1,9 @@
-"""Signatures of shingle sets whose slots agree with probability equal to the Jaccard similarity.
+"""MinHash-like signatures: two agree in a slot with probability equal to the Jaccard similarity.
 
 The sketch is that of Dahlgaard, Knudsen and Thorup, "Fast Similarity Sketching" (FOCS 2017,
-arXiv:1704.04370): a shingle falls in one slot a round instead of being hashed once for each slot,
-so a long text costs one hash a shingle where MinHash (Broder 1997) costs one for each
-permutation. Slots are alike in use: banding and estimates follow the formulas of MinHash.
+arXiv:1704.04370): in each round a shingle falls into one slot. So a long text costs one hash per
+shingle, where MinHash (Broder 1997) costs one per shingle and permutation. The slots are used like
+those of MinHash: banding and estimates follow the same formulas.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ HALF = np.uint64(32)
 
 
 def signatures(hashes: Hashes, offsets: Offsets, slots: int, seed: int) -> Signatures:
-    """Sketch each document's shingles; `hashes[offsets[i]:offsets[i + 1]]` are those of i.
+    """Compute the signature of each document; `hashes[offsets[i]:offsets[i + 1]]` are document i's.
 
-    Returns [documents, slots]. A document without shingles gets zeros: leave it out.
+    Returns [documents, slots]. A document without shingles gets zeros, which mean nothing.
     """
     documents = len(offsets) - 1
     signature = np.zeros(documents * slots, np.uint32)
@@ -39,24 +39,27 @@ def signatures(hashes: Hashes, offsets: Offsets, slots: int, seed: int) -> Signa
         new = ~np.asarray(filled[place])
         signature[place[new]] = value[new]
         filled[place] = True
-        lacking = np.asarray(~filled.reshape(documents, slots).all(axis=1))
-        if not lacking.any():
+        incomplete = np.asarray(~filled.reshape(documents, slots).all(axis=1))
+        if not incomplete.any():
             break
-        left = lacking[owners]
-        if not left.all():
-            hashes, owners = hashes[left], owners[left]
+        active = incomplete[owners]
+        if not active.all():
+            hashes, owners = hashes[active], owners[active]
     return signature.reshape(documents, slots)
 
 
 def _best_in_round(
     hashes: Hashes, owners: npt.NDArray[np.int64], slots: int, number: int, seed: int
 ) -> Hashes:
-    """Smallest value of each slot that got a shingle in this round, as place << 32 | value."""
+    """Smallest value of each slot that got a shingle in this round, as slot index << 32 | value.
+
+    The slots of all documents are numbered through: document * slots + slot.
+    """
     salt = np.uint64((seed * ROUND_STEP + (number + 1) * GOLDEN_GAMMA) & MASK)
     drawn = mix64(hashes ^ salt)
     if number < slots:
         slot = ((drawn & LOW) * np.uint64(slots)) >> HALF
-    else:  # the last rounds visit each slot with all shingles, so none stays empty
+    else:  # the last rounds put all shingles into one slot, so that none stays empty
         slot = np.full(len(drawn), number - slots, np.uint64)
     keys = owners.astype(np.uint64)
     keys *= np.uint64(slots)
@@ -71,7 +74,7 @@ def _best_in_round(
 
 
 def band_keys(signature: Signatures, bands: int) -> npt.NDArray[np.int64]:
-    """Hash each band of slots to a 64-bit key: [documents, bands]. Bands never share keys."""
+    """Hash each band of slots to a 64-bit key: [documents, bands]. Keys of two bands differ."""
     documents, slots = signature.shape
     rows = slots // bands
     banded = signature[:, : bands * rows].reshape(documents, bands, rows)
@@ -83,14 +86,14 @@ def band_keys(signature: Signatures, bands: int) -> npt.NDArray[np.int64]:
 
 
 def compact(signature: Signatures) -> npt.NDArray[np.uint8]:
-    """Keep 8 bits a slot: enough to estimate similarity (b-bit minwise hashing, Li, König 2010)."""
+    """Keep 8 bits of each slot, which suffice (b-bit minwise hashing, Li and König, 2010)."""
     return signature.astype(np.uint8)
 
 
 def similarity(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Estimate Jaccard similarities from compact signatures along the last axis.
 
-    Unlike slots agree by chance once in 256, which the estimate takes off.
+    Slots that differ still agree in 8 bits once in 256; the estimate is corrected for that.
     """
     agreeing = (one == other).mean(axis=-1, dtype=np.float32)
     estimate: npt.NDArray[np.float32] = np.clip((agreeing * 256 - 1) / 255, 0, 1, dtype=np.float32)
@@ -98,5 +101,5 @@ def similarity(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.
 
 
 def candidate_probability(jaccard: float, bands: int, rows: int) -> float:
-    """Chance that a pair shares at least one band key: 1 - (1 - s^rows)^bands."""
+    """Probability that a pair shares at least one band key: 1 - (1 - s^rows)^bands."""
     return float(1 - (1 - jaccard**rows) ** bands)

@@ -1,8 +1,8 @@
-"""Texts to word shingles as 64-bit hashes, a whole batch of documents at a time in numpy.
+"""Word shingles of texts as 64-bit hashes, computed with numpy for a batch of texts at a time.
 
 A token is a run of letters, digits and marks; in scripts written without spaces (Han, kana, Thai,
-Lao, Khmer, Burmese, Yi) every character is a token of its own. Case, accents and compatibility
-forms do not count. A shingle is `size` neighbouring tokens.
+Lao, Khmer, Burmese, Yi) every character is a token. Case, accents and compatibility forms are
+ignored. A shingle is `size` consecutive tokens.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from benben.common.hashing import GOLDEN_GAMMA, Hashes, mix64, splitmix64
 
 Offsets = npt.NDArray[np.int64]
 
-LAST_LETTER = 0x323B0  # no letters are assigned above (Unicode 15: end of CJK extension H)
-ALONE = 0x8000_0000  # marks a character that is a token by itself
+LAST_LETTER = 0x323B0  # no letter has a higher code point (Unicode 15: end of CJK extension H)
+SINGLE = 0x8000_0000  # flag of a character that is a token by itself
 ACCENTS = range(0x300, 0x370)
 UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -33,13 +33,15 @@ UNSPACED = (
     (0xF900, 0xFAFF),
     (0x20000, LAST_LETTER),
 )
-TOKEN_STEP = np.uint64(GOLDEN_GAMMA)  # odd multipliers: order inside a token, a shingle
+TOKEN_STEP = np.uint64(
+    GOLDEN_GAMMA
+)  # odd multipliers, so that order counts in a token and a shingle
 SHINGLE_STEP = 0xD6E8_FEB8_6659_FD93
 MASK = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def fold(character: str) -> int:
-    """Code point that stands for a character: lower case, no accents; 0 for no letter or digit."""
+    """Return the code point in lower case and without accents; 0 if it is no letter or digit."""
     if unicodedata.category(character)[0] not in "LNM":
         return 0
     lowered = character.lower()
@@ -57,18 +59,18 @@ def _letters() -> npt.NDArray[np.uint32]:
         table[code] = fold(chr(code))
     for low, high in UNSPACED:
         part = table[low : high + 1]
-        part[part > 0] |= ALONE
+        part[part > 0] |= SINGLE
     return table
 
 
 @lru_cache(maxsize=1)
 def _powers() -> Hashes:
-    """Weights of a token's characters by place; longer tokens use them again from the start."""
+    """Weights of a token's characters by position; they start over after 1,024 characters."""
     return np.multiply.accumulate(np.full(1024, TOKEN_STEP, np.uint64))
 
 
 def token_hashes(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
-    """Hash each token; text i owns `hashes[offsets[i]:offsets[i + 1]]`."""
+    """Hash each token; those of text i are `hashes[offsets[i]:offsets[i + 1]]`."""
     plain = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
     codes = np.frombuffer("\n".join(plain).encode("utf-32-le", "surrogatepass"), np.uint32)
     ends = np.cumsum([len(text) + 1 for text in plain], dtype=np.int64)
@@ -79,7 +81,7 @@ def token_hashes(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
     letters = letters[places]
     begins = np.ones(len(places), np.bool_)
     begins[1:] = np.diff(places) != 1
-    alone = letters >= ALONE
+    alone = letters >= SINGLE
     if alone.any():
         begins |= alone
         begins[1:] |= alone[:-1]
@@ -92,16 +94,16 @@ def token_hashes(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
 
 
 def shingle_hashes(tokens: Hashes, offsets: Offsets, size: int) -> tuple[Hashes, Offsets]:
-    """Hash each run of `size` tokens; text i owns `hashes[offsets[i]:offsets[i + 1]]`.
+    """Hash each run of `size` tokens; those of text i are `hashes[offsets[i]:offsets[i + 1]]`.
 
-    A text with fewer tokens is one shingle of them all; one without tokens has none. Hashes of
-    equal shingles are equal in every run; repeated shingles are repeated.
+    A text with fewer tokens has one shingle of all its tokens; a text without tokens has none.
+    Hashes of equal shingles are equal in every run. Repeated shingles are not removed.
     """
     counts = np.diff(offsets)
-    lacking = np.where((counts > 0) & (counts < size), size - counts, 0)
-    if lacking.any():  # fill short texts up with a token no text has
-        tokens = np.insert(tokens, np.repeat(offsets[1:], lacking), np.uint64(0))
-        counts = counts + lacking
+    missing = np.where((counts > 0) & (counts < size), size - counts, 0)
+    if missing.any():  # pad short texts with a token that no text has
+        tokens = np.insert(tokens, np.repeat(offsets[1:], missing), np.uint64(0))
+        counts = counts + missing
     places = np.flatnonzero(_starts_inside(counts, size))
     shingles = np.zeros(len(places), np.uint64)
     weight = 1
@@ -113,7 +115,7 @@ def shingle_hashes(tokens: Hashes, offsets: Offsets, size: int) -> tuple[Hashes,
 
 
 def sequence_hashes(tokens: Hashes, offsets: Offsets) -> Hashes:
-    """Hash each text's whole token sequence: equal for texts that differ in nothing else."""
+    """Hash each text's token sequence: equal for texts that are equal once normalized."""
     counts = np.diff(offsets)
     weights = np.arange(len(tokens), dtype=np.uint64)
     weights -= np.repeat(offsets[:-1], counts).astype(np.uint64)
@@ -123,7 +125,7 @@ def sequence_hashes(tokens: Hashes, offsets: Offsets) -> Hashes:
 
 
 def _starts_inside(counts: Offsets, size: int) -> npt.NDArray[np.bool_]:
-    """Tell for each token whether a shingle that starts there stays inside its text."""
+    """Mask of the tokens where a shingle can start without reaching past the end of its text."""
     inside = np.ones(counts.sum(), np.bool_)
     ends = np.cumsum(counts)[counts > 0]
     for back in range(1, size):

@@ -1,8 +1,8 @@
 """Images that look alike: perceptual hashes within a Hamming distance of one another.
 
-Hashes are cut into blocks, and a key is made of every choice of all blocks but `radius`: two
-hashes that differ in at most `radius` bits share a key, since no more blocks than that can differ
-(Manku, Jain, Das Sarma, "Detecting Near-Duplicates for Web Crawling", WWW 2007).
+A hash is cut into blocks of bits. Each choice of (blocks - radius) blocks makes one key. Two hashes
+that differ in at most `radius` bits differ in at most `radius` blocks, so they share at least one
+key (Manku, Jain, Das Sarma, "Detecting Near-Duplicates for Web Crawling", WWW 2007).
 """
 
 from __future__ import annotations
@@ -15,29 +15,34 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benben.common.hashing import mix64
-from benben.pipeline.settings.deduplicate import LookSettings
+from benben.pipeline.settings.deduplicate import SimilarImageSettings
 
 Hashes = npt.NDArray[np.uint64]
 BITS = 64
-WIDTH = 16  # hex digits of a hash
-LIKENESSES = 1 << 22  # pairs that are compared at a time: bounds memory at some 40 MB
+HEX_DIGITS = 16  # of a hash
+PAIRS_AT_ONCE = 1 << 22  # pairs compared in one step: limits memory to about 40 MB
 
 
 def parse(column: pa.Array, min_bits: int = 0) -> tuple[Hashes, npt.NDArray[np.bool_]]:
-    """Hashes of a column of hex digits, and which rows have one; others are 0.
+    """Parse hashes from a column of hex digits; also return which rows have one (others are 0).
 
-    A hash with fewer than `min_bits` ones or zeros is of a picture without content: it has none.
+    A hash with fewer than `min_bits` ones or zeros comes from an image without content and counts
+    as missing.
     """
-    values = [value if value and len(value) == WIDTH else None for value in column.to_pylist()]
-    hashes = np.array([int(value or "0", WIDTH) for value in values], np.uint64)
+    texts = column.to_pylist()
+    values = [value if value and len(value) == HEX_DIGITS else None for value in texts]
+    hashes = np.array([int(value or "0", 16) for value in values], np.uint64)
     ones = np.bitwise_count(hashes)
-    there = np.array([value is not None for value in values], np.bool_)
-    there &= (ones >= min_bits) & (ones <= BITS - min_bits)
-    return np.where(there, hashes, np.uint64(0)), there
+    valid = np.array([value is not None for value in values], np.bool_)
+    valid &= (ones >= min_bits) & (ones <= BITS - min_bits)
+    return np.where(valid, hashes, np.uint64(0)), valid
 
 
-def block_keys(hashes: Hashes, settings: LookSettings) -> npt.NDArray[np.int64]:
-    """Keys that hashes within the radius share at least one of: [hashes, choices of blocks]."""
+def block_keys(hashes: Hashes, settings: SimilarImageSettings) -> npt.NDArray[np.int64]:
+    """Compute the keys of each hash, [hashes, choices of blocks].
+
+    Hashes within the radius share at least one key.
+    """
     ends = np.linspace(0, BITS, settings.blocks + 1).astype(int)
     masks = [((1 << int(high)) - (1 << int(low))) for low, high in pairwise(ends)]
     choices = combinations(masks, settings.blocks - settings.radius)
@@ -48,13 +53,14 @@ def block_keys(hashes: Hashes, settings: LookSettings) -> npt.NDArray[np.int64]:
     return np.stack(keys, axis=1).view(np.int64)
 
 
-def near_pairs(hashes: Hashes, radius: int, most: int) -> Iterator[tuple[Hashes, Hashes]]:
-    """Pairs of distinct sorted hashes within the radius: (larger, smaller), a few at a time.
+def near_pairs(hashes: Hashes, radius: int, max_compared: int) -> Iterator[tuple[Hashes, Hashes]]:
+    """Find pairs of distinct sorted hashes within the radius; yield (larger, smaller) in batches.
 
-    Only the first `most` are compared with all others, which bounds the work of a huge bucket.
+    Only the first `max_compared` hashes are compared with all others, which limits the work for a
+    key that very many hashes share.
     """
-    step = max(1, LIKENESSES // max(1, len(hashes)))
-    for start in range(0, min(most, len(hashes)), step):
+    step = max(1, PAIRS_AT_ONCE // max(1, len(hashes)))
+    for start in range(0, min(max_compared, len(hashes)), step):
         some = hashes[start : start + step]
         near = np.bitwise_count(some[:, None] ^ hashes[None, :]) <= radius
         one, other = np.nonzero(near)
@@ -63,10 +69,10 @@ def near_pairs(hashes: Hashes, radius: int, most: int) -> Iterator[tuple[Hashes,
 
 
 def leaders(hashes: Hashes, radius: int) -> Hashes:
-    """For each hash of a component the one that stands for it: itself, or one within the radius.
+    """Return the leader of each hash of a component: itself, or a hash within the radius.
 
-    Hashes are visited in order; each goes to the first leader near enough, else leads itself. So
-    a chain of small differences does not make unlike images one.
+    Hashes are visited in order. Each joins the first leader within the radius, or else becomes a
+    leader. So a chain of small differences does not join images that look different.
     """
     found = hashes.copy()
     rest = np.arange(len(hashes))
@@ -79,11 +85,14 @@ def leaders(hashes: Hashes, radius: int) -> Hashes:
 
 
 def nearest(hashes: Hashes, items: Hashes, radius: int) -> npt.NDArray[np.int64]:
-    """Place of the item nearest to each hash (the first of equals), -1 where none is in radius."""
+    """Return the index of the item nearest to each hash, -1 if none is within the radius.
+
+    Of equally near items the first is taken.
+    """
     found = np.full(len(hashes), -1, np.int64)
     if not len(items):
         return found
-    step = max(1, LIKENESSES // len(items))
+    step = max(1, PAIRS_AT_ONCE // len(items))
     for start in range(0, len(hashes), step):
         distances = np.bitwise_count(hashes[start : start + step, None] ^ items[None, :])
         best = distances.argmin(axis=1)
@@ -93,10 +102,10 @@ def nearest(hashes: Hashes, items: Hashes, radius: int) -> npt.NDArray[np.int64]
 
 
 def as_nodes(hashes: Iterable[int]) -> list[bytes]:
-    """Names of hashes in a graph: 8 bytes that sort as the hashes do."""
+    """Convert hashes to graph nodes: 8 bytes that sort as the hashes do."""
     return [int(value).to_bytes(8, "big") for value in hashes]
 
 
 def from_nodes(nodes: Iterable[bytes]) -> Hashes:
-    """The hashes that graph nodes name."""
+    """Convert graph nodes back to hashes."""
     return np.frombuffer(b"".join(nodes), ">u8").astype(np.uint64)

@@ -12,17 +12,23 @@ Criterion = Literal["quality", "images", "words", "newest", "oldest"]
 
 
 class DecontaminateSettings(Section):
-    """Benchmark sets whose items must not be in the dataset."""
+    """Benchmark sets whose texts must not be in the dataset."""
 
-    sets: dict[str, str] = Field(description="name -> file: .jsonl with id and text, or text lines")
-    ngram_words: int = Field(gt=0, description="characters in scripts without spaces")
-    min_ngrams: int = Field(ge=1, description="n-grams shared with one item")
+    sets: dict[str, str] = Field(
+        description="name -> file: .jsonl with id and text, or one text per line"
+    )
+    ngram_words: int = Field(
+        gt=0, description="length of an n-gram; characters in scripts without spaces"
+    )
+    min_ngrams: int = Field(ge=1, description="n-grams that a text must share with one item")
 
 
 class FingerprintSettings(Section):
-    """Section `fingerprint`: how texts are sketched; `bands` x `rows` slots a signature."""
+    """Section `fingerprint`: signatures of texts; each has `bands` x `rows` slots."""
 
-    shingle_words: int = Field(gt=0, description="characters in scripts without spaces")
+    shingle_words: int = Field(
+        gt=0, description="length of a shingle; characters in scripts without spaces"
+    )
     min_words: int = Field(ge=1, description="shorter texts are compared by URL and payload only")
     bands: int = Field(gt=0)
     rows: int = Field(gt=0)
@@ -31,7 +37,7 @@ class FingerprintSettings(Section):
 
     @property
     def slots(self) -> int:
-        """Values in a signature."""
+        """Number of slots of a signature."""
         return self.bands * self.rows
 
 
@@ -39,14 +45,16 @@ class MinHashSettings(Section):
     """Near-duplicates: documents that share a band and are similar enough."""
 
     enabled: bool
-    verify_jaccard: float = Field(ge=0, le=1, description="least similarity to the kept document")
+    verify_jaccard: float = Field(
+        ge=0, le=1, description="least estimated similarity to the kept document"
+    )
 
 
 class LineSettings(Section):
     """Text nodes that many documents share; every occurrence is dropped."""
 
-    host_documents: int | None = Field(ge=2, description="in at least N documents of a host")
-    all_documents: int | None = Field(ge=2, description="in at least N documents of any hosts")
+    host_documents: int | None = Field(ge=2, description="in at least N documents of one host")
+    all_documents: int | None = Field(ge=2, description="in at least N documents of all hosts")
 
 
 class RepeatedImageSettings(Section):
@@ -56,36 +64,43 @@ class RepeatedImageSettings(Section):
 
 
 class ImageSetSettings(Section):
-    """Documents whose remaining images are the same set of URLs."""
+    """Documents whose remaining images have the same set of URLs."""
 
     enabled: bool
-    min_images: int = Field(ge=1, description="smaller sets are no sign of a duplicate")
-    min_similarity: float = Field(ge=0, le=1, description="of the texts as well; 0: any")
+    min_images: int = Field(ge=1, description="smaller sets are not compared")
+    min_similarity: float = Field(
+        ge=0, le=1, description="least similarity of the texts as well; 0: texts are not compared"
+    )
 
 
-class LookSettings(Section):
+class SimilarImageSettings(Section):
     """Which images look alike: by the Hamming distance of their 64-bit perceptual hashes."""
 
     radius: int = Field(ge=0, le=16, description="bits that may differ")
     blocks: int = Field(
-        ge=1, le=16, description="hashes are cut in so many; those that agree in all but `radius`"
+        ge=1,
+        le=16,
+        description="parts of a hash; hashes with (blocks - radius) equal parts are compared",
     )
     max_compared: int = Field(
-        gt=0, description="hashes of one key that are compared with all others: bounds the work"
+        gt=0,
+        description="hashes with the same key that are compared with all others: limits the work",
     )
     min_bits: int = Field(
-        ge=0, le=32, description="a hash with fewer ones or zeros is of no picture"
+        ge=0,
+        le=32,
+        description="a hash with fewer ones or zeros is ignored: its image has no content",
     )
 
     @model_validator(mode="after")
-    def _some_agree(self) -> Self:
+    def _more_blocks_than_bits(self) -> Self:
         if self.blocks <= self.radius:
-            raise ValueError("blocks must be more than radius: one at least must be equal")
+            raise ValueError("blocks must be more than radius: at least one block must be equal")
         return self
 
 
 class PictureSetSettings(ImageSetSettings):
-    """Documents whose remaining images are the same set, by their bytes or by their looks."""
+    """Documents whose remaining images are the same set, by bytes or by perceptual hash."""
 
     by: Literal["content", "look"]
 
@@ -100,41 +115,51 @@ class ImageBenchmarkSettings(Section):
 
 
 class PictureSettings(Section):
-    """Section `pictures`: what repeats once images are fetched and their bytes are known."""
+    """Section `pictures`: repeated images, by their bytes and perceptual hashes after the fetch."""
 
-    content_documents: int | None = Field(ge=1, description="same bytes in more than N documents")
-    look_documents: int | None = Field(ge=1, description="same look in more than N documents")
+    content_documents: int | None = Field(
+        ge=1, description="an image with the same bytes is in more than N documents"
+    )
+    look_documents: int | None = Field(
+        ge=1, description="images that look alike are in more than N documents"
+    )
     image_sets: PictureSetSettings
-    look: LookSettings
+    look: SimilarImageSettings
     decontaminate: ImageBenchmarkSettings
 
     @property
-    def looks(self) -> bool:
+    def compares_looks(self) -> bool:
         """Whether any rule needs to know which images look alike."""
         by_look = self.image_sets.enabled and self.image_sets.by == "look"
         return by_look or self.look_documents is not None
 
 
 class KeepSettings(Section):
-    """Which document of a cluster stays."""
+    """Which document of a cluster is kept."""
 
-    order: list[Criterion] = Field(description="the first that tells two apart; then lowest id")
-    quality_step: float = Field(gt=0, description="qualities that round to the same step are equal")
+    order: list[Criterion] = Field(
+        description="the first criterion by which two documents differ decides; then the lowest id"
+    )
+    quality_step: float = Field(
+        gt=0, description="qualities that round to the same step count as equal"
+    )
 
 
 class DeduplicateSettings(Section):
     """Section `deduplicate`."""
 
     against: list[str] = Field(
-        default=[], description="folders of earlier runs, oldest first, that this one adds to"
+        default=[], description="folders of the earlier runs that this one adds to, oldest first"
     )
-    index: bool = Field(description="leave what later runs need to add to this one")
+    index: bool = Field(description="write the index that later runs need to add to this one")
     keep: KeepSettings
     url: bool
     payload: bool
     text: bool
     minhash: MinHashSettings
-    max_leaders: int = Field(gt=0, description="kept documents a cluster's others are compared to")
+    max_leaders: int = Field(
+        gt=0, description="kept documents with which the others of a cluster are compared"
+    )
     lines: LineSettings
     images: RepeatedImageSettings
     image_sets: ImageSetSettings

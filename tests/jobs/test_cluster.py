@@ -10,7 +10,7 @@ import pytest
 from benben.jobs import cluster
 from benben.jobs.deduplication import connected_components
 from benben.jobs.engine.tables import ShufflePlan, spark_schema
-from benben.pipeline.deduplication.clusters import RECORDS, Judge
+from benben.pipeline.deduplication.clusters import RECORDS, DuplicateTest
 
 pytestmark = pytest.mark.spark
 SLOTS = 20
@@ -38,8 +38,8 @@ def test_a_component_held_together_by_chance_is_split(
     shared = [(1, range(30)), (2, range(30, 61)), (3, (7, 40)), (4, (0, 59)), (5, (60, 61))]
     keys = [(key, node(number)) for key, numbers in shared for number in numbers]
     keyed = plan.coalesce(spark.createDataFrame(keys, "key long, node binary"))
-    judge = Judge(["url_key"], 0.75, 100)
-    links = cluster.verify(connected_components.stars(keyed), plan.broadcast(records), judge, SLOTS)
+    test = DuplicateTest(["url_key"], 0.75, 100)
+    links = cluster.verify(connected_components.stars(keyed), plan.broadcast(records), test, SLOTS)
     labels, _ = connected_components.components(spark, links, str(tmp_path), plan)
     found = {
         int.from_bytes(row.node, "big"): int.from_bytes(row.label, "big")

@@ -33,15 +33,15 @@ def test_a_run_without_an_index_is_named(tmp_path: Path) -> None:
         earlier_runs.sources(settings(tmp_path))
     leave_index(tmp_path, settings(tmp_path, "deduplicate.index=false"))
     with pytest.raises(UserError, match="has no index"):
-        earlier_runs.Earlier(settings(tmp_path))
+        earlier_runs.EarlierRuns(settings(tmp_path))
 
 
 def test_an_index_made_with_other_settings_is_refused(tmp_path: Path) -> None:
     leave_index(tmp_path, settings(tmp_path, "fingerprint.bands=20"))
     with pytest.raises(UserError, match=r"fingerprint.bands=20, this run has 14"):
-        earlier_runs.Earlier(settings(tmp_path))
+        earlier_runs.EarlierRuns(settings(tmp_path))
     with pytest.raises(UserError, match=r"deduplicate.keep"):
-        earlier_runs.Earlier(
+        earlier_runs.EarlierRuns(
             settings(tmp_path, "fingerprint.bands=20", "deduplicate.keep.order=[oldest]")
         )
 
@@ -49,5 +49,5 @@ def test_an_index_made_with_other_settings_is_refused(tmp_path: Path) -> None:
 def test_an_equal_index_is_part_of_the_work_s_identity(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     leave_index(tmp_path, chosen)
-    assert earlier_runs.Earlier(chosen).folders == [str(tmp_path)]
+    assert earlier_runs.EarlierRuns(chosen).folders == [str(tmp_path)]
     assert set(earlier_runs.sources(chosen).values()) == {"x"}

@@ -107,8 +107,8 @@ def mentions(paths: Mapping[str, str], settings: FetchSettings) -> Iterator[pa.R
         [[*COLUMNS, "nodes"], ["kept", "dropped"]],
         BATCH_DOCUMENTS,
     ):
-        kept = np.asarray(verdicts["kept"]) & ~duplicates.gone(documents)
-        dropped = [verdicts["dropped"], duplicates.dropped(documents)]
+        kept = np.asarray(verdicts["kept"]) & ~duplicates.is_dropped(documents)
+        dropped = [verdicts["dropped"], duplicates.dropped_nodes(documents)]
         images = _image_nodes(documents["nodes"])
         rows: list[dict[str, Any]] = []
         for number, page in enumerate(documents.select(COLUMNS).to_pylist()):

@@ -7,21 +7,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benben.pipeline.deduplication.clusters import Cluster, Judge, Traits, keep_ranks
+from benben.pipeline.deduplication.clusters import (
+    Cluster,
+    ComparedColumns,
+    DuplicateTest,
+    keep_ranks,
+)
 from benben.pipeline.deduplication.fingerprint import graph_node
 from benben.pipeline.settings.deduplicate import KeepSettings
 
 SLOTS = 100
 
 
-def traits(rows: list[tuple[int | None, bytes | None]]) -> Traits:
+def traits(rows: list[tuple[int | None, bytes | None]]) -> ComparedColumns:
     """Rows of url_key and signature."""
     urls, signatures = zip(*rows, strict=True)
     columns = {
         "url_key": pa.array(urls, pa.int64()),
         "signature": pa.array(signatures, pa.binary()),
     }
-    return Traits.of(pa.RecordBatch.from_pydict(columns), ["url_key"], SLOTS)
+    return ComparedColumns.of(pa.RecordBatch.from_pydict(columns), ["url_key"], SLOTS)
 
 
 def sketch(changed: int) -> bytes:
@@ -30,10 +35,13 @@ def sketch(changed: int) -> bytes:
 
 
 def decide(rows: list[tuple[int | None, bytes | None]], leaders: int = 100) -> dict[int, object]:
-    cluster = Cluster(Judge(["url_key"], 0.75, leaders))
+    cluster = Cluster(DuplicateTest(["url_key"], 0.75, leaders))
     nodes = [bytes([number]) for number in range(len(rows))]
     dropped = cluster.add(nodes, traits(rows))
-    return {gone.row: (gone.reason, gone.kept[0]) for gone in dropped}
+    return {
+        dropped_document.row: (dropped_document.reason, dropped_document.kept[0])
+        for dropped_document in dropped
+    }
 
 
 def test_a_chain_is_cut_where_documents_are_no_duplicates_of_the_kept_one() -> None:
@@ -56,11 +64,11 @@ def test_batches_do_not_matter() -> None:
     draw = np.random.default_rng(3)
     rows = [(int(draw.integers(40)), sketch(int(draw.integers(100)))) for _ in range(60)]
     whole = decide(rows)
-    cluster, found = Cluster(Judge(["url_key"], 0.75, 100)), {}
+    cluster, found = Cluster(DuplicateTest(["url_key"], 0.75, 100)), {}
     for start in range(0, 60, 7):
         nodes = [bytes([number]) for number in range(start, min(start + 7, 60))]
-        for gone in cluster.add(nodes, traits(rows[start : start + 7]), start):
-            found[gone.row] = (gone.reason, gone.kept[0])
+        for dropped_document in cluster.add(nodes, traits(rows[start : start + 7]), start):
+            found[dropped_document.row] = (dropped_document.reason, dropped_document.kept[0])
     assert found == whole
 
 

@@ -20,8 +20,8 @@ def settings(path: Path, text: str, least: int = 1) -> DecontaminateSettings:
 
 
 def found(texts: list[str], chosen: DecontaminateSettings) -> list[str | None]:
-    benchmarks = decontamination.load(chosen)
-    items = decontamination.contaminated(texts, benchmarks, chosen)
+    benchmarks = decontamination.load_ngrams(chosen)
+    items = decontamination.find_contamination(texts, benchmarks, chosen)
     return [item and item["item"] for item in items]
 
 
@@ -29,7 +29,7 @@ def test_an_item_is_found_inside_a_text_whatever_its_case_and_punctuation(tmp_pa
     chosen = settings(tmp_path / "quiz.txt", f"A short line\n{ITEM}?\n")
     texts = ["Nothing of it. " * 30, f"Quiz night! {ITEM.upper()}: the Danube.", "", ITEM[:60]]
     assert found(texts, chosen) == [None, "2", None, None]
-    assert decontamination.load(chosen).short == 1
+    assert decontamination.load_ngrams(chosen).short == 1
 
 
 def test_the_item_with_most_shared_ngrams_is_named(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_no_sets_cost_nothing_and_find_nothing() -> None:
 
 def test_unreadable_sets_say_where(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="line 2"):
-        decontamination.load(settings(tmp_path / "bad.jsonl", '{"text": "x"}\nnot json\n'))
+        decontamination.load_ngrams(settings(tmp_path / "bad.jsonl", '{"text": "x"}\nnot json\n'))
     absent = DecontaminateSettings(sets={"quiz": "/no/such.txt"}, ngram_words=13, min_ngrams=1)
     with pytest.raises(InputError, match="cannot be read"):
-        decontamination.identities(absent.sets.values())
+        decontamination.digests(absent.sets.values())

@@ -1,4 +1,4 @@
-"""Fetched images laid beside the documents that show them."""
+"""Fetched images, looked up by the documents that show them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from benben.pipeline import config
+from benben.pipeline.deduplication.decontamination import BenchmarkImages
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, key
-from benben.pipeline.deduplication.image_decontamination import BenchmarkImages
 from benben.pipeline.deduplication.image_duplicates import (
     COLUMNS,
     PICTURES,
-    Pictures,
-    pictures,
+    FetchedImages,
+    fetched_images,
 )
 from benben.pipeline.schema import IMAGES, NODE_VERDICT
 
@@ -24,7 +24,7 @@ LOOK = "0f1e2d3c4b5a6978"
 def rows(*images: dict[str, str], benchmarks: BenchmarkImages = NOTHING) -> pa.RecordBatch:
     blank = dict.fromkeys(IMAGES.names)
     batch = pa.RecordBatch.from_pylist([blank | image for image in images], IMAGES)
-    return pictures(batch.select(COLUMNS), SETTINGS, benchmarks)
+    return fetched_images(batch.select(COLUMNS), SETTINGS, benchmarks)
 
 
 def shown(*documents: list[str]) -> pa.RecordBatch:
@@ -55,27 +55,27 @@ def test_only_images_that_were_fetched_have_content_and_only_pictures_a_look() -
     assert found["content"].to_pylist() == [key("content", "1")] * 2
     assert found["look"].to_pylist() == [int(LOOK, 16), None]
     batch = shown(["d", "a", "b"], [], ["c", "a"])
-    beside = Pictures(pa.Table.from_batches([found])).beside(batch, nothing(batch))
+    beside = FetchedImages(pa.Table.from_batches([found])).add_columns(batch, nothing(batch))
     assert indexes(beside, "image_nodes") == [[1, 2, 3], [], [1, 2]]
     assert indexes(beside, "content_nodes") == [[2, 3], [], [2]]
     assert indexes(beside, "look_nodes") == [[2], [], [2]]
 
 
 def test_nodes_that_were_dropped_before_take_no_part() -> None:
-    found = Pictures(pa.Table.from_batches([rows({"url": "a", "sha256": "1", "phash": LOOK})]))
+    found = FetchedImages(pa.Table.from_batches([rows({"url": "a", "sha256": "1", "phash": LOOK})]))
     batch = shown(["a", "a"], ["a"])
     gone = {"index": 1, "reason": "x", "value": 0.0, "bound": 0.0}
-    beside = found.beside(batch, pa.array([[gone], []], pa.list_(NODE_VERDICT)))
+    beside = found.add_columns(batch, pa.array([[gone], []], pa.list_(NODE_VERDICT)))
     for column in ("image_nodes", "content_nodes", "look_nodes"):
         assert indexes(beside, column) == [[2], [1]]
 
 
 def test_without_any_fetched_image_nothing_is_known() -> None:
     batch = shown(["a"], [])
-    beside = Pictures(PICTURES.empty_table()).beside(batch, nothing(batch))
+    beside = FetchedImages(PICTURES.empty_table()).add_columns(batch, nothing(batch))
     assert indexes(beside, "image_nodes") == [[1], []]
     assert indexes(beside, "content_nodes") == indexes(beside, "look_nodes") == [[], []]
-    assert Pictures(PICTURES.empty_table()).contaminated(beside) == {}
+    assert FetchedImages(PICTURES.empty_table()).contaminated(beside) == {}
 
 
 def test_a_benchmark_s_image_is_named_if_it_is_near_enough() -> None:
@@ -84,5 +84,5 @@ def test_a_benchmark_s_image_is_named_if_it_is_near_enough() -> None:
     images = {"url": "a", "sha256": "1", "phash": LOOK}
     for hashes, item in ((near, {"0": names[0]}), (far, {})):
         benchmarks = BenchmarkImages(np.array([hashes], np.uint64), names)
-        found = Pictures(pa.Table.from_batches([rows(images, benchmarks=benchmarks)]))
+        found = FetchedImages(pa.Table.from_batches([rows(images, benchmarks=benchmarks)]))
         assert found.contaminated(shown(["b", "a"], ["b"])) == item

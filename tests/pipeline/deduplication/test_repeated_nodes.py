@@ -9,10 +9,10 @@ import pyarrow as pa
 from benben.pipeline import config
 from benben.pipeline.deduplication import repeated_nodes
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS
-from benben.pipeline.deduplication.repeated_nodes import COUNTED, Repeated, SetRule
+from benben.pipeline.deduplication.repeated_nodes import COUNTED, ImageSetRule, RepeatedKeys
 
 SETTINGS = config.load("default", ["input=[x]"]).deduplicate
-RULES = repeated_nodes.rules(SETTINGS)
+RULES = repeated_nodes.node_rules(SETTINGS)
 
 
 def batch(*rows: tuple[int, list[int], list[int]]) -> pa.RecordBatch:
@@ -26,17 +26,19 @@ def batch(*rows: tuple[int, list[int], list[int]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(found, FINGERPRINTS)
 
 
-def repeated(*parts: pa.RecordBatch) -> Repeated:
+def repeated(*parts: pa.RecordBatch) -> RepeatedKeys:
     """What the Spark job does: add the parts' counts up and keep what reaches the bound."""
-    counted = [repeated_nodes.count([part], number, RULES) for number, part in enumerate(parts)]
+    counted = [
+        repeated_nodes.count_documents([part], number, RULES) for number, part in enumerate(parts)
+    ]
     table = pa.concat_tables([COUNTED.empty_table(), *counted])
     sums = table.group_by("key").aggregate([("count", "sum"), ("bound", "min")])
     rows = [row for row in sums.to_pylist() if row["count_sum"] >= row["bound_min"]]
     found = {"key": [row["key"] for row in rows], "total": [row["count_sum"] for row in rows]}
-    return Repeated.of(pa.table(found, repeated_nodes.REPEATED))
+    return RepeatedKeys.of(pa.table(found, repeated_nodes.REPEATED))
 
 
-def reasons(part: pa.RecordBatch, found: Repeated) -> list[dict[int, str]]:
+def reasons(part: pa.RecordBatch, found: RepeatedKeys) -> list[dict[int, str]]:
     dropped = repeated_nodes.dropped_nodes(part, found, RULES)
     return [{node["index"]: node["reason"] for node in nodes} for nodes in dropped.to_pylist()]
 
@@ -70,7 +72,9 @@ def test_the_ledger_says_how_many_documents_and_how_many_may() -> None:
 def test_image_sets_do_not_depend_on_order_or_repeats() -> None:
     part = batch((1, [], [3, 4]), (2, [], [4, 3, 3]), (3, [], [3]), (4, [], [3, 5]))
     nothing = repeated_nodes.dropped_nodes(part, repeated(part), RULES)
-    keys, enough = repeated_nodes.image_sets(part, nothing, SetRule("set", "image_nodes", 2, 0))
+    keys, enough = repeated_nodes.image_sets(
+        part, nothing, ImageSetRule("set", "image_nodes", 2, 0)
+    )
     assert keys[0] == keys[1]
     assert len(set(keys.tolist())) == 3
     assert enough.tolist() == [True, True, False, True]

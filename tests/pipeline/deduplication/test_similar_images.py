@@ -1,4 +1,4 @@
-"""Near perceptual hashes."""
+"""Perceptual hashes within a Hamming distance."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from benben.pipeline.deduplication import similar_images
-from benben.pipeline.settings.deduplicate import LookSettings
+from benben.pipeline.settings.deduplicate import SimilarImageSettings
 
-SETTINGS = LookSettings(radius=4, blocks=6, max_compared=100, min_bits=16)
+SETTINGS = SimilarImageSettings(radius=4, blocks=6, max_compared=100, min_bits=16)
 
 
 def flipped(value: int, bits: int, draw: random.Random) -> int:
@@ -78,4 +78,4 @@ def test_hashes_of_pictures_without_content_are_none() -> None:
 
 def test_fewer_blocks_than_bits_that_may_differ_are_refused() -> None:
     with pytest.raises(ValidationError, match="blocks must be more than radius"):
-        LookSettings(radius=4, blocks=4, max_compared=100, min_bits=0)
+        SimilarImageSettings(radius=4, blocks=4, max_compared=100, min_bits=0)
