@@ -55,7 +55,7 @@ def test_every_node_is_shipped_or_counted(
     counts = count_verdicts(signals, verdicts)
     for unit, count in counts.items():
         count.check(unit)
-    shipped = [
+    left = [
         node
         for one, verdict in zip(built, verdicts.to_pylist(), strict=True)
         if verdict["kept"]
@@ -63,8 +63,8 @@ def test_every_node_is_shipped_or_counted(
     ]
     assert counts["documents"].entered == len(pages)
     assert counts["nodes"].entered == sum(len(nodes) for nodes in pages)
-    assert counts["nodes"].kept == len(shipped)
-    assert counts["images"].kept == sum(node.kind == "image" for node in shipped)
+    assert counts["nodes"].kept == len(left)
+    assert counts["images"].kept == sum(node.kind == "image" for node in left)
 
 
 def test_a_node_loses_paragraphs_and_keeps_the_rest_as_it_was() -> None:
