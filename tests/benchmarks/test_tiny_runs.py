@@ -52,6 +52,7 @@ def start(folder: Path, shared: Path, lines: tuple[str, ...]) -> subprocess.Pope
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_each_benchmark_runs_on_a_tiny_input(tmp_path: Path) -> None:
     shared = tiny_data.write(tmp_path / "shared")

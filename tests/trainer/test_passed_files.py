@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from benben.trainer.data.loader import DataSource, Loader
@@ -14,6 +15,7 @@ from tests.passed_files import passed
 from tests.trainer.runs import settings
 
 
+@pytest.mark.slow
 def test_parquet_to_loss_passes_at_most_ten_files(made: Path, tmp_path: Path) -> None:
     config = settings(made, tmp_path)
     losses: list[float] = []
