@@ -17,6 +17,7 @@ from benben.analysis.provenance import archives
 from benben.analysis.provenance.archives import Archives
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
+from benben.filters.shipped import kept_nodes
 from benben.filters.signals import pii
 from benben.pipeline import manifest
 from benben.pipeline.archive.warc import Capture
@@ -61,7 +62,7 @@ def verify(tables: RunTables, available: Archives, sample: int) -> Iterator[tupl
         if isinstance(page, str):
             yield doc_id, page
             continue
-        nodes = shipped.kept_nodes(page, verdicts[doc_id]["dropped"] or [])
+        nodes = kept_nodes(page, verdicts[doc_id]["dropped"] or [])
         row = to_row(pii.redact_nodes(nodes, redact)[0], page.url, facts)
         yield doc_id, _differences(row, shipped[doc_id])
 

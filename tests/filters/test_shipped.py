@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benben.filters import shipped
 from benben.filters.decide import decide_batch
+from benben.filters.shipped import kept_nodes
 from benben.filters.signal_table import measure_batch
 from benben.filters.verdicts import count_verdicts
 from benben.pipeline import config
@@ -59,7 +59,7 @@ def test_every_node_is_shipped_or_counted(
         node
         for one, verdict in zip(built, verdicts.to_pylist(), strict=True)
         if verdict["kept"]
-        for node in shipped.kept_nodes(as_document(one), verdict["dropped"])
+        for node in kept_nodes(as_document(one), verdict["dropped"])
     ]
     assert counts["documents"].entered == len(pages)
     assert counts["nodes"].entered == sum(len(nodes) for nodes in pages)
@@ -73,8 +73,8 @@ def test_a_node_loses_paragraphs_and_keeps_the_rest_as_it_was() -> None:
     )
     dropped = [{"index": 0, "paragraph": 1}, {"index": 1, "paragraph": 0}]
     whole = [{"index": 1, "paragraph": None}]
-    assert [node.text for node in shipped.kept_nodes(document, dropped)] == ["a\n\nc", "e"]
-    assert [node.text for node in shipped.kept_nodes(document, whole)] == ["a\n\nb \n\n\nc"]
+    assert [node.text for node in kept_nodes(document, dropped)] == ["a\n\nc", "e"]
+    assert [node.text for node in kept_nodes(document, whole)] == ["a\n\nb \n\n\nc"]
 
 
 def expected(document: Document, dropped: list[dict[str, Any]]) -> list[Node]:
@@ -112,7 +112,7 @@ def test_replay_gives_the_shipped_nodes_of_real_pages(name: str) -> None:
             counts = count_verdicts(signals, verdicts)
             shipped = 0
             for document, verdict in zip(documents, verdicts.to_pylist(), strict=True):
-                nodes = shipped.kept_nodes(document, verdict["dropped"])
+                nodes = kept_nodes(document, verdict["dropped"])
                 wanted = expected(document, verdict["dropped"])
                 assert [asdict(node) for node in nodes] == [asdict(node) for node in wanted]
                 shipped += len(nodes) if verdict["kept"] else 0
