@@ -22,7 +22,6 @@ from benben.common.hashing import Hashes
 from benben.pipeline import storage
 from benben.pipeline.deduplication.shingles import Offsets, shingle_hashes, token_hashes
 from benben.pipeline.errors import InputError
-from benben.pipeline.images.processing.picture import Decoder
 from benben.pipeline.settings.deduplicate import DecontaminateSettings, ImageBenchmarkSettings
 from benben.pipeline.settings.fetch import FetchSettings
 
@@ -165,6 +164,8 @@ def _listed_hashes(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _folder_hashes(folder: str, fetch: FetchSettings) -> Iterator[tuple[str, str]]:
+    from benben.pipeline.images.processing.picture import Decoder  # texts need no image library
+
     decoder = Decoder(fetch)
     for file in _image_files(folder):
         picture = decoder.decode(storage.read_bytes(file))
