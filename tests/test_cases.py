@@ -1,0 +1,151 @@
+"""Small inputs made after public bug reports, one fault each, which lie beside the checkout.
+
+`EXPECTED` names the check of each case. A case without one is skipped and says so; a case that is
+known to be wrong still fails, and is listed in `WRONG` until it is mended.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from benben import extract_page
+from benben.pipeline.document import Document
+from benben.pipeline.page.extract import default_settings
+from benben.pipeline.settings.extract import ExtractSettings
+from tests.shared import DATA, needs_shared
+
+CASES = DATA / "cases"
+URL = "https://site.example/dir/page.html"
+Check = Callable[[Path], None]
+
+
+def page(case: Path, settings: ExtractSettings | None = None) -> Document:
+    """The document of a case's page."""
+    return extract_page((case / "input.html").read_bytes(), URL, {}, settings)
+
+
+def has_texts(*expected: str) -> Check:
+    """The text nodes are exactly these."""
+
+    def check(case: Path) -> None:
+        assert [node.text for node in page(case).texts()] == list(expected)
+
+    return check
+
+
+def has_text_of_one_node(*pieces: str, without: Sequence[str] = ()) -> Check:
+    """There is one text node; it holds these pieces, and the page holds none of the others."""
+
+    def check(case: Path) -> None:
+        (text,) = (node.text or "" for node in page(case).texts())
+        assert [piece for piece in pieces if piece not in text] == []
+        assert [piece for piece in without if piece in text] == []
+
+    return check
+
+
+def keeps_paragraphs(number: int) -> Check:
+    """The main text has this many paragraphs of some length, each once, and no others."""
+
+    def check(case: Path) -> None:
+        found = [text for text in page(case).main_text().split("\n\n") if len(text) > 60]
+        assert len(found) == len(set(found)) == number
+
+    return check
+
+
+def keeps_letters(case: Path) -> None:
+    """Joiners and marks of direction stay."""
+    (text,) = (node.text or "" for node in page(case).texts())
+    assert text == unicodedata.normalize("NFC", text)
+    assert ("می\u200cخواهم" in text, "👩\u200d🚀" in text) == (True, True)
+
+
+def raises_digits(case: Path) -> None:
+    """Digits above and below the line do not run into those before them."""
+    (text,) = (node.text or "" for node in page(case).texts())
+    assert [bad for bad in ("106", "cm3", "1002") if bad in text] == []
+
+
+def follows_inline(case: Path) -> None:
+    """An element that the config calls inline is inline."""
+    given = default_settings()
+    elements = given.elements.model_copy(update={"inline": [*given.elements.inline, "g-emoji"]})
+    settings = given.model_copy(update={"elements": elements})
+    texts = [node.text for node in page(case, settings).texts()]
+    assert texts == ["Thanks x to all of you."]
+
+
+def drops_marks(case: Path) -> None:
+    """Edit links and marks of notes are gone."""
+    texts = [node.text for node in page(case).texts()]
+    assert texts == ["History", "It was founded in 1204."]
+
+
+def reads_xhtml(case: Path) -> None:
+    """A page of XML is read as such."""
+    headers = {"Content-Type": "application/xhtml+xml"}
+    document = extract_page((case / "input.html").read_bytes(), URL, headers)
+    assert [(node.text or "")[:16] for node in document.texts()] == ["The harbour town"]
+
+
+EXPECTED: dict[str, Check] = {
+    "16-a-name-wraps": keeps_paragraphs(6),
+    "18-body-class-footer": keeps_paragraphs(6),
+    "20-header-div-unclosed": keeps_paragraphs(6),
+    "22-word-smart-tags": has_texts("The embassy in France is open on Monday."),
+    "24-mathml-msqrt": has_text_of_one_node("The length is ", r"\sqrt{x}", " as shown above."),
+    "26-mathjax-script": has_text_of_one_node("In such triangles ", "a^2+b^2=c^2", " holds."),
+    "28-sup-digits": raises_digits,
+    "46-soft-hyphens": has_texts(
+        "Die Donaudampfschiffahrt ist ein langes Wort im Land der Dichter.".replace("ffa", "fffa")
+    ),
+    "48-zero-width-space": has_texts("A longword here, ab and cd, but می\u200cخواهم."),
+    "49-zwnj-kept": keeps_letters,
+    "50-cjk-line-break": has_texts("今天的天气很好，我们一起去公园玩。"),
+    "52-code-lines-in-divs": has_texts("def f():\n    return 1"),
+    "54-pre-br-span": has_texts("def f():\n    return 1"),
+    "55-ruby": has_texts("漢字を読む。"),
+    "56-wbr-inline": has_texts(
+        "supercalifragilistic", "First block", "Second block", "end\nline", "new"
+    ),
+    "57-q-element": has_texts("She said “never again” and left."),
+    "58-empty-cell": has_texts("Name | Kind | Age", "Tom | cat | 4", "Rex |  | 7"),
+    "60-nested-table": has_texts("a | b", "c"),
+    "61-xhtml-self-closing": reads_xhtml,
+    "63-json-ld-article": has_texts(
+        "The whole article stands here only, and a script renders it in the browser of the reader."
+    ),
+    "89-element-inline-ignored": follows_inline,
+    "91-annotation-dropped": has_text_of_one_node(
+        "The sum ", r"\frac{a}{b}", " is small.", without=["sum x"]
+    ),
+    "100-cookie-comments-paywall": keeps_paragraphs(6),
+    "101-hidden-spam": keeps_paragraphs(6),
+    "102-aria-hidden-copy": keeps_paragraphs(6),
+    "103-wiki-references": drops_marks,
+}
+WRONG = frozenset(EXPECTED) - {
+    "49-zwnj-kept", "54-pre-br-span", "55-ruby", "56-wbr-inline", "60-nested-table",
+    "100-cookie-comments-paywall", "101-hidden-spam", "102-aria-hidden-copy",
+}  # fmt: skip
+
+
+def cases() -> list[str]:
+    """Names of the cases; one that stands for all where they are not there."""
+    return sorted(case.name for case in CASES.glob("*-*")) or ["cases"]
+
+
+@needs_shared
+@pytest.mark.parametrize("name", cases())
+def test_case_is_right(name: str, request: pytest.FixtureRequest) -> None:
+    check = EXPECTED.get(name)
+    if check is None:
+        pytest.skip("no expectation is written for this case")
+    if name in WRONG:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="known to be wrong"))
+    check(CASES / name)
