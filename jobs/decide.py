@@ -12,9 +12,9 @@ from benben.filters.decide import decide_batch
 from benben.filters.signal_table import required_columns
 from benben.filters.verdicts import count_unjudged, count_verdicts, unjudged_metrics
 from benben.jobs.engine import script
-from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.manifest import Counts, add_counts
+from benben.pipeline.manifest import Counts, add_counts, write_part
 from benben.pipeline.schema import VERDICTS
 from benben.pipeline.settings.signals import RuleSettings
 from benben.pipeline.takedown import apply_tombstones, tombstones

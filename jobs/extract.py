@@ -10,14 +10,14 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from benben.jobs.engine import isolation, script
-from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import manifest, storage
 from benben.pipeline.archive import captures, inputs
 from benben.pipeline.archive.inputs import Split
 from benben.pipeline.archive.warc import Capture, Loss, read_captures
 from benben.pipeline.document import Document, from_nodes, to_batch
 from benben.pipeline.errors import InputError
-from benben.pipeline.manifest import Count, Counts
+from benben.pipeline.manifest import Count, Counts, write_part
 from benben.pipeline.page.extract import extract_page
 from benben.pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from benben.pipeline.settings import Config

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.jobs.engine import script, tables
-from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
 from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
@@ -36,7 +36,7 @@ from benben.pipeline.images.fetch.plan import (
 )
 from benben.pipeline.images.fetch.resolver import owner
 from benben.pipeline.images.store import stored, tar_shards
-from benben.pipeline.manifest import Count, PartFile
+from benben.pipeline.manifest import Count, PartFile, write_part
 from benben.pipeline.schema import IMAGE_PLACES, IMAGES
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.fetch import FetchSettings

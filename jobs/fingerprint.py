@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.jobs.engine import script
-from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.deduplication import decontamination, fingerprint
-from benben.pipeline.manifest import ConservationError, Count
+from benben.pipeline.manifest import ConservationError, Count, write_part
 from benben.pipeline.settings.deduplicate import FingerprintSettings
 
 BATCH_ROWS = 500

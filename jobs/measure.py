@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from benben.filters.signal_table import SIGNALS, measure_batch
 from benben.jobs.engine import script
-from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.manifest import Count
+from benben.pipeline.manifest import Count, write_part
 
 BATCH_DOCUMENTS = 256  # read at once: some MB of text
 

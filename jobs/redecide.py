@@ -17,11 +17,11 @@ from benben.filters.decide import decide_batch
 from benben.filters.signal_table import required_columns
 from benben.filters.verdicts import count_unjudged, count_verdicts, unjudged_metrics
 from benben.jobs.engine import script, tables
-from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.deduplication.duplicates import Duplicates
 from benben.pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
-from benben.pipeline.manifest import Counts, PartFile, add_counts
+from benben.pipeline.manifest import Counts, PartFile, add_counts, write_part
 from benben.pipeline.schema import IMAGE_USES, VERDICTS
 from benben.pipeline.takedown import apply_tombstones
 

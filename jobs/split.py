@@ -12,11 +12,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from benben.jobs.engine import script, tables
-from benben.jobs.engine.stage import Part, Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.dataset import splits
 from benben.pipeline.deduplication.minhash import similarity
-from benben.pipeline.manifest import Count
+from benben.pipeline.manifest import Count, write_part
 from benben.pipeline.schema import SPLITS
 from benben.pipeline.settings.ship import SplitSettings
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from benben import __version__ as VERSION
@@ -72,6 +73,26 @@ class PartFile(BaseModel):
     name: str  # relative to the table's folder
     rows: int
     bytes: int
+
+
+def part_name(part: int) -> str:
+    """Return the file name of a part."""
+    return f"part-{part:05d}.parquet"
+
+
+def write_part(
+    folder: str,
+    part: int,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch | pa.Table],
+    row_group_rows: int = 10_000,
+) -> PartFile:
+    """Write one part's batches to a table's folder, and return the file's entry."""
+    name = part_name(part)
+    with storage.ParquetWriter(storage.join(folder, name), schema, row_group_rows) as writer:
+        for batch in batches:
+            writer.write(batch)
+    return PartFile(part=part, name=name, rows=writer.rows, bytes=writer.bytes)
 
 
 class Manifest(BaseModel):

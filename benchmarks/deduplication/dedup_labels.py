@@ -21,10 +21,10 @@ import pyarrow as pa
 import yaml
 
 from benben.jobs import cluster, deduplicate, extract, fingerprint
-from benben.jobs.engine.stage import Run, part_name
+from benben.jobs.engine.stage import Run
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.deduplication.shingles import shingle_hashes, token_hashes
-from benben.pipeline.manifest import Count, Manifest, PartFile
+from benben.pipeline.manifest import Count, Manifest, PartFile, part_name
 from benben.pipeline.schema import VERDICTS
 from benchmarks.support import figure
 from benchmarks.support.data import WARC

@@ -13,8 +13,7 @@ from selectolax.lexbor import LexborHTMLParser
 from benben.pipeline.page.dom.columns import IMAGE_BLOCK
 from benben.pipeline.page.dom.elements import compile_plan
 from benben.pipeline.page.dom.walk import LimitError, walk
-from benben.pipeline.page.extract import default_settings
-from benben.pipeline.page.page_facts import read_facts
+from benben.pipeline.page.extract import default_settings, read_facts
 from benben.pipeline.page.score.features import Blocks, describe
 from benchmarks.support.gold import Page, common_tokens, pages, tokens
 

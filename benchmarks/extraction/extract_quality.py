@@ -25,14 +25,7 @@ from benchmarks.extraction.content_score_data import rows
 from benchmarks.extraction.train_content_score import cross_validate
 from benchmarks.support import figure
 from benchmarks.support.data import GOLD
-from benchmarks.support.gold import (
-    HUMAN,
-    LABELLED,
-    SNIPPETS,
-    Page,
-    pages,
-    token_f1,
-)
+from benchmarks.support.gold import HUMAN, LABELLED, SNIPPETS, Page, pages, token_f1
 
 RESAMPLES = 1000
 

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from benben.common.hashing import mix64
-from benben.jobs.engine.stage import Run, part_name
+from benben.jobs.engine.stage import Run
 from benben.pipeline import manifest, storage
 from benben.pipeline.deduplication import minhash
 from benben.pipeline.deduplication.fingerprint import FINGERPRINTS, NODE_KEY
-from benben.pipeline.manifest import Count, Manifest, PartFile
+from benben.pipeline.manifest import Count, Manifest, PartFile, part_name
 from benben.pipeline.settings.deduplicate import FingerprintSettings
 
 PART_DOCUMENTS = 50_000

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from benben.jobs.deduplication.groups import find_duplicates
 from benben.jobs.engine import tables
-from benben.jobs.engine.stage import Result, Run, write_part
+from benben.jobs.engine.stage import Result, Run
 from benben.jobs.engine.tables import Batches, ShufflePlan
 from benben.pipeline import storage
 from benben.pipeline.deduplication import clusters, repeated_nodes
@@ -30,7 +30,7 @@ from benben.pipeline.deduplication.repeated_nodes import (
     NodeRule,
     RepeatedKeys,
 )
-from benben.pipeline.manifest import Count, Counts, PartFile
+from benben.pipeline.manifest import Count, Counts, PartFile, write_part
 from benben.pipeline.schema import DUPLICATES
 
 # What a stage reads of a part: its fingerprints, and two files of the stage's own (None: no file).

@@ -6,24 +6,22 @@ A table is committed by its manifest: readers do not see one without.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import pyarrow as pa
 
 from benben.jobs.engine import failure, session, waves
 from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import say
 from benben.pipeline import manifest, storage
 from benben.pipeline.errors import UserError
-from benben.pipeline.manifest import Counts, Manifest, PartFile
+from benben.pipeline.manifest import Counts, Manifest
 from benben.pipeline.settings import Config
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Part", "Result", "Run", "Stage", "describe", "part_name", "write_part"]
+__all__ = ["Part", "Result", "Run", "Stage", "describe"]
 
 Task = TypeVar("Task")
 
@@ -243,23 +241,3 @@ class Run:
 def describe(counts: Counts) -> str:
     """Return one line: how many of the entered were kept, for each unit."""
     return ", ".join(f"{c.kept:,} of {c.entered:,} {unit} kept" for unit, c in counts.items())
-
-
-def part_name(part: int) -> str:
-    """Return the file name of a part."""
-    return f"part-{part:05d}.parquet"
-
-
-def write_part(
-    folder: str,
-    part: int,
-    schema: pa.Schema,
-    batches: Iterable[pa.RecordBatch | pa.Table],
-    row_group_rows: int = 10_000,
-) -> PartFile:
-    """Write one part's batches to a table's folder, and return the file's entry."""
-    name = part_name(part)
-    with storage.ParquetWriter(storage.join(folder, name), schema, row_group_rows) as writer:
-        for batch in batches:
-            writer.write(batch)
-    return PartFile(part=part, name=name, rows=writer.rows, bytes=writer.bytes)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVarTuple
 import pyarrow as pa
 
 from benben.jobs.engine import session, usage, worker
-from benben.jobs.engine.stage import Run, part_name
+from benben.jobs.engine.stage import Run
 from benben.pipeline import storage
-from benben.pipeline.manifest import PartFile
+from benben.pipeline.manifest import PartFile, part_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

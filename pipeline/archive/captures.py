@@ -9,9 +9,8 @@ import pyarrow as pa
 
 from benben.pipeline import storage
 from benben.pipeline.archive.warc import MAX_BYTES, Capture, Loss, read_captures_of
-from benben.pipeline.archive.window import Bytes
 from benben.pipeline.settings.archives import ArchiveSettings
-from benben.pipeline.storage.ranges import DEFAULT, Source, open_source
+from benben.pipeline.storage.ranges import DEFAULT, Bytes, Source, open_source
 
 # Columns of the index: which pages there are, and where.
 # https://commoncrawl.org/columnar-index

@@ -25,8 +25,7 @@ from typing import Literal
 from fastwarc.warc import HeaderMap
 from isal import isal_zlib
 
-from benben.pipeline.archive.window import PADDING, Bytes, Spool, Window
-from benben.pipeline.storage.ranges import Source
+from benben.pipeline.storage.ranges import PADDING, Bytes, Source, Spool, Window
 
 StartPattern = re.Pattern[bytes]
 Form = Literal["gzip", "zlib", "raw"]

@@ -18,9 +18,8 @@ from benben.pipeline.archive.http_response import (
     parse_response,
 )
 from benben.pipeline.archive.records import Head, Loss, Record, read_records
-from benben.pipeline.archive.window import Bytes, Window
 from benben.pipeline.settings.archives import ArchiveSettings
-from benben.pipeline.storage.ranges import DEFAULT, Source, open_source
+from benben.pipeline.storage.ranges import DEFAULT, Bytes, Source, Window, open_source
 
 __all__ = ["Capture", "Loss", "read_capture_at", "read_captures", "read_captures_of"]
 

@@ -1,16 +1,21 @@
 """Files, folders and tables by path or URL: the only access to disks and object stores.
 
 Use it as `from benben.pipeline import storage` and `storage.join(...)`. Modules: `stores` opens the
-filesystem of a URL, `files` and `parquet` read and write in it, `local_folders` swaps folders of a
-disk. Archives are read by ranges (`ranges`) at a pace all processes share (`throttle`, `retrying`).
+filesystem of a URL, `files` reads and writes in it. Archives are read by ranges (`ranges`) at a
+pace that all processes share (`throttle`, `retrying`).
 """
 
 from benben.pipeline.storage.files import (
     UNFINISHED,
+    ParquetWriter,
     delete_file,
     delete_folder,
+    even_batches,
     exists,
+    footer,
     is_folder,
+    iter_aligned,
+    iter_parquet,
     join,
     list_files,
     list_folders,
@@ -18,18 +23,12 @@ from benben.pipeline.storage.files import (
     open_input,
     open_output,
     read_bytes,
+    read_parquet,
+    restore,
     size,
+    swap,
     under,
     write_bytes,
-)
-from benben.pipeline.storage.local_folders import restore, swap
-from benben.pipeline.storage.parquet import (
-    ParquetWriter,
-    even_batches,
-    footer,
-    iter_aligned,
-    iter_parquet,
-    read_parquet,
 )
 from benben.pipeline.storage.stores import arrow_filesystem, is_local, local_path
 

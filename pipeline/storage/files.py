@@ -1,8 +1,9 @@
-"""Reads, writes, lists and deletes files in any store, by path or URL."""
+"""Reads, writes, lists and deletes files in any store, by path or URL; parquet files among them."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import tempfile
@@ -13,6 +14,8 @@ from typing import Any, BinaryIO
 
 import fsspec
 import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
 from obstore.fsspec import FsspecStore
 
 from benben.pipeline.storage.stores import (
@@ -20,6 +23,7 @@ from benben.pipeline.storage.stores import (
     as_os_errors,
     bucket_of,
     is_object_store,
+    local_path,
     open_random,
     open_stream,
     resolve,
@@ -28,6 +32,7 @@ from benben.pipeline.storage.stores import (
 UNFINISHED = ".tmp"  # ending of a file that is being written
 UPLOAD_BYTES = 16 << 20  # of one part of an upload; S3 takes 10,000 parts of a file
 UPLOAD_PARTS = 4  # at once
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 def join(base: str, *names: str) -> str:
@@ -214,3 +219,113 @@ def _delete_objects(filesystem: fsspec.AbstractFileSystem, paths: list[str]) -> 
         return
     for path in paths:
         filesystem.rm_file(path)
+
+
+class ParquetWriter:
+    """Writes batches to one parquet file that appears whole on close, or not at all on an error."""
+
+    def __init__(self, url: str, schema: pa.Schema, row_group_rows: int = 10_000) -> None:
+        self.url, self.schema = url, schema
+        self.rows = self.bytes = 0
+        self._row_group_rows = row_group_rows
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Append rows whose columns are those of the schema."""
+        table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        self._writer.write_table(table, row_group_size=self._row_group_rows)
+        self.rows += batch.num_rows
+
+    def __enter__(self) -> ParquetWriter:
+        with contextlib.ExitStack() as stack:
+            self._stream = stack.enter_context(new_file(self.url))
+            self._writer = pq.ParquetWriter(self._stream, self.schema, compression="zstd")
+            stack.push(self._finish)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def _finish(self, error: type[BaseException] | None, *_: object) -> None:
+        with contextlib.suppress(Exception) if error else contextlib.nullcontext():
+            self._writer.close()
+            self.bytes = self._stream.tell()
+
+
+def read_parquet(url: str, columns: list[str] | None = None) -> pa.Table:
+    """Read one parquet file."""
+    with open_input(url) as stream:
+        return pq.read_table(stream, columns=columns)
+
+
+def footer(url: str) -> pq.FileMetaData:
+    """Read a parquet file's metadata: rows, row groups, columns."""
+    with open_input(url) as stream:
+        return pq.read_metadata(stream)
+
+
+def iter_parquet(
+    url: str, columns: list[str] | None = None, batch_rows: int = 1_000
+) -> Iterable[pa.RecordBatch]:
+    """Read one parquet file batch by batch, in row order."""
+    with open_input(url) as stream:
+        yield from pq.ParquetFile(stream).iter_batches(batch_size=batch_rows, columns=columns)
+
+
+def iter_aligned(
+    urls: list[str], columns: list[list[str] | None], batch_rows: int = 1_000
+) -> Iterable[tuple[pa.RecordBatch, ...]]:
+    """Read files with matching rows together, in batches of as many rows from each.
+
+    Raises ValueError when the files differ in their number of rows.
+    """
+    files = [pq.ParquetFile(open_input(url)) for url in urls]
+    if len({file.metadata.num_rows for file in files}) > 1:
+        raise ValueError(f"parts are not aligned: {urls} differ in their number of rows")
+    readers = [
+        even_batches(file.iter_batches(batch_size=batch_rows, columns=names), batch_rows)
+        for file, names in zip(files, columns, strict=True)
+    ]
+    yield from zip(*readers, strict=True)
+
+
+def even_batches(batches: Iterable[pa.RecordBatch], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Regroup batches into ones of exactly `batch_rows` rows; only the last may be shorter."""
+    pending: list[pa.RecordBatch] = []
+    waiting = 0
+    for batch in batches:
+        pending.append(batch)
+        waiting += batch.num_rows
+        while waiting >= batch_rows:
+            whole = pa.concat_batches(pending)
+            yield whole.slice(0, batch_rows)
+            pending, waiting = [whole.slice(batch_rows)], waiting - batch_rows
+    if waiting:
+        yield pa.concat_batches(pending)
+
+
+def swap(one: str, other: str) -> None:
+    """Swap the names of two local folders: in one step where the system can, else in three.
+
+    In three steps there is a moment without `other`; a kill in it leaves `other` as `other.old`.
+    """
+    one, other = (resolve(folder)[1] for folder in (one, other))
+    if not _swapped_at_once(one, other):
+        os.rename(other, f"{other}.old")
+        os.rename(one, other)
+        os.rename(f"{other}.old", one)
+
+
+def restore(folder: str) -> None:
+    """Give a local folder its name back after a kill in the second of the three steps."""
+    path = local_path(folder)
+    if path is not None and not os.path.exists(path) and os.path.exists(f"{path}.old"):
+        os.rename(f"{path}.old", path)
+
+
+def _swapped_at_once(one: str, other: str) -> bool:
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    paths = (os.fsencode(one), os.fsencode(other))
+    return bool(call(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE) == 0)

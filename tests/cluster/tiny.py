@@ -7,9 +7,9 @@ import sys
 import pyarrow as pa
 
 from benben import jobs
-from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import config
-from benben.pipeline.manifest import Count
+from benben.pipeline.manifest import Count, write_part
 
 SCHEMA = pa.schema([("n", pa.int64()), ("square", pa.int64())])
 TASKS = 8

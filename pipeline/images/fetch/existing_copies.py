@@ -21,7 +21,6 @@ from benben.pipeline.archive.http_response import (
 )
 from benben.pipeline.archive.records import Record, read_records
 from benben.pipeline.archive.warc import HTTP_HEAD
-from benben.pipeline.archive.window import Bytes, Window
 from benben.pipeline.consent.image_consent import header_reason
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.fetch.plan import WantedImage
@@ -29,7 +28,7 @@ from benben.pipeline.images.fetch.request import Outcome
 from benben.pipeline.images.processing.processor import ImageProcessor
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.settings.fetch import FetchSettings
-from benben.pipeline.storage.ranges import DEFAULT, open_source
+from benben.pipeline.storage.ranges import DEFAULT, Bytes, Window, open_source
 
 BYTES_COLUMNS = ("jpg", "png", "webp")  # img2dataset's option encode_format
 

@@ -63,7 +63,7 @@ _PICTURE, _SOURCE, _IMG = tag_id("picture"), tag_id("source"), tag_id("img")
 _DATA = np.frombuffer(b"data:", np.uint8)
 _LICENSE = np.frombuffer(b"license", np.uint8)
 _JSON = np.frombuffer(b"ld+json", np.uint8)
-# Every name that page_facts knows contains one of these: robots and crawlers' own names, TDM,
+# Every name that read_facts knows contains one of these: robots and crawlers' own names, TDM,
 # og:image, content-language.
 _BOT, _TDM = np.frombuffer(b"bot", np.uint8), np.frombuffer(b"tdm", np.uint8)
 _IMAGE = np.frombuffer(b"image", np.uint8)
@@ -148,7 +148,7 @@ def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
 
 @compiled
 def _is_relevant(tables: Tables, element: int) -> bool:
-    """Tell whether a <meta> may be one that page_facts reads."""
+    """Tell whether a <meta> may be one that read_facts reads."""
     attribute = attribute_of(element)
     while attribute:
         number = number_of(tables, attribute)

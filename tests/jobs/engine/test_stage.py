@@ -6,11 +6,11 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.jobs.engine.tables import frame, write_by_part
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.errors import UserError
-from benben.pipeline.manifest import ConservationError, Count
+from benben.pipeline.manifest import ConservationError, Count, write_part
 
 SCHEMA = pa.schema([("n", pa.int64())])
 

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from benben.jobs.engine.stage import Result, Run, Stage, write_part
+from benben.jobs.engine.stage import Result, Run, Stage
 from benben.jobs.engine.waves import WavesError, cut
 from benben.pipeline import config, manifest, storage
-from benben.pipeline.manifest import Count, PartFile
+from benben.pipeline.manifest import Count, PartFile, write_part
 
 SCHEMA = pa.schema([("n", pa.int64())])
 TASKS = 7

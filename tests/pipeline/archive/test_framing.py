@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benben.pipeline.archive import records as gzip_members
 from benben.pipeline.archive.records import Loss, Record, read_records
-from benben.pipeline.archive.window import Bytes, Window
+from benben.pipeline.storage.ranges import Bytes, Window
 from tests.pipeline.archive.archive_makers import (
     arc_record,
     members,

@@ -20,8 +20,7 @@ from benben.pipeline.archive.http_response import (
     parse_response,
 )
 from benben.pipeline.archive.records import Record, read_records
-from benben.pipeline.archive.window import Window
-from benben.pipeline.storage.ranges import StoredFile
+from benben.pipeline.storage.ranges import StoredFile, Window
 from tests.shared import DATA, needs_shared
 
 Pairs = list[tuple[str, str]]  # target URI, sha1 of the decoded body or why there is none

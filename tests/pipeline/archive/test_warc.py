@@ -18,7 +18,7 @@ from benben.pipeline.archive.warc import (
     read_captures,
     read_captures_of,
 )
-from benben.pipeline.archive.window import Bytes
+from benben.pipeline.storage.ranges import Bytes
 from tests.pipeline.archive.archive_makers import (
     arc_record,
     members,
