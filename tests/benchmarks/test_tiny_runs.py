@@ -18,7 +18,7 @@ PAGES = (
     *("extract_speed", "extract_quality", "extract_images", "warc_speed"),
     *("train_content_score --check", "filter_cost", "redecide_speed", "what_if 10000"),
     *("dedup_quality 20", "dedup_speed --ours", "plan 1000", "trainer_memory", "gpu_session"),
-    *("chain main",),
+    *("chain main", "shipped_quality --weights"),
 )
 SPARK = (
     *("task_overhead 4", "dedup_labels", "dedup_scale --one 1000", "dedup_skew --one 10 1000"),

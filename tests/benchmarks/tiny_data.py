@@ -13,7 +13,7 @@ from benben.pipeline.archive.warc import Capture, read_captures
 from benben.sample.build import build
 
 SOURCES = (
-    *("wcxb-dev", "scrapinghub-aeb", "magic-html-article", "magic-html-forum"),
+    *("wcxb-dev", "wcxb-train", "scrapinghub-aeb", "magic-html-article", "magic-html-forum"),
     *("newspaper", "readability", "llm-webkit-bench", "trafilatura-eval", "trafilatura-cache"),
 )
 IMAGE = '<img src="{}">'
@@ -62,6 +62,7 @@ def gold(number: int, name: str, capture: Capture) -> dict[str, Any]:
         "lang": "en",
         "page_type": "article",
         "gold_text": text,
+        "gold_markdown": f"# {text}",
         "with": [text[:20]],
         "without": ["not on the page"],
         "gold_html": "".join(IMAGE.format(url) for url in images),

@@ -1,0 +1,176 @@
+"""Text, structure and images that ship under a config's node rules, against what people marked.
+
+    python -m benchmarks.shipped_quality                    cross-validated by domain (minutes)
+    python -m benchmarks.shipped_quality --weights strict   the shipped weights, another config
+
+Prints `shipped_quality`: mean token F1 of what ships on the human gold, the baseline trafilatura's
+on the same pages; then F1 by page type, gold tokens that each rule loses beside the boilerplate
+tokens that it removes, shares of the gold's headings, list items, table rows and code blocks that
+are extracted and that ship, and recall and precision of the images before the fetch. Documents are
+not judged, only their nodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import trafilatura
+
+from benben.pipeline import config
+from benben.pipeline.page.score import content_score
+from benben.pipeline.settings import Config
+from benchmarks.extraction import extract_images
+from benchmarks.extraction.content_score_data import rows
+from benchmarks.extraction.train_content_score import FOLDS, fold, train
+from benchmarks.support import figure, gold_structure
+from benchmarks.support.data import GOLD
+from benchmarks.support.gold import HUMAN, LABELLED, Page, pages, token_f1
+from benchmarks.support.judged_gold import Judged, Measured, align, judge, measure
+
+SETS = (*dict.fromkeys((*HUMAN, "wcxb-train")),)
+MAIN_CONTENT = 0.5  # content score from which `Document.main_text` takes a text
+KEPT = "kept"
+
+
+def measure_gold(sets: Sequence[str], chosen: Config, weights: bool) -> list[Measured]:
+    """Extract the pages of some sets, each by a content score that saw no page of its domain.
+
+    `weights`: by the shipped content score in place of that.
+    """
+    found = list(pages(sets))
+    if weights:
+        return list(measure(found, chosen))
+    labelled = list(rows(LABELLED))
+    measured: list[Measured] = []
+    shipped = content_score.model
+    for number in range(FOLDS):
+        model = train([one for one in labelled if fold(one.page.domain) != number])
+        content_score.model = lambda model=model: model  # type: ignore[assignment]
+        measured += measure((page for page in found if fold(page.domain) == number), chosen)
+    content_score.model = shipped
+    return measured
+
+
+def text_scores(measured: Sequence[Measured], judged: Sequence[Judged]) -> dict[str, Any]:
+    """Token F1 by page type and set, of what is extracted, what ships, and trafilatura's text."""
+    groups: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for one, verdict in zip(measured, judged, strict=True):
+        texts = (
+            one.document.main_text(MAIN_CONTENT),
+            verdict.text,
+            trafilatura.extract(one.page.html) or "",
+        )
+        scores = tuple(token_f1(text, one.page.text) for text in texts)
+        for name in ("all", f"type:{one.page.page_type}", f"set:{one.page.source}"):
+            groups[name].append(scores)
+    return {
+        name: {"pages": len(found)}
+        | dict(
+            zip(("extracted", "shipped", "trafilatura"), np.mean(found, axis=0).tolist(),
+                strict=True)
+        )
+        for name, found in sorted(groups.items())
+    }  # fmt: skip
+
+
+def rule_costs(measured: Sequence[Measured], judged: Sequence[Judged]) -> dict[str, dict[str, int]]:
+    """Count the gold and other tokens of paragraphs by the rule that drops them."""
+    gold: Counter[str] = Counter()
+    other: Counter[str] = Counter()
+    for one, verdict in zip(measured, judged, strict=True):
+        for part in align(one.document, one.page.text):
+            reason = verdict.reason(part.index, part.number) or KEPT
+            gold[reason] += part.gold
+            other[reason] += part.other
+    return {name: {"gold": gold[name], "boilerplate": other[name]} for name in sorted(gold)}
+
+
+def structure_kept(
+    measured: Sequence[Measured], judged: Sequence[Judged]
+) -> dict[str, dict[str, float]]:
+    """Share of the elements of gold Markdown whose text is extracted, and ships."""
+    number: Counter[str] = Counter()
+    found: Counter[tuple[str, str]] = Counter()
+    for one, verdict in zip(measured, judged, strict=True):
+        wanted = list(gold_structure.parts(one.page.gold.get("gold_markdown") or ""))
+        number.update(part.kind for part in wanted)
+        for name, text in (("extracted", one.document.main_text(0)), ("shipped", verdict.text)):
+            hits = gold_structure.kept(wanted, text)
+            found.update((part.kind, name) for part, hit in zip(wanted, hits, strict=True) if hit)
+    return {
+        kind: {"number": number[kind]}
+        | {name: found[kind, name] / number[kind] for name in ("extracted", "shipped")}
+        for kind in gold_structure.ELEMENTS
+        if number[kind]
+    }
+
+
+def image_scores(chosen: Config) -> dict[str, float]:
+    """Recall and precision of images before the fetch, on pages whose gold has images."""
+    wanted = [(page, images) for page, images in _pages_with_images() if images]
+    measured = list(measure((page for page, _ in wanted), chosen))
+    if not measured:
+        return {}
+    total = hits = shipped = extracted = 0
+    for one, verdict, (_, images) in zip(
+        measured, judge(measured, chosen.rules), wanted, strict=True
+    ):
+        nodes = [node for node in verdict.nodes if node.kind == "image"]
+        total, shipped = total + len(images), shipped + len(nodes)
+        hits += _matched(images, nodes)
+        extracted += _matched(images, list(one.document.images()))
+    recall, precision = hits / total, hits / max(1, shipped)
+    return {"pages": len(wanted), "images": total, "extracted": extracted / total,
+            "recall": recall, "precision": precision}  # fmt: skip
+
+
+def _pages_with_images() -> Iterator[tuple[Page, list[set[str]]]]:
+    for page in pages(extract_images.SOURCES):
+        yield page, list(extract_images.gold_images(page))
+
+
+def _matched(images: list[set[str]], nodes: list[Any]) -> int:
+    return sum(place is not None for place in extract_images.match(images, nodes))
+
+
+def main() -> int:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", nargs="?", default="default")
+    parser.add_argument("--weights", action="store_true", help="the shipped content score as it is")
+    parser.add_argument("--sets", default=",".join(SETS), help="gold sets, by name")
+    arguments = parser.parse_args()
+    if not GOLD.is_dir():
+        print(f"shipped_quality: no gold data under {GOLD} (set BENBEN_SHARED)")
+        return 2
+    chosen = config.load(arguments.config, ["input=[x]"])
+    found = measure_gold(arguments.sets.split(","), chosen, arguments.weights)
+    measured = [one for one in found if one.page.text]
+    judged = judge(measured, chosen.rules)
+    texts = text_scores(measured, judged)
+    details = {
+        "texts": texts,
+        "rules": rule_costs(measured, judged),
+        "structure": structure_kept(measured, judged),
+        "images": image_scores(chosen),
+    }
+    figure.report("shipped_quality", texts["all"]["shipped"], texts["all"]["trafilatura"],
+                  unit="token F1", config=arguments.config, **details)  # fmt: skip
+    for title, table in details.items():
+        _print(title, table if title != "images" else {"": table})
+    return 0
+
+
+def _print(title: str, table: dict[str, dict[str, Any]]) -> None:
+    shown: Callable[[Any], str] = lambda v: f"{v:.3f}" if isinstance(v, float) else str(v)  # noqa: E731
+    for name, values in table.items():
+        print(f"  {title} {name}:", *(f"{key} {shown(value)}" for key, value in values.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
