@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageFile
 
+from benben.pipeline.images.processing.repair import repaired
 from benben.pipeline.settings.fetch import FetchSettings, ReencodeSettings
 
 # Peak memory of a decode, in bytes per pixel.
@@ -40,6 +41,7 @@ SIGNATURES = (
     (b"\0\0\0\x0cJXL ", "jxl"),
     (b"8BPS", "psd"),
 )
+AVIF_BRANDS = {b"avif", b"avis"}
 SNIFF_BYTES = 1_024
 QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 TRANSPOSE = {  # EXIF orientation -> what shows the picture upright
@@ -100,11 +102,17 @@ def sniff(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
     if data[4:8] == b"ftyp":
-        return {b"avif": "avif", b"avis": "avif"}.get(data[8:12], "heif")
+        return "avif" if AVIF_BRANDS & _brands(data) else "heif"
     start = data[:SNIFF_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith(b"<"):
         return "svg" if b"<svg" in start and b"<html" not in start else "html"
     return None
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """Major and compatible brands of a file in the ISO base media format (ISO 14496-12, 4.3)."""
+    end = min(int.from_bytes(data[:4]), SNIFF_BYTES)
+    return {data[start : start + 4] for start in (8, *range(16, end, 4))}
 
 
 class Decoder:
@@ -132,10 +140,24 @@ class Decoder:
         sha256 = sha256 or hashlib.sha256(data).hexdigest()
         picture = Picture(sha256, len(data), sniff(data))
         try:
-            self._decode(data, picture, use)
+            try:
+                self._decode(data, picture, use)
+            except BadImage as bad:
+                self._decode(self._repair(data, picture, bad), picture, use)
         except BadImage as bad:
             picture.reason, picture.detail = bad.reason, bad.detail[:200] or None
         return picture
+
+    def _repair(self, data: bytes, picture: Picture, bad: BadImage) -> bytes:
+        """Return a refused picture as browsers read it. Raises BadImage if that is no help."""
+        changed = None
+        if bad.reason in ("picture.corrupt", "picture.truncated") and picture.format:
+            cost = (picture.width or 0) * (picture.height or 0) * DECODE_COST[picture.format]
+            with self._memory.hold(cost), _decoder_errors():
+                changed = repaired(data, picture.format)
+        if changed is None:
+            raise bad
+        return changed
 
     def check_format(self, start: bytes) -> str:
         """Format of an image by its first bytes. Raises BadImage when it will not be decoded."""
