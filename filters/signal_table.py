@@ -188,7 +188,7 @@ def _measure_column(column: Column, batch: Batch, rows: int) -> pa.Array:
 def read_rules(path: str) -> RuleSettings:
     """Read the rules of a config, by name or path, and check them. Raises ConfigError."""
     source = config.find(path)
-    section = config.read_layers(source).get("rules", {})
+    section = config.read_layers(source).get("rules") or {}
     rules = config.validate(RuleSettings, section, f"{source}: rules")
     check_rules(rules)
     return rules

@@ -9,8 +9,18 @@ from typing import Any
 from benben.common.config_files import ConfigError, ConfigFiles, Source, validate
 from benben.pipeline import storage
 from benben.pipeline.settings import Config
+from benben.pipeline.settings.signals import RuleSettings
 
-__all__ = ["CONFIGS", "ConfigError", "find", "load", "parse_yaml", "read_layers", "validate"]
+__all__ = [
+    "CONFIGS",
+    "ConfigError",
+    "describe_rules",
+    "find",
+    "load",
+    "parse_yaml",
+    "read_layers",
+    "validate",
+]
 CONFIGS = resources.files("benben.configs")  # a folder, or part of the zip given to spark-submit
 
 
@@ -20,8 +30,6 @@ def _is_file(path: str) -> bool:
 
 FILES = ConfigFiles(
     CONFIGS,
-    # A config states all its rules: with rules added from the base, it would keep other documents.
-    replaced=frozenset({"rules"}),
     example="fetch.enabled=no",
     is_file=_is_file,
     read_bytes=storage.read_bytes,
@@ -37,13 +45,26 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
     return FILES.load(Config, path, overrides)
 
 
+def describe_rules(path: str, rules: RuleSettings) -> str:
+    """Tell how many rules a config has, and how many differ from its base's (or the file's own)."""
+    source = find(path)
+    base = parse_yaml(source).get("base")
+    section = read_layers(find(base) if base else source).get("rules") or {}
+    before = validate(RuleSettings, section, f"{base or source}: rules").by_name()
+    now = rules.by_name()
+    differ = sum(rule != before[name] for name, rule in now.items() if name in before)
+    added, gone = len(now.keys() - before.keys()), len(before.keys() - now.keys())
+    changes = f"{differ} differ from {base or path}, {added} added, {gone} of it removed"
+    return f"{len(now)} rules: {changes}"
+
+
 def find(path: str) -> Source:
     """Return where a config is. A name without a slash may be that of a shipped config."""
     return FILES.find(path)
 
 
 def read_layers(path: Source) -> dict[str, Any]:
-    """Read a config and merge it over the one that its key `base` names, except for `rules`."""
+    """Read a config and merge it over the one that its key `base` names, key by key."""
     return FILES.read_layers(path)
 
 

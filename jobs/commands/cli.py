@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from benben.jobs import stages
 from benben.jobs.engine import script
+from benben.jobs.engine.progress import say
 from benben.jobs.engine.stage import Run
 from benben.pipeline import config, storage
 from benben.pipeline.manifest import code_version
@@ -91,6 +92,8 @@ def parser() -> argparse.ArgumentParser:
 def run_one(options: argparse.Namespace) -> int:
     """Run one stage."""
     settings = script.load_config(options.config, options.overrides)
+    if "rules" in stages.load(options.stage).sections:
+        say(config.describe_rules(options.config, settings.rules))
     Run(settings, options.stage).execute(stages.load(options.stage), options.force)
     return 0
 
@@ -102,6 +105,7 @@ def run_all(options: argparse.Namespace) -> int:
 
     started = time.monotonic()
     settings = config.load(options.config, options.overrides)
+    say(config.describe_rules(options.config, settings.rules))
     stages.run(settings, force=options.force)
     output = settings.output
     print(funnel.as_text(funnel.read(output)))

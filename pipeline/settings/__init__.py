@@ -5,6 +5,8 @@ Values are in `configs/`; only sections and keys that a config may omit have def
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from benben.pipeline.settings.archives import ArchiveSettings, IndexSettings
@@ -49,6 +51,11 @@ class Config(Section):
     report: ReportSettings
     takedown: TakedownSettings = TakedownSettings()
     spark: SparkSettings = SparkSettings()
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _none_removes_all(cls, value: Any) -> Any:
+        return value if value is not None else {}
 
     @field_validator("input")
     @classmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
 
 from benben.pipeline.settings.section import Section
 
@@ -35,11 +37,31 @@ class Rule(Bounds):
 
 
 class RuleSettings(Section):
-    """Section `rules`: for each scope, signal name -> rule, in the order of judging."""
+    """Section `rules`: for each scope, signal name -> rule, in the order of judging.
+
+    Null in place of a rule removes the base's; in place of a scope, all of the base's there.
+    """
 
     text_node: dict[str, Rule] = {}
     image_node: dict[str, Rule] = {}
     document: dict[str, Rule] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_removed(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            return value
+        return {name: rule for name, rule in value.items() if rule is not None}
+
+    def by_name(self) -> dict[str, Rule]:
+        """Return all rules by SCOPE.SIGNAL."""
+        return {
+            f"{scope}.{name}": rule
+            for scope in type(self).model_fields
+            for name, rule in getattr(self, scope).items()
+        }
 
 
 class PerplexityModel(Section):

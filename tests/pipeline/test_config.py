@@ -76,13 +76,41 @@ def test_a_config_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
         "base": "default",
         "input": ["crawl"],
         "fetch": {"enabled": False},
-        "rules": {"document": {"words": {"min": 1}}},
     }
     loaded = config.load(write(tmp_path, own))
     assert not loaded.fetch.enabled
     assert loaded.fetch.user_agent == GOOD["fetch"]["user_agent"]
-    assert list(loaded.rules.document) == ["words"]
-    assert not loaded.rules.text_node
+
+
+def test_a_rule_of_ones_own_keeps_the_others_of_the_base(tmp_path: Path) -> None:
+    own = {"document": {"words": {"min": 1}, "mean_word_length": {"max": 12}}}
+    path = write(tmp_path, {"base": "default", "input": ["crawl"], "rules": own})
+    rules = config.load(path).rules
+    assert rules.document.keys() == {*GOOD["rules"]["document"], "mean_word_length"}
+    assert rules.document["words"].min == 1
+    assert rules.document["words"].max == GOOD["rules"]["document"]["words"]["max"]
+    assert rules.text_node.keys() == GOOD["rules"]["text_node"].keys()
+    number = sum(map(len, GOOD["rules"].values())) + 1
+    expected = f"{number} rules: 1 differ from default, 1 added, 0 of it removed"
+    assert config.describe_rules(path, rules) == expected
+
+
+def test_null_removes_a_rule_or_all_of_a_scope(tmp_path: Path) -> None:
+    own = {"document": {"words": None}, "image_node": None}
+    path = write(tmp_path, {"base": "default", "input": ["crawl"], "rules": own})
+    rules = config.load(path, ["rules.document.images=null"]).rules
+    removed = {"words", "images"}
+    assert rules.document.keys() == GOOD["rules"]["document"].keys() - removed
+    assert not rules.image_node
+    assert rules.text_node.keys() == GOOD["rules"]["text_node"].keys()
+    assert f"{2 + len(GOOD['rules']['image_node'])} of it removed" in config.describe_rules(
+        path, rules
+    )
+
+
+def test_overrides_count_as_differences_from_a_config_without_base() -> None:
+    rules = config.load("default", ["input=[x]", "rules.document.words.min=7"]).rules
+    assert "1 differ from default" in config.describe_rules("default", rules)
 
 
 def test_a_config_based_on_itself_is_refused(tmp_path: Path) -> None:
