@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from selectolax.lexbor import LexborHTMLParser
 
+from benben.pipeline.page import extract
 from benben.pipeline.page.dom.columns import IMAGE_BLOCK
 from benben.pipeline.page.dom.elements import compile_plan
-from benben.pipeline.page.dom.walk import LimitError, walk
+from benben.pipeline.page.dom.walk import LimitError, Walk, walk
 from benben.pipeline.page.extract import default_settings, read_facts
 from benben.pipeline.page.score.features import Blocks, describe
+from benchmarks.support.cache import cached
+from benchmarks.support.data import GOLD
 from benchmarks.support.gold import Page, common_tokens, pages, tokens
 
 _IMAGE_WEIGHT = 0.1  # an image counts as a short text
@@ -23,19 +28,42 @@ _PART = 15  # characters of a block that a snippet runs across
 _BLOCK_WEIGHT = 0.02  # every block counts a little, however short
 
 
-@dataclass(slots=True)
+@dataclass
 class Rows:
-    """One page's blocks."""
+    """One page's blocks as the walk found them, and what they should be."""
 
-    page: Page
+    page: Page  # without its HTML
+    walk: Walk
+    title: str | None
     texts: list[str]
-    blocks: Blocks
     labels: npt.NDArray[np.float64]  # share of the block that is in the main text
     weights: npt.NDArray[np.float64]
 
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Features of the blocks."""
+        return describe(self.walk, self.title)
 
-def rows(sources: Sequence[str]) -> Iterator[Rows]:
-    """Yield the labelled rows of gold sets; pages without blocks are left out."""
+
+def rows(sources: Sequence[str]) -> list[Rows]:
+    """Return the labelled rows of gold sets; pages without blocks are left out.
+
+    What does not depend on the features is kept between runs.
+    """
+    return cached("labelled", _makers(sources), lambda: list(_label(sources)))
+
+
+def _makers(sources: Sequence[str]) -> Iterator[Path | str]:
+    """Yield what the walks and labels of gold sets depend on."""
+    yield from (default_settings().model_dump_json(), *sources)
+    yield from (GOLD / f"{source}.jsonl.gz" for source in sources)
+    code = Path(extract.__file__).parent
+    for path in (*sorted(code.glob("*.py")), *sorted((code / "dom").iterdir()), Path(__file__)):
+        if path.is_file():
+            yield path
+
+
+def _label(sources: Sequence[str]) -> Iterator[Rows]:
     settings = default_settings()
     plan = compile_plan(settings)
     for page in pages(sources):
@@ -53,7 +81,8 @@ def rows(sources: Sequence[str]) -> Iterator[Rows]:
             labels, weights = _labels(texts, images, page.text)
         else:
             labels, weights = _snippet_labels(texts, page.gold)
-        yield Rows(page, texts, describe(walked, title), labels, weights)
+        page.html = ""
+        yield Rows(page, walked, title, texts, labels, weights)
 
 
 def _snippet_labels(

@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from benben import extract_page
 from benchmarks.extraction.content_score_data import rows
 from benchmarks.extraction.train_content_score import cross_validate
 from benchmarks.support import figure
+from benchmarks.support.cache import cached
 from benchmarks.support.data import GOLD
 from benchmarks.support.gold import HUMAN, LABELLED, SNIPPETS, Page, pages, token_f1
 
@@ -39,12 +41,23 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def others(page: Page) -> dict[str, float]:
-    """Token F1 of the peers."""
+def peers(sources: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Main text of each page by the peers, kept between runs."""
+    versions = [f"{name} {version(name)}" for name in ("trafilatura", "resiliparse")]
+    gold = [GOLD / f"{source}.jsonl.gz" for source in sources]
+    return cached("peers", [*versions, *gold], lambda: {p.name: _peers(p) for p in pages(sources)})
+
+
+def _peers(page: Page) -> dict[str, str]:
     return {
-        "trafilatura": token_f1(trafilatura.extract(page.html) or "", page.text),
-        "resiliparse": token_f1(extract_plain_text(page.html, main_content=True), page.text),
+        "trafilatura": trafilatura.extract(page.html) or "",
+        "resiliparse": extract_plain_text(page.html, main_content=True),
     }
+
+
+def f1_of_tools(texts: Mapping[str, str], gold: str) -> dict[str, float]:
+    """Token F1 of each tool's text."""
+    return {tool: token_f1(text, gold) for tool, text in texts.items()}
 
 
 def breakdown(found: Sequence[tuple[Page, dict[str, float]]]) -> dict[str, Any]:
@@ -64,14 +77,16 @@ def breakdown(found: Sequence[tuple[Page, dict[str, float]]]) -> dict[str, Any]:
     }
 
 
-def snippet_accuracy(ours: Mapping[str, str]) -> dict[str, float]:
+def snippet_accuracy(
+    ours: Mapping[str, str], others: Mapping[str, Mapping[str, str]]
+) -> dict[str, float]:
     """Share of `with` snippets found and `without` snippets left out, of ours and trafilatura's."""
     right: dict[str, int] = defaultdict(int)
     total = 0
     for page in pages(SNIPPETS[:1]):
         texts = {
             "ours": ours.get(page.name, ""),
-            "trafilatura": trafilatura.extract(page.html) or "",
+            "trafilatura": others[page.name]["trafilatura"],
         }
         for key, wanted in (("with", True), ("without", False)):
             for snippet in page.gold.get(key) or []:
@@ -99,15 +114,16 @@ def main() -> int:
     if shipped:
         ours = {p.name: extract_page(p.html, p.url).main_text() for p in pages(LABELLED)}
     else:
-        ours = cross_validate(list(rows(LABELLED)))
+        ours = cross_validate(rows(LABELLED))
+    others = peers(LABELLED)
     found = [
-        (page, {"ours": token_f1(ours.get(page.name, ""), page.text), **others(page)})
+        (page, f1_of_tools({"ours": ours.get(page.name, ""), **others[page.name]}, page.text))
         for page in gold
     ]
     means = {tool: float(np.mean([s[tool] for _, s in found])) for tool in found[0][1]}
     margins = [scores["ours"] - scores["trafilatura"] for _, scores in found]
     details = breakdown(found)
-    snippets = snippet_accuracy(ours)
+    snippets = snippet_accuracy(ours, others)
     figure.report(
         "extract_quality",
         means["ours"],
@@ -121,7 +137,7 @@ def main() -> int:
         snippets=snippets,
     )
     for group, values in details.items():
-        if group.startswith(("type:", "set:")):
+        if group.startswith(("type:", "set:", "lang:zh")):
             print("  " + group, *(f"{k} {v:.3f}" for k, v in values.items()))
     print(f"  margin {interval(margins)}, snippets {snippets}")
     return 0

@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="cross-validate and write nothing")
     arguments = parser.parse_args()
-    pages = list(rows(LABELLED))
+    pages = rows(LABELLED)
     print(f"{len(pages)} pages, {sum(len(page.texts) for page in pages)} blocks")
     texts = cross_validate(pages)
     gold = [page.page for page in pages if page.page.text]

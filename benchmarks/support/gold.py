@@ -15,7 +15,7 @@ from benben.pipeline.archive import warc
 from benben.pipeline.archive.charset import decode_html
 from benchmarks.support.data import DATA, GOLD
 
-HUMAN = ("wcxb-dev", "scrapinghub-aeb", "magic-html-article", "magic-html-forum")
+HUMAN = ("wcxb-dev", "wcxb-train", "scrapinghub-aeb", "magic-html-article", "magic-html-forum")
 OTHERS = ("newspaper", "readability", "llm-webkit-bench")
 SNIPPETS = ("trafilatura-eval", "trafilatura-cache")
 LABELLED = (*HUMAN, SNIPPETS[0])  # what the content score is trained on
