@@ -12,6 +12,8 @@ _WEB = ("http://", "https://")
 # Characters that WHATWG parsing leaves alone in a path and query; dots are tested separately.
 _CLEAN_TAIL = re.compile(r"[\w!$&()*+,\-./;=@~%?:]*", re.ASCII)
 _CLEAN_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}/", re.ASCII)
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")  # RFC 3986, section 2.3
 # Suffix list of the installed package: no network access, no cache folder.
 _suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
@@ -64,9 +66,10 @@ def domain(name: str) -> str:
 def url_key(url: str) -> str:
     """Return the form that all URLs of one page share, by which duplicates are found.
 
-    Scheme, default port, `www.`, fragment, final slash and the order of parameters are ignored.
-    Session and tracking parameters are kept although they do not change the page: a parameter
-    that one site uses for tracking names a page on another.
+    Scheme, default port, `www.`, fragment, final slash, the order of parameters and escapes of
+    characters that need none (RFC 3986, section 6.2.2) are ignored. Session and tracking parameters
+    are kept although they do not change the page: a parameter that one site uses for tracking names
+    a page on another.
     """
     try:
         parsed = ada_url.URL(url)
@@ -75,4 +78,11 @@ def url_key(url: str) -> str:
     name = str(parsed.hostname).rstrip(".").removeprefix("www.")
     port = f":{parsed.port}" if parsed.port else ""
     query = "&".join(sorted(filter(None, str(parsed.search)[1:].split("&"))))
-    return f"{name}{port}{str(parsed.pathname).rstrip('/')}{'?' + query if query else ''}"
+    key = f"{name}{port}{str(parsed.pathname).rstrip('/')}{'?' + query if query else ''}"
+    return _ESCAPE.sub(_plainest, key) if "%" in key else key
+
+
+def _plainest(escape: re.Match[str]) -> str:
+    """Return an unreserved character as itself, any other byte as an escape in capitals."""
+    character = chr(int(escape[1], 16))
+    return character if _UNRESERVED.fullmatch(character) else escape[0].upper()

@@ -103,6 +103,14 @@ def test_folders_are_small() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
+def test_files_are_cut_into_lines_in_one_way(path: Path) -> None:
+    if package(path) in ("common", "pipeline", "filters", "jobs", "analysis"):
+        assert ".splitlines(" not in path.read_text(encoding="utf-8"), (
+            "use benben.common.text.lines: splitlines also breaks inside JSON strings"
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_data_files_are_found_inside_a_zip_too(path: Path) -> None:
     if package(path) in ("common", "pipeline", "filters", "jobs", "analysis") and (
         path.name != "build.py"  # makes data files, in a checkout

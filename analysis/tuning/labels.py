@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails
+from benben.common.text import lines
 from benben.pipeline import storage
 from benben.pipeline.settings.signals import Bounds, Rule
 
@@ -68,7 +69,7 @@ def read(path: str) -> dict[Key, bool]:
     """Read labels; an empty mapping when there is no such file."""
     if not storage.exists(path):
         return {}
-    rows = [json.loads(line) for line in storage.read_bytes(path).decode().splitlines()]
+    rows = [json.loads(line) for line in lines(storage.read_bytes(path))]
     return {(row["doc_id"], row["index"]): row["keep"] for row in rows}
 
 

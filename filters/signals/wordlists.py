@@ -24,6 +24,7 @@ import stopwordsiso
 from numpy.typing import NDArray
 
 from benben.common.hashing import Hashes
+from benben.common.text import lines
 from benben.filters.declaration import OBELICS, Column, Signal, measured_together, text_ratio
 from benben.filters.signals.page import languages
 from benben.filters.signals.text import (
@@ -65,8 +66,8 @@ def listed_words(kind: str, language: str, settings: SignalSettings) -> list[str
 
 @lru_cache(maxsize=4)
 def _shipped(kind: str) -> dict[str, list[str]]:
-    lines = (_LISTS / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
-    return {code: listed.split() for code, listed in (line.split("\t") for line in lines)}
+    entries = lines((_LISTS / f"{kind}.txt").read_text(encoding="utf-8"))
+    return {code: listed.split() for code, listed in (line.split("\t") for line in entries)}
 
 
 def _common(language: str, size: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from benben.analysis import estimate as figures
 from benben.analysis.estimate import Estimate, SampleRuns, StageCost
+from benben.common.text import lines
 from benben.jobs import stages
 from benben.jobs.engine import usage
 from benben.jobs.engine.progress import say
@@ -158,7 +159,7 @@ def _used(output: str) -> dict[str, float]:
     """Return the seconds and shuffled bytes of all stages, from each one's last metrics file."""
     last: dict[str, dict[str, Any]] = {}
     for path in storage.list_files(storage.join(output, "metrics")):
-        line = storage.read_bytes(path).decode().splitlines()[-1]
+        line = lines(storage.read_bytes(path))[-1]
         event = json.loads(line)
         if event["event"] == "committed":
             last[event["stage"]] = event

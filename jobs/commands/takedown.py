@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -31,9 +32,9 @@ from benben.pipeline.takedown import (
     takedown_log,
     tombstones,
 )
-from benben.pipeline.takedown.dataset_rows import Removed
+from benben.pipeline.takedown.dataset_rows import Removal, Removed
 from benben.pipeline.takedown.takedown_log import PendingTakedown
-from benben.pipeline.takedown.tombstones import Kind, Tombstone
+from benben.pipeline.takedown.tombstones import Kind, Tombstone, Tombstones
 
 OPTIONS = {
     "url": "page or image by its URL",
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     given = parser.parse_args(arguments)
     if given.check:
-        entries = takedown_log.read_log(takedown_log.log_path(given.run))
+        entries = takedown_log.check(given.run, takedown_log.read_pending(given.run))
         print(f"{len(entries)} takedowns; the log is unchanged")
         return 0
     requested = _requested(given)
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     print("\n".join(summary(given.run, takedown, removed)))
     if given.apply:
         finish(given.run, takedown)
-    else:
+    elif not takedown.removes_nothing:
         print("nothing was changed; add --apply to remove this")
     return 0
 
@@ -111,35 +112,42 @@ def find(output: str, requested: Sequence[Tombstone], note: str) -> tuple[Pendin
     if tables.find("dataset") is None:
         raise InputError(f"{output}: no dataset here yet; run `benben assemble` first")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    number = len(takedown_log.read_log(takedown_log.log_path(output))) + 1
+    number = len(takedown_log.check(output)) + 1
     takedown = PendingTakedown(number=number, started=now, note=note, tombstones=list(requested))
-    takedown.sha256 = sorted(_find_images(tables, takedown))
-    added = _find_documents(tables, takedown)
+    known = Tombstones(requested)
+    takedown.sha256 = sorted(_find_images(tables, requested, known))
+    added = _find_documents(tables, takedown, known)
     dataset = tables.folder("dataset")
-    removed, _ = rewrite_dataset.find_removed(dataset, takedown.removal)
+    removal = Removal(known, takedown.documents, frozenset(takedown.sha256))
+    removed, _ = rewrite_dataset.find_removed(dataset, removal)
     takedown.documents |= removed.documents
     takedown.unused = sorted(rewrite_dataset.find_unused_images(dataset, takedown.removal, removed))
+    matched = known.matched | {("sha256", name) for name in removed.sha256}
+    takedown.unmatched = [each for each in requested if (each.kind, each.value) not in matched]
     takedown.tombstones = list(dict.fromkeys([*requested, *added]))
     return takedown, removed
 
 
-def _find_images(tables: RunTables, takedown: PendingTakedown) -> Iterator[str]:
+def _find_images(
+    tables: RunTables, requested: Sequence[Tombstone], known: Tombstones
+) -> Iterator[str]:
     """Yield the SHA-256 of images that tombstones name, or match by perceptual hash."""
-    known = takedown.removal.tombstones
-    yield from (each.value for each in takedown.tombstones if each.kind == "sha256")
+    yield from (each.value for each in requested if each.kind == "sha256")
     for rows in tables.batches("images", ["sha256", "phash"]):
         for sha256, phash in zip(*(column.to_pylist() for column in rows.columns), strict=True):
             if sha256 and known.match_content(sha256, phash):
                 yield sha256
 
 
-def _find_documents(tables: RunTables, takedown: PendingTakedown) -> list[Tombstone]:
+def _find_documents(
+    tables: RunTables, takedown: PendingTakedown, known: Tombstones
+) -> list[Tombstone]:
     """Add to a takedown the documents and image nodes that its tombstones match.
 
     A document's id depends on its archive, so it does not recognise the page in another crawl. The
     tombstones returned do: the URL and the payload digest of each document that an id names.
     """
-    known, added = takedown.removal.tombstones, []
+    added: list[Tombstone] = []
     for rows in _documents(tables):
         reasons = apply_tombstones.document_reasons(rows, known)
         columns = (rows[name].to_pylist() for name in ("doc_id", "url", "payload_digest"))
@@ -147,13 +155,20 @@ def _find_documents(tables: RunTables, takedown: PendingTakedown) -> list[Tombst
             if reason:
                 takedown.documents[doc_id] = reason
             if reason == tombstones.reason_of("document"):
-                added += [Tombstone(kind="url", value=url)] if url else []
-                added += [Tombstone(kind="payload", value=payload)] if payload else []
+                added += _tombstones_of(url, payload)
         nodes = apply_tombstones.matching_image_nodes(rows, known).to_pylist()
         for doc_id, entries in zip(rows["doc_id"].to_pylist(), nodes, strict=True):
             if entries and doc_id not in takedown.documents:
                 takedown.nodes[doc_id] = {entry["index"]: entry["reason"] for entry in entries}
     return added
+
+
+def _tombstones_of(url: str | None, payload: str | None) -> Iterator[Tombstone]:
+    """Yield tombstones for a page's URL and payload; not for a URL that no browser would open."""
+    named: tuple[tuple[Kind, str | None], ...] = (("url", url), ("payload", payload))
+    for kind, value in named:
+        with suppress(ValidationError):
+            yield Tombstone(kind=kind, value=value or "")
 
 
 def _documents(tables: RunTables) -> Iterator[pa.RecordBatch]:
@@ -164,6 +179,10 @@ def _documents(tables: RunTables) -> Iterator[pa.RecordBatch]:
 
 def summary(output: str, takedown: PendingTakedown, removed: Removed) -> Iterator[str]:
     """Yield lines that say what is removed."""
+    for each in takedown.unmatched:
+        yield f"nothing in this run matches {each.kind} {each.value}"
+    if takedown.removes_nothing:
+        return
     by_reason = Counter(removed.documents.values())
     in_run = len(takedown.documents)
     yield f"documents    {by_reason.total():,} of the dataset, {in_run:,} of the run"
@@ -205,13 +224,14 @@ def finish(output: str, takedown: PendingTakedown) -> None:
     takedown_log.append_to_log(takedown_log.log_path(output), entry)
     takedown_log.delete_pending(output)
     path = takedown_log.tombstones_path(output)
-    say(f"takedown: done; to apply it to later runs, set takedown.tombstones=[{path}]")
+    outcome = "nothing was there to remove" if takedown.removes_nothing else "done"
+    say(f"takedown: {outcome}; to apply it to later runs, set takedown.tombstones=[{path}]")
 
 
 def _replace_dataset(output: str, takedown: PendingTakedown) -> Manifest:
     """Replace the dataset unless that was done before, and return its manifest."""
     current = _dataset_manifest(output)
-    if f"takedown/{takedown.number}" in current.inputs:
+    if takedown.key in current.inputs:
         return current
     same_folder = rewrite_dataset.new_folder(output) == storage.join(output, "dataset")
     if same_folder:  # the card's patterns would match new files before they are published

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 
+from benben.common.text import lines
 from benben.pipeline.errors import UserError
 
 _MARK = "benben-user-error "
@@ -43,5 +44,5 @@ def cause(error: BaseException) -> str:
     for pattern in _CAUSES:
         if found := pattern.search(text):
             return found[1].strip()
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    first = next((line.strip() for line in lines(text) if line.strip()), "")
     return f"{type(error).__name__}: {first}"

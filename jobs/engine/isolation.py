@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Generic, Literal, TypeVar
 
+from benben.common.text import describe
 from benben.pipeline.archive.warc import Capture
 from benben.pipeline.document import Document
 
@@ -133,5 +134,5 @@ def _serve(
         try:
             answer = True, function(item)
         except Exception as error:
-            answer = False, f"{type(error).__name__}: {error}"
+            answer = False, describe(error)
         pipe.send(answer)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from benben.common.text import lines
 from benben.pipeline import storage
 from benben.pipeline.errors import InputError
 from benben.pipeline.settings.archives import ArchiveSettings
@@ -93,12 +94,12 @@ def _read_list(path: str, access: ArchiveSettings) -> list[str]:
         text = (gzip.decompress(data) if path.endswith(".gz") else data).decode()
     except (OSError, EOFError, ValueError) as error:
         raise InputError(f"input: {path}: no path list that can be read ({error})") from None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    listed = [line.strip() for line in lines(text) if line.strip()]
     folder = access.prefix or path.rpartition("/")[0]
-    if not access.prefix and lines:
-        above, found, _ = path.rpartition(f"/{lines[0].split('/')[0]}/")
+    if not access.prefix and listed:
+        above, found, _ = path.rpartition(f"/{listed[0].split('/')[0]}/")
         folder = above if found else folder
-    return [storage.under(folder, line) for line in lines]
+    return [storage.under(folder, line) for line in listed]
 
 
 def fingerprint(archives: Sequence[Archive]) -> str:

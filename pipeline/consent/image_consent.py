@@ -16,6 +16,7 @@ import numpy as np
 from protego import Protego
 from yarl import URL
 
+from benben.common.text import lines
 from benben.pipeline import storage
 from benben.pipeline.consent.directives import (
     RESERVATION,
@@ -257,5 +258,5 @@ def _entries(paths: list[str]) -> Iterator[str]:
                 yield from (str(value).strip() for value in batch.column(0).to_pylist() if value)
         else:
             text = storage.read_bytes(path).decode("utf-8", "replace")
-            lines = (line.split(" #")[0].strip() for line in text.splitlines())
-            yield from (line for line in lines if line and not line.startswith("#"))
+            found = (line.split(" #")[0].strip() for line in lines(text))
+            yield from (line for line in found if line and not line.startswith("#"))

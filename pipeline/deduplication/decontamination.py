@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benben.common.hashing import Hashes
+from benben.common.text import lines
 from benben.pipeline import storage
 from benben.pipeline.deduplication.shingles import Offsets, shingle_hashes, token_hashes
 from benben.pipeline.errors import InputError
@@ -143,11 +144,11 @@ def read_items(path: str, field: str = "text") -> list[tuple[str, str]]:
         data = storage.read_bytes(path)
     except OSError as error:
         raise InputError(f"{path}: benchmark set cannot be read: {error}") from None
-    lines = (gzip.decompress(data) if path.endswith(".gz") else data).decode().splitlines()
+    listed = lines(gzip.decompress(data) if path.endswith(".gz") else data)
     if ".jsonl" not in path.rsplit("/", 1)[-1]:
-        return [(str(number), line) for number, line in enumerate(lines, 1) if line.strip()]
+        return [(str(number), line) for number, line in enumerate(listed, 1) if line.strip()]
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(listed, 1):
         try:
             record = json.loads(line)
             found.append((str(record.get("id", number)), str(record[field])))

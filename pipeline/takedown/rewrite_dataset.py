@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from benben.pipeline import manifest, storage
 from benben.pipeline.manifest import Counts, Manifest, PartFile
+from benben.pipeline.takedown import takedown_log
 from benben.pipeline.takedown.dataset_rows import Removal, Removed, remove, still_shown
 from benben.pipeline.takedown.rewrite_tables import new_name
 from benben.pipeline.takedown.takedown_log import PendingTakedown
@@ -99,7 +100,8 @@ def write_new_dataset(output: str, takedown: PendingTakedown) -> NewDataset:
             continue
         dataset.replaced[file.name] = written.name if written else None
         files += [written] if written else []
-    inputs = {**before.inputs, f"takedown/{takedown.number}": takedown.id}
+    entry = takedown.log_entry([file.name for file in files])
+    inputs = {**before.inputs, takedown.key: takedown_log.digest(entry)}
     counts = _subtract(before.counts, removed)
     dataset.manifest = before.model_copy(
         update={"files": files, "inputs": inputs, "counts": counts}

@@ -5,6 +5,7 @@
   takedown can be resumed until all of it is gone.
 - `log.jsonl`: the finished takedowns, one JSON object a line. The lines form a hash chain: each
   holds the hash of the one before. An entry that was changed, removed or inserted breaks the chain.
+  The dataset's manifest holds a hash of each entry, so a missing end is noticed too.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from benben.pipeline import storage
+from benben.common.text import lines
+from benben.pipeline import manifest, storage
 from benben.pipeline.errors import InputError
 from benben.pipeline.takedown.dataset_rows import Removal
 from benben.pipeline.takedown.tombstones import Tombstone, Tombstones
 
 _FOLDER = "takedown"
+_KEY = "takedown/"
 _NO_PREVIOUS = "0" * 64  # stands for the hash before the first entry
 
 
@@ -52,6 +55,7 @@ class PendingTakedown(BaseModel):
     nodes: dict[str, dict[int, str]] = {}  # doc_id -> index of an image node -> reason
     sha256: list[str] = []  # images that are removed from every document
     unused: list[str] = []  # images that no document shows after the takedown
+    unmatched: list[Tombstone] = []  # what was asked for and matches nothing in the run
 
     @property
     def id(self) -> str:
@@ -68,6 +72,16 @@ class PendingTakedown(BaseModel):
     def images(self) -> list[str]:
         """SHA-256 of the images to delete from the image stores."""
         return sorted({*self.sha256, *self.unused})
+
+    @property
+    def removes_nothing(self) -> bool:
+        """Whether nothing in the run matches what was asked for."""
+        return set(self.tombstones) <= set(self.unmatched)
+
+    @property
+    def key(self) -> str:
+        """Name of the takedown in the dataset's manifest, beside the digest of its log entry."""
+        return f"{_KEY}{self.number}"
 
     def includes(self, tombstones: Sequence[Tombstone]) -> bool:
         """Return whether this takedown removes everything that these tombstones name."""
@@ -117,7 +131,7 @@ def read_log(path: str) -> list[dict[str, Any]]:
     if not storage.exists(path):
         return []
     entries: list[dict[str, Any]] = []
-    for number, line in enumerate(storage.read_bytes(path).decode().splitlines(), 1):
+    for number, line in enumerate(lines(storage.read_bytes(path)), 1):
         try:
             entry = json.loads(line)
             recorded = entry.pop("hash")
@@ -133,6 +147,26 @@ def read_log(path: str) -> list[dict[str, Any]]:
     return entries
 
 
+def check(output: str, pending: PendingTakedown | None = None) -> list[dict[str, Any]]:
+    """Read a run's log and compare its entries with the dataset's manifest.
+
+    Raises InputError where the chain is broken, or lacks a takedown that the manifest names. The
+    entry of a `pending` takedown is not in the log yet.
+    """
+    path = log_path(output)
+    entries = read_log(path)
+    digests = {f"{_KEY}{entry['number']}": digest(entry) for entry in entries}
+    found = manifest.read(storage.join(output, "dataset"))
+    for name, recorded in (found.inputs if found else {}).items():
+        logged = name.startswith(_KEY) and not (pending and name == pending.key)
+        if logged and digests.get(name) != recorded:
+            raise InputError(
+                f"{path}: the entry of {name}, which the dataset's manifest names, is missing or "
+                f"was changed; restore the log"
+            )
+    return entries
+
+
 def append_to_log(path: str, entry: dict[str, Any]) -> str:
     """Append an entry unless it is the last one already, and return its hash.
 
@@ -144,9 +178,14 @@ def append_to_log(path: str, entry: dict[str, Any]) -> str:
         return str(last["hash"])
     entry = {**entry, "previous": last.get("hash", _NO_PREVIOUS)}
     entries.append({**entry, "hash": _hash(entry)})
-    lines = (json.dumps(each, ensure_ascii=False) for each in entries)
-    storage.write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    written = (json.dumps(each, ensure_ascii=False) for each in entries)
+    storage.write_bytes(path, "".join(f"{line}\n" for line in written).encode())
     return str(entries[-1]["hash"])
+
+
+def digest(entry: dict[str, Any]) -> str:
+    """Return the hash of what an entry says, which is equal when a takedown is done again."""
+    return _hash({name: entry[name] for name in entry.keys() - {"time", "previous", "hash"}})
 
 
 def _hash(entry: dict[str, Any]) -> str:

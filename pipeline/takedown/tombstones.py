@@ -9,18 +9,22 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benben.common.text import lines
 from benben.pipeline import storage, url
 from benben.pipeline.errors import InputError
 
 Kind = Literal["url", "host", "regex", "document", "payload", "sha256", "phash", "text"]
 REASON_PREFIX = "takedown."
+_IDS: tuple[Kind, ...] = ("document", "payload", "sha256")
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _PATTERNS = {
     "document": "[0-9a-f]{32}",
     "payload": "sha1:[A-Z2-7]{32}",
@@ -48,6 +52,10 @@ class Tombstone(BaseModel):
                 re.compile(self.value)
             except re.error as error:
                 raise ValueError(f"{self.value!r} is not a regular expression: {error}") from None
+        if self.kind == "url" and not url.host(url.parse_join(self.value, "") or ""):
+            raise ValueError(f"{self.value!r} is not a URL with http:// or https:// and a host")
+        if self.kind == "host" and _host_of(self.value) is None:
+            raise ValueError(f"{self.value!r} is not a host such as example.org")
         if self.kind == "text" and not _normalize(self.value):
             raise ValueError("a text of white space alone would match every page")
         return self
@@ -69,7 +77,7 @@ def read(paths: Sequence[str]) -> list[Tombstone]:
             raise InputError(
                 f"{path}: no such list of tombstones; correct takedown.tombstones in the config"
             )
-        for number, line in enumerate(storage.read_bytes(path).decode().splitlines(), 1):
+        for number, line in enumerate(lines(storage.read_bytes(path)), 1):
             try:
                 found.append(Tombstone.model_validate_json(line))
             except ValidationError as error:
@@ -81,16 +89,16 @@ def read(paths: Sequence[str]) -> list[Tombstone]:
 def add(path: str, tombstones: Iterable[Tombstone]) -> None:
     """Add tombstones that a list does not have; readers see the list before or after."""
     present = read([path]) if storage.exists(path) else []
-    lines = [each.model_dump_json() for each in dict.fromkeys([*present, *tombstones])]
-    storage.write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    listed = [each.model_dump_json() for each in dict.fromkeys([*present, *tombstones])]
+    storage.write_bytes(path, "".join(f"{line}\n" for line in listed).encode())
 
 
 def identities(paths: Sequence[str]) -> dict[str, str]:
     """Return a hash of the tombstones in lists; a stage runs again when it changes."""
     if not paths:
         return {}
-    lines = sorted({each.model_dump_json() for each in read(paths)})
-    return {"tombstones": hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()}
+    listed = sorted({each.model_dump_json() for each in read(paths)})
+    return {"tombstones": hashlib.blake2b("\n".join(listed).encode(), digest_size=8).hexdigest()}
 
 
 # Matching
@@ -106,12 +114,15 @@ class Tombstones:
         by_kind: dict[str, list[Tombstone]] = {}
         for each in tombstones:
             by_kind.setdefault(each.kind, []).append(each)
-        self._values = {kind: {each.value for each in same} for kind, same in by_kind.items()}
-        self._url_keys = {url.url_key(value) for value in self._values.get("url", ())}
-        self._hosts = {value.lower().strip(".") for value in self._values.get("host", ())}
-        self._patterns = [re.compile(value) for value in sorted(self._values.get("regex", ()))]
-        self._phrases = sorted(map(_normalize, self._values.get("text", ())))
-        hashes = by_kind.get("phash", [])
+        values = {kind: sorted({each.value for each in same}) for kind, same in by_kind.items()}
+        # What is looked up -> the values of the tombstones.
+        self._ids = {kind: {one: one for one in values.get(kind, ())} for kind in _IDS}
+        self._url_keys = {url.url_key(value): value for value in values.get("url", ())}
+        self._hosts = {_host_of(value): value for value in values.get("host", ())}
+        self._patterns = [re.compile(value) for value in values.get("regex", ())]
+        self._phrases = {_normalize(value): value for value in values.get("text", ())}
+        self.matched: set[tuple[Kind, str]] = set()  # kinds and values of all that matched so far
+        hashes = self._hashes = by_kind.get("phash", [])
         self._phash = np.array([int(each.value, 16) for each in hashes], np.uint64)
         self._distance = np.array([each.distance for each in hashes], np.uint64)
 
@@ -124,46 +135,75 @@ class Tombstones:
         self, page_url: str, doc_id: str = "", payload_digest: str | None = None
     ) -> Kind | None:
         """Match a page by its id, its payload digest and its URL."""
-        if doc_id in self._values.get("document", ()):
-            return "document"
-        if payload_digest is not None and payload_digest in self._values.get("payload", ()):
-            return "payload"
-        return self.match_url(page_url)
+        return self._first(
+            self._by_id("document", doc_id),
+            self._by_id("payload", payload_digest),
+            self._by_url(page_url),
+        )
 
     def match_url(self, any_url: str) -> Kind | None:
         """Match the URL of a page or an image."""
-        if self._url_keys and url.url_key(any_url) in self._url_keys:
-            return "url"
-        if self._hosts and self._matches_host(any_url):
-            return "host"
-        if any(pattern.search(any_url) for pattern in self._patterns):
-            return "regex"
-        return None
-
-    def _matches_host(self, any_url: str) -> bool:
-        """Return whether the URL's host, or a domain above it, has a tombstone."""
-        try:
-            labels = (urlsplit(any_url).hostname or "").lower().strip(".").split(".")
-        except ValueError:
-            return False
-        return any(".".join(labels[start:]) in self._hosts for start in range(len(labels)))
+        return self._first(self._by_url(any_url))
 
     def match_content(self, sha256: str | None, phash: str | None = None) -> Kind | None:
         """Match an image by its SHA-256 and its perceptual hash."""
-        if sha256 is not None and sha256 in self._values.get("sha256", ()):
-            return "sha256"
-        if phash is not None and len(self._phash):
-            distances = np.bitwise_count(self._phash ^ np.uint64(int(phash, 16)))
-            if (distances <= self._distance).any():
-                return "phash"
-        return None
+        return self._first(self._by_id("sha256", sha256), self._by_look(phash))
 
     def match_text(self, texts: Iterable[str | None]) -> Kind | None:
         """Match the texts of a page, joined in their order."""
-        if not self._phrases:
-            return None
+        return self._first(self._by_text(texts)) if self._phrases else None
+
+    def _first(self, *found: Iterator[tuple[Kind, str]]) -> Kind | None:
+        """Note all that matched, so that a request which matches nothing is known; return one."""
+        first = None
+        for kind, value in chain(*found):
+            self.matched.add((kind, value))
+            first = first or kind
+        return first
+
+    def _by_id(self, kind: Kind, value: str | None) -> Iterator[tuple[Kind, str]]:
+        if value in self._ids[kind]:
+            yield kind, value
+
+    def _by_url(self, any_url: str) -> Iterator[tuple[Kind, str]]:
+        if self._url_keys and (value := self._url_keys.get(url.url_key(any_url))):
+            yield "url", value
+        if self._hosts:
+            labels = _host_in(any_url).split(".")
+            for start in range(len(labels)):
+                if value := self._hosts.get(".".join(labels[start:])):
+                    yield "host", value
+        for pattern in self._patterns:
+            if pattern.search(any_url):
+                yield "regex", pattern.pattern
+
+    def _by_look(self, phash: str | None) -> Iterator[tuple[Kind, str]]:
+        if phash is not None and len(self._phash):
+            distances = np.bitwise_count(self._phash ^ np.uint64(int(phash, 16)))
+            for place in np.flatnonzero(distances <= self._distance):
+                yield "phash", self._hashes[place].value
+
+    def _by_text(self, texts: Iterable[str | None]) -> Iterator[tuple[Kind, str]]:
         joined = _normalize(" ".join(text for text in texts if text))
-        return "text" if any(phrase in joined for phrase in self._phrases) else None
+        return (("text", value) for phrase, value in self._phrases.items() if phrase in joined)
+
+
+def _host_of(value: str) -> str | None:
+    """Return the host of a tombstone as pages have it; None for what is no host.
+
+    A scheme, a port and a final slash are ignored; a path is not a host.
+    """
+    rest = value.partition("://")[2] or value
+    found = url.host(f"http://{rest.strip('.')}")
+    return found if _HOST.fullmatch(found) and "/" not in rest.removesuffix("/") else None
+
+
+def _host_in(any_url: str) -> str:
+    """Return the host of a page or image; of a URL that no browser would open as far as it goes."""
+    try:
+        return url.host(any_url) or (urlsplit(any_url).hostname or "").strip(".")
+    except ValueError:
+        return ""
 
 
 def _normalize(text: str) -> str:

@@ -127,10 +127,19 @@ def test_host_and_domain() -> None:
         "https://ex.org/a?y=2&x=1",
         "http://www.ex.org/a/?x=1&y=2#part",
         "http://EX.org:80/b/../a?x=1&&y=2",
+        "http://ex.org/%61?%78=1&y=%32",
     ],
 )
 def test_addresses_of_one_page_share_a_key(same: str) -> None:
     assert url.url_key(same) == "ex.org/a?x=1&y=2"
+
+
+def test_keys_of_addresses_ignore_how_a_byte_is_escaped() -> None:
+    keys = {
+        url.url_key(f"https://ex.org/{path}") for path in ("~ä/b", "%7e%c3%a4/b", "%7E%C3%a4/b")
+    }
+    assert keys == {"ex.org/~%C3%A4/b"}
+    assert url.url_key("https://ex.org/a%2fb") != url.url_key("https://ex.org/a/b")
 
 
 def test_other_pages_have_other_keys() -> None:

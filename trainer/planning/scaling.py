@@ -19,6 +19,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from benben.common.config_files import ConfigError
+from benben.common.text import lines
 from benben.trainer.counter_rng import generator
 
 DELTA = 1e-3
@@ -150,7 +151,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
             continue
         if not path.is_file():
             raise ConfigError(f"{path}: no such file or run folder")
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        for number, line in enumerate(lines(path.read_text()), 1):
             try:
                 row = json.loads(line)
                 runs.append(Run(*(float(row[k]) for k in ("parameters", "tokens", "loss"))))

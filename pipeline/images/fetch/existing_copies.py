@@ -91,9 +91,12 @@ def from_img2dataset(
     """Outcomes of the images that img2dataset has fetched; opt-out lists apply to them too."""
     for url, data in read_img2dataset(folders, urls):
         outcome = Outcome(url, url, source="img2dataset")
-        outcome.reason = processor.lists.reason(URL(url))
-        if outcome.reason is None:
-            processor.process(data, outcome)
+        try:
+            outcome.reason = processor.lists.reason(URL(url))
+            if outcome.reason is None:
+                processor.process(data, outcome)
+        except Exception as error:  # whatever it is, it costs this image only
+            outcome.fail(error)
         yield outcome
 
 

@@ -8,6 +8,7 @@ task follows it.
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ from itertools import groupby
 
 from yarl import URL
 
+from benben.common.text import describe
 from benben.pipeline.consent.image_consent import OptOutLists, SiteFile, header_reason
 from benben.pipeline.images.fetch.existing_copies import (
     ArchiveLookup,
@@ -113,7 +115,12 @@ def _without_request(
     if not settings.enabled:
         return Outcome(image.url, image.target, image.hops, "fetch.disabled", source="none")
     if settings.archives and image.warc is not None:
-        return from_archive(image, archives, settings, processor)
+        try:
+            return from_archive(image, archives, settings, processor)
+        except Exception as error:  # of one record, whose image may still be on the network
+            warnings.warn(
+                f"{image.url}: not taken from an archive: {describe(error)}", stacklevel=2
+            )
     return None
 
 
@@ -205,6 +212,8 @@ class HostWorker:
                     if failed.retryable and remaining:
                         continue
                     outcome.reason, outcome.detail = failed.reason, failed.detail or None
+                except Exception as error:  # whatever it is, it costs this URL only
+                    outcome.fail(error)
                 outcome.fetched_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 self._fetcher.sinks.outcome(outcome)
                 return

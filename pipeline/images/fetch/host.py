@@ -13,13 +13,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from yarl import URL
 
+from benben.common.text import describe
 from benben.pipeline.consent.image_consent import (
     Reservations,
     Robots,
     SiteFile,
     origin_of,
 )
-from benben.pipeline.images.fetch.request import Client, Failed
+from benben.pipeline.images.fetch.request import CONSENT_ERROR, Client, Failed
 from benben.pipeline.images.fetch.resolver import Refused, check_url
 from benben.pipeline.settings.fetch import FetchSettings, PolitenessSettings
 from benben.pipeline.storage.retrying import backoff, retry_after_seconds
@@ -52,6 +53,15 @@ class Host:
         return await asyncio.shield(self._origins[origin])
 
     async def _load(self, origin: URL) -> OriginConsent:
+        """Load the consent of an origin. Raises Refused and Failed; no other exception."""
+        try:
+            return await self._ask(origin)
+        except (Refused, Failed):
+            raise
+        except Exception as error:  # whatever it is, it costs this origin only
+            raise Refused(CONSENT_ERROR, f"{origin}: {describe(error)}") from None
+
+    async def _ask(self, origin: URL) -> OriginConsent:
         consent = self._settings.consent
         robots = reservations = None
         if consent.robots:
@@ -180,7 +190,7 @@ class HostLimiter:
 
     def slow_down(self, crawl_delay: float) -> None:
         """Obey a crawl delay in seconds. Raises Refused when it exceeds `max_crawl_delay`."""
-        if crawl_delay > self._settings.max_crawl_delay:
+        if not crawl_delay <= self._settings.max_crawl_delay:  # no number exceeds it too
             self.given_up = f"crawl delay {crawl_delay:g} s"
             raise Refused("host.crawl_delay", f"{crawl_delay:g} s")
         self.interval = max(self.interval, crawl_delay)

@@ -9,6 +9,9 @@ theirs.
 
 The bytes of an image are written before the entry that names their place, so everything that the
 journal holds after a kill is true. A task writes equal bytes once.
+
+Entries are checked against the tables' schemas, by one function when they are written and when they
+are read: what the journal accepts, the tables can hold.
 """
 
 from __future__ import annotations
@@ -17,20 +20,26 @@ import json
 import struct
 import time
 import uuid
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, get_type_hints
 
+import pyarrow as pa
 import xxhash
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
+from benben.common.text import describe
 from benben.pipeline import storage
 from benben.pipeline.consent.image_consent import SiteFile
 from benben.pipeline.images.fetch.request import Outcome
 from benben.pipeline.images.fetch.resolver import owner
 from benben.pipeline.images.store import tar_shards
 from benben.pipeline.images.store.tar_shards import TarShard
+from benben.pipeline.schema import IMAGE_PLACES, IMAGES
 from benben.pipeline.settings.fetch import FetchSettings
 
 VERSION = 2  # raise it when equal bytes lead to another outcome: old journals are then not used
@@ -119,11 +128,18 @@ class FetchLog:
             "later": outcome.retryable,
         }
         if moved is not None:
-            self._append(entry | {"target": moved.target, "next": moved.hops})
+            entry |= {"target": moved.target, "next": moved.hops}
+        else:
+            row = outcome.row().items()
+            entry["row"] = {name: value for name, value in row if value is not None}
+        try:
+            check(encode(entry))
+        except ValueError as error:  # the table could not hold it
+            outcome.fail(error)
+            self.write_outcome(outcome)
             return
-        row = {name: value for name, value in outcome.row().items() if value is not None}
-        place = self._store(outcome)
-        self._append(entry | {"row": row} | ({} if place is None else {"place": place}))
+        place = self._store(outcome) if moved is None else None
+        self._append(entry | ({} if place is None else {"place": place}))
 
     def _store(self, outcome: Outcome) -> dict[str, Any] | None:
         """Store an outcome's bytes and return their place; None when there are no new ones."""
@@ -182,7 +198,7 @@ class Segment:
 
     def append(self, entry: Entry) -> None:
         """Write one entry; on a local disk it survives the end of this process from now on."""
-        text = json.dumps(entry, separators=(",", ":")).encode()
+        text = encode(entry)
         self._stream.write(PREFIX.pack(MAGIC, len(text), zlib.crc32(text)) + text)
         self.bytes += PREFIX.size + len(text)
 
@@ -208,4 +224,59 @@ def _entries(path: str) -> Iterator[Entry]:
         text = data[start:position]
         if magic != MAGIC or position > len(data) or zlib.crc32(text) != checksum:
             return  # incomplete after a kill: nothing that follows was finished
-        yield json.loads(text)
+        try:
+            yield check(text)
+        except ValidationError as error:  # of a version that checked less: as if it were not there
+            warnings.warn(f"{path}, byte {start}: entry skipped: {describe(error)}", stacklevel=2)
+
+
+# What an entry may hold
+
+
+def encode(entry: Entry) -> bytes:
+    """Return the JSON text of an entry."""
+    return json.dumps(entry, separators=(",", ":")).encode()
+
+
+def check(text: bytes) -> Entry:
+    """Parse an entry. Raises ValidationError for one that the tables cannot hold."""
+    return _ENTRY.validate_json(text)
+
+
+def _integer(bits: int) -> Any:
+    return Annotated[int, Field(ge=-(1 << bits - 1), lt=1 << bits - 1)]
+
+
+_TYPES: dict[pa.DataType, Any] = {
+    pa.string(): str,
+    pa.bool_(): bool,
+    pa.int32(): _integer(32),
+    pa.int64(): _integer(64),
+    pa.float64(): float,
+    pa.list_(pa.float32()): list[float],
+}
+
+
+def _row_type(schema: pa.Schema) -> Any:
+    """Return the type of a dictionary that a row of a table can be made from."""
+    return _typed({field.name: NotRequired[_TYPES[field.type]] for field in schema})
+
+
+def _entry(kind: str, **fields: Any) -> Any:
+    return _typed({"kind": Literal[kind], "slot": _integer(32), **fields})
+
+
+def _typed(fields: dict[str, Any]) -> Any:
+    kind: Any = TypedDict("entry", fields)  # type: ignore[misc]
+    kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+    return kind
+
+
+_SITE = _entry("site", **get_type_hints(SiteFile))
+_REQUEST = {"url": str, "hops": _integer(32), "attempt": _integer(32), "later": bool}
+_MOVED = _entry("moved", **_REQUEST, target=str, next=_integer(32))
+_PLACE = NotRequired[_row_type(IMAGE_PLACES)]
+_OUTCOME = _entry("outcome", **_REQUEST, row=_row_type(IMAGES), place=_PLACE)
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(
+    Annotated[_SITE | _MOVED | _OUTCOME, Field(discriminator="kind")]
+)

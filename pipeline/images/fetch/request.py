@@ -22,6 +22,7 @@ import pyarrow as pa
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from benben.common.text import describe, one_line
 from benben.pipeline.images.fetch.resolver import (
     AddressRefused,
     Lookup,
@@ -33,9 +34,13 @@ from benben.pipeline.images.processing.picture import Picture
 from benben.pipeline.schema import IMAGES
 from benben.pipeline.settings.fetch import FetchSettings
 
+ERROR = "fetch.error"  # an exception that nothing expects; `detail` names the host and says which
+CONSENT_ERROR = "consent.error"  # the same, on the consent files of an origin: nothing is requested
 # Reasons that a later attempt may overcome; any other reason is final.
 RETRYABLE = frozenset(
     {
+        ERROR,
+        CONSENT_ERROR,
         "address.dns",
         "consent.robots_unreachable",
         "host.given_up",
@@ -103,8 +108,15 @@ class Outcome:
         """Whether a later attempt may succeed."""
         return self.reason in RETRYABLE
 
+    def fail(self, error: BaseException) -> None:
+        """Note that an exception ended the work on this URL; nothing of it is kept."""
+        self.reason = ERROR
+        self.detail = f"{host_of(self.target)}: {describe(error)}"
+        self.picture = self.data = self.stored_format = self.moved = None
+        self.nsfw = self.embedding = None
+
     def row(self) -> dict[str, Any]:
-        """A row of `images`."""
+        """A row of `images`. Texts of servers and libraries are made fit for a table."""
         row: dict[str, Any] = dict.fromkeys(IMAGES.names)
         if self.picture is not None:
             for name in PICTURE_COLUMNS:
@@ -115,6 +127,8 @@ class Outcome:
             row["reason"], row["detail"] = self.picture.reason, self.picture.detail
         row["final_url"] = self.final_url or self.target
         row["host"] = host_of(self.url)
+        for name in ("detail", "content_type"):
+            row[name] = row[name] and one_line(row[name])
         if row["width"] and row["height"]:
             row["aspect"] = row["width"] / row["height"]
         return row
@@ -281,10 +295,10 @@ class Response:
 
 def _translate(error: Exception) -> Exception:
     """The Refused or Failed that stands for an exception of the HTTP client."""
-    text = f"{type(error).__name__}: {error}"[:200]
+    text = describe(error)
     cause = getattr(error, "os_error", error)
     if isinstance(cause, AddressRefused) or "not a public address" in str(cause):
-        return Refused("address.private", str(cause)[:200])
+        return Refused("address.private", one_line(str(cause)))
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         return Failed("address.dns", text)
     if isinstance(error, TimeoutError):

@@ -31,11 +31,12 @@ SPECIAL = tuple(
     ipaddress.ip_network(text)
     for text in (
         *("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4"),
-        *("100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fec0::/10"),
+        *("2001::/23", "2001:db8::/32", "3fff::/20"),
     )
 )
-NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-IPV4_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, section 2.5.5.1
+# All that IANA has given out as global unicast (RFC 4291, section 2.4; RFC 3587).
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052, section 2.1
 
 
 class Refused(Exception):
@@ -189,14 +190,17 @@ async def system_lookup(host: str, port: int) -> list[str]:
 def is_public(address: IPAddress) -> bool:
     """Tell whether an address belongs to the public internet.
 
-    An IPv6 address that contains IPv4 addresses is public when all of those are. Sources: IANA's
-    special-purpose registries as in `ipaddress`, RFC 4291 (mapped and compatible addresses),
-    RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 (NAT64).
+    Of IPv6 only global unicast is, NAT64's well-known prefix, and IPv4 in its mapped form. An
+    address that contains IPv4 addresses is public when all of those are. Sources: IANA's
+    special-purpose registries as in `ipaddress`, RFC 4291, RFC 3056 (6to4), RFC 4380 (Teredo),
+    RFC 6052 (NAT64).
     """
     if isinstance(address, ipaddress.IPv6Address):
         embedded = _embedded_ipv4(address)
         if embedded is not None:
             return all(is_public(one) for one in embedded)
+        if address not in GLOBAL_UNICAST:
+            return False
     if address.is_multicast or address in CLOUD_SERVICES:
         return False
     return address.is_global and not any(address in network for network in SPECIAL)
@@ -209,7 +213,7 @@ def _embedded_ipv4(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address
         return [address.sixtofour]
     if address.teredo is not None:
         return list(address.teredo)
-    if any(address in network for network in (*NAT64, IPV4_COMPATIBLE)):
+    if address in NAT64:
         return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
     return None
 

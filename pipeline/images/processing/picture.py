@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageFile
 
+from benben.common.text import describe
 from benben.pipeline.images.processing.repair import repaired
 from benben.pipeline.settings.fetch import FetchSettings, ReencodeSettings
 
@@ -351,7 +352,7 @@ def _decoder_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise BadImage(_reason(error), f"{type(error).__name__}: {error}") from None
+        raise BadImage(_reason(error), describe(error)) from None
 
 
 def _reason(error: Exception) -> str:

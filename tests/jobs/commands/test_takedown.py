@@ -16,7 +16,7 @@ from yarl import URL
 from benben.jobs.commands import cli
 from benben.pipeline import config, manifest
 from benben.pipeline.consent.image_consent import OptOutLists
-from benben.pipeline.takedown import takedown_log
+from benben.pipeline.takedown import takedown_log, tombstones
 from tests import readers
 from tests.analysis.run_folder import HELD_OUT
 from tests.jobs.commands import killed_takedown
@@ -153,6 +153,11 @@ def test_card_manifest_and_counts_are_updated(run: Path) -> None:
     "wrong",
     [
         *(["--sha256", "xyz"], ["--regex", "("], ["--text", " "], ["--list", "none.jsonl"], []),
+        *(["--url", url] for url in ("a.example/x", "http://", "ftp://a.example/", "http://a b/")),
+        *(
+            ["--host", host]
+            for host in ("a..example", "a.example/x", "*.example", "a b", "http://")
+        ),
     ],
 )
 def test_a_mistake_is_reported_in_one_line(
@@ -176,11 +181,71 @@ def test_a_changed_log_is_detected(run: Path, capsys: pytest.CaptureFixture[str]
         [lines[0], lines[2]],
         [lines[1], lines[0], lines[2]],
         ["{}\n", *lines],
+        lines[:2],
+        [],
     ):
         path.write_text("".join(changed))
         assert cli.main(["takedown", str(run), "--check"]) == 2
     path.write_text("".join(lines))
     assert [entry["number"] for entry in takedown_log.read_log(str(path))] == [1, 2, 3]
+
+
+def test_a_missing_log_is_detected_before_another_takedown(run: Path) -> None:
+    take_down(run, "--text", "page 0.")
+    (run / "takedown/log.jsonl").unlink()
+    assert cli.main(["takedown", str(run), "--check"]) == 2
+    assert cli.main(["takedown", str(run), "--host", HELD_OUT, "--apply"]) == 2
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e", "\r"])
+def test_a_line_of_the_log_ends_with_a_line_feed_only(run: Path, mark: str) -> None:
+    for text in (f"this is{mark}page 3.", f"x{mark}y"):
+        take_down(run, "--text", text, "--note", f"by{mark}mail")
+    assert cli.main(["takedown", str(run), "--check"]) == 0
+    path = run / "takedown/tombstones.jsonl"
+    assert [each.value for each in tombstones.read([str(path)])][1] == f"x{mark}y"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        ["--host", HELD_OUT.upper()],
+        ["--host", f"https://{HELD_OUT}:443/"],
+        ["--host", f"{HELD_OUT}."],
+        ["--host", f".{HELD_OUT}"],
+    ],
+)
+def test_a_host_is_found_however_it_is_written(run: Path, what: list[str]) -> None:
+    take_down(run, *what)
+    assert HELD_OUT not in {row["host"] for row in rows(run)}
+
+
+def test_a_url_is_found_however_it_is_written(run: Path) -> None:
+    doc_id = rows(run)[0]["doc_id"]
+    address = json.loads(rows(run)[0]["general_metadata"])["url"]
+    scheme, _, rest = address.partition("://")
+    host, _, path = rest.partition("/")
+    other = {"http": "https", "https": "http"}[scheme]
+    port = {"http": 80, "https": 443}[other]
+    escaped = "".join(f"%{ord(c):02x}" if c.isalpha() else c for c in path)
+    take_down(run, "--url", f"{other}://{host.upper()}:{port}/{escaped}")
+    assert doc_id not in {row["doc_id"] for row in rows(run)}
+
+
+def test_a_request_that_matches_nothing_says_so(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = rows(run)
+    take_down(run, "--host", "elsewhere.example", "--sha256", "ab" * 32)
+    found = capsys.readouterr()
+    assert "nothing in this run matches host elsewhere.example" in found.out
+    assert "nothing was there to remove" in found.err
+    assert "done" not in found.out + found.err
+    take_down(run, "--host", "elsewhere.example", "--host", HELD_OUT)
+    found = capsys.readouterr()
+    assert "nothing in this run matches host elsewhere.example" in found.out
+    assert "done" in found.err
+    assert rows(run) == [row for row in before if row["host"] != HELD_OUT]
 
 
 def test_tombstones_apply_to_the_next_download(run: Path) -> None:

@@ -26,14 +26,20 @@ from tests.web import Web, picture, serving, settings
 ALL = SlotRange(0, SLOTS)
 
 
+def entry(slot: int, number: int) -> dict[str, object]:
+    """An entry that is told by its number."""
+    request = {"url": "http://a.test/", "hops": number, "attempt": 1, "later": False}
+    return {"kind": "moved", "slot": slot, **request, "target": "http://b.test/", "next": 1}
+
+
 def entries(folder: Path, share: SlotRange = ALL) -> list[int]:
-    return [entry["number"] for entry in read(str(folder), share)]
+    return [entry["hops"] for entry in read(str(folder), share)]
 
 
 def fill(folder: Path, numbers: range, share: SlotRange = ALL) -> None:
     segment = Segment(str(folder), share)
     for number in numbers:
-        segment.append({"slot": number * SLOTS // 10, "number": number})
+        segment.append(entry(number * SLOTS // 10, number))
     segment.close()
 
 
@@ -44,7 +50,7 @@ def test_entries_are_read_in_order(tmp_path: Path) -> None:
 
 def test_entries_can_be_read_before_the_segment_is_closed(tmp_path: Path) -> None:
     segment = Segment(str(tmp_path), ALL)
-    segment.append({"slot": 1, "number": 7})
+    segment.append(entry(1, 7))
     assert entries(tmp_path) == [7]
     segment.close()
 
@@ -72,6 +78,28 @@ def test_flipped_byte_is_noticed(tmp_path: Path) -> None:
     data[-1] ^= 1
     path.write_bytes(data)
     assert entries(tmp_path) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"hops": 2**40},
+        {"url": "http://a.test/\ud800"},
+        {"kind": "unknown"},
+        {"kind": "outcome", "row": {"content_type": "image/png\udcff"}},
+        {"kind": "outcome", "row": {"width": 2**31}},
+        {"kind": "outcome", "row": {"detail": b"".hex(), "no_column": 1}},
+    ],
+)
+def test_an_entry_that_no_table_could_hold_is_skipped_with_a_warning(
+    tmp_path: Path, poison: dict[str, object]
+) -> None:
+    segment = Segment(str(tmp_path), ALL)
+    for number in range(3):
+        segment.append(entry(1, number) | (poison if number == 1 else {}))
+    segment.close()
+    with pytest.warns(UserWarning, match="entry skipped"):
+        assert entries(tmp_path) == [0, 2]
 
 
 @given(st.integers(0, SLOTS - 1), st.integers(1, 5000))
