@@ -7,6 +7,7 @@ are made by scans that keep only what is shown.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -36,8 +37,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a page."""
-        host = self.headers.get("Host", "").rpartition(":")[0]
-        if host not in self.hosts:  # DNS rebinding: a website whose name points to loopback
+        if (
+            host_name(self.headers.get("Host", "")) not in self.hosts
+        ):  # DNS rebinding: a website whose name points to loopback
             self._send(403, "Unknown host.\n", "text/plain")
             return
         parts = urlsplit(self.path)
@@ -65,9 +67,14 @@ class Handler(BaseHTTPRequestHandler):
         """Do not log requests."""
 
 
+def host_name(host: str) -> str:
+    """Return a host in lower case without a port; IPv6 addresses keep their brackets."""
+    return re.sub(r":\d*$", "", host.strip().lower()).rstrip(".")
+
+
 def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> ThreadingHTTPServer:
     """Bind a server; port 0 chooses a free port (see `server_port`)."""
-    hosts = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host)
+    hosts = (*LOOPBACK, host_name(host), host_name(f"[{host}]"))
     return ThreadingHTTPServer((host, port), partial(Handler, explorer, hosts))
 
 

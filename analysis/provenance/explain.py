@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 from benben.analysis.provenance.history import History, NodeView, Piece, history
 from benben.analysis.tables import RunTables
+from benben.common.text import UNSAFE
 from benben.pipeline.errors import InputError
 
 SHOWN_CHARS = 160  # of a paragraph or URL, in the terminal
-# Control characters, with the overrides of text direction.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+_CONTROL = re.compile(f"[{UNSAFE}]+")
 _COLOURS = {"kept": "\x1b[32m", "dropped": "\x1b[31m", "heading": "\x1b[1m"}
 _RESET = "\x1b[0m"
 _STYLE = """body{font:15px/1.45 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}

@@ -20,7 +20,9 @@ def explain(arguments: Sequence[str]) -> int:
         "--html", action="store_true", help="print an HTML page instead of coloured lines"
     )
     given = parser.parse_args(arguments)
-    print(describe(given.run, given.name, given.html, sys.stdout.isatty()))
+    colour = sys.stdout.isatty()  # the text is free of control characters, but for our own colours
+    text = describe(given.run, given.name, given.html, colour)
+    print(text, file=sys.__stdout__ if colour else sys.stdout)
     return 0
 
 

@@ -35,8 +35,7 @@ class Progress:
         self._stop.set()
         self._thread.join()
         if self._terminal:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+            self._write("\r\033[K")
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS[self._terminal]):
@@ -59,8 +58,14 @@ class Progress:
             if 0 < done < self._tasks:
                 line += f", about {seconds / done * (self._tasks - done):.0f} s left"
         line += f", {seconds:.0f} s"
-        sys.stderr.write(f"\r\033[K{line}" if self._terminal else line + "\n")
-        sys.stderr.flush()
+        self._write(f"\r\033[K{line}" if self._terminal else line + "\n")
+
+    def _write(self, text: str) -> None:
+        """Write our own text to the terminal itself: `sys.stderr` lets no control sequence pass."""
+        stream = sys.__stderr__ if self._terminal else sys.stderr
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
 
 
 def say(line: str) -> None:

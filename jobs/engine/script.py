@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from benben.common.terminal import safe_output
 from benben.jobs.engine import failure
 from benben.jobs.engine.stage import Run, Stage
 from benben.pipeline import config
@@ -62,8 +63,14 @@ def checked(settings: Config) -> Config:
 def exit_code(act: Callable[[], int], debug: bool) -> int:
     """Call `act`, print what goes wrong, and return the exit code.
 
-    0: done. 1: a failure. 2: a mistake that the user can mend. 130: interrupted.
+    0: done. 1: a failure. 2: a mistake that the user can mend. 130: interrupted. Nothing that is
+    printed can steer the terminal, whatever the pages hold.
     """
+    with safe_output():
+        return _exit_code(act, debug)
+
+
+def _exit_code(act: Callable[[], int], debug: bool) -> int:
     try:
         return act()
     except KeyboardInterrupt:

@@ -147,7 +147,7 @@ def new_file(url: str) -> Iterator[BinaryIO]:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         waiting = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
         try:
-            with open(waiting, "wb") as local:
+            with naming(url), open(waiting, "wb") as local:
                 yield local
             os.replace(waiting, path)
         except BaseException:
@@ -186,12 +186,40 @@ def _upload(source: BinaryIO, filesystem: fsspec.AbstractFileSystem, path: str) 
         filesystem.mv(target, path)
 
 
-def open_output(url: str) -> Any:
-    """Open a new file for `.write(data)`; what is written to a local file is visible at once."""
+def open_output(url: str) -> Output:
+    """Open a new file for writing; what is written to a local file is visible at once."""
     filesystem, path = resolve(url)
     if filesystem is LOCAL:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    return open_stream(filesystem, path)
+    return Output(url, open_stream(filesystem, path))
+
+
+class Output:
+    """A file that is being written; its errors name it."""
+
+    def __init__(self, url: str, stream: Any) -> None:
+        self._url, self._stream = url, stream
+
+    def write(self, data: bytes) -> None:
+        """Append bytes. Raises OSError."""
+        with naming(self._url):
+            self._stream.write(data)
+
+    def close(self) -> None:
+        """Close the file. Raises OSError."""
+        with naming(self._url):
+            self._stream.close()
+
+
+@contextmanager
+def naming(url: str) -> Iterator[None]:
+    """Add the file to errors that do not name one, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), url) from error
 
 
 def delete_file(url: str) -> None:

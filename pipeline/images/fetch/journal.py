@@ -29,7 +29,7 @@ from typing import Annotated, Any, Literal, NotRequired, get_type_hints
 
 import pyarrow as pa
 import xxhash
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from benben.common.text import describe
@@ -267,9 +267,8 @@ def _entry(kind: str, **fields: Any) -> Any:
 
 
 def _typed(fields: dict[str, Any]) -> Any:
-    kind: Any = TypedDict("entry", fields)  # type: ignore[misc]
-    kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
-    return kind
+    entry: Any = TypedDict("entry", fields)  # type: ignore[misc]
+    return with_config(ConfigDict(extra="forbid", strict=True))(entry)
 
 
 _SITE = _entry("site", **get_type_hints(SiteFile))
@@ -277,6 +276,5 @@ _REQUEST = {"url": str, "hops": _integer(32), "attempt": _integer(32), "later": 
 _MOVED = _entry("moved", **_REQUEST, target=str, next=_integer(32))
 _PLACE = NotRequired[_row_type(IMAGE_PLACES)]
 _OUTCOME = _entry("outcome", **_REQUEST, row=_row_type(IMAGES), place=_PLACE)
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(
-    Annotated[_SITE | _MOVED | _OUTCOME, Field(discriminator="kind")]
-)
+_ANY: Any = Annotated[_SITE | _MOVED | _OUTCOME, Field(discriminator="kind")]
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(_ANY)

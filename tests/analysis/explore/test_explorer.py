@@ -98,13 +98,21 @@ def test_drift_from_itself_is_zero_and_from_another_is_not(output: str, tmp_path
 
 def test_server_answers_only_requests_for_its_own_name(output: str) -> None:
     with running(server.make_server(Explorer(output))) as port:
-        for host, status in ((f"127.0.0.1:{port}", 200), (f"evil.example:{port}", 403)):
+        good = (f"127.0.0.1:{port}", "127.0.0.1", "LOCALHOST", f"[::1]:{port}", "[::1]")
+        bad = (f"evil.example:{port}", "evil.example", "", "127.0.0.1.evil.example", "[::1", ":1")
+        for host, status in (*((host, 200) for host in good), *((host, 403) for host in bad)):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             connection.request("GET", "/", headers={"Host": host})
             answer = connection.getresponse()
             assert answer.status == status
             assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
             connection.close()
+
+
+def test_names_of_a_server() -> None:
+    names = ["Viewer.example", "viewer.example:8800", "viewer.example.", " viewer.example"]
+    assert {server.host_name(name) for name in names} == {"viewer.example"}
+    assert server.host_name("[::1]:80") == server.host_name("[::1]") == "[::1]"
 
 
 def test_a_missing_run_is_an_error_of_one_line(
