@@ -42,4 +42,4 @@ def test_a_new_file_names_itself_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_an_error_that_names_a_file_stays_as_it_is() -> None:
     with pytest.raises(FileNotFoundError, match="other"), naming("/run/a"):
-        open("/nowhere/other")
+        Path("/nowhere/other").read_bytes()
