@@ -93,6 +93,24 @@ def reads_xhtml(case: Path) -> None:
     assert [(node.text or "")[:16] for node in document.texts()] == ["The harbour town"]
 
 
+def has_images(*expected: str) -> Check:
+    """The image nodes have exactly these addresses; relative ones are below the site."""
+
+    def check(case: Path) -> None:
+        site = "https://site.example/"
+        assert [node.url for node in page(case).images()] == [
+            address if "://" in address else site + address for address in expected
+        ]
+
+    return check
+
+
+def shares_the_caption(case: Path) -> None:
+    """Both images of a figure have its caption."""
+    captions = [node.caption for node in page(case).images()]
+    assert captions == ["Both pictures"] * 2
+
+
 EXPECTED: dict[str, Check] = {
     "16-a-name-wraps": keeps_paragraphs(6),
     "18-body-class-footer": keeps_paragraphs(6),
@@ -101,6 +119,23 @@ EXPECTED: dict[str, Check] = {
     "24-mathml-msqrt": has_text_of_one_node("The length is ", r"\sqrt{x}", " as shown above."),
     "26-mathjax-script": has_text_of_one_node("In such triangles ", "a^2+b^2=c^2", " holds."),
     "28-sup-digits": raises_digits,
+    "29-lazy-flag": has_images("img/a.jpg", "img/b.jpg", "img/c.jpg"),
+    "31-srcset-null": has_images("img/a.jpg", "img/b.jpg"),
+    "33-picture-type-unsupported": has_images("a.jpg"),
+    "35-srcset-blank-in-url": has_images("img/my%20photo.jpg"),
+    "37-amp-img": has_images("img/a.jpg"),
+    "39-data-background": has_images("img/a.jpg"),
+    "40-wechat": has_images("https://pic.example/mmbiz/640?wx_fmt=gif"),
+    "41-noscript-copy": has_images("img/a-1024.jpg", "img/b-800.jpg"),
+    "42-noscript-only": has_images("_next/image?url=%2Fa.jpg&w=3840"),
+    "43-srcset-commas": has_images("https://c.example/w_900,h_600/a.jpg", "dir/c2.jpg"),
+    "44-base-and-blanks": has_images(
+        "img/a.jpg",
+        "https://xn--bcher-kva.example/%C3%A4.jpg",
+        "other/b.jpg",
+        "https://cdn.example/c.jpg",
+    ),
+    "45-figure-two-images": shares_the_caption,
     "46-soft-hyphens": has_texts(
         "Die Donaudampfschiffahrt ist ein langes Wort im Land der Dichter.".replace("ffa", "fffa")
     ),
@@ -130,7 +165,10 @@ EXPECTED: dict[str, Check] = {
     "103-wiki-references": drops_marks,
 }
 WRONG = frozenset(EXPECTED) - {
-    "49-zwnj-kept", "54-pre-br-span", "55-ruby", "56-wbr-inline", "60-nested-table",
+    "29-lazy-flag", "31-srcset-null", "33-picture-type-unsupported", "35-srcset-blank-in-url",
+    "40-wechat", "41-noscript-copy", "42-noscript-only", "43-srcset-commas", "44-base-and-blanks",
+    "45-figure-two-images", "49-zwnj-kept", "54-pre-br-span", "55-ruby", "56-wbr-inline",
+    "60-nested-table",
     "100-cookie-comments-paywall", "101-hidden-spam", "102-aria-hidden-copy",
 }  # fmt: skip
 

@@ -112,33 +112,44 @@ def build_nodes(
 
 
 def find_images(page: Walk, plan: Plan, addresses: ImageAddresses, base: str) -> list[Found]:
-    """Return the address and attributes of each image; None for an image without an address.
-
-    An image in <noscript> stands in for one that scripts load. It counts if the page shows its
-    address nowhere else and the image right before it has no address.
-    """
+    """Return the address and attributes of each image; None for an image without an address."""
     found: list[Found] = []
-    fallbacks: list[int] = []
-    shown: set[str] = set()
-    blocks = page.images[:, IMAGE_BLOCK]
-    silent = (page.elements[page.blocks[blocks, ELEMENT], FLAGS] & NOSCRIPT != 0).tolist()
+    stands_in: list[bool] = []  # placeholders
+    background = (page.images[:, PATH_START] == page.images[:, PATH_STOP]).tolist()
     places = page.images[:, NOTE_START : NOTE_STOP + 1].tolist()
     parts, names = page.parts, plan.attribute_names
     for number, (start, stop) in enumerate(places):
         elements = read_note(parts[start:stop], names)
-        url = addresses.resolve(elements, base)
-        found.append((url, elements[0]) if url else None)
-        if url and silent[number]:
-            fallbacks.append(number)
-        elif url:
-            shown.add(url)
-    for number in fallbacks:
-        url = found[number][0]  # type: ignore[index]  # fallbacks have one
-        beside = number > 0 and blocks[number] == blocks[number - 1] + 1 and found[number - 1]
-        if url in shown or beside or not addresses.settings.noscript:
-            found[number] = None
-        shown.add(url)
+        address = addresses.resolve(elements, base, background[number])
+        found.append((address.url, elements[0]) if address else None)
+        stands_in.append(address is not None and not address.shown)
+    blocks = page.images[:, IMAGE_BLOCK]
+    silent = page.elements[page.blocks[blocks, ELEMENT], FLAGS] & NOSCRIPT != 0
+    if silent.any():
+        _choose_fallbacks(found, stands_in, silent.tolist(), np.diff(blocks, prepend=-9).tolist())
+        if not addresses.settings.noscript:
+            found = [None if of else image for of, image in zip(silent, found, strict=True)]
     return found
+
+
+def _choose_fallbacks(
+    found: list[Found], stands_in: list[bool], silent: list[bool], steps: list[int]
+) -> None:
+    """Remove images in <noscript> (`silent`), which stand in for those that scripts load.
+
+    One counts if the page shows its address nowhere else and the image right before it (`steps` of
+    one block) has none, or that of a placeholder, which it replaces.
+    """
+    shown = {image[0] for image, of in zip(found, silent, strict=True) if image and not of}
+    for number, image in enumerate(found):
+        if not silent[number] or image is None:
+            continue
+        beside = steps[number] == 1
+        if beside and stands_in[number - 1] and not stands_in[number]:
+            found[number - 1] = None
+        if image[0] in shown or (beside and found[number - 1]):
+            found[number] = None
+        shown.add(image[0])
 
 
 def _image(url: str, attributes: Attributes) -> ImageNode:

@@ -45,6 +45,28 @@ class ImageSettings(Section):
     attributes: list[str] = Field(min_length=1, description="attributes of one address, best first")
     srcset_attributes: list[str] = Field(description="attributes of several candidates, best first")
     background: bool = Field(description="take background images of inline styles")
+    background_attributes: list[str] = Field(
+        description="attributes of block elements that name a background, if it is an image file"
+    )
+    source_types: list[str] = Field(
+        description="media types of <source> that are taken; the others are skipped, as browsers "
+        "skip what they cannot decode"
+    )
+    screen: tuple[int, int, int] = Field(
+        description="what `media` of <source> asks for: width and height in CSS pixels, and dots "
+        "per pixel"
+    )
+    extensions: list[str] = Field(description="file name endings of images, without the dot")
+    undecoded: list[str] = Field(description="endings of pictures taken only if there is no other")
+    other_files: list[str] = Field(description="endings of what is never an image")
+    no_values: list[str] = Field(description="values, or ends of a path, that are no address")
+    placeholders: list[str] = Field(
+        description="words of file names that stand in for a picture: taken only if there is no "
+        "other, and not if <noscript> beside has one"
+    )
+    placeholder_parts: list[str] = Field(
+        description="further words that such a file name may have; with any other it is a picture"
+    )
     noscript: bool = Field(description="take images in <noscript> that the page shows nowhere else")
 
 

@@ -48,7 +48,7 @@ COUNTERS = 12
 TOO_DEEP = 1  # STATUS
 
 # In `notes`, these stand in place of an attribute's number.
-NEXT_ELEMENT, CONTENT = 1, 2
+NEXT_ELEMENT, CONTENT, OTHER = 1, 2, 3
 
 IMAGE_PATH_LEVELS = 32  # inline elements around an image that its path names
 _MEMO_ENTRIES = 256

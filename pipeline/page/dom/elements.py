@@ -83,9 +83,9 @@ DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
 # them (see columns).
 ATTRIBUTES = (
     "class", "id", "style", "title", "hidden", "alt", "width", "height", "src",
-    "name", "property", "content", "http-equiv", "href", "rel", "type",
+    "name", "property", "content", "http-equiv", "href", "rel", "type", "media", "data-widths",
 )  # fmt: skip
-FIRST_ATTRIBUTE = 3
+FIRST_ATTRIBUTE = 4
 CLASS, ID, STYLE, TITLE, IS_HIDDEN = range(FIRST_ATTRIBUTE, FIRST_ATTRIBUTE + 5)
 NAME, PROPERTY, HTTP_EQUIV, REL, TYPE = (
     FIRST_ATTRIBUTE + ATTRIBUTES.index(name)

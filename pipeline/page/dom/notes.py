@@ -25,6 +25,7 @@ from benben.pipeline.page.dom.columns import (
     NOTE_START,
     NOTE_STOP,
     NOTED,
+    OTHER,
     PARTS,
     PATH_START,
     PATH_STOP,
@@ -57,6 +58,7 @@ from benben.pipeline.page.dom.lexbor import (
 )
 
 Attributes = dict[str, str]
+OTHERS = "*"  # key of an attribute that settings do not name and that holds the path of an image
 
 _SCRIPT, _LINK, _TITLE, _META = (tag_id(name) for name in ("script", "link", "title", "meta"))
 _PICTURE, _SOURCE, _IMG = tag_id("picture"), tag_id("source"), tag_id("img")
@@ -69,13 +71,14 @@ _BOT, _TDM = np.frombuffer(b"bot", np.uint8), np.frombuffer(b"tdm", np.uint8)
 _IMAGE = np.frombuffer(b"image", np.uint8)
 _LANGUAGE = np.frombuffer(b"language", np.uint8)
 _KIND, _POSITION, _TAG = 1, 2, 3  # columns of the walk's levels
-_SLASH, _DOT, _ZERO = 47, 46, 48
+_SLASH, _DOT, _ZERO, _SPACE = 47, 46, 48, 32
+_QUOTES = (34, 39, 60)
 
 
 def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
     """Return the attributes of an element and, for an image in a <picture>, of its sources.
 
-    The key "" holds the element's text.
+    The key "" holds the element's text, OTHERS the first attribute that may name an image.
     """
     found: Attributes = {}
     elements = [found]
@@ -84,7 +87,7 @@ def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
         if number == NEXT_ELEMENT:
             elements.append(found := {})
         else:
-            found[names[number]] = part[1:]
+            found.setdefault(OTHERS if number == OTHER else names[number], part[1:])
     return elements
 
 
@@ -101,10 +104,11 @@ def note_image(out: Columns, tables: Tables, node: int, levels: Integers, positi
         _end_part(out)
     row[NOTE_START] = at[PARTS]
     _write_attributes(out, tables, node)
+    _write_other(out, tables, node)
     around = parent_of(node)
     if name_of(around) == _PICTURE and not _has_image_before(node):
         source = child_of(around)
-        while source:
+        while source != node:  # browsers do not ask those behind the image
             if name_of(source) == _SOURCE:
                 _write_value(out, NEXT_ELEMENT, 0, 0)
                 _write_attributes(out, tables, source)
@@ -188,6 +192,32 @@ def _write_attributes(out: Columns, tables: Tables, element: int) -> None:
             if not (tables.addresses[number] and find(address, min(length, 5), _DATA) == 0):
                 _write_value(out, number, address, length)
         attribute = attribute_after(attribute)
+
+
+@compiled
+def _write_other(out: Columns, tables: Tables, image: int) -> None:
+    """Write the first attribute that settings do not name and that may hold an image's path."""
+    attribute = attribute_of(image)
+    while attribute:
+        if number_of(tables, attribute) == 0:
+            address, length = value_of(attribute)
+            if _has_path(address, length):
+                _write_value(out, OTHER, address, length)
+                return
+        attribute = attribute_after(attribute)
+
+
+@compiled
+def _has_path(address: int, length: int) -> bool:
+    """Tell whether a value has a slash, behind it a dot, and neither blanks nor quotes."""
+    slash = dot = False
+    for place in range(length):
+        byte = byte_at(address + place)
+        if byte <= _SPACE or byte in _QUOTES:
+            return False
+        dot = (dot or byte == _DOT) and byte != _SLASH
+        slash = slash or byte == _SLASH
+    return slash and dot
 
 
 @compiled

@@ -10,7 +10,8 @@ import pytest
 from benben import extract_page
 from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.archive.warc import Capture, read_captures
-from benben.pipeline.page.image_url import best_candidate, pixels
+from benben.pipeline.page.image_url import MediaQueries, best_candidate, pixels, style_urls
+from benben.pipeline.url import join
 from tests.browser import Tab, drive, needs_chromium
 from tests.shared import DATA, needs_shared
 
@@ -35,6 +36,11 @@ PAGE = "https://ex.org/p/"
         ("", None),
         (" , ,", None),
         ("data:image/gif;base64,AA", None),
+        ("my photo.jpg 800w, b.jpg 400w", "b.jpg"),
+        ("a.jpg 10q, b.jpg 5w", "b.jpg"),
+        ("a.jpg 2x 100w, b.jpg 1x", "b.jpg"),
+        ("a.jpg 100vw", None),
+        ("," * 3000, None),
     ],
 )
 def test_best_candidate_of_a_list(srcset: str, best: str | None) -> None:
@@ -57,13 +63,157 @@ def test_best_candidate_of_a_list(srcset: str, best: str | None) -> None:
         ("<picture><source data-srcset='a.webp'><img src=c.jpg></picture>", "a.webp"),
         ("<picture><source media=x><img src=c.jpg></picture>", "c.jpg"),
         ("<a href=x><img src=c.jpg></a>", "c.jpg"),
+        # flags, numbers, words and templates are no addresses
+        ("<img data-lazy=true src=c.jpg>", "c.jpg"),
+        ("<img data-image=5512 src=c.jpg>", "c.jpg"),
+        ("<img data-original=1.5 src=c.jpg>", "c.jpg"),
+        ("<img data-src=undefined src=c.jpg>", "c.jpg"),
+        ("<img data-src=/img/null src=c.jpg>", "c.jpg"),
+        ("<img data-src='#' src=c.jpg>", "c.jpg"),
+        ("<img data-src='#top' src=c.jpg>", "c.jpg"),
+        ("<img data-image=hero src=c.jpg>", "c.jpg"),
+        ("<img data-src='{{ item.photo }}' src=c.jpg>", "c.jpg"),
+        ("<img data-src='/p/{width}/d.jpg' src=c.jpg>", "c.jpg"),
+        ("<img data-src='/p/%7Bwidth%7D/d.jpg' src=c.jpg>", "c.jpg"),
+        ("<img data-src='<%= url %>' src=c.jpg>", "c.jpg"),
+        ("<img data-src='${base}/d.jpg' src=c.jpg>", "c.jpg"),
+        ("<img data-src='[[photo]]/d.jpg' src=c.jpg>", "c.jpg"),
+        ('<img data-image=\'{"url": "/d.jpg"}\' src=c.jpg>', "c.jpg"),
+        ("<img data-url=/story/1.html src=c.jpg>", "c.jpg"),
+        ("<img data-src='javascript:void(0)' src=c.jpg>", "c.jpg"),
+        ("<img srcset='{{ set }}' src=c.jpg>", "c.jpg"),
+        ("<img data-srcset='undefined 1x, null 2x' src=c.jpg>", "c.jpg"),
+        ("<img src='{B5A2-11}.jpg'>", "{B5A2-11}.jpg"),
+        (r"<img src='png.latex?\frac{1}{two}'>", r"png.latex?\frac{1}{two}"),
+        # templates with their widths, lists in attributes for one address
+        ("<img data-src='s_{width}x.jpg' data-widths='[180, 1080, 540]' src=c.jpg>", "s_1080x.jpg"),
+        ("<img data-src='s_%7Bwidth%7D.jpg' data-widths=180,90 src=c.jpg>", "s_180.jpg"),
+        ("<img data-src='a.jpg 1x, b.jpg 2x' src=c.jpg>", "b.jpg"),
+        ("<img data-src='a.jpg 300w, b.jpg 900w'>", "b.jpg"),
+        # a placeholder counts only if there is no other
+        ("<img src=blank.gif data-full=/p/full.jpg>", "full.jpg"),
+        ("<img src='data:image/gif;base64,AA' file=/p/d.jpg>", "d.jpg"),
+        ("<img src=ajax-loader.gif data-x=/p/d.webp?w=3>", "d.webp?w=3"),
+        ("<img data-x=/p/d.jpg>", "d.jpg"),
+        ("<img src=img/spacer.gif data-id=77/1.5>", "img/spacer.gif"),
+        ("<img src=c.jpg data-full=/p/full.jpg>", "c.jpg"),
+        ("<img src=loading-dock.jpg data-full=/p/full.jpg>", "loading-dock.jpg"),
+        ("<img srcset='1x1.png 1w' data-src=d.jpg>", "d.jpg"),
+        ("<img src=blank.gif onerror=\"this.src='/p/d.jpg'\">", "blank.gif"),
+        ("<img src=lazy.svg style='background-image: url(d.jpg)'>", "d.jpg"),
+        ("<img src=c.svg data-png=/p/c.png>", "c.png"),
+        ("<img src=c.svg>", "c.svg"),
+        # <source>: as a browser with a wide screen
+        ("<picture><source type=image/jxl srcset=a.jxl><img src=c.jpg></picture>", "c.jpg"),
+        ("<picture><source type=image/svg+xml srcset=a.svg><img src=c.jpg></picture>", "c.jpg"),
+        (
+            "<picture><source type='image/webp; q=1' srcset=a.webp><img src=c.jpg></picture>",
+            "a.webp",
+        ),
+        ("<picture><source srcset=a.heic><img src=c.jpg></picture>", "c.jpg"),
+        (
+            "<picture><source media='(max-width: 600px)' srcset=s.jpg><img src=c.jpg></picture>",
+            "c.jpg",
+        ),
+        ("<picture><source media='print' srcset=s.jpg><img src=c.jpg></picture>", "c.jpg"),
+        (
+            "<picture><source media='(max-width:40em)' srcset=s.jpg>"
+            "<source media='(min-width:641px)' srcset=m.jpg><img src=c.jpg></picture>",
+            "m.jpg",
+        ),
+        ("<picture><img src=c.jpg><source srcset=a.webp></picture>", "c.jpg"),
+        ("<picture><source src=a.webp><img src=c.jpg></picture>", "c.jpg"),
     ],
 )
 def test_address_of_an_element(markup: str, address: str) -> None:
-    assert [node.url for node in extract_page(markup, PAGE).images()] == [PAGE + address]
+    found = [node.url for node in extract_page(markup, PAGE).images()]
+    assert found == [join(PAGE, address)]
 
 
-@pytest.mark.parametrize("markup", ["<img>", "<img src=''>", "<img src='blob:https://x/1'>"])
+@pytest.mark.parametrize(
+    ("markup", "addresses"),
+    [
+        ("<img src=blank.gif><noscript><img src=a.jpg></noscript>", ["a.jpg"]),
+        ("<img><noscript><img src=a.jpg></noscript>", ["a.jpg"]),
+        ("<img src=b.jpg><noscript><img src=a.jpg></noscript>", ["b.jpg"]),
+        ("<img src=blank.gif><noscript><img src=pixel.gif></noscript>", ["blank.gif"]),
+        (
+            "<img src=blank.gif data-src=a.jpg><noscript><img src=a.jpg></noscript>"
+            "<img src=blank.gif><noscript><img src=b.jpg></noscript>",
+            ["a.jpg", "b.jpg"],
+        ),
+    ],
+)
+def test_an_image_in_noscript_replaces_a_placeholder(markup: str, addresses: list[str]) -> None:
+    found = [node.url for node in extract_page(markup, PAGE).images()]
+    assert found == [PAGE + address for address in addresses]
+
+
+@pytest.mark.parametrize(
+    ("style", "addresses"),
+    [
+        ("background: url(a.jpg)", ["a.jpg"]),
+        ('background-image:url("a(1).jpg")', ["a(1).jpg"]),
+        ("background-image: url( 'a b.jpg' ) ; color: red", ["a b.jpg"]),
+        (r"background: url(a\28 1\29.jpg)", ["a(1).jpg"]),
+        ("background: linear-gradient(red, blue), url(a.jpg)", ["a.jpg"]),
+        ("background:url(data:image/gif;base64,AA==), url(a.jpg)", ["a.jpg"]),
+        ("background: url(a.jpg) , url(b.jpg)", ["a.jpg", "b.jpg"]),
+        ("--hero: url(a.jpg)", ["a.jpg"]),
+        ("cursor: url(a.cur); background: red", []),
+        ("mask: url(a.svg); BACKGROUND: URL(b.png)", ["b.png"]),
+        ("background: url(", []),
+        ("background: url()", []),
+    ],
+)
+def test_addresses_of_a_style(style: str, addresses: list[str]) -> None:
+    assert list(style_urls(style)) == addresses
+
+
+@pytest.mark.parametrize(
+    ("queries", "holds"),
+    [
+        ("all", True),
+        ("screen and (min-width: 800px)", True),
+        ("only screen and (max-width: 800px)", False),
+        ("print", False),
+        ("not print", True),
+        ("not screen", False),
+        ("print, (min-width: 20em)", True),
+        ("(width >= 600px)", True),
+        ("(400px <= width < 700px)", False),
+        ("(1000px < width)", True),
+        ("(min-width: 500px) and (max-width: 900px)", False),
+        ("(min-aspect-ratio: 4/3)", True),
+        ("(orientation: portrait)", False),
+        ("(prefers-color-scheme: dark)", False),
+        ("(-webkit-min-device-pixel-ratio: 1.25)", True),
+        ("(min-resolution: 2dppx)", True),
+        ("(min--moz-device-pixel-ratio: 3), (min-resolution: 288dpi)", False),
+        ("(max-device-width: 480px)", False),
+        ("(max-width: 1px) or (hover)", True),
+        ("(color)", True),
+        ("(made-up: 3)", False),
+        ("not (made-up: 3)", False),
+        ("(min-width:", False),
+        ("x", False),
+        ("(min-aspect-ratio: 4/0)", False),
+    ],
+)
+def test_media_queries_on_a_wide_screen(queries: str, holds: bool) -> None:
+    assert MediaQueries(1920, 1080, 2).matches(queries) is holds
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<img>",
+        "<img src=''>",
+        "<img src='blob:https://x/1'>",
+        "<img src='{{ x }}'>",
+        "<img src='#'>",
+    ],
+)
 def test_an_image_without_an_address_is_no_node(markup: str) -> None:
     assert not extract_page(markup, PAGE).nodes
 
