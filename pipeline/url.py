@@ -77,9 +77,14 @@ def url_key(url: str) -> str:
         return url
     name = str(parsed.hostname).rstrip(".").removeprefix("www.")
     port = f":{parsed.port}" if parsed.port else ""
-    query = "&".join(sorted(filter(None, str(parsed.search)[1:].split("&"))))
-    key = f"{name}{port}{str(parsed.pathname).rstrip('/')}{'?' + query if query else ''}"
-    return _ESCAPE.sub(_plainest, key) if "%" in key else key
+    path, query = _plain(str(parsed.pathname)), _plain(str(parsed.search)[1:])
+    query = "&".join(sorted(filter(None, query.split("&"))))
+    return f"{name}{port}{path.rstrip('/')}{'?' + query if query else ''}"
+
+
+def _plain(part: str) -> str:
+    """Return a path or query without escapes that say nothing (RFC 3986, section 6.2.2)."""
+    return _ESCAPE.sub(_plainest, part) if "%" in part else part
 
 
 def _plainest(escape: re.Match[str]) -> str:

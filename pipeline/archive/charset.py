@@ -3,13 +3,15 @@
 The order is that of the WHATWG Encoding Standard (labels, BOM) and of the HTML Standard, 13.2.3
 (transport, meta prescan, then detection). Unlike the standards, this ignores a declaration that the
 bytes contradict, since servers and authors of old pages often disagree. Well-formed UTF-8 is UTF-8
-whatever is declared, which is also the fastest test.
+whatever is declared, which is also the fastest test; damaged UTF-8 is UTF-8 if what is left of it
+can hardly be anything else.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 
 from resiliparse.parse.encoding import detect_encoding
 from webencodings import LABELS
@@ -20,6 +22,10 @@ PRESCAN = 1024  # bytes, HTML Standard 13.2.3.2
 LATE_PRESCAN = 32 << 10  # browsers also find metas that come later, after scripts and comments
 DETECT = 64 << 10  # bytes shown to the detector
 MOST_REPLACED = 0.1  # of the characters beyond ASCII; with more, the declaration is wrong
+# Characters beyond ASCII that must be well-formed UTF-8 for each damaged one: if header and meta
+# say UTF-8, if one of them does, and if nothing does. Other encodings give a few by accident.
+GOOD_IF_AGREED, GOOD_IF_DECLARED, GOOD_ALWAYS = 1, 2, 20
+SURE = 10  # such characters, for UTF-8 that nothing declares
 LATIN_LETTERS = 0.35  # share of letters beyond ASCII; no language in Latin script has more
 
 _BOMS = (
@@ -47,6 +53,17 @@ _CODECS = {
     "x-mac-cyrillic": "mac_cyrillic",
     "x-user-defined": "latin-1",
 }
+# Text encoded twice: a lead byte of UTF-8 and what follows it, each read as windows-1252.
+_NEXT = rb"(?:\xc2[\x80-\xbf]|\xc5[\x92\x93\xa0\xa1\xb8\xbd\xbe]|\xc6\x92|\xcb|\xe2[\x80\x82\x84].)"
+_SIGN = re.compile(rb"\xc3(?:[\x82-\x9f]" + _NEXT + rb"|[\xa0-\xaf]" + _NEXT * 2 + rb")", re.DOTALL)
+_MOJIBAKE = re.compile(
+    "[\u00c2-\u00df][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–-‰‹›€™]"
+    "|[\u00e0-\u00ef][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–-‰‹›€™]{2}"
+)
+_LETTERS = ("Ã", "Â", "â€", "Ð", "Ñ", "Å", "Ä", "Î", "Ø", "Ù", "ã", "ä", "å", "æ", "ç", "è", "é")
+_PIECE = 2_000  # characters repaired at once
+_MOST_REPAIRED = 150_000  # characters of a page
+
 _NOT_ASCII = ("iso-2022-jp", "utf-16be", "utf-16le")  # bytes below 128 mean other things
 # Names of the detector that are no labels of the standard.
 _GUESSES = {"cp949": "euc-kr", "iso2022_jp": "iso-2022-jp", "mac_cyrillic": "x-mac-cyrillic"}
@@ -78,8 +95,11 @@ def decode_html(payload: bytes, content_type: str | None) -> tuple[str, str]:
         text = ""
     if not text.isascii():
         return text, "utf-8"
-    header = media_type(content_type)[1]
-    declared = (whatwg_label(header) if header else None) or _declared_in(payload)
+    label = media_type(content_type)[1]
+    header, meta = whatwg_label(label) if label else None, _declared_in(payload)
+    declared = header or meta
+    if not text and (damaged := _damaged_utf8(payload, header, meta)):
+        return damaged, "utf-8"
     if declared is not None:
         if text and declared not in _NOT_ASCII:
             return text, declared
@@ -87,6 +107,19 @@ def decode_html(payload: bytes, content_type: str | None) -> tuple[str, str]:
         if believed is not None:
             return believed, declared
     return _detect(payload, text, declared)
+
+
+def _damaged_utf8(payload: bytes, header: str | None, meta: str | None) -> str | None:
+    """Return the text of UTF-8 in which a few bytes are wrong, with marks for them; else None."""
+    text = payload.decode("utf-8", "replace")
+    marks = text.count("\ufffd")
+    good = len(_NON_ASCII.findall(text)) - marks
+    bad = marks - payload.count("\ufffd".encode())
+    declared = (header, meta).count("utf-8")
+    if declared and (declared == 2 or (header or meta) == "utf-8"):
+        wanted = GOOD_IF_AGREED if declared == 2 else GOOD_IF_DECLARED
+        return text if good and good >= wanted * bad else None
+    return text if good >= max(SURE, GOOD_ALWAYS * bad) else None
 
 
 def _declared_in(payload: bytes) -> str | None:
@@ -144,3 +177,39 @@ def _decode(payload: bytes, name: str) -> str:
         except UnicodeDecodeError:
             return payload.decode(wider, "replace")
     return payload.decode(_CODECS.get(name, name), "replace")
+
+
+# Text that was encoded twice.
+
+
+def repair_mojibake(html: str, utf8: bytes | None = None) -> str:
+    """Return a page with the stretches of text that were encoded twice decoded once more.
+
+    The library ftfy judges each: what could have been meant stays. `utf8` is the page in UTF-8, if
+    the caller has it, in which a search takes a tenth of the time.
+    """
+    if html.isascii():
+        return html
+    if utf8 is None:
+        utf8 = html.encode("utf-8", "replace") if any(map(html.__contains__, _LETTERS)) else b""
+    if not _SIGN.search(utf8):
+        return html
+    import ftfy  # here, since few pages need it
+
+    parts, end = [], 0
+    for start, stop in _suspicious(html):
+        parts += [html[end:start], ftfy.fix_encoding(html[start:stop])]
+        end = stop
+    return "".join([*parts, html[end:]])
+
+
+def _suspicious(html: str) -> Iterator[tuple[int, int]]:
+    """Yield the texts between tags that look as if they were encoded twice."""
+    end = repaired = 0
+    while repaired < _MOST_REPAIRED and (found := _MOJIBAKE.search(html, end)):
+        before = max(end, found.start() - _PIECE // 2)
+        start = max(before, html.rfind(">", before, found.start()) + 1)
+        stop = html.find("<", found.end(), start + _PIECE)
+        end = stop if stop >= 0 else min(len(html), max(start + _PIECE, found.end()))
+        repaired += end - start
+        yield start, end

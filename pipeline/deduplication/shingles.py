@@ -1,12 +1,14 @@
 """Word shingles of texts as 64-bit hashes, computed with numpy for a batch of texts at a time.
 
 A token is a run of letters, digits and marks; in scripts written without spaces (Han, kana, Thai,
-Lao, Khmer, Burmese, Yi) every character is a token. Case, accents and compatibility forms are
-ignored. A shingle is `size` consecutive tokens.
+Lao, Khmer, Burmese, Yi) every character is a token. Case, accents, compatibility forms (NFKC:
+halfwidth kana, ligatures), the two writings of ss in German and characters without a look of their
+own (soft hyphens, joiners) are ignored. A shingle is `size` consecutive tokens.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -33,6 +35,9 @@ UNSPACED = (
     (0xF900, 0xFAFF),
     (0x20000, LAST_LETTER),
 )
+SIGMA, FINAL_SIGMA = 0x3C3, 0x3C2
+UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")  # Unicode's Default_Ignorable, common ones
+SHARP_S = re.compile("[ßẞ]")
 TOKEN_STEP = np.uint64(
     GOLDEN_GAMMA
 )  # odd multipliers, so that order counts in a token and a shingle
@@ -49,7 +54,15 @@ def fold(character: str) -> int:
     if len(spread) > 1 and all(ord(mark) in ACCENTS for mark in spread[1:]):
         return ord(spread[0])
     composed = unicodedata.normalize("NFKC", lowered)
-    return ord(composed) if len(composed) == 1 else ord(lowered[0])
+    code = ord(composed) if len(composed) == 1 else ord(lowered[0])
+    return SIGMA if code == FINAL_SIGMA else code
+
+
+def normalized(text: str) -> str:
+    """Return a text with one writing for what reads the same; see the module."""
+    if text.isascii():
+        return text
+    return SHARP_S.sub("ss", unicodedata.normalize("NFKC", UNSEEN.sub("", text)))
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +84,7 @@ def _powers() -> Hashes:
 
 def token_hashes(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
     """Hash each token; those of text i are `hashes[offsets[i]:offsets[i + 1]]`."""
-    plain = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
+    plain = [normalized(text) for text in texts]
     codes = np.frombuffer("\n".join(plain).encode("utf-32-le", "surrogatepass"), np.uint32)
     ends = np.cumsum([len(text) + 1 for text in plain], dtype=np.int64)
     letters = _letters()[np.minimum(codes, LAST_LETTER)]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benben.pipeline import config
-from benben.pipeline.archive.charset import decode_html
+from benben.pipeline.archive.charset import decode_html, repair_mojibake
 from benben.pipeline.consent import directives
 from benben.pipeline.document import Document
 from benben.pipeline.page.dom.elements import compile_plan, tag_id
@@ -114,10 +114,13 @@ def extract_page(
     """
     engine = extractor(settings)
     if isinstance(payload, str):
-        return engine.extract(payload, url, headers)
+        html = repair_mojibake(payload) if engine.settings.mojibake else payload
+        return engine.extract(html, url, headers)
     if len(payload) > engine.settings.limits.page_bytes:
         return Document(url=url, reason="extract.page_bytes")
     html, charset = decode_html(payload, _content_type(headers or {}))
+    if engine.settings.mojibake:
+        html = repair_mojibake(html, payload if charset == "utf-8" else None)
     document = engine.extract(html, url, headers)
     document.charset = charset
     return document

@@ -77,6 +77,7 @@ class ExtractSettings(Section):
     elements: Elements
     tokens: Tokens
     images: ImageSettings
+    mojibake: bool = Field(description="decode text again that was encoded twice (Ã© for é)")
     hidden: bool = Field(description="keep elements that the markup hides")
     table_rows: bool = Field(description="join the cells of a table row into one text")
     texts: Literal["block", "paragraph", "run"] = Field(

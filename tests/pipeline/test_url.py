@@ -139,6 +139,7 @@ def test_keys_of_addresses_ignore_how_a_byte_is_escaped() -> None:
         url.url_key(f"https://ex.org/{path}") for path in ("~ä/b", "%7e%c3%a4/b", "%7E%C3%a4/b")
     }
     assert keys == {"ex.org/~%C3%A4/b"}
+    assert url.url_key("https://ex.org/a?%7a=1&b=2") == url.url_key("https://ex.org/a?b=2&z=1")
     assert url.url_key("https://ex.org/a%2fb") != url.url_key("https://ex.org/a/b")
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webencodings import LABELS
 
-from benben.pipeline.archive.charset import decode_html, whatwg_label
+from benben.pipeline.archive.charset import decode_html, repair_mojibake, whatwg_label
 
 JAPANESE = "このツールは選択範囲を現行の描画色で塗りつぶします。" * 8
 RUSSIAN = "Инструмент выделения по цвету выделяет области изображения. " * 8
@@ -141,3 +141,78 @@ def test_random_bytes_never_fail(data: bytes, label: str | None) -> None:
 def test_hostile_metas_take_no_time() -> None:
     body = b"<meta " * 20_000 + b"\xff" + b"<!--" * 20_000
     assert decode_html(body, None)[0].startswith("<meta ")
+
+
+UTF8 = "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("Café ".encode() + b"\xe9", UTF8),  # header and meta agree
+        ("über Café ".encode() + b"\x92", None),  # only the meta says so
+        ("déjà vu ".encode() * 12 + b"\xff", "text/html; charset=iso-8859-1"),
+        (CHINESE.encode() + CHINESE.encode()[:-1], "text/html; charset=gbk"),
+        (RUSSIAN.encode() + b"\xd0", "text/html; charset=windows-1251"),
+    ],
+)
+def test_damaged_utf8_stays_utf8(body: bytes, content_type: str | None) -> None:
+    meta = b"<meta charset=utf-8>" if content_type in (UTF8, None) else b""
+    text, name = decode_html(meta + b"<p>" + body, content_type)
+    assert name == "utf-8"
+    assert text == (meta + b"<p>" + body).decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [(GERMAN, "latin-1"), (RUSSIAN, "cp1251"), (CHINESE, "gbk"), (JAPANESE, "cp932")],
+)
+def test_other_encodings_that_are_declared_as_utf8_are_found(text: str, codec: str) -> None:
+    body = page(text, "<meta charset=utf-8>").encode(codec)
+    assert text[:40] in decode_html(body, UTF8)[0]
+
+
+def twice(text: str, times: int = 1) -> str:
+    """Text encoded as UTF-8 and read as windows-1252, which leaves some bytes as controls."""
+    for _ in range(times):
+        characters = []
+        for byte in text.encode():
+            try:
+                characters.append(bytes([byte]).decode("cp1252"))
+            except UnicodeDecodeError:
+                characters.append(chr(byte))
+        text = "".join(characters)
+    return text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["le café très près de l’église", "„Größe“ – “yes”…", RUSSIAN, CHINESE, JAPANESE, "Ελληνικά",
+     "100 € für 5 °C"],
+)  # fmt: skip
+def test_text_encoded_twice_is_decoded_again(text: str) -> None:
+    for times in (1, 2):
+        html = f"<p>x</p><p>{twice(text, times)}</p><p>ü—ber</p>"
+        assert repair_mojibake(html, html.encode()) == repair_mojibake(html)
+        assert repair_mojibake(html) == f"<p>x</p><p>{text}</p><p>ü—ber</p>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "“Å” and “Ä”",
+        "NÃO É SÃO",
+        "HÔTEL «\u00a0À LA GARE\u00a0»",
+        "voilà… é”",
+        "”Ö”",
+        RUSSIAN,
+        CHINESE,
+    ],
+)
+def test_text_that_was_meant_stays(text: str) -> None:
+    assert repair_mojibake(f"<p>{text}</p>") == f"<p>{text}</p>"
+
+
+def test_a_page_of_much_damage_costs_little() -> None:
+    html = "<p>" + "Ã© " * 400_000
+    assert repair_mojibake(html).count("é") < 100_000
