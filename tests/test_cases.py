@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from benben import extract_page
+from benben.pipeline.deduplication.shingles import token_hashes
 from benben.pipeline.document import Document
+from benben.pipeline.images.processing.picture import Decoder
 from benben.pipeline.page.extract import default_settings
 from benben.pipeline.settings.extract import ExtractSettings
+from benben.pipeline.url import url_key
 from tests.shared import DATA, needs_shared
+from tests.web import settings as fetch_settings
 
 CASES = DATA / "cases"
 URL = "https://site.example/dir/page.html"
@@ -111,6 +116,49 @@ def shares_the_caption(case: Path) -> None:
     assert captions == ["Both pictures"] * 2
 
 
+def decodes_to(text: str, content_type: str | None = None) -> Check:
+    """The page's text has these words, in an encoding that header, page or bytes tell."""
+
+    def check(case: Path) -> None:
+        headers = {"Content-Type": content_type} if content_type else {}
+        document = extract_page((case / "input.html").read_bytes(), URL, headers)
+        assert text in document.main_text(0)
+
+    return check
+
+
+def is_read(size: tuple[int, int] = (160, 160), reason: str | None = None) -> Check:
+    """The picture is decoded, or refused for a reason."""
+
+    def check(case: Path) -> None:
+        (path,) = case.glob("a.*")
+        found = Decoder(fetch_settings()).decode(path.read_bytes())
+        assert (found.width, found.height, found.reason) == (*size, reason)
+
+    return check
+
+
+def has_keys(number: int) -> Check:
+    """The addresses of a list have this many keys."""
+
+    def check(case: Path) -> None:
+        urls = (case / "urls.txt").read_text().split()
+        assert len(set(map(url_key, urls))) == number
+
+    return check
+
+
+def has_token_lists(number: int) -> Check:
+    """The lines have this many lists of tokens."""
+
+    def check(case: Path) -> None:
+        hashes, ends = token_hashes((case / "lines.txt").read_text().splitlines())
+        lists = {tuple(hashes[one:two]) for one, two in pairwise(ends.tolist())}
+        assert len(lists) == number
+
+    return check
+
+
 EXPECTED: dict[str, Check] = {
     "16-a-name-wraps": keeps_paragraphs(6),
     "18-body-class-footer": keeps_paragraphs(6),
@@ -155,10 +203,28 @@ EXPECTED: dict[str, Check] = {
     "63-json-ld-article": has_texts(
         "The whole article stands here only, and a script renders it in the browser of the reader."
     ),
+    "64-utf8-one-bad-byte": decodes_to("Café", "text/html; charset=utf-8"),
+    "65-utf8-cut": decodes_to("naïve café"),
+    "66-header-lies": decodes_to("Привет", "text/html; charset=ISO-8859-1"),
+    "67-gb2312-is-gbk": decodes_to("镕", "text/html; charset=gb2312"),
+    "68-double-encoded": decodes_to("le café très près de l’église"),
+    "69-png-large-profile": is_read(),
+    "71-avif-mif1": is_read(),
+    "73-jpeg-no-eoi": is_read(),
+    "75-cmyk": is_read(),
+    "76-exif-rotated": is_read((150, 200)),
+    "77-webp-animated": is_read(),
+    "78-png16": is_read(),
+    "79-jpeg-really-cut": is_read(reason="picture.truncated"),
     "89-element-inline-ignored": follows_inline,
     "91-annotation-dropped": has_text_of_one_node(
         "The sum ", r"\frac{a}{b}", " is small.", without=["sum x"]
     ),
+    "92-percent-encoding": has_keys(2),
+    "93-host-forms": has_keys(2),
+    "94-nfc-nfd": has_token_lists(1),
+    "95-halfwidth-kana": has_token_lists(1),
+    "97-short-texts": has_token_lists(3),
     "100-cookie-comments-paywall": keeps_paragraphs(6),
     "101-hidden-spam": keeps_paragraphs(6),
     "102-aria-hidden-copy": keeps_paragraphs(6),
@@ -168,7 +234,10 @@ WRONG = frozenset(EXPECTED) - {
     "29-lazy-flag", "31-srcset-null", "33-picture-type-unsupported", "35-srcset-blank-in-url",
     "40-wechat", "41-noscript-copy", "42-noscript-only", "43-srcset-commas", "44-base-and-blanks",
     "45-figure-two-images", "49-zwnj-kept", "54-pre-br-span", "55-ruby", "56-wbr-inline",
-    "60-nested-table",
+    "60-nested-table", "64-utf8-one-bad-byte", "65-utf8-cut", "66-header-lies", "67-gb2312-is-gbk",
+    "68-double-encoded", "69-png-large-profile", "71-avif-mif1", "73-jpeg-no-eoi", "75-cmyk",
+    "76-exif-rotated", "77-webp-animated", "78-png16", "79-jpeg-really-cut", "92-percent-encoding",
+    "93-host-forms", "94-nfc-nfd", "95-halfwidth-kana", "97-short-texts",
     "100-cookie-comments-paywall", "101-hidden-spam", "102-aria-hidden-copy",
 }  # fmt: skip
 
