@@ -44,7 +44,7 @@ def normal(seed: int, index: Tensor) -> Tensor:
 
 
 def round_stochastic(x: Tensor, noise: Tensor) -> Tensor:
-    """Round float32 to bfloat16 up or down with probability by distance (unbiased).
+    """Round float32 to bfloat16 up or down, with probabilities that make it unbiased.
 
     `noise` is int64; its low 16 bits are used.
     """

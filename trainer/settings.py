@@ -17,7 +17,7 @@ class LMConfig(Section):
     """The decoder. Defaults are Llama's shape of block at a tiny size."""
 
     vocab_size: int = 0  # 0: the tokenizer's
-    vocab_multiple: int = 128  # embedding rows are padded to it; padding rows never get a logit
+    vocab_multiple: int = 128  # embedding rows are padded to it; padding rows have no logit
     hidden: int = 128
     layers: int = 2
     heads: int = 4
@@ -117,10 +117,10 @@ class DataConfig(Section):
     tokenizer: str | None = None  # tokenizer.json, or a folder with one; None: trained on the data
     tokenizer_vocab: int = 1024
     seq_len: int = 512
-    max_images: int = 16  # of a document; later ones are dropped
+    max_images: int = 16  # of a document; later ones are left out
     window: int = 256  # documents packed together
-    lanes: int = 8  # windows in work at a time; the data-parallel degree must divide it
-    block: int = 4096  # rows shuffled among each other
+    lanes: int = 8  # windows read at a time; a multiple of the data-parallel degree
+    block: int = 4096  # rows shuffled with each other
     workers: int = 0
     seed: int = 0
     holdout: float = 0.05
@@ -129,17 +129,17 @@ class DataConfig(Section):
 
 
 class ParallelConfig(Section):
-    dp: int = 0  # 0: what the others leave of the world
+    dp: int = 0  # 0: the number of processes over sp x tp
     sp: int = 1
     tp: int = 1
 
 
 class MemoryConfig(Section):
     recompute: Literal["none", "layer"] = "none"
-    group: int = 1  # layers between kept states; > 1 recomputes in two levels
-    offload: bool = False  # kept states lie in host memory
+    group: int = 1  # layers between stored states; > 1 recomputes in two levels
+    offload: bool = False  # stored states are in host memory
     keep_on_device: int = 0  # groups whose state stays on the device although offload is on
-    tile_loss: int = 0  # tokens a tile; 0: whole
+    tile_loss: int = 0  # tokens of a tile; 0: the whole sequence
     tile_mlp: int = 0
 
 
@@ -156,7 +156,7 @@ class OptimConfig(Section):
     floor: float = 0.1  # of the peak rate
     batch_packs: int = 8  # packs a step, over all ranks
     ramp_from: int = 0  # batch ramp: packs a step at the start
-    ramp_step: int = 0  # packs added at a time
+    ramp_step: int = 0  # packs added at each increase
     ramp_tokens: float = 0  # tokens until the full batch
     z_loss: float = 0.0
     dtype: Literal["float32", "bfloat16", "float64"] = "float32"  # of computation

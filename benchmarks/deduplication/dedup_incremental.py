@@ -51,10 +51,11 @@ def one(documents: int, added: int = ADDED) -> dict[str, float]:
     shutil.rmtree(folder, ignore_errors=True)
     total = documents + added
     old, new = configured(folder / "old"), configured(folder / "new", folder / "old")
-    parts = synthetic.cluster_parts(total, old.config.fingerprint)
-    synthetic.write(old, documents, parts)
+    size = min(synthetic.PART_DOCUMENTS, documents, added)
+    parts = synthetic.cluster_parts(total, old.config.fingerprint, size)
+    synthetic.write(old, documents, parts, part_documents=size)
     old.execute(cluster.STAGE)
-    synthetic.write(new, added, parts, documents // synthetic.PART_DOCUMENTS)
+    synthetic.write(new, added, parts, documents // size, size)
     before = process.processor_seconds(os.getpid())
     found = new.execute(cluster.STAGE)
     used = process.processor_seconds(os.getpid()) - before

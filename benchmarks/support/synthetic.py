@@ -34,13 +34,15 @@ def clusters(documents: int) -> np.ndarray:
     return found
 
 
-def cluster_parts(documents: int, settings: FingerprintSettings) -> Callable[[int], pa.Table]:
+def cluster_parts(
+    documents: int, settings: FingerprintSettings, part_documents: int = PART_DOCUMENTS
+) -> Callable[[int], pa.Table]:
     """Fingerprints with MinHash bands and signatures, a part at a time."""
     owner = clusters(documents)
 
     def part(number: int) -> pa.Table:
-        start = number * PART_DOCUMENTS
-        mine = owner[start : start + PART_DOCUMENTS]
+        start = number * part_documents
+        mine = owner[start : start + part_documents]
         own = np.arange(start, start + len(mine), dtype=np.uint64)
         draw = np.random.default_rng([2, number])
         source = np.where(mine < 0, own + np.uint64(documents), mine.astype(np.uint64))
@@ -104,13 +106,19 @@ def table(own: np.ndarray, columns: Chunk) -> pa.Table:
     return pa.table({name: found[name] for name in FINGERPRINTS.names}, FINGERPRINTS)
 
 
-def write(run: Run, documents: int, part: Callable[[int], pa.Table], first: int = 0) -> None:
+def write(
+    run: Run,
+    documents: int,
+    part: Callable[[int], pa.Table],
+    first: int = 0,
+    part_documents: int = PART_DOCUMENTS,
+) -> None:
     """Write the table `fingerprints` of a run, and the tables that stages look at beside it.
 
     `first`: number of the first part, of those that hold the documents.
     """
     files = []
-    for number in range(first, first + -(-documents // PART_DOCUMENTS)):
+    for number in range(first, first + -(-documents // part_documents)):
         name = part_name(number)
         path = storage.join(run.table("fingerprints"), name)
         with storage.ParquetWriter(path, FINGERPRINTS) as writer:

@@ -22,13 +22,13 @@ PAGES = (
 )
 SPARK = (
     *("task_overhead 4", "dedup_labels", "dedup_scale --one 1000", "dedup_skew --one 10 1000"),
-    *("dedup_incremental --one 50000 1000", "extract_stage 20", "scale 1 3"),
+    *("dedup_incremental --one 1000 1000", "extract_stage 20", "scale 2 3"),
     "estimate --pages 1 --seeds 1 --sample 50%",
 )
 SHAPES = "build/benchmarks/shapes/dataset"
 MIX = f"data.mix=[{{path: {SHAPES}/data, images: {SHAPES}/images}}]"
 TRAINING = (
-    *("trainer_positions 2", "trainer_filters 12 2"),  # which makes the dataset of the next
+    *("trainer_positions 2", "trainer_filters 60 2"),  # which makes the dataset of the next
     f"trainer_images demo '{MIX}' run.steps=2",
 )
 MODULES = sorted(

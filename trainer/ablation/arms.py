@@ -1,4 +1,4 @@
-"""The grid of an ablation: which arms there are, and their runs at equal tokens and data order.
+"""The grid of an ablation: its arms, trained on equal tokens in the same data order.
 
 A grid is YAML: `base` (a config), `set` (overrides of every arm), `arms` (name to overrides) or
 `grid` (key to values: every combination is an arm), `seeds`, and `evaluate` with `packs`,
@@ -32,7 +32,7 @@ class Evaluation(Section):
 
 
 class Grid(Section):
-    """An ablation's file."""
+    """The file that describes an ablation."""
 
     base: str
     set: dict[str, Any] = {}
@@ -46,7 +46,7 @@ class Grid(Section):
         if bool(self.arms) == bool(self.grid):
             raise ValueError("give either arms or grid")
         if len(set(self.seeds)) < 2:
-            raise ValueError("give at least two seeds: one says nothing of noise")
+            raise ValueError("give at least two seeds: one seed does not show the noise")
         return self
 
     def changes(self) -> dict[str, dict[str, Any]]:
@@ -129,7 +129,7 @@ def _tokenizer(grid: Grid, out: Path) -> str | None:
 
 
 def _one(config: Config, grid: Grid) -> dict[str, Any]:
-    """Train a run and evaluate it on the same held-out documents as every other."""
+    """Train a run and evaluate it on the held-out documents that all runs share."""
     from benben.trainer.evaluation import evaluate
     from benben.trainer.loop.train import Training
 

@@ -1,8 +1,8 @@
-"""Arms of an ablation beside each other: means with intervals, and which differ beyond noise.
+"""Compares the arms of an ablation: means with intervals, and which differ beyond noise.
 
 Noise is the spread between seeds, pooled over the arms (they are taken to be equally noisy).
-Differences to the first arm are of the same seeds, so of the same data order; an interval of 95%
-by Student's t, shared out among the comparisons (Bonferroni).
+Differences from the first arm pair equal seeds, so equal data order. Their 95% intervals follow
+Student's t, corrected for the number of comparisons (Bonferroni).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEVEL = 0.05
 
 
 def measures(record: Mapping[str, Any]) -> dict[str, float]:
-    """Return a run's measures by name: bits a byte by source, length and language, and captions."""
+    """Return measures by name: bits per byte by source, length and language, and captions."""
     found: dict[str, float] = {}
     for name, result in record["evaluations"].items():
         if "bits_per_byte" not in result:
@@ -75,7 +75,7 @@ def _half(variances: np.ndarray, count: int, level: float) -> float:
 
 
 def table(records: Sequence[Mapping[str, Any]], compared: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return Markdown: a table a measure, and the differences in words."""
+    """Return Markdown: one table for each measure, with the differences in words."""
     lines = ["| arm | seeds | tokens a run |", "|---|---|---|"]
     for arm in dict.fromkeys(record["arm"] for record in records):
         mine = [r for r in records if r["arm"] == arm]

@@ -1,1 +1,1 @@
-"""Checkpoints that any mesh can resume, verified on load."""
+"""Checkpoints: any mesh can resume them, and loading verifies them."""

@@ -1,7 +1,7 @@
 """Digests of tensors that do not depend on how they are sharded.
 
 Each element is hashed with its global index and the hashes are summed (mod 2^64, twice with
-different keys: 128 bits), so ranks add up what they hold and nothing is gathered.
+different keys: 128 bits), so ranks sum the hashes of what they hold and nothing is gathered.
 """
 
 from __future__ import annotations

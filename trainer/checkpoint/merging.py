@@ -1,4 +1,4 @@
-"""Merging other trainers' tensor-parallel shards by a table of rules.
+"""Merges tensor-parallel shards of other trainers by a table of rules.
 
 A rule says how the shards of the parameters it matches make the whole (Universal Checkpointing's
 patterns): `replicate` (all must be equal), `shard` along `dim`, `average`, or `parts`: each shard
@@ -24,7 +24,7 @@ class Rule(BaseModel):
     how: Literal["replicate", "shard", "average", "parts"]
     dim: int = 0
     sizes: list[int] = []  # parts: whole sizes of the fused matrices
-    vocabulary: int | None = None  # true rows: padding beyond them is cut off
+    vocabulary: int | None = None  # rows without padding, which is cut off
     rename: str | None = None  # our name, with the pattern's groups as \1 ...
 
 

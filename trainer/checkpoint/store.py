@@ -1,8 +1,8 @@
-"""Saves and loads a run at any mesh; what is not whole or not verified is not loaded.
+"""Saves and loads a run at any mesh; an incomplete or damaged checkpoint is refused.
 
 A checkpoint is a folder `step_N` of torch's distributed checkpoint with a manifest. It is written
-as `step_N.tmp`, synced, then renamed: a killed save leaves the previous one. Loading checks every
-file's digest before, and every tensor's after.
+as `step_N.tmp`, synced, then renamed: a killed save leaves the previous one. Every file's
+digest is checked before loading, every tensor's after.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def manifest(path: Path) -> dict[str, Any]:
 
 
 class Saver:
-    """Writes checkpoints of a run; with `asynchronous` the files are written behind the loop."""
+    """Writes checkpoints of a run; with `asynchronous`, in the background."""
 
     def __init__(self, folder: Path, keep: int, asynchronous: bool = False) -> None:
         self.folder, self.keep, self.asynchronous = folder, keep, asynchronous
@@ -85,7 +85,7 @@ class Saver:
         self.group = dist.new_group(backend="gloo") if distributed else None
 
     def save(self, step: int, state: Mapping[str, Tensor], meta: dict[str, Any]) -> None:
-        """Save tensors and what the manifest should say of them; a collective call."""
+        """Save tensors and the manifest's entries; a collective call."""
         self.finish()
         temporary = self.folder / f"step_{step:08d}.tmp"
         if rank() == 0:
@@ -109,11 +109,11 @@ class Saver:
             self._commit(temporary, content)
 
     def ready(self) -> bool:
-        """Whether a save behind the loop has been written (on this rank)."""
+        """Tell whether a background save has been written (on this rank)."""
         return self.pending is not None and self.pending[0].done()
 
     def finish(self) -> None:
-        """Wait for a save behind the loop and commit it; a collective call."""
+        """Wait for a background save and commit it; a collective call."""
         if self.pending:
             future, temporary, content = self.pending
             self.pending = None

@@ -1,1 +1,1 @@
-"""The command `benben-train` and its verbs."""
+"""The command `benben-train` and its subcommands."""

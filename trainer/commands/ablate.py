@@ -10,7 +10,7 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the `ablate` command."""
-    parser = commands.add_parser("ablate", help="train arms of a grid and compare them")
+    parser = commands.add_parser("ablate", help="train every arm of a grid and compare the results")
     parser.add_argument("grid", type=Path, help="YAML with base, arms or grid, seeds, evaluate")
     parser.add_argument("--out", type=Path, required=True, help="folder of runs and tables")
     parser.set_defaults(run=_ablate)

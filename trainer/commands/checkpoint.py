@@ -9,15 +9,19 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the `ckpt` command and its actions."""
-    parser = commands.add_parser("ckpt", help="list, verify, convert checkpoints")
+    parser = commands.add_parser("ckpt", help="list, verify, export, import and merge checkpoints")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for name, run, text in (
-        ("list", _list, "the committed checkpoints of a run"),
-        ("verify", _verify, "check every file and tensor"),
-        ("export", _export, "to the archival format, one safetensors file a parameter"),
-        ("import", _import, "from the archival format, padding the vocabulary anew"),
-        ("huggingface", _huggingface, "the decoder as a Llama or BLOOM for transformers"),
-        ("merge", _merge, "tensor-parallel shards of other trainers, by a table of rules"),
+        ("list", _list, "list the committed checkpoints of a run"),
+        ("verify", _verify, "verify every file and tensor"),
+        ("export", _export, "export to the archival format: one safetensors file per parameter"),
+        ("import", _import, "import from the archival format; the vocabulary is padded again"),
+        (
+            "huggingface",
+            _huggingface,
+            "export the decoder as a Llama or BLOOM model for transformers",
+        ),
+        ("merge", _merge, "merge tensor-parallel shards of other trainers, by a table of rules"),
     ):
         action = actions.add_parser(name, help=text)
         action.set_defaults(run=run)
@@ -26,11 +30,13 @@ def add(commands: Any) -> None:
             action.add_argument("shards", type=Path, nargs="+", help="safetensors, in rank order")
             action.add_argument("--out", type=Path, required=True)
             continue
-        action.add_argument("source", type=Path, help="a run's folder or one step_N of it")
+        action.add_argument("source", type=Path, help="a run's folder, or one step_N folder in it")
         if name in ("export", "import", "huggingface"):
             action.add_argument("target", type=Path)
         if name == "import":
-            action.add_argument("--multiple", type=int, help="pad the vocabulary to a multiple")
+            action.add_argument(
+                "--multiple", type=int, help="pad the vocabulary to a multiple of this"
+            )
         if name == "huggingface":
             action.add_argument("--dtype", default="bfloat16")
 
@@ -62,7 +68,7 @@ def _verify(options: argparse.Namespace) -> None:
     store.verify_files(path, content["files"])
     for name in content["shapes"]:
         archive.read_whole(path, [name], content)
-    print(f"{path}: {len(content['files'])} files, {len(content['shapes'])} tensors, all whole")
+    print(f"{path}: {len(content['files'])} files, {len(content['shapes'])} tensors, all verified")
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from benben.trainer.config import ConfigError, load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `benben-train`; return the exit status (2: a mistake of the user's)."""
+    """Run `benben-train`; return the exit status (2: the user's mistake)."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         "`torchrun -m benben.trainer.commands.cli train CONFIG`.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train from the newest checkpoint or the start")
+    train = commands.add_parser("train", help="train from the newest checkpoint, or from the start")
     _config_arguments(train)
     train.set_defaults(run=_train)
     evaluate = commands.add_parser("eval", help="evaluate the newest checkpoint")
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="a YAML file or a name of configs/trainer")
+    parser.add_argument("config", help="a YAML file, or the name of a config in configs/trainer")
     parser.add_argument("overrides", nargs="*", help="dotted.key=value")
 
 

@@ -1,4 +1,4 @@
-"""`benben-train plan`: what a run will need and how long it will take, without a GPU."""
+"""`benben-train plan`: a run's predict memory, time and the longest sequence, without a GPU."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ HOST_GIB = 100.0
 
 def add(commands: Any) -> None:
     """Add the `plan` command."""
-    parser = commands.add_parser("plan", help="memory, time and longest sequence, without a GPU")
-    parser.add_argument("config", help="a YAML file or a name of configs/trainer")
+    parser = commands.add_parser(
+        "plan", help="predict memory, time and the longest sequence, without a GPU"
+    )
+    parser.add_argument("config", help="a YAML file, or the name of a config in configs/trainer")
     parser.add_argument("overrides", nargs="*", help="dotted.key=value")
     parser.add_argument("--gpu", default="h200", help="v100, a100, h100 or h200")
     parser.add_argument("--gpus", type=int, nargs="+", default=[1])
-    parser.add_argument("--tokens", type=int, help="of one sequence; data.seq_len by default")
+    parser.add_argument("--tokens", type=int, help="tokens of a sequence; data.seq_len by default")
     parser.add_argument("--host-gib", type=float, default=HOST_GIB, help="a GPU's for states")
-    parser.add_argument("--longest", action="store_true", help="search the longest sequence")
+    parser.add_argument(
+        "--longest", action="store_true", help="search for the longest sequence that fits"
+    )
     parser.add_argument("--advise", action="store_true", help="what to switch on to fit")
     parser.set_defaults(run=_plan)
 

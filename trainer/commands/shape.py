@@ -11,12 +11,16 @@ CACHE = Path("build/gemm")
 
 def add_shape(commands: Any) -> None:
     """Add the `shape` command."""
-    parser = commands.add_parser("shape", help="what a decoder's shape costs, and better ones")
-    parser.add_argument("config", help="a YAML file or a name of configs/trainer")
+    parser = commands.add_parser(
+        "shape", help="cost of a decoder's shape, and faster shapes near it"
+    )
+    parser.add_argument("config", help="a YAML file, or the name of a config in configs/trainer")
     parser.add_argument("overrides", nargs="*", help="dotted.key=value")
     parser.add_argument("--gpu", default="h200", help="v100, a100, h100 or h200")
     parser.add_argument("--sequences", type=int, default=1, help="a GPU at a time")
-    parser.add_argument("--unfused", action="store_true", help="attention that writes its scores")
+    parser.add_argument(
+        "--unfused", action="store_true", help="attention that writes its scores to memory"
+    )
     parser.add_argument("--search", action="store_true", help="shapes of equal parameters")
     parser.add_argument("--measure", action="store_true", help="time products on this GPU")
     parser.add_argument("--tables", type=Path, default=CACHE, help="folder of measured tables")
@@ -55,7 +59,7 @@ def _shape(options: argparse.Namespace) -> int:
 
 
 def _table(options: argparse.Namespace, gemms: list[Any]) -> Any:
-    """Return measured seconds: new ones with --measure, else those kept for this device."""
+    """Return measured seconds: measured now with --measure, else those stored for this device."""
     import torch
 
     from benben.trainer.planning import measure
@@ -78,14 +82,16 @@ def _front(candidates: list[Any]) -> None:
 
 def add_size(commands: Any) -> None:
     """Add the `size` command."""
-    parser = commands.add_parser("size", help="parameters, tokens and days of a budget")
+    parser = commands.add_parser("size", help="parameters, tokens and days that a budget pays for")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="runs to fit a law to")
     parser.add_argument("--gpu-hours", type=float)
     parser.add_argument("--tflops", type=float, help="measured, a GPU")
     parser.add_argument("--no-recompute", action="store_true", help="--tflops counts 6 N T")
     parser.add_argument("--gpus", type=int, default=8)
-    parser.add_argument("--gpu", default="h200", help="for the shapes' predicted speed")
-    parser.add_argument("--parameters", type=float, help="the tokens a size of your choice gets")
+    parser.add_argument("--gpu", default="h200", help="GPU whose speed is predicted for each shape")
+    parser.add_argument(
+        "--parameters", type=float, help="tokens that the budget gives a model of this size"
+    )
     parser.add_argument(
         "--language", nargs=3, action="append", default=[], help="LANG SHARE TOKENS"
     )
@@ -100,7 +106,7 @@ def _size(options: argparse.Namespace) -> None:
     law = _fit(options.runs) if options.runs else None
     if not options.gpu_hours or not options.tflops:
         if not law:
-            raise ConfigError("give --gpu-hours and --tflops, or --runs to fit, or all of them")
+            raise ConfigError("give --gpu-hours and --tflops, or --runs to fit a law, or all three")
         return
     budget = budgets.Budget(options.gpu_hours, options.tflops, not options.no_recompute)
     shares = {lang: float(share) for lang, share, _ in options.language}

@@ -10,19 +10,29 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the `tokenizer` command and its actions."""
-    parser = commands.add_parser("tokenizer", help="train a tokenizer; report its cost a language")
+    parser = commands.add_parser(
+        "tokenizer", help="train a tokenizer; report its cost for each language"
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     train = actions.add_parser("train", help="byte-level BPE with language-weighted sampling")
     train.set_defaults(run=_train)
-    train.add_argument("--vocab", type=int, default=32_000, help="marks and reserved included")
+    train.add_argument(
+        "--vocab", type=int, default=32_000, help="special and reserved tokens included"
+    )
     train.add_argument("--reserved", type=int, default=200, help="ids kept for later")
-    train.add_argument("--tp", type=int, default=1, help="tensor ranks the rows are padded for")
-    report = actions.add_parser("report", help="fertility, bytes a token, parity, gate")
+    train.add_argument(
+        "--tp", type=int, default=1, help="tensor-parallel degree that the rows are padded for"
+    )
+    report = actions.add_parser("report", help="fertility, bytes per token, parity, pass or fail")
     report.set_defaults(run=_report)
     report.add_argument("--baseline-vocab", type=int, help="a fifth of the vocabulary by default")
-    report.add_argument("--gap", type=float, help="most a language may exceed its baseline by")
+    report.add_argument(
+        "--gap", type=float, help="share by which a language may exceed its baseline"
+    )
     for action in (train, report):
-        action.add_argument("--data", nargs="+", required=True, help="folders or globs of parquet")
+        action.add_argument(
+            "--data", nargs="+", required=True, help="folders or globs of parquet files"
+        )
         action.add_argument("--out", type=Path, required=True, help="folder of the tokenizer")
         action.add_argument("--alpha", type=float, default=0.3, help="languages by n ** alpha")
         action.add_argument("--bytes", type=float, default=1e9, help="of text trained on")

@@ -1,7 +1,7 @@
-"""The order of documents as a pure function of position: nothing to save, nothing to replay.
+"""The order of documents as a pure function of position: no state to save or replay.
 
 An epoch permutes row groups, then rows within blocks of the result (so that few row groups are
-open at a time). Mixtures take from each stream its share of every window.
+open at a time). A mixture takes its share of every window from each stream.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Mixture:
         self.shares = [Fraction(w).limit_denominator(10**6) / total for w in weights]
 
     def epoch(self) -> int:
-        """Return the number of windows that certainly hold every document of every stream."""
+        """Return the number of windows after which every document of every stream was seen."""
         pairs = zip(self.streams, self.shares, strict=True)
         return max(-(-stream.length // max(1, int(self.size * w))) for stream, w in pairs) + 1
 

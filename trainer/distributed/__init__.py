@@ -1,1 +1,1 @@
-"""The device mesh and what each rank holds."""
+"""The device mesh and each rank's shards."""

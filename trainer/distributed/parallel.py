@@ -1,7 +1,7 @@
-"""The mesh (data, sequence, tensor) and how a model is laid over it.
+"""The mesh (data, sequence, tensor) and the sharding of a model over it.
 
 Parameters are sharded (FSDP2) over data x sequence together; gradients are summed, never averaged:
-the loss is already divided by the whole step's count of tokens.
+the loss is already divided by the number of tokens of the whole step.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def pick_device(setting: str) -> torch.device:
 
 
 def make_mesh(config: ParallelConfig, device: torch.device) -> Mesh:
-    """Join the process group `torchrun` describes (if any) and lay the mesh.
+    """Join the process group that `torchrun` describes, if any, and make the mesh.
 
     Raises ValueError when the degrees do not multiply to the number of processes.
     """
@@ -101,19 +101,19 @@ def make_mesh(config: ParallelConfig, device: torch.device) -> Mesh:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes."""
+    """Tell whether this process is the one that writes."""
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
 def close() -> None:
-    """Leave the process group together (gloo dislikes ranks that leave early)."""
+    """Leave the process group together: gloo fails when a rank leaves early."""
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
 
 
 def distribute(model: VLM, mesh: Mesh, dtype: torch.dtype) -> VLM:
-    """Lay the model over the mesh in place; identity for one process with dtype = parameters'."""
+    """Shard the model over the mesh, in place; one process with dtype = params changes nothing."""
     lm = model.config.lm
     model.tp_rank, model.tp_size = mesh.tp_rank, mesh.tp
     if mesh.tp > 1:

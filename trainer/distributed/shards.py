@@ -1,4 +1,4 @@
-"""What a rank holds of a parameter: local tensor, global shape, offset, number of copies."""
+"""A rank's shard of a parameter: local tensor, global shape, offset, number of copies."""
 
 from __future__ import annotations
 

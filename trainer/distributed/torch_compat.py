@@ -1,4 +1,4 @@
-"""Parts of torch that are private or change between versions (2.11 on GPUs, 2.13 in tests)."""
+"""Parts of torch that are private or differ between versions (2.11 on GPUs, 2.13 in tests)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def is_fake(x: Tensor) -> bool:
 
 
 def splits(placement: Any) -> bool:
-    """Whether a placement divides a dimension; repeated sharding has a class of its own."""
+    """Tell whether a placement divides a dimension; repeated sharding has its own class."""
     return isinstance(placement, Shard | _StridedShard)
 
 

@@ -1,1 +1,1 @@
-"""Held-out loss, few-shot tasks, lmms-eval."""
+"""Evaluation: held-out loss, few-shot tasks, lmms-eval."""

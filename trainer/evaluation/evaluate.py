@@ -1,4 +1,4 @@
-"""Evaluation on held-out documents, and what the images are worth."""
+"""Evaluates on held-out documents, with images given, blanked and exchanged."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ PICTURES = ("given", "blank", "shuffled")
 def held_out(session: Session, packs: int, data: DataConfig | None = None) -> dict[str, Any]:
     """Evaluate on about `packs` packs of held-out documents; a collective call.
 
-    `data` stands in for the run's: other corpora, another length.
+    `data` replaces the run's data settings: other corpora, another length.
 
     Returns `nll` and `bits_per_byte` over all text, the same per language, `interleaved` (documents
-    with images) and `text_only`, and `captions`: the NLL of first paragraphs right behind an image
+    with images) and `text_only`, and `captions`: the NLL of first paragraphs right after an image
     with the images given, blanked, and exchanged with one another.
     """
     loader = Loader(session.held_out_source(data), session.mesh.dp_rank, session.mesh.dp)
@@ -96,7 +96,7 @@ def _add(sums: Sums, name: str, losses: np.ndarray, size: int) -> None:
 
 
 def _gather(session: Session, sums: Sums) -> Sums:
-    """Add up over data and sequence ranks; tensor ranks hold the same."""
+    """Sum over data and sequence ranks; tensor ranks hold equal values."""
     if not dist.is_initialized():
         return dict(sums)
     parts: list[Any] = [None] * dist.get_world_size()

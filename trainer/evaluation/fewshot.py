@@ -103,7 +103,7 @@ def _share(values: Any) -> float:
 
 
 def _yes_no(session: Session, given: Sequence[Example], asked: Sequence[Example]) -> float:
-    """Ask about the drawing that is there and, every second time, about one that is not."""
+    """Ask about what the drawing shows and, every second time, about what it does not."""
     random = generator("yes_no")
     right = 0
     lead: list[bytes | str] = []

@@ -19,7 +19,7 @@ from benben.trainer.loop.session import Session
 
 @register_model("benben")
 class Benben(lmms):
-    """Answers from a run's newest checkpoint, or `checkpoint`."""
+    """A model for lmms-eval: a run's newest checkpoint, or `checkpoint`."""
 
     def __init__(self, config: str, checkpoint: str | None = None, **_: Any) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ class Example:
 
 
 def draw(colour: str, shape: str, random: np.random.Generator, size: int = 48) -> bytes:
-    """Return a PNG of one shape of random place and size on a pale ground."""
+    """Return a PNG of one shape at a random place and size on a pale background."""
     ground = tuple(int(v) for v in random.integers(225, 256, 3))
     image = Image.new("RGB", (size, size), ground)
     pen, fill = ImageDraw.Draw(image), COLOURS[colour]

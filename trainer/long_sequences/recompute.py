@@ -1,7 +1,7 @@
-"""Recomputation from layer-boundary states, which may wait in host memory.
+"""Recomputes activations from stored layer inputs, which may be kept in host memory.
 
 A state is kept at the input of each group of layers. With groups of more than one layer the
-backward pass recomputes a group and keeps its inner boundaries on the device for that while: host
+backward pass recomputes a group and keeps its inner layer inputs on the device meanwhile: host
 memory falls by the group's size, for one more forward pass (two-level recomputation).
 """
 
@@ -30,7 +30,7 @@ class Kept:
 class HostStore:
     """Keeps tensors in host memory; copies overlap with computation on CUDA.
 
-    `device_bytes`, `host_bytes`: what is held now, `host_peak` the most there was. Pinned buffers
+    `device_bytes`, `host_bytes`: what is held now, `host_peak` the most ever held. Pinned buffers
     are reused between steps. The first `keep_on_device` tensors held stay where they are.
     """
 
@@ -131,5 +131,5 @@ def recompute(
     extra: Tensor | None = None,
     store: HostStore | None = None,
 ) -> Tensor:
-    """Call `run(x, extra)`, keeping x alone for backward; `module` owns the parameters used."""
+    """Call `run(x, extra)`, storing only x for the backward pass; `module` owns the parameters."""
     return _Recompute.apply(run, module, store, x, extra, *trainable(module))

@@ -1,6 +1,6 @@
 """Ulysses sequence parallelism (Jacobs et al. 2023): tokens -> heads -> tokens by all-to-all.
 
-Pure functions; no module state, nothing patched. Between the exchanges every rank sees the whole
+Between the exchanges every rank sees the whole
 sequence for its share of the heads.
 """
 
@@ -48,5 +48,5 @@ def gather_heads(x: Tensor, group: dist.ProcessGroup) -> Tensor:
 
 
 def head_slice(slopes: Tensor, group: dist.ProcessGroup) -> Tensor:
-    """Return the slopes of this rank's heads."""
+    """Return the slopes of this rank's heads (ALiBi)."""
     return slopes.chunk(group.size())[group.rank()]

@@ -1,1 +1,1 @@
-"""The training loop and all it steps through."""
+"""The training loop: session, optimizer, metrics, loss spikes."""

@@ -1,4 +1,4 @@
-"""The loss-spike guard: BLOOM's and IDEFICS's engineers rolled back and skipped data by hand."""
+"""Detects loss spikes, after which a run rolls back and skips data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SpikeGuard:
         return median + self.config.factor * max(mad, 1e-3 * abs(median))
 
     def spikes(self, loss: float) -> bool:
-        """Judge a step's loss; only good ones are remembered."""
+        """Tell whether a step's loss is a spike; only losses that are none enter the window."""
         if not self.config.enabled:
             return False
         if not math.isfinite(loss) or loss > self.limit():

@@ -1,4 +1,4 @@
-"""Metrics as JSON lines, TensorBoard and a line on the terminal with the time left."""
+"""Writes metrics as JSON lines, to TensorBoard, and as a progress line with the time left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Metrics:
         """Record a step's values; numbers go to TensorBoard as well."""
         if self.file is None:
             return
-        if self.first < 0:  # what is left is told from behind the first step, which compiles
+        if self.first < 0:  # time left is estimated without the first step, which compiles
             self.first, self.started = step, time.monotonic()
         self.file.write(json.dumps({"step": step, **values}) + "\n")
         self.file.flush()

@@ -24,7 +24,7 @@ CHUNK = 1 << 26  # elements updated at a time with noise
 
 
 class AdamW:
-    """Keeps moments by parameter name; norms, biases and gates have no weight decay."""
+    """AdamW with moments by parameter name; norms, biases and gates have no weight decay."""
 
     def __init__(self, model: VLM, config: OptimConfig) -> None:
         self.config = config
@@ -82,7 +82,7 @@ def _update_low(
     numbers: Sequence[float],
     seed: int,
 ) -> None:
-    """Update in chunks; on CUDA each is one fused kernel, and changing numbers are tensors."""
+    """Update in chunks. On CUDA each is one fused kernel; numbers that change are tensors."""
     grad, m, v = tensors
     flats = [shard.local.view(-1), grad.reshape(-1), m.view(-1), v.view(-1)]
     device = shard.local.device
@@ -141,7 +141,7 @@ def learning_rate(config: OptimConfig, tokens: float, total: float) -> float:
 
 
 def batch_packs(config: OptimConfig, tokens: float) -> int:
-    """Return the packs of the next step: `ramp_from`, then more by `ramp_step`, then all."""
+    """Return the packs of the next step: `ramp_from`, then more by `ramp_step`, up to all."""
     if not config.ramp_from or tokens >= config.ramp_tokens:
         return config.batch_packs
     rises = (config.batch_packs - config.ramp_from) / max(config.ramp_step, 1)

@@ -1,4 +1,4 @@
-"""Everything of a run in one place: model, optimizer and data on a mesh, saved and resumed."""
+"""A run's model, optimizer and data on a mesh: built, saved and resumed together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRAINING_DOCUMENTS = 20_000  # read to train a tokenizer
 
 
 class Session:
-    """What a run holds; `step` and `tokens` count what was trained."""
+    """State of a run; `step` and `tokens` count what was trained."""
 
     def __init__(self, config: Config) -> None:
         device = parallel.pick_device(config.run.device)
@@ -65,7 +65,7 @@ class Session:
         return source
 
     def batch(self, packs: list[Pack]) -> Batch:
-        """Cut this rank's slice out of packs and bring it to the device."""
+        """Cut this rank's slice from packs and copy it to the device."""
         pack = join(packs)
         return to_batch(
             pack,
@@ -185,7 +185,7 @@ def find_vocabulary(config: Config, mesh: Mesh) -> Vocabulary:
 
 
 def with_vocabulary(config: Config, vocabulary: Vocabulary) -> Config:
-    """Return the config with the decoder's vocabulary size filled in."""
+    """Return the config with the decoder's vocabulary size set."""
     lm = config.model.lm
     if lm.huggingface:
         lm = huggingface.decoder_config(lm)

@@ -22,7 +22,7 @@ from benben.trainer.settings import Config
 
 
 class TrainingError(UserError):
-    """A run that cannot go on; the message says why."""
+    """A run cannot go on; the message says why."""
 
 
 class Training:
@@ -45,7 +45,7 @@ class Training:
         try:
             self._restore()
             if newest(self.session.folder) is None:
-                self._save()  # what a rollback returns to before the first regular checkpoint
+                self._save()  # for a rollback before the first regular checkpoint
             while self.session.step < self.config.run.steps and not self._stopping():
                 values = self._one_step()
             if newest(self.session.folder) is None or self._unsaved():
@@ -65,7 +65,7 @@ class Training:
         self.stop_asked = True
 
     def _stopping(self) -> bool:
-        """Whether any rank was asked to stop (all must leave the loop together)."""
+        """Tell whether any rank was asked to stop (all must leave the loop together)."""
         return self.session.mesh.total(float(self.stop_asked))[0] > 0
 
     def _save(self) -> None:
@@ -156,7 +156,7 @@ class Training:
         }
 
     def _horizon(self) -> float:
-        """Return the run's tokens by its settings, so that the rate depends on tokens alone."""
+        """Return the tokens of the whole run, so that the rate depends on tokens alone."""
         return float(
             self.config.run.steps * self.config.optim.batch_packs * self.config.data.seq_len
         )

@@ -1,4 +1,4 @@
-"""Llama and BLOOM weights of Hugging Face in and out.
+"""Reads and writes Llama and BLOOM weights in Hugging Face's format.
 
 Only names and BLOOM's fused query-key-value matrix differ; rotary halves follow Hugging Face.
 """
@@ -46,7 +46,7 @@ KINDS = {"llama": (LLAMA, "model.layers"), "bloom": (BLOOM, "transformer.h")}
 
 
 class FormatError(UserError):
-    """A model that is neither Llama's nor BLOOM's; the message says what was found."""
+    """A model is neither a Llama nor a BLOOM; the message says what was found."""
 
 
 def find(name: str) -> Path:
@@ -106,7 +106,7 @@ def from_config(hf: Mapping[str, Any]) -> LMConfig:
 
 
 def kind_of(config: LMConfig) -> str:
-    """Return which published architecture the settings are. Raises FormatError for neither."""
+    """Return the published architecture that the settings describe. Raises FormatError if none."""
     shape = (config.positions, config.activation, config.norm, config.bias, config.embed_norm)
     if shape == ("rope", "swiglu", "rmsnorm", False, False):
         return "llama"
@@ -204,7 +204,7 @@ def load_decoder(model: VLM, name: str) -> None:
 def export(config: LMConfig, state: Mapping[str, Tensor], folder: Path) -> None:
     """Write `config.json` and `model.safetensors` that transformers' auto classes load.
 
-    `state` holds whole tensors by our names; the vocabulary's padding is cut off.
+    `state`: whole tensors by our names. Padding of the vocabulary is cut off.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = dict(_foreign(config, state))

@@ -35,7 +35,7 @@ class Tower(nn.Module):
             if config.family == "siglip":
                 sizes["vision_use_head"] = False
             hf_config: Any = getattr(transformers, f"{kind}VisionConfig")(**sizes)
-            # `initialise` fills every weight, so theirs would be done twice
+            # `initialise` fills every weight, so transformers' own initialisation is skipped
             name, no_init = model_class.__name__, {"init_weights": lambda self: None}
             bare: Any = type(name, (model_class,), no_init)
             self.model = bare._from_config(hf_config, attn_implementation="sdpa")
@@ -55,8 +55,8 @@ class Tower(nn.Module):
 class ConvStem(nn.Conv2d):
     """Stride-2 convolutions in place of the patch embedding, so that a tower trains sooner.
 
-    Xiao et al. 2021, "Early Convolutions Help Transformers See Better". Itself it is the last one,
-    1 x 1 to the tower's width, whose weight the tower asks for.
+    Xiao et al. 2021, "Early Convolutions Help Transformers See Better". The module itself is the
+    last convolution, 1 x 1 to the tower's width: the tower reads its weight.
     """
 
     def __init__(self, config: VisionConfig) -> None:

@@ -1,1 +1,1 @@
-"""What a run will need and how long it will take, without a GPU."""
+"""Predicts the memory, time and cost of a run, without a GPU."""

@@ -1,7 +1,7 @@
-"""From GPU-hours to parameters, tokens and days.
+"""Turns GPU-hours into parameters, tokens and days.
 
-Hardware FLOP of a token: 8 N with recomputed activations, 6 N without (BigScience's convention, so
-TFLOP/s measured the same way must be given).
+Hardware FLOP per token: 8 N with recomputed activations, 6 N without. This is BigScience's
+convention: the TFLOP/s given must be counted in the same way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benben.trainer.planning.scaling import CHINCHILLA_TOKENS, Law, kaplan_optim
 
 @dataclass(frozen=True)
 class Budget:
-    """GPU-hours at a measured speed a GPU; `recompute` says how the speed was counted."""
+    """GPU-hours at a measured speed per GPU; `recompute` says how the speed was counted."""
 
     gpu_hours: float
     tflops: float
@@ -34,7 +34,7 @@ class Budget:
         return self.hardware_flop * 6 / self.flop_per_parameter
 
     def tokens(self, parameters: float) -> float:
-        """Return the tokens the budget trains that many parameters on."""
+        """Return the number of tokens on which the budget trains a model of that size."""
         return self.hardware_flop / self.flop_per_parameter / parameters
 
     def parameters(self, tokens: float) -> float:
@@ -48,7 +48,7 @@ def least_tokens(needs: Mapping[str, float], shares: Mapping[str, float]) -> flo
     """Return the tokens of a corpus in which every language has what it needs, by its share."""
     missing = [lang for lang in needs if shares.get(lang, 0) <= 0]
     if missing:
-        raise ConfigError(f"no share given of {', '.join(sorted(missing))}")
+        raise ConfigError(f"no share given for {', '.join(sorted(missing))}")
     total = sum(shares.values())
     return max((need * total / shares[lang] for lang, need in needs.items()), default=0.0)
 
@@ -59,7 +59,7 @@ def choices(budget: Budget, law: Law | None, tokens: float = 0.0) -> dict[str, t
     twenty = (flop / 6 / CHINCHILLA_TOKENS) ** 0.5
     found = {
         "kaplan": kaplan_optimum(flop),
-        "chinchilla, 20 tokens a parameter": (twenty, CHINCHILLA_TOKENS * twenty),
+        "chinchilla, 20 tokens per parameter": (twenty, CHINCHILLA_TOKENS * twenty),
     }
     if law:
         found["fitted law"] = law.optimum(flop)

@@ -1,9 +1,9 @@
-"""Floating-point operations of a step, counted from the documents' true lengths.
+"""Floating-point operations of a step, counted from the true lengths of its documents.
 
-Model FLOP: 2 N a token forward; backward 2 N for the gradients by inputs on the path to anything
-that trains, and 2 N for the gradients by weights that train. Attention: 2 heads dim len^2 forward
-(causal half), twice that backward. N leaves out the embedding, counts the head. Hardware FLOP
-adds the recomputed forward passes. MFU and HFU are these over time x peak.
+Model FLOP: forward 2 N per token; backward 2 N for the gradients by inputs, on the path to
+anything that trains, and 2 N for the gradients by weights that train. Attention: forward 2 heads
+dim len^2 (causal half), twice that backward. N leaves out the embedding and counts the head.
+Hardware FLOP adds the recomputed forward passes. MFU and HFU are these over time x peak.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a matrix product costs on a GPU: tiles, waves, alignment and the roofline.
+"""Cost of a matrix product on a GPU: tiles, waves, alignment and the roofline.
 
-Anthony et al. 2024 ("The Case for Co-Designing Model Architectures with Hardware"): an output is
-cut into tiles, tiles run in waves of as many as there are multiprocessors, and what a last tile
-or wave leaves empty is lost.
+Anthony et al. 2024 ("The Case for Co-Designing Model Architectures with Hardware"): the output
+is cut into tiles. Tiles run in waves, one tile per multiprocessor. What the last tile or wave
+leaves empty is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ELEMENT = 2  # bytes, bfloat16
 
 @dataclass(frozen=True)
 class Gemm:
-    """`batch` products (m, k) x (k, n), `count` times a layer."""
+    """`batch` products (m, k) x (k, n), `count` times per layer."""
 
     name: str
     m: int
@@ -45,7 +45,7 @@ class Gemm:
 
 @dataclass(frozen=True)
 class Score:
-    """How a product fits: shares between 0 and 1, and seconds of one such product."""
+    """How well a product fits: shares between 0 and 1, and its seconds."""
 
     tile: tuple[int, int]
     tile_share: float  # of the tiles' area that is output
@@ -65,7 +65,7 @@ def wave_share(tiles: int, sms: int) -> float:
 
 
 def alignment(*sizes: int) -> float:
-    """Return the share of speed that the worst of the inner sizes leaves."""
+    """Return the share of full speed that the worst-aligned inner size allows."""
     table: dict[int, float] = facts()["alignment"]
     worst = min(_power(size, max(table)) for size in sizes)
     return table[worst]

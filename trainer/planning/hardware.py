@@ -1,4 +1,4 @@
-"""What is known of GPUs, from `hardware.yaml`."""
+"""Figures of GPUs, from `hardware.yaml`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benben.common.config_files import ConfigError
 
 
 class Gpu(BaseModel):
-    """A GPU's figures: multiprocessors, dense bfloat16 TFLOP/s, GB/s, GiB, GPUs a node."""
+    """A GPU's figures: multiprocessors, dense bfloat16 TFLOP/s, GB/s, GiB, GPUs per node."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,7 +30,7 @@ class Gpu(BaseModel):
 
 @functools.cache
 def facts() -> dict[str, Any]:
-    """Return everything of `hardware.yaml`."""
+    """Return the content of `hardware.yaml`."""
     text = (resources.files("benben.trainer.planning") / "hardware.yaml").read_text()
     return dict(yaml.safe_load(text))
 

@@ -1,7 +1,8 @@
-"""Shapes against what hardware does well: what is wrong, why, and the nearest size that is not.
+"""Checks a model's sizes against what hardware does well; says why and names the nearest good size.
 
 Rules of the co-design paper (Anthony et al. 2024): inner sizes of products should be multiples of
-64 elements a GPU, the vocabulary padded, heads wide; and of this trainer: what degrees must divide.
+64 elements per GPU, the vocabulary padded, heads wide. The trainer's own rules: which sizes the
+parallel degrees must divide.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from benben.trainer.settings import Config, FusionName, LMConfig
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark. `error`: cannot run; `warning`: slow; `note`: could be better."""
+    """One finding. `error`: cannot run; `warning`: slow; `note`: could be better."""
 
     rule: str
     severity: str
@@ -35,7 +36,7 @@ Check = Callable[[Config, dict[str, Any]], Iterator[Finding]]
 
 
 def lint(config: Config) -> list[Finding]:
-    """Return every remark on a config whose decoder's sizes are known, errors first."""
+    """Return every finding on a config whose decoder's sizes are known, errors first."""
     if not published.is_known(config.model.lm):
         return []
     config = published.with_sizes(config)
@@ -57,12 +58,12 @@ def report(config: Config) -> list[Finding]:
 
 
 def nearest(size: int, multiple: int) -> int:
-    """Return the multiple next to a size, upwards when both are as near."""
+    """Return the multiple nearest to a size; the larger one on a tie."""
     return max(multiple, (size + multiple // 2) // multiple * multiple)
 
 
 def vocabulary_multiple(tp: int) -> int:
-    """Return what the embedding's rows should be a multiple of."""
+    """Return the number whose multiple the embedding's rows should be."""
     limits = hardware.facts()["lint"]
     return math.lcm(limits["vocabulary"], limits["elements"] * tp)
 
@@ -91,7 +92,7 @@ def _hidden(config: Config, limits: dict[str, Any]) -> Iterator[Finding]:
     hidden = config.model.lm.hidden
     if hidden % limits["elements"]:
         fix = f"use {nearest(hidden, limits['elements']):,}"
-        why = f"hidden {hidden:,} is no multiple of {limits['elements']}: every product suffers"
+        why = f"hidden {hidden:,} is no multiple of {limits['elements']}: every product is slower"
         yield Finding("hidden", "warning", why, fix)
 
 
@@ -104,7 +105,7 @@ def _mlp(config: Config, limits: dict[str, Any]) -> Iterator[Finding]:
 
 
 def widths(lm: LMConfig, tp: int = 1, gpu: str = "a100") -> list[int]:
-    """Return widths near the MLP's, the least time a unit of width first, then the nearest."""
+    """Return widths near the MLP's: least time per unit of width first, then nearest."""
     limits, card = hardware.facts()["lint"], hardware.gpu(gpu)
     step, work = limits["elements"] * tp, Work(tp=tp)
     low, high = (lm.ffn * (1 + s * limits["width_window"]) for s in (-1, 1))

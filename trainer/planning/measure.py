@@ -1,4 +1,4 @@
-"""Products timed on the GPU at hand, kept in a table a device, in place of the model's seconds."""
+"""Times matrix products on this GPU; the table of a device replaces the predicted seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benben.common.config_files import ConfigError
 from benben.trainer.planning.gemm import Gemm
 
 Table = dict[tuple[int, int, int, int], float]
-SECONDS = 0.2  # of measuring a product
+SECONDS = 0.2  # spent on measuring one product
 
 
 def device_name() -> str:
@@ -36,7 +36,7 @@ def load(path: Path) -> Table:
 
 
 def measure(gemms: Iterable[Gemm], path: Path, device: str = "cuda") -> Table:
-    """Time the products the table does not have yet and write it after each; return it."""
+    """Time the products that the table lacks, write it after each one, and return it."""
     table = load(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for gemm in gemms:

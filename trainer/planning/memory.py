@@ -1,4 +1,4 @@
-"""What a run needs, without a GPU: peak memory, the longest sequence, and the options that fit.
+"""Predicts peak memory, the longest sequence and the memory options that fit, without a GPU.
 
 A step is run on fake tensors under torch's memory tracker; nothing is computed or allocated.
 Sharded states are counted by arithmetic: parameters, gradients and moments divide by dp x sp.
@@ -22,8 +22,8 @@ from benben.trainer.model.vlm import VLM
 from benben.trainer.settings import Config, MemoryConfig, ModelConfig
 
 GIB = 2**30
-TOKENS_PER_IMAGE = 1024  # a plan counts on one image in that many tokens
-TEMPORARIES = 4  # that AdamW holds at a time, in sizes of a parameter
+TOKENS_PER_IMAGE = 1024  # a plan assumes one image for so many tokens
+TEMPORARIES = 4  # AdamW's temporaries at a time, each the size of a parameter
 LOW_TEMPORARIES = 64  # bytes for each element of a chunk, with stochastic rounding
 # Memory options in the order they are tried: each costs more time, or more host memory.
 OPTIONS: tuple[dict[str, Any], ...] = (
@@ -61,7 +61,7 @@ def _tracked() -> Iterator[Any]:
 
 
 def peak(run: Callable[[], Any]) -> int:
-    """Return the peak bytes while `run` works on fake tensors of the CPU, which any build has."""
+    """Return the peak bytes while `run` works on fake CPU tensors (any build of torch)."""
     with _tracked() as tracker:
         run()
     parts = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]
@@ -79,7 +79,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def fake_batch(model: VLM, tokens: int, images: int = 1) -> Batch:
-    """Return a batch of one document; its images pass encoder and connector but fill no place."""
+    """Return a batch of one document; its images are encoded but replace no token."""
     layout = Layout((tokens,), 0, tokens, torch.device("cpu"))
     ids = torch.zeros(tokens, dtype=torch.int64)
     layout.__dict__["positions"] = torch.zeros_like(ids)
@@ -97,7 +97,7 @@ def step_memory(
 ) -> Memory:
     """Return the memory of forward and backward pass, parameters and gradients included.
 
-    Results are cached: plans for several numbers of GPUs differ in the sharded states alone.
+    Results are cached: plans for different numbers of GPUs differ only in the sharded states.
     """
     return _step_memory(config.model_dump_json(), memory.model_dump_json(), tokens, dtype, images)
 
@@ -188,7 +188,7 @@ def _with_layers(config: ModelConfig, layers: int) -> ModelConfig:
 def longest(config: Config, device_cap: float, host_cap: float, start: int = 8192) -> int:
     """Return the longest sequence within both caps (bytes), rounded down to 1024; 0 if none fits.
 
-    The need is a maximum of linear functions of the length, so a few secant steps find it.
+    The memory needed is a maximum of linear functions of the length: a few secant steps find it.
     """
     samples = [(n, run_memory(config, n)) for n in (start, 2 * start)]
     for _ in range(4):
@@ -217,7 +217,7 @@ def _crossing(a: int, b: int, need_a: float, need_b: float, cap: float) -> float
 def advise(
     config: Config, device_gib: float, host_gib: float
 ) -> tuple[list[str], Config, Memory] | None:
-    """Return the first memory options that fit: as overrides, as a config, and what it needs.
+    """Return the first memory options that fit: overrides, config, and the memory needed.
 
     Returns None if none fits: then shard over more GPUs, or shorten the sequence.
     """

@@ -1,4 +1,4 @@
-"""Sizes of published models, without a download where they are known."""
+"""Sizes of published models; known ones need no download."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def decoder(lm: LMConfig) -> LMConfig:
 
 
 def tower(vision: VisionConfig | None) -> VisionConfig | None:
-    """Return the tower's sizes from the table; one that is not there is left as it is."""
+    """Return the tower's config with sizes from the table; others stay as they are."""
     if vision is None or vision.huggingface not in _known()["towers"]:
         return vision
     sizes = _known()["towers"][vision.huggingface]
@@ -39,7 +39,7 @@ def tower(vision: VisionConfig | None) -> VisionConfig | None:
 
 
 def with_sizes(config: Config) -> Config:
-    """Return the config with sizes known, and the tokenizer's vocabulary where none is given."""
+    """Return the config with known sizes, and the tokenizer's vocabulary where none is given."""
     lm = decoder(config.model.lm)
     lm = lm.model_copy(update={"vocab_size": lm.vocab_size or config.data.tokenizer_vocab})
     model = config.model.model_copy(update={"lm": lm, "vision": tower(config.model.vision)})

@@ -34,7 +34,7 @@ STARTS = (
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: parameters, tokens and final loss (nats a token, or any one unit)."""
+    """A finished run: parameters, tokens, final loss (nats per token, or a unit all runs share)."""
 
     parameters: float
     tokens: float
@@ -55,14 +55,14 @@ class Law:
         return self.e + self.a / parameters**self.alpha + self.b / tokens**self.beta
 
     def optimum(self, flop: float) -> tuple[float, float]:
-        """Return the parameters and tokens of least loss with 6 N D = flop (in closed form)."""
+        """Return the parameters and tokens of least loss at 6 N D = flop (closed form)."""
         g = (self.alpha * self.a / (self.beta * self.b)) ** (1 / (self.alpha + self.beta))
         parameters = g * (flop / 6) ** (self.beta / (self.alpha + self.beta))
         return parameters, flop / 6 / parameters
 
 
 CHINCHILLA = Law(e=1.69, a=406.4, alpha=0.34, b=410.7, beta=0.28)  # Hoffmann et al., approach 3
-CHINCHILLA_TOKENS = 20.0  # a parameter, their approaches 1 and 2
+CHINCHILLA_TOKENS = 20.0  # per parameter, their approaches 1 and 2
 KAPLAN = {"parameters": 1.3e9, "exponent": 0.73}  # N = 1.3e9 C^0.73, C in PF-days
 PF_DAY = 1e15 * 86400
 
@@ -83,7 +83,7 @@ def fit(runs: Sequence[Run]) -> Law:
 
 
 def bootstrap(runs: Sequence[Run], law: Law, times: int = 200, seed: int = 0) -> list[Law]:
-    """Return fits to runs drawn anew with replacement, each from the whole fit's solution."""
+    """Return fits to runs resampled with replacement; each starts at the solution for all runs."""
     random = generator("bootstrap", seed)
     start = np.array([np.log(law.a), np.log(law.b), np.log(law.e), law.alpha, law.beta])
     logs = _logs(runs)
@@ -95,7 +95,7 @@ def bootstrap(runs: Sequence[Run], law: Law, times: int = 200, seed: int = 0) ->
 
 
 def interval(estimate: float, values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Return the normal interval round an estimate by the bootstrap's standard error.
+    """Return the normal interval around an estimate, from the bootstrap's standard error.
 
     On the scale of logarithms, as the law is fitted (Efron and Tibshirani 1993, chapter 12); on
     the plain one where a value is not positive. Percentiles of 100 resamples covered less often.
@@ -142,7 +142,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     """Read runs: JSON lines of `parameters`, `tokens`, `loss`, or folders of finished runs.
 
     A run's folder gives its newest checkpoint's tokens, its config's parameters, and the NLL of
-    `evaluation.json`. Raises ConfigError for what is neither.
+    `evaluation.json`. Raises ConfigError for anything else.
     """
     runs: list[Run] = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""Shapes near one of equal parameters: which would train faster."""
+"""Searches for shapes with the same number of parameters that would train faster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ASPECT = (64, 256)  # hidden over layers, the range of published decoders
 
 @dataclass(frozen=True)
 class Candidate:
-    """A shape, its parameters, and its predicted speed and that over the given shape's."""
+    """A shape with its parameters, its predicted speed, and its speedup over the given shape."""
 
     lm: LMConfig
     parameters: int
@@ -32,7 +32,7 @@ def neighbours(
 ) -> list[Candidate]:
     """Return the Pareto front of shapes with the same parameters within 2%, fastest first.
 
-    No shape on it has another that is faster and nearer to the given depth.
+    For no shape on it is there another that is both faster and nearer to the given depth.
     """
     base = step_seconds(lm, work, gpu, measured)
     target = parameters(lm)
@@ -76,7 +76,7 @@ def _shapes(lm: LMConfig, work: Work) -> Iterator[LMConfig]:
 
 
 def _front(ordered: list[Candidate], lm: LMConfig) -> list[Candidate]:
-    """Keep candidates no faster one of which is as near in depth."""
+    """Keep candidates for which no faster one is as near in depth."""
     kept: list[Candidate] = []
     for candidate in ordered:
         distance = abs(candidate.lm.layers - lm.layers)

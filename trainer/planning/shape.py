@@ -1,4 +1,4 @@
-"""A decoder's shape as products of matrices, and the time of a step predicted from them."""
+"""A decoder's shape as matrix products, and the time of a step predicted from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benben.trainer.settings import LMConfig
 
 @dataclass(frozen=True)
 class Work:
-    """What a GPU gets at a time: sequences x their length; tensor-parallel degree; attention."""
+    """Work of one GPU at a time: sequences and their length, tensor-parallel degree, attention."""
 
     sequences: int = 4
     length: int = 2048
@@ -84,7 +84,7 @@ def _fused(lm: LMConfig, work: Work, gpu: Gpu) -> float:
 
 
 def _scores(lm: LMConfig, work: Work, gpu: Gpu) -> float:
-    """Return the seconds the matrices of scores pass memory outside the products."""
+    """Return the seconds that score matrices spend in memory traffic outside the products."""
     size = ELEMENT * work.sequences * lm.heads / work.tp * work.length**2
     return float(size * facts()["score_passes"] / (gpu.gbs * 1e9))
 

@@ -1,4 +1,4 @@
-"""How long a step takes on named GPUs, predicted: products, attention, memory, links, optimizer."""
+"""Predicts the seconds of a step on a given GPU: products, attention, memory, links, optimizer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benben.trainer.settings import Config
 
 @dataclass(frozen=True)
 class Step:
-    """Seconds of a step by part; links and host copies are overlapped with computing."""
+    """Seconds of a step by part; links and host copies overlap with computation."""
 
     compute: float
     links: float
@@ -36,21 +36,23 @@ class Step:
 
 
 def images(config: Config) -> int:
-    """Return the images of a pack that a plan counts on: one in 1,024 tokens, at least one."""
+    """Return the images that a plan assumes in a pack: one per 1,024 tokens, at least one."""
     return max(1, config.data.seq_len // TOKENS_PER_IMAGE) if config.model.vision else 0
 
 
 def predict(config: Config, gpu: Gpu, gpus: int, host_bytes: float) -> Step:
-    """Predict a step of `optim.batch_packs` packs, each one document: attention at its dearest.
+    """Predict a step of `optim.batch_packs` packs, each one document, where attention costs most.
 
-    `host_bytes` are those a GPU keeps in host memory for a pack.
+    `host_bytes`: what a GPU keeps in host memory for a pack.
     """
     with torch.device("meta"):
         model = VLM(config.model, config.memory)
     cost, packs = cost_of(model), config.optim.batch_packs
     length = config.data.seq_len
     work = (packs * length, packs * length**2, packs * images(config))
-    turns = -(-packs * config.parallel.sp * config.parallel.tp // gpus)  # packs a GPU, in turn
+    turns = -(
+        -packs * config.parallel.sp * config.parallel.tp // gpus
+    )  # packs of a GPU, one after another
     compute = turns * _pack_seconds(config, gpu)
     see = cost.model(*work) - cost.model(*work[:2], 0)
     compute += see / gpus / (gpu.tflops * 1e12 * facts()["reach"]["attention"])
@@ -65,7 +67,7 @@ def predict(config: Config, gpu: Gpu, gpus: int, host_bytes: float) -> Step:
 
 
 def _pack_seconds(config: Config, gpu: Gpu) -> float:
-    """Return a GPU's seconds of its part of one pack: a share of the tokens, then of the heads."""
+    """Return the seconds of a GPU's part of a pack: a share of the tokens, then of the heads."""
     lm, memory = config.model.lm, config.memory
     recompute = memory.recompute != "none"
     work = Work(1, config.data.seq_len, config.parallel.tp, recompute=recompute)
@@ -76,7 +78,7 @@ def _pack_seconds(config: Config, gpu: Gpu) -> float:
 
 
 def _link_seconds(config: Config, gpu: Gpu, gpus: int, parameters: int) -> float:
-    """Return the seconds of a pack's exchanges: FSDP's gathers and sums, tensor, sequence ranks."""
+    """Return the seconds of a pack's communication: FSDP, tensor and sequence parallelism."""
     lm, parallel = config.model.lm, config.parallel
     passes = 2 + (config.memory.recompute != "none")
     speed = (gpu.link_gbs if gpus <= gpu.node else gpu.net_gbs) * 1e9
@@ -92,7 +94,7 @@ def _link_seconds(config: Config, gpu: Gpu, gpus: int, parameters: int) -> float
 
 
 def _update_bytes(config: Config) -> float:
-    """Return the bytes the optimizer moves a parameter: all but the gradient are written too."""
+    """Return the bytes the optimizer moves per parameter; all but the gradient are written too."""
     wide, moment = (
         torch.empty((), dtype=getattr(torch, name)).element_size()
         for name in (config.optim.params, config.optim.state)

@@ -1,1 +1,1 @@
-"""Tokenizers: trained, and measured by language."""
+"""Trains tokenizers and measures them by language."""

@@ -1,8 +1,8 @@
-"""What a tokenizer costs each language, against English and against one of its own.
+"""Cost of a tokenizer for each language, against English and against a tokenizer of its own.
 
-Fertility (tokens a word) with BLOOM's acceptance rule: no language's may exceed that of a
-tokenizer trained on it alone by more than ten hundredths. Words are runs of letters with their
-marks; in scripts without spaces a letter with its marks counts as one.
+Fertility is tokens per word. BLOOM's acceptance rule: in no language may it exceed by more than
+0.10 of itself that of a tokenizer trained on that language alone. Words are runs of letters with
+their marks; in scripts without spaces a letter with its marks counts as one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WORD = regex.compile(rf"{UNSPACED}|[\p{{L}}\p{{N}}][\p{{L}}\p{{M}}\p{{N}}]*")
 
 @dataclass(frozen=True)
 class Line:
-    """One language. `parity` is its tokens a word over English's; `gap` to its baseline."""
+    """One language. `parity`: its tokens per word over English's; `gap`: to its baseline."""
 
     lang: str
     bytes: int
@@ -47,7 +47,7 @@ def report(
     training: Mapping[str, Sequence[str]],
     baseline_size: int,
 ) -> list[Line]:
-    """Return a line a language with held-out text; baselines see the same bytes of training."""
+    """Return a line for each language with held-out text; baselines train on as many bytes."""
     found = {}
     for lang in sorted(held_out):
         if not any(WORD.search(text) for text in held_out[lang]):
@@ -66,7 +66,7 @@ def report(
 
 
 def measure(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[float, float, float, int]:
-    """Return tokens a word, bytes a token, the share of words cut, and the number of words."""
+    """Return tokens per word, bytes per token, the share of words that are cut, number of words."""
     words = [word for text in texts for word in WORD.findall(text)]
     cut = [len(e.ids) > 1 for e in tokenizer.encode_batch([f" {word}" for word in words])]
     tokens = sum(len(e.ids) for e in tokenizer.encode_batch(list(texts)))
@@ -75,7 +75,7 @@ def measure(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[float, float, f
 
 
 def table(lines: Sequence[Line], most: float = GAP) -> str:
-    """Return Markdown, a row a language."""
+    """Return a Markdown table with a row for each language."""
     head = "language bytes words fertility bytes/token continued parity baseline gap passes"
     names = head.split()
     rows = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]

@@ -1,8 +1,8 @@
-"""A tokenizer for the languages at hand, as BLOOM's was made (2022).
+"""Trains a tokenizer for the languages of the data, in the way of BLOOM's (2022).
 
-Byte-level BPE without normalisation, so that every text comes back as it was. Languages are
-sampled by p ~ n ** alpha of their bytes, so that small ones get tokens of their own. The marks of
-documents and images and reserved ids are special tokens of the file.
+Byte-level BPE without normalisation, so decoding gives back every text unchanged. Languages
+are sampled with p ~ n ** alpha (n: bytes), so small ones get tokens of their own. The marks of
+documents and images and the reserved ids are special tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benben.trainer.data.packing import BEGIN, END, FENCE, IMAGE, PAD
 from benben.trainer.planning.lint import vocabulary_multiple
 
 MARKS = (BEGIN[0], END[0], PAD[0], IMAGE[0], FENCE[0])
-# A word with its combining marks (Indic and Thai vowels), a digit, a run of signs, or space; a
+# A word with its combining marks (Indic and Thai vowels), a digit, a run of symbols, or space; a
 # single space goes with what follows it.
 WORDS = r" ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+"
 Texts = dict[str, list[str]]  # by language
@@ -57,7 +57,7 @@ def _up_to(documents: Iterator[object], budget: float) -> Iterator[str]:
 
 
 def train(texts: Mapping[str, Sequence[str]], size: int, reserved: int = 0) -> Tokenizer:
-    """Train on texts by language; `size` counts marks and reserved ids. Same texts, same file."""
+    """Train on texts by language; `size` counts special and reserved ids. Same texts, same file."""
     special = [*MARKS, *(f"<reserved_{n}>" for n in range(reserved))]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -79,13 +79,13 @@ def train(texts: Mapping[str, Sequence[str]], size: int, reserved: int = 0) -> T
 
 
 def rows(size: int, tp: int) -> int:
-    """Return the embedding's rows: the vocabulary padded for the hardware."""
+    """Return the rows of the embedding: the vocabulary, padded for the hardware."""
     multiple = vocabulary_multiple(tp)
     return -(-size // multiple) * multiple
 
 
 def load(path: Path) -> Tokenizer:
-    """Read `tokenizer.json` or the one of a folder."""
+    """Read a `tokenizer.json`, or the one in a folder."""
     file = path / "tokenizer.json" if path.is_dir() else path
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.encode_special_tokens = True
