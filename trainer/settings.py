@@ -107,6 +107,7 @@ class Source(Section):
 
     path: str  # a folder or a glob of OBELICS-schema parquet
     images: str | None = None  # folder or glob of sha256/format/bytes parquet beside it
+    split: str = "train"  # of files named SPLIT-*.parquet; files without a split in the name: all
     weight: float = 1.0
     name: str | None = None
 
@@ -123,7 +124,8 @@ class DataConfig(Section):
     block: int = 4096  # rows shuffled with each other
     workers: int = 0
     seed: int = 0
-    holdout: float = 0.05
+    eval_split: str | None = None  # evaluated on; None: `holdout` of the training split
+    holdout: float = 0.05  # share of the documents kept for evaluation, without `eval_split`
     holdout_by: Literal["host", "document"] = "host"
     skip: list[tuple[int, int]] = []  # [a, b): packs never trained on
 
@@ -170,6 +172,7 @@ class CheckpointConfig(Section):
     keep: int = 3
     asynchronous: bool = False
     probe_tolerance: float = 1e-3  # relative change of the probe loss that refuses a load
+    new_data: Literal["refuse", "restart"] = "refuse"  # on resume, when the data has changed
 
 
 class GuardConfig(Section):

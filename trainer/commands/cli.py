@@ -71,7 +71,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     config = load(options.config, options.overrides)
     session = Session(config)
-    if session.resume(options.checkpoint) is None:
+    if session.resume(options.checkpoint, training=False) is None:
         raise ConfigError(f"{session.folder}: no checkpoint to evaluate")
     result = evaluate.held_out(session, config.run.eval_packs)
     for shots in options.shots:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from PIL import Image
 from benben.common.errors import UserError
 
 COLUMNS = ("images", "texts", "doc_id", "lang", "host", "image_sha256", "image_bytes")
+SPLIT_NAME = re.compile(r"(train|validation|test)-[^/]*\.parquet$")  # Hugging Face's convention
 KEPT_GROUPS = 4  # row groups in memory for each corpus and each image store
 MAX_PIXELS = 64_000_000  # larger images are not decoded
 NORMALISE = {  # mean and standard deviation by channel, of the published encoders
@@ -79,6 +81,21 @@ def expand(path: str) -> list[str]:
     return [f if "://" in f else protocol + f for f in sorted(found)]
 
 
+def of_split(files: list[str], split: str, path: str) -> list[str]:
+    """Return the files of a split; all files when no name tells a split.
+
+    Raises CorpusError when names tell splits and none of them is `split`.
+    """
+    splits = {file: found.group(1) for file in files if (found := SPLIT_NAME.search(file))}
+    if not splits:
+        return files
+    chosen = [file for file in files if splits.get(file) == split]
+    if not chosen:
+        known = ", ".join(sorted(set(splits.values())))
+        raise CorpusError(f"{path}: no files of split {split!r}; it has {known}")
+    return chosen
+
+
 def open_parquet(path: str) -> pq.ParquetFile:
     """Open a parquet file and read its footer. Local files are mapped into memory."""
     fs, root = fsspec.core.url_to_fs(path)
@@ -90,17 +107,22 @@ def open_parquet(path: str) -> pq.ParquetFile:
 class Corpus:
     """Documents 0 to n-1, in the order of files, row groups and rows."""
 
-    def __init__(self, path: str, name: str | None = None) -> None:
+    def __init__(self, path: str, name: str | None = None, split: str = "train") -> None:
         self.name = name or path
-        self.files = expand(path)
+        self.files = of_split(expand(path), split, path)
         sizes: list[int] = []
+        digest = hashlib.sha256()
         self.places: list[tuple[int, int]] = []  # file and number in it, of each row group
         for number, file in enumerate(self.files):
+            digest.update(file.rsplit("/", 1)[-1].encode())
             with open_parquet(file) as parquet:
                 self._check(file, parquet.schema_arrow)
                 for group in range(parquet.metadata.num_row_groups):
+                    found = parquet.metadata.row_group(group)
                     self.places.append((number, group))
-                    sizes.append(parquet.metadata.row_group(group).num_rows)
+                    sizes.append(found.num_rows)
+                    digest.update(f" {found.num_rows} {found.total_byte_size}".encode())
+        self.fingerprint = digest.hexdigest()[:16]  # of names, rows and bytes, in order
         self.group_sizes = np.array(sizes, np.int64)
         self.starts = np.concatenate([[0], np.cumsum(self.group_sizes)])
         self._kept: OrderedDict[int, list[dict[str, Any]]] = OrderedDict()
@@ -116,6 +138,11 @@ class Corpus:
         for column in ("images", "texts"):
             if column not in schema.names or not pa.types.is_list(schema.field(column).type):
                 raise CorpusError(f"{file}: needs a list column '{column}' (OBELICS's schema)")
+
+    def holds_images(self) -> bool:
+        """Tell whether rows hold the bytes of their images."""
+        with open_parquet(self.files[0]) as parquet:
+            return "image_bytes" in parquet.schema_arrow.names
 
     def languages(self) -> np.ndarray:
         """Return the language of each document, 'und' where there is none; reads one column."""

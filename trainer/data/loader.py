@@ -27,6 +27,10 @@ from benben.trainer.model.fusion import Fusion
 from benben.trainer.settings import DataConfig
 
 Cursor = tuple[int, int]  # window, offset in it
+ORDER_SETTINGS = (
+    *("languages", "seq_len", "max_images", "window", "lanes", "block", "seed"),
+    *("eval_split", "holdout", "holdout_by"),
+)  # settings that decide which documents are in which pack
 
 
 class NoDocuments(UserError):
@@ -51,12 +55,28 @@ class DataSource:
         self.config, self.vocabulary = config, vocabulary
         self.image_size, self.family, self.evaluation = image_size, family, evaluation
         self.renderer = Renderer(vocabulary, config.seq_len, config.max_images, fusion)
-        self.corpora = [Corpus(entry.path, entry.name) for entry in config.mix]
+        self.corpora = [Corpus(entry.path, entry.name, entry.split) for entry in config.mix]
         self.stores = [
             ImageStore(entry.images) if entry.images and fusion.tokens_per_image else None
             for entry in config.mix
         ]
         self.mixture = self._mix()
+
+    def has_images(self) -> bool:
+        """Tell whether any corpus has the bytes of images, beside its documents or in them."""
+        return any(s is not None for s in self.stores) or any(
+            corpus.holds_images() for corpus in self.corpora
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the order of the packs depends on, by setting: equal for equal packs."""
+        config = self.config
+        shared = config.model_dump(mode="json", include=set(ORDER_SETTINGS))
+        corpora = [
+            {"split": entry.split, "weight": entry.weight, "files": corpus.fingerprint}
+            for entry, corpus in zip(config.mix, self.corpora, strict=True)
+        ]
+        return {"corpora": corpora, **shared, "tokenizer": self.vocabulary.fingerprint()}
 
     def _mix(self) -> Mixture:
         streams: list[Stream] = []
@@ -92,6 +112,8 @@ class DataSource:
         return result
 
     def _wanted(self, document: Document) -> bool:
+        if self.config.eval_split is not None:  # a split of its own: nothing is held out
+            return True
         out = held_out(document, self.config.holdout, self.config.holdout_by)
         return out == self.evaluation
 

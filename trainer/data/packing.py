@@ -7,6 +7,7 @@ a pack is cut into several samples. The samples of a window are packed by best-f
 from __future__ import annotations
 
 import bisect
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,10 @@ class Vocabulary:
                 return int(known)
         self.size += 1
         return self.size - 1
+
+    def fingerprint(self) -> str:
+        """Return a digest of the tokenizer: equal for equal ids of every text."""
+        return hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()[:16]
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         return [e.ids for e in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]

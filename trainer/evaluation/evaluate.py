@@ -29,10 +29,13 @@ def held_out(session: Session, packs: int, data: DataConfig | None = None) -> di
 
     `data` replaces the run's data settings: other corpora, another length.
 
-    Returns `nll` and `bits_per_byte` over all text, the same per language, `interleaved` (documents
-    with images) and `text_only`, and `captions`: the NLL of first paragraphs right after an image
-    with the images given, blanked, and exchanged with one another.
+    Returns `split` (which documents), `nll` and `bits_per_byte` over all text, the same per
+    language, `interleaved` (documents with images) and `text_only`, and `captions`: the NLL of
+    first paragraphs right after an image with the images given, blanked, and exchanged with one
+    another.
     """
+    chosen = data or session.config.data
+    split = chosen.eval_split or f"{chosen.holdout:g} of train"
     loader = Loader(session.held_out_source(data), session.mesh.dp_rank, session.mesh.dp)
     sums: Sums = defaultdict(lambda: [0.0, 0.0, 0.0])
     was = session.model.training
@@ -41,10 +44,10 @@ def held_out(session: Session, packs: int, data: DataConfig | None = None) -> di
         for pack in loader.take(-(-packs // session.mesh.dp) * session.mesh.dp):
             _measure(session, pack, sums)
     except NoDocuments:
-        return {"documents": 0}
+        return {"split": split, "documents": 0}
     finally:
         session.model.train(was)
-    return _report(_gather(session, sums))
+    return {"split": split, **_report(_gather(session, sums))}
 
 
 def token_losses(session: Session, pack: Pack) -> np.ndarray:

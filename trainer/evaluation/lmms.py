@@ -24,7 +24,7 @@ class Benben(lmms):
     def __init__(self, config: str, checkpoint: str | None = None, **_: Any) -> None:
         super().__init__()
         self.session = Session(load(config))
-        if self.session.resume(Path(checkpoint) if checkpoint else None) is None:
+        if self.session.resume(Path(checkpoint) if checkpoint else None, training=False) is None:
             raise ValueError(f"{config}: the run has no checkpoint")
         self.session.model.eval()
 

@@ -42,7 +42,13 @@ class Session:
         self.dtype = getattr(torch, config.optim.dtype)
         self.model = build(config, self.mesh)
         self.optimizer = AdamW(self.model, config.optim)
-        self.loader = Loader(self._source(), self.mesh.dp_rank, self.mesh.dp)
+        source = self._source()
+        if self.model.vision is not None and not source.has_images():
+            raise ConfigError(
+                "model.vision reads images, but no corpus of data.mix has any: name the folder of "
+                "their parquet as `images`, or train without model.vision"
+            )
+        self.loader = Loader(source, self.mesh.dp_rank, self.mesh.dp)
         self.saver = store.Saver(
             self.folder, config.checkpoint.keep, config.checkpoint.asynchronous
         )
@@ -60,7 +66,13 @@ class Session:
 
     def held_out_source(self, data: DataConfig | None = None) -> DataSource:
         """Return the held-out documents of the run's corpora, or of those of `data`."""
-        source = self._source(data) if data else copy.copy(self.loader.source)
+        data = data or self.config.data
+        if data.eval_split is not None:
+            split = {"split": data.eval_split}
+            mix = [entry.model_copy(update=split) for entry in data.mix]
+            return self._source(data.model_copy(update={"mix": mix}))
+        same = data is self.config.data
+        source = copy.copy(self.loader.source) if same else self._source(data)
         source.evaluation = True
         return source
 
@@ -81,32 +93,47 @@ class Session:
         meta = {
             "tokens": self.tokens,
             "data": self.loader.gather().to_json(),
+            "fingerprint": self.loader.source.fingerprint(),
             "probe": self.probe(),
             "config": self.config.model_dump(mode="json"),
             **extra,
         }
         self.saver.save(self.step, store.state_of(self.model, self.optimizer), meta)
 
-    def resume(self, path: Path | None = None) -> dict[str, Any] | None:
+    def resume(self, path: Path | None = None, training: bool = True) -> dict[str, Any] | None:
         """Continue from a checkpoint, by default the newest; return its meta, or None without one.
 
-        Raises CheckpointError if the loss of the probe is not what it was at saving.
+        Without `training` only the weights matter, not the place in the data. Raises
+        CheckpointError if the data would come in another order than before, or if the loss of the
+        probe is not what it was at saving.
         """
         self.saver.finish()
         path = path or store.newest(self.folder)
         if path is None:
             return None
+        if training:
+            self._restore_data(path)
         meta = store.load(path, self.model, self.optimizer)
         self.step, self.tokens = store.manifest(path)["step"], meta["tokens"]
-        state = DataState.from_json(meta["data"])
-        skip = tuple(dict.fromkeys((*state.skip, *self.config.data.skip)))
-        self.loader.restore(DataState(state.next, state.lanes, skip))
         found, expected = self.probe(), meta["probe"]
         if not abs(found - expected) <= self.config.checkpoint.probe_tolerance * abs(expected):
             raise store.CheckpointError(
                 f"{path}: the probe's loss was {expected:.6f} when saved and is {found:.6f} now"
             )
         return meta
+
+    def _restore_data(self, path: Path) -> None:
+        """Go to the checkpoint's place in the data, or refuse data in another order."""
+        meta = store.manifest(path)["meta"]
+        changed = _changes(meta.get("fingerprint", {}), self.loader.source.fingerprint())
+        if changed and self.config.checkpoint.new_data == "refuse":
+            raise store.CheckpointError(
+                f"{path}: trained on other data: {'; '.join(changed)}. Use the old data, or set "
+                "checkpoint.new_data=restart to go on from the first document of the new"
+            )
+        state = DataState() if changed else DataState.from_json(meta["data"])
+        skip = tuple(dict.fromkeys((*state.skip, *self.config.data.skip)))
+        self.loader.restore(DataState(state.next, state.lanes, skip))
 
     @torch.no_grad()
     def probe(self) -> float:
@@ -123,6 +150,11 @@ class Session:
         loss, _ = self.model(batch)
         total, count = self.mesh.total(float(loss), batch.valid)
         return total / count
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return what differs between two fingerprints of data, in words."""
+    return [f"{key} was {old.get(key)}, is {new[key]}" for key in new if new[key] != old.get(key)]
 
 
 def check(config: Config, mesh: Mesh) -> None:

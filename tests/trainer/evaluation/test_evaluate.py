@@ -44,7 +44,7 @@ def test_any_mesh_reports_the_same(ranks: Ranks, made: Path, tmp_path: Path) -> 
 
 def test_no_held_out_documents_is_said(made: Path, tmp_path: Path) -> None:
     session = Session(settings(made, tmp_path, data={"holdout": 0.0}))
-    assert evaluate.held_out(session, 2) == {"documents": 0}
+    assert evaluate.held_out(session, 2) == {"split": "0 of train", "documents": 0}
 
 
 def test_cider_orders_captions() -> None:

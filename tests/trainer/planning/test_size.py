@@ -98,7 +98,7 @@ def test_languages_may_need_more_tokens_than_compute_asks_for() -> None:
     for parameters, tokens in choices(budget, TRUE, least).values():
         assert tokens >= least
         assert budget.tokens(parameters) == pytest.approx(tokens, rel=1e-6)
-    with pytest.raises(ConfigError, match="no share given of yo"):
+    with pytest.raises(ConfigError, match="no share given for yo"):
         least_tokens({"yo": 1.0}, {"en": 1.0})
 
 
