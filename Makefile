@@ -1,5 +1,6 @@
-# Everything a newcomer would type. Needs Python 3.11 and make; the rest is installed into .venv.
-PYTHON ?= python3
+# Everything a newcomer would type. Needs Python 3.11 to 3.13 and make; the rest goes into .venv.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(firstword $(shell for name in python3 python3.11 python3.12 python3.13; do $$name -c '$(SUITS)' 2>&- && echo $$name; done) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 VENV4 := .venv4
@@ -7,13 +8,13 @@ SPARK4 := 4.3.0
 PORT ?= 8899
 PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serverless
 
-.PHONY: setup setup-trainer demo test test-all test-spark4 lint docs train-demo lock zip publish $(PLATFORMS) standalone image \
+.PHONY: setup setup-trainer demo test test-all test-spark4 try-install lint docs train-demo lock zip publish $(PLATFORMS) standalone image \
   test-cluster clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
 
 $(VENV)/.ready: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Benben needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -c '$(SUITS)' || { echo "Benben needs Python 3.11, 3.12 or 3.13; set PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
@@ -27,6 +28,9 @@ test: setup  ## The test suite; the trainer's too when it is set up
 
 test-all: setup  ## The slow tests too
 	$(BIN)/python -m pytest -q -m ""
+
+try-install:  ## The wheel in an empty environment, all stages: make try-install PYTHON=python3.12 SPARK=3.5.9
+	deploy/try_install.sh $(PYTHON) $(or $(SPARK),3.5.9)
 
 test-spark4: $(VENV)/.ready $(VENV4)/.ready  ## The test suite on PySpark 4, and the same tables from both; needs a Java 17 of the system's
 	$(VENV4)/bin/python -m pytest -q
