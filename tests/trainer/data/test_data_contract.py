@@ -31,9 +31,7 @@ def test_a_corpus_is_one_split(tmp_path: Path) -> None:
     data = str(folder / "data")
     assert (len(Corpus(data)), len(Corpus(data, split="validation"))) == (60, 20)
     assert {Corpus(data).read(i).name.split("-")[1] for i in range(60)} == {"0"}
-    with pytest.raises(
-        CorpusError, match="no files of split 'dev'; it has test, train"
-    ):
+    with pytest.raises(CorpusError, match="no files of split 'dev'; it has test, train"):
         Corpus(data, split="dev")
     with pytest.raises(CorpusError, match="no files of split 'train'; it has test"):
         Corpus(f"{data}/test-*.parquet")
