@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -41,7 +42,7 @@ def extract(run: Run) -> Result:
     folders = run.target("documents"), run.target("dead_letters")
     result = run.map(tasks(run), partial(extract_part, folders, run.config))
     if not result.rows("documents"):
-        raise InputError(nothing_read(run.config))
+        raise InputError(nothing_read(run.config, result.counts["records"]))
     return result
 
 
@@ -54,11 +55,14 @@ def tasks(run: Run) -> list[Task]:
     return [Task(part, tuple(splits)) for part, splits in enumerate(inputs.deal(found, parts))]
 
 
-def nothing_read(config: Config) -> str:
+def nothing_read(config: Config, records: Count) -> str:
     """Return the message for an input without any document."""
     if config.index is not None:
         return f"{config.index.table}: no page was chosen from this index, or none could be read"
     found = inputs.find(config.input, config.archives)
+    if records.rejected:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(records.rejected.items()))
+        return f"{found[0].url}: holds records, but none of a page ({kinds})"
     return f"{found[0].url}: not a WARC or ARC archive: no record could be read" + (
         f", nor in the {len(found) - 1} other inputs" if len(found) > 1 else ""
     )
@@ -66,17 +70,23 @@ def nothing_read(config: Config) -> str:
 
 def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result:
     """Write one part of `documents`, and one of `dead_letters` if there are any."""
-    counts: Counts = {"documents": Count(), "nodes": Count(), "images": Count()}
+    counts: Counts = {name: Count() for name in ("documents", "nodes", "images", "records")}
+    passed: Counter[str] = Counter()
     dead: list[dict[str, object]] = []
     if task.captures:
         found = read_chosen(task.captures, config)
     else:
-        found = read_splits(task.splits, config)
+        found = read_splits(task.splits, config, passed)
     extracted = partial(to_document, settings=config.extract)
     with isolation.isolated_on_retry(
         extracted, config.extract.limits.seconds * PATIENCE, dead
     ) as read:
         file = write_part(folders[0], task.part, DOCUMENTS, batches(found, read, counts))
+    counts["records"] = Count(
+        entered=counts["documents"].entered + passed.total(),
+        kept=counts["documents"].entered,
+        rejected={f"record.{kind}": number for kind, number in sorted(passed.items())},
+    )
     files = {"documents": [file]}
     if dead:
         rows = pa.RecordBatch.from_pylist(dead, DEAD_LETTERS)
@@ -109,12 +119,17 @@ def batches(
         yield to_batch(held, documents)
 
 
-def read_splits(splits: Sequence[Split], config: Config) -> Found:
-    """Yield the captures of stretches of archives. Raises InputError if one cannot be read."""
+def read_splits(splits: Sequence[Split], config: Config, passed: Counter[str]) -> Found:
+    """Yield the captures of stretches of archives, and count records about others in `passed`.
+
+    Raises InputError if an archive cannot be read.
+    """
     for split in splits:
         limit = config.extract.limits.page_bytes
         try:
-            yield from read_captures(split.url, split.start, split.end, limit, config.archives)
+            yield from read_captures(
+                split.url, split.start, split.end, limit, config.archives, passed
+            )
         except OSError as error:
             raise InputError(f"{split.url}: cannot be read: {error}") from None
 

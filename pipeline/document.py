@@ -252,6 +252,7 @@ def to_batch(captures: Sequence[Capture], documents: Sequence[Document]) -> pa.R
         "warc_length": [capture.length for capture in captures],
         "captured_at": [capture.captured_at for capture in captures],
         "payload_digest": [capture.payload_digest for capture in captures],
+        "truncated": [capture.truncated for capture in captures],
         "status": [capture.status for capture in captures],
         "title": [document.title for document in documents],
         "lang": [document.lang for document in documents],

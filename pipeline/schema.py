@@ -42,6 +42,7 @@ DOCUMENTS = pa.schema(
         ("warc_length", pa.int64()),
         ("captured_at", pa.string()),  # WARC-Date, ISO 8601 UTC
         ("payload_digest", pa.string()),  # "sha1:BASE32" of the body as archived
+        ("truncated", pa.string()),  # why the capture was cut, as WARC-Truncated says; null: whole
         ("status", pa.int32()),
         ("title", pa.string()),
         ("lang", pa.string()),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from benben import extract_page
+from benben.pipeline.archive.warc import read_captures
 from benben.pipeline.deduplication.shingles import token_hashes
 from benben.pipeline.document import Document
 from benben.pipeline.images.processing.picture import Decoder
@@ -159,6 +160,17 @@ def has_token_lists(number: int) -> Check:
     return check
 
 
+def has_records(*reasons: str | None, truncated: str | None = None) -> Check:
+    """Each record is a page (None), or has a reason, and says whether it was cut."""
+
+    def check(case: Path) -> None:
+        found = list(read_captures(str(case / "input.warc.gz")))
+        assert [one.reason for one in found] == list(reasons)
+        assert {getattr(one, "truncated", None) for one in found} == {truncated}
+
+    return check
+
+
 EXPECTED: dict[str, Check] = {
     "16-a-name-wraps": keeps_paragraphs(6),
     "18-body-class-footer": keeps_paragraphs(6),
@@ -216,6 +228,9 @@ EXPECTED: dict[str, Check] = {
     "77-webp-animated": is_read(),
     "78-png16": is_read(),
     "79-jpeg-really-cut": is_read(reason="picture.truncated"),
+    "80-resource-records": has_records(None, None),
+    "82-warc-truncated": has_records(None, truncated="length"),
+    "84-corrupt-member": has_records("gzip.corrupt", None),
     "89-element-inline-ignored": follows_inline,
     "91-annotation-dropped": has_text_of_one_node(
         "The sum ", r"\frac{a}{b}", " is small.", without=["sum x"]
@@ -236,7 +251,8 @@ WRONG = frozenset(EXPECTED) - {
     "45-figure-two-images", "49-zwnj-kept", "54-pre-br-span", "55-ruby", "56-wbr-inline",
     "60-nested-table", "64-utf8-one-bad-byte", "65-utf8-cut", "66-header-lies", "67-gb2312-is-gbk",
     "68-double-encoded", "69-png-large-profile", "71-avif-mif1", "73-jpeg-no-eoi", "75-cmyk",
-    "76-exif-rotated", "77-webp-animated", "78-png16", "79-jpeg-really-cut", "92-percent-encoding",
+    "76-exif-rotated", "77-webp-animated", "78-png16", "79-jpeg-really-cut",
+    "80-resource-records", "82-warc-truncated", "84-corrupt-member", "92-percent-encoding",
     "93-host-forms", "94-nfc-nfd", "95-halfwidth-kana", "97-short-texts",
     "100-cookie-comments-paywall", "101-hidden-spam", "102-aria-hidden-copy",
 }  # fmt: skip

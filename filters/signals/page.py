@@ -112,6 +112,11 @@ def _count_opt_outs(batch: Batch) -> Integers:
     return np.array([sum(1 for _ in binding_facts(facts or (), *rules)) for facts in rows])
 
 
+def _is_truncated(batch: Batch) -> Integers:
+    """Tell of each page whether the crawler or the archive cut it."""
+    return np.array(batch.documents.column("truncated").is_valid().to_pylist(), np.int64)
+
+
 def _count_kept_text_nodes(kept: KeptNodes) -> Floats:
     document = kept.paragraphs.document[kept.kept_paragraphs]
     index = kept.paragraphs.integers("index")[kept.kept_paragraphs]
@@ -141,6 +146,12 @@ NODES = (
     Signal("text_nodes", ("document",), "count", "text nodes kept", OWN,
            KeptCount("text_nodes", _count_kept_text_nodes)),
     stored(IMAGE_NODES, "images of the page before any is dropped", OWN),
+    stored(
+        Column("truncated", "document", pa.int32(), _is_truncated),
+        "1 if the capture was cut (WARC-Truncated, or the archive ends inside it)",
+        OWN,
+        "0 or 1",
+    ),
     stored(Column("opt_outs", "document", pa.int32(), _count_opt_outs),
            "reservations of the page that bind us: robots directives, TDM", OWN),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from benben.pipeline.errors import InputError
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.storage.ranges import DEFAULT, is_remote, open_source
 
+PACKED_ENDINGS = (".wacz", ".zip")  # archives inside another file
 ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz")
 LIST_ENDINGS = (".paths", ".paths.gz", ".txt")
 MAX_MEASURED = 1_000  # remote archives; of more, no sizes are requested one by one
@@ -64,6 +65,7 @@ def find(inputs: Sequence[str], access: ArchiveSettings = DEFAULT) -> list[Archi
 def _expand(entry: str, access: ArchiveSettings) -> list[str]:
     if entry.endswith(LIST_ENDINGS):
         return _read_list(entry, access)
+    _refuse_packed(entry)
     if is_remote(entry) and entry.endswith(ARCHIVE_ENDINGS):
         return [entry]
     try:
@@ -74,11 +76,22 @@ def _expand(entry: str, access: ArchiveSettings) -> list[str]:
         raise InputError(f"input: {entry}: cannot be read ({error})") from None
     if files is None:
         return [entry]
+    for url in files:
+        _refuse_packed(url)
     found = [url for url in files if url.endswith(ARCHIVE_ENDINGS)]
     if not found:
         wanted = ", ".join(ARCHIVE_ENDINGS)
         raise InputError(f"input: {entry}: no archives in this folder (names end in {wanted})")
     return found
+
+
+def _refuse_packed(entry: str) -> None:
+    """Raise InputError for a file that holds archives but is none, rather than pass it over."""
+    if entry.endswith(PACKED_ENDINGS):
+        raise InputError(
+            f"input: {entry}: holds archives and is none itself; unpack it (a WACZ has them in its "
+            "folder archive/)"
+        )
 
 
 def _read_list(path: str, access: ArchiveSettings) -> list[str]:

@@ -54,6 +54,7 @@ _WARC_TAIL = re.compile(rb"\r?\n\r?\n|[\r\n]{0,3}(?:\Z|WARC/[01]|\0)")
 _ARC_TAIL = re.compile(rb"\r?\n|\Z")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|\+00:?00)?")
 _ARC_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d*")
+_TOKEN, _TOKEN_LENGTH = re.compile(r"[^a-z0-9-]"), 30
 _WBITS = {"gzip": zlib.MAX_WBITS | 16, "zlib": zlib.MAX_WBITS, "raw": -zlib.MAX_WBITS}
 _ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stub says instance
 
@@ -70,6 +71,7 @@ class Head:
     content_type: str  # of the record, such as "application/http; msgtype=response"
     digest: str  # WARC-Payload-Digest; may be empty or invalid
     segmented: bool = False  # only a part: other records hold the rest
+    truncated: str = ""  # WARC-Truncated: length, time, disconnect, unspecified
 
 
 @dataclass(slots=True)
@@ -281,6 +283,7 @@ def _parse_warc(window: Window, offset: int, data: bytes, longest: int) -> Head 
         content_type=fields.get("content-type", ""),
         digest=fields.get("warc-payload-digest", "").strip(),
         segmented="warc-segment-number" in fields,
+        truncated=_TOKEN.sub("", fields.get("warc-truncated", "").lower())[:_TOKEN_LENGTH],
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benben.pipeline.archive.http_response import (
+    Headers,
     Message,
     PayloadError,
     decode_body,
@@ -26,6 +28,7 @@ __all__ = ["Capture", "Loss", "read_capture_at", "read_captures", "read_captures
 MAX_BYTES = 32 << 20
 HTTP_HEAD = 512 << 10  # bytes, longest head of a response
 SHORT_HEAD = 8 << 10  # bytes, enough for nearly every head
+_NO_PAGES = frozenset(("warcinfo", "request", "metadata"))  # records about others
 _DIGEST = re.compile(r"sha1:[A-Z2-7]{32}")
 
 
@@ -44,6 +47,7 @@ class Capture:
     payload: bytes  # HTTP body without transfer and content encodings; empty if there is a reason
     payload_digest: str  # "sha1:BASE32" of the body as archived
     reason: str | None  # why there is no HTML; None when there is
+    truncated: str | None = None  # why the record was cut, as WARC-Truncated says, or "archive"
 
 
 def read_captures(
@@ -52,15 +56,18 @@ def read_captures(
     end: int | None = None,
     max_bytes: int = MAX_BYTES,
     access: ArchiveSettings = DEFAULT,
+    passed: Counter[str] | None = None,
 ) -> Iterator[Capture | Loss]:
     """Yield the captures whose first byte lies in [start, end), and the stretches lost.
 
-    Every byte position belongs to one stretch, so an archive divided between tasks gives each
-    capture once. A body over `max_bytes` becomes a reason. Raises OSError if the archive cannot
-    be opened or read.
+    Every record is one, except those about others (warcinfo, request, metadata), which `passed`
+    counts by kind. Every byte position belongs to one stretch, so an archive divided between tasks
+    gives each capture once. A body over `max_bytes` becomes a reason. Raises OSError if the archive
+    cannot be opened or read.
     """
     source = open_source(url, access)
-    yield from read_captures_of(source, start, source.size if end is None else end, max_bytes)
+    stop = source.size if end is None else end
+    yield from read_captures_of(source, start, stop, max_bytes, passed)
 
 
 def read_capture_at(
@@ -80,23 +87,23 @@ def read_capture_at(
 
 
 def read_captures_of(
-    source: Source, start: int, end: int, max_bytes: int
+    source: Source, start: int, end: int, max_bytes: int, passed: Counter[str] | None = None
 ) -> Iterator[Capture | Loss]:
     """Yield the captures and losses of a stretch of an open archive; see `read_captures`."""
     name = source.name.rsplit("/", 1)[-1]
     for record in read_records(Window(source), start, end):
         if isinstance(record, Loss):
             yield record
-        elif record.head.kind in ("response", "revisit"):
+        elif record.head.kind not in _NO_PAGES:
             yield _capture(record, name, max_bytes)
+        elif passed is not None:
+            passed[record.head.kind] += 1
 
 
 def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
     head = record.head
     fits = head.length <= max_bytes + HTTP_HEAD
-    message = parse_response(record.window.take(record.at, min(head.length, SHORT_HEAD)))
-    if not message.whole:
-        message = parse_response(record.window.take(record.at, min(head.length, HTTP_HEAD)))
+    message = read_message(record)
     body_at = min(message.body_at, head.length)
     mime, _ = media_type(message.headers.get("content-type"))
     reason, payload = _refusal(head, message, mime), b""
@@ -123,15 +130,29 @@ def _capture(record: Record, warc: str, max_bytes: int) -> Capture:
         payload=payload,
         payload_digest=_digest(record, body_at),
         reason=reason,
+        truncated=head.truncated or ("archive" if record.cut else None),
     )
+
+
+def read_message(record: Record) -> Message:
+    """Return the head of a record's response; a resource is a body without one."""
+    head = record.head
+    if head.kind == "resource" and not head.content_type.startswith("application/http"):
+        return Message(200, Headers({"content-type": head.content_type}), 0)
+    message = parse_response(record.window.take(record.at, min(head.length, SHORT_HEAD)))
+    if not message.whole:
+        message = parse_response(record.window.take(record.at, min(head.length, HTTP_HEAD)))
+    return message
 
 
 def _refusal(head: Head, message: Message, mime: str | None) -> str | None:
     """Return why the body need not be decoded; None if it may be a page."""
-    if head.kind == "revisit":
-        return "revisit"
-    if head.segmented:
+    if head.kind in ("revisit", "conversion"):  # a conversion is no page: the text of one, in WET
+        return head.kind
+    if head.segmented or head.kind == "continuation":
         return "segmented"
+    if head.kind not in ("response", "resource"):
+        return "record-type"
     if not head.url.lower().startswith(("http://", "https://")):
         return "url"
     if message.status is None and message.body_at == 0:

@@ -129,7 +129,8 @@ def expected(scope: str, code: str) -> dict[str, Any]:
     top = {f"top_{size}gram_ratio": TOP_GRAMS[code][size - 2] for size in (2, 3, 4)}
     all_repeated = {f"duplicate_{size}gram_ratio": 1.0 for size in range(5, 11)}
     return both_scopes(code, 2) | top | all_repeated | {
-        "images": 2, "image_nodes": 2, "text_nodes": 2, "opt_outs": 1, "nsfw_images": 1,
+        "images": 2, "image_nodes": 2, "text_nodes": 2, "opt_outs": 1, "truncated": 1,
+        "nsfw_images": 1,
         "words_per_image": COUNTS[code]["words"], "image_text_ratio": 1.0,
         "duplicate_paragraph_ratio": 1 / 2, "duplicate_paragraph_char_ratio": chars / whole,
         "boilerplate_ratio": chars / whole, "link_ratio": chars / 2 / whole,
@@ -165,6 +166,7 @@ def measured(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> pa.Re
         text(shown, content_score=0.2),
         image(URL),
         opt_outs=["robots-meta:noai"],
+        truncated="length",
     )
     return measure_batch(batch(made), settings)
 

@@ -13,14 +13,9 @@ import pyarrow.parquet as pq
 from yarl import URL
 
 from benben.pipeline import storage
-from benben.pipeline.archive.http_response import (
-    PayloadError,
-    decode_body,
-    media_type,
-    parse_response,
-)
+from benben.pipeline.archive.http_response import PayloadError, decode_body, media_type
 from benben.pipeline.archive.records import Record, read_records
-from benben.pipeline.archive.warc import HTTP_HEAD
+from benben.pipeline.archive.warc import HTTP_HEAD, read_message
 from benben.pipeline.consent.image_consent import header_reason
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.fetch.plan import WantedImage
@@ -67,7 +62,7 @@ def _from_record(
 ) -> Outcome | None:
     limit = settings.limits.bytes
     block = record.window.take(record.at, min(record.head.length, limit + HTTP_HEAD))
-    message = parse_response(block)
+    message = read_message(record)
     if message.status != 200:
         return None
     try:

@@ -69,3 +69,13 @@ def test_dealt_stretches_cover_every_byte_once(parts: int) -> None:
     assert len(dealt) == min(parts, 35)
     covered = [(s.url, n) for part in dealt for s in part for n in range(s.start, s.end)]
     assert covered == [("a", n) for n in range(10)] + [("c", n) for n in range(25)]
+
+
+@pytest.mark.parametrize("place", ["site.wacz", "more/site.wacz"])
+def test_a_wacz_is_named_rather_than_passed_over(tmp_path: Path, place: str) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a.warc.gz").write_bytes(b"")
+    (tmp_path / place).write_bytes(b"PK")
+    entry = tmp_path / place if place == "site.wacz" else tmp_path / "more"
+    with pytest.raises(InputError, match=r"site\.wacz: holds archives and is none itself"):
+        inputs.find([str(entry)])

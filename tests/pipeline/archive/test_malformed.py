@@ -41,7 +41,7 @@ GENERATED = {
         14,
         0,
     ),  # all but six that are no web address: one is too long to be kept
-    "warc-headers.warc.gz": (13, 0),
+    "warc-headers.warc.gz": (14, 0),  # one is a resource
     "wcl-too-small.warc.gz": (2, 1),
     "wcl-too-big.warc.gz": (2, 1),
     "wcl-nan.warc.gz": (2, 1),
@@ -52,6 +52,7 @@ GENERATED = {
 REAL = {
     "aut-example.pdf.warc.gz": (1, 0),
     "aut-badexample.arc.gz": (0, 1),  # a line without a date, then lengths beyond the file
+    "warcio-example-resource.warc.gz": (1, 0),
     "warcio-example-bad.warc.gz.bad": (1, 0),
     "warcio-example-bad-non-chunked.warc.gz": (1, 0),
     "warcio-bad.arc": (0, 2),
@@ -155,8 +156,10 @@ def test_payload_extremes_have_reasons() -> None:
     }
 
 
-def test_records_that_are_no_pages_are_none() -> None:
+def test_records_of_every_kind_are_named_for_what_they_are() -> None:
     captures, _ = read(MALFORMED / "gen/warc-headers.warc.gz")
     kinds = {capture.url.rsplit("/", 1)[-1]: capture.reason for capture in captures}
-    assert kinds["revisit"] == "revisit"
-    assert not {"request", "conversion", "resource", "segment", "unknown-type"} & set(kinds)
+    assert (kinds["revisit"], kinds["conversion"]) == ("revisit", "conversion")
+    assert (kinds["resource"], kinds["segment"]) == (None, "segmented")
+    assert kinds["unknown-type"] == "record-type"
+    assert "request" not in kinds

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -120,10 +121,63 @@ def test_what_is_no_page_says_why(tmp_path: Path, old: bytes, new: bytes, reason
     assert (found.reason, found.payload) == (reason, b"")
 
 
-def test_requests_and_such_are_no_captures(tmp_path: Path) -> None:
-    kinds = ("request", "metadata", "warcinfo", "resource", "conversion", "continuation", "x")
+def test_every_record_is_a_capture_or_is_counted(tmp_path: Path) -> None:
+    reasons = {"resource": None, "conversion": "conversion", "continuation": "segmented",
+               "revisit": "revisit", "x": "record-type", "": "record-type"}  # fmt: skip
+    others = ("request", "metadata", "warcinfo")
+    kinds = (*reasons, *others, "request")
     path = put(tmp_path, *(warc_record("http://a.example/", kind=kind) for kind in kinds))
-    assert list(read_captures(path)) == []
+    passed: Counter[str] = Counter()
+    found = list(read_captures(path, passed=passed))
+    assert [one.reason for one in found] == list(reasons.values())
+    assert passed == {"request": 2, "metadata": 1, "warcinfo": 1}
+
+
+def resource(body: bytes, content_type: str, url: str = "https://a.example/") -> bytes:
+    """A resource record: a body without the head of a response."""
+    fields = (
+        f"WARC/1.1\r\nWARC-Type: resource\r\nWARC-Target-URI: {url}\r\n"
+        f"WARC-Date: 2024-05-18T00:00:00Z\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return fields.encode() + body + b"\r\n\r\n"
+
+
+def test_a_resource_record_is_a_page_without_headers_of_a_response(tmp_path: Path) -> None:
+    body = b"<!doctype html><p>A page.</p>"
+    found = capture(tmp_path, resource(body, "text/html; charset=utf-8"))
+    assert (found.reason, found.payload, found.status) == (None, body, 200)
+    assert (found.mime, dict(found.headers)) == (
+        "text/html",
+        {"content-type": "text/html; charset=utf-8"},
+    )
+    assert capture(tmp_path, resource(body, "")).payload == body
+    assert capture(tmp_path, resource(b"\x89PNG", "image/png")).reason == "not-html"
+    assert capture(tmp_path, resource(body, "text/html", "urn:page")).reason == "url"
+
+
+@pytest.mark.parametrize(
+    ("field", "fact"), [("length", "length"), (" Time ", "time"), ("a\tb<c>", "abc"), ("", None)]
+)
+def test_a_truncated_record_says_so(tmp_path: Path, field: str, fact: str | None) -> None:
+    line = f"WARC-Truncated: {field}\r\nWARC-Date".encode()
+    record = warc_record("http://a.example/").replace(b"WARC-Date", line)
+    assert capture(tmp_path, record).truncated == fact
+
+
+def test_a_record_in_which_the_archive_ends_is_truncated(tmp_path: Path) -> None:
+    path = tmp_path / "a.warc"
+    cut = warc_record("http://b.example/", b"<p>" + b"A page. " * 90)[:-200]
+    path.write_bytes(warc_record("http://a.example/") + cut)
+    _, found = read_captures(str(path))
+    assert isinstance(found, Capture)
+    assert (found.reason, found.truncated) == (None, "archive")
+
+
+def test_records_about_others_are_no_captures(tmp_path: Path) -> None:
+    path = put(
+        tmp_path, *(warc_record("http://a.example/", kind=kind) for kind in ("request",) * 3)
+    )
     with pytest.raises(ValueError, match="no capture in these"):
         read_capture_at(path, 0, Path(path).stat().st_size)
 
