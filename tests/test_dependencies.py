@@ -25,6 +25,7 @@ COMPANIONS = {
     "multidict": "aiohttp",
     "py4j": "pyspark",
     "pydantic_core": "pydantic",
+    "typing_extensions": "pydantic",
     "yarl": "aiohttp",
 }
 OPTIONAL = {"lmms_eval"}  # named by docs/trainer.md; brings other versions of what we pin
