@@ -17,5 +17,5 @@ mkdir "$folder/run"
 cd "$folder/run"
 "$folder/venv/bin/python" -c 'import benben, sys; sys.exit("not the wheel: " + benben.__file__ if "site-packages" not in benben.__file__ else 0)'
 "$folder/venv/bin/python" -m benben.sample.demo --folder demo
-"$folder/venv/bin/benben" verify demo/run --sample 20
+"$folder/venv/bin/benben" verify demo/run --input demo/sample/crawl-data --sample 20
 echo "$python, PySpark $spark: every stage ran from the wheel"
