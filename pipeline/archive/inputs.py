@@ -19,8 +19,13 @@ from benben.pipeline.errors import InputError
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.storage.ranges import DEFAULT, is_remote, open_source
 
-PACKED_ENDINGS = (".wacz", ".zip")  # archives inside another file
-ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz")
+# Archives in a form that is not read, and how to get at them.
+PACKED_ENDINGS = {
+    ".wacz": "unpack it with unzip: its folder archive/ holds archives",
+    ".zip": "unpack it",
+    ".warc.zst": "unpack it with zstd --decompress, with its dictionary if it has one",
+}
+ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz", ".wet.gz", ".wat.gz")
 LIST_ENDINGS = (".paths", ".paths.gz", ".txt")
 MAX_MEASURED = 1_000  # remote archives; of more, no sizes are requested one by one
 USUAL_BYTES = 1 << 30  # of an archive of Common Crawl
@@ -87,11 +92,9 @@ def _expand(entry: str, access: ArchiveSettings) -> list[str]:
 
 def _refuse_packed(entry: str) -> None:
     """Raise InputError for a file that holds archives but is none, rather than pass it over."""
-    if entry.endswith(PACKED_ENDINGS):
-        raise InputError(
-            f"input: {entry}: holds archives and is none itself; unpack it (a WACZ has them in its "
-            "folder archive/)"
-        )
+    for ending, advice in PACKED_ENDINGS.items():
+        if entry.endswith(ending):
+            raise InputError(f"input: {entry}: cannot be read as it is; {advice}")
 
 
 def _read_list(path: str, access: ArchiveSettings) -> list[str]:

@@ -33,6 +33,11 @@ Form = Literal["gzip", "zlib", "raw"]
 WARC_START = re.compile(rb"WARC/[01]\.\d{1,3}[ \t]{0,8}\r?\n[\w-]{1,30}[ \t]{0,2}:")
 ARC_START = re.compile(rb"(?:https?://|ftp://|dns:|filedesc://)", re.IGNORECASE)
 GZIP_START = re.compile(rb"\x1f\x8b\x08")
+OTHER_FORMS = {  # first bytes of files that hold records in a form that is not read
+    b"\x28\xb5\x2f\xfd": "zstd",  # Zstandard, as .warc.zst
+    b"\x5d\x2a\x4d\x18": "zstd",  # with a dictionary before the first record
+    b"PK\x03\x04": "zip",  # as WACZ
+}
 TRUNCATED = "record.truncated"
 
 # Limits of archives, in bytes.
@@ -113,7 +118,8 @@ def read_records(window: Window, start: int, end: int) -> Iterator[Record | Loss
     form = _form(window if start <= origin else Window(window.source, PROBE), origin)
     if form is None:
         if start <= origin and window.skip_padding(origin) < window.size:
-            yield Loss(origin, window.size - origin, "unknown-format")
+            reason = OTHER_FORMS.get(window.take(origin, 4), "unknown-format")
+            yield Loss(origin, window.size - origin, reason)
         return
     position = origin if start <= origin else _next(window, start, form)
     if form is GZIP_START:

@@ -71,11 +71,20 @@ def test_dealt_stretches_cover_every_byte_once(parts: int) -> None:
     assert covered == [("a", n) for n in range(10)] + [("c", n) for n in range(25)]
 
 
-@pytest.mark.parametrize("place", ["site.wacz", "more/site.wacz"])
-def test_a_wacz_is_named_rather_than_passed_over(tmp_path: Path, place: str) -> None:
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "a.warc.gz").write_bytes(b"")
-    (tmp_path / place).write_bytes(b"PK")
-    entry = tmp_path / place if place == "site.wacz" else tmp_path / "more"
-    with pytest.raises(InputError, match=r"site\.wacz: holds archives and is none itself"):
-        inputs.find([str(entry)])
+@pytest.mark.parametrize("name", ["site.wacz", "crawl.zip", "a.warc.zst"])
+def test_a_form_that_is_not_read_is_named_rather_than_passed_over(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "a.warc.gz").write_bytes(b"")
+    (tmp_path / name).write_bytes(b"PK")
+    for entry in (tmp_path / name, tmp_path):
+        with pytest.raises(InputError, match=f"{name}: cannot be read as it is; unpack it"):
+            inputs.find([str(entry)])
+
+
+def test_text_and_metadata_of_a_crawl_are_archives(tmp_path: Path) -> None:
+    names = ["a.warc.gz", "a.warc.wat.gz", "a.warc.wet.gz", "notes.gz"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    found = inputs.find([str(tmp_path)])
+    assert [archive.url.rsplit("/", 1)[-1] for archive in found] == names[:3]

@@ -241,3 +241,20 @@ def test_every_page_of_the_test_crawl_can_be_read_by_its_place() -> None:
             assert url is None or url.replace(" ", "%20") == found.url
             read += url is not None
     assert read == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\x5d\x2a\x4d\x18\x04\0\0\0", "zstd"),
+        (b"PK\x03\x04", "zip"),
+        (b"\x7fELF", "unknown-format"),
+    ],
+)
+def test_a_file_of_another_form_is_named(tmp_path: Path, start: bytes, reason: str) -> None:
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(start + bytes(range(256)) * 4)
+    (found,) = read_captures(str(path))
+    assert isinstance(found, Loss)
+    assert (found.offset, found.length, found.reason) == (0, len(start) + 1024, reason)
