@@ -49,6 +49,15 @@ def compiled(function: Function) -> Function:
     )
 
 
+def called(function: Function) -> Function:
+    """Compile a function that compiled code calls, rather than one that becomes part of it.
+
+    For rare work: a call costs more than most of what the others do, but code that is put in many
+    places takes long to compile.
+    """
+    return cast(Function, numba.njit(cache=bool(numba.config.CACHE_DIR))(function))
+
+
 # The cache of machine code: one folder for each state of the sources.
 
 

@@ -15,16 +15,21 @@ from benben.pipeline import config
 from benben.pipeline.archive.charset import decode_html, repair_mojibake
 from benben.pipeline.consent import directives
 from benben.pipeline.document import Document
-from benben.pipeline.page.dom.elements import compile_plan, tag_id
+from benben.pipeline.page.dom.columns import CHARS, ELEMENT, FLAGS, LINKED
+from benben.pipeline.page.dom.copies import without_copies
+from benben.pipeline.page.dom.elements import KEPT, compile_plan, tag_id
 from benben.pipeline.page.dom.lexbor import parse
 from benben.pipeline.page.dom.notes import Attributes
-from benben.pipeline.page.dom.walk import LimitError, walk
+from benben.pipeline.page.dom.walk import LimitError, Walk, walk
 from benben.pipeline.page.image_url import ImageAddresses
+from benben.pipeline.page.markup import mended, with_article
 from benben.pipeline.page.nodes import build_nodes
 from benben.pipeline.page.score import content_score
 from benben.pipeline.settings.extract import ExtractSettings
 from benben.pipeline.url import join
 
+_ARTICLE_TAG = "<json-ld>"
+_LACKING = 0.2  # a page with less text than this share of its article has not got it
 _FIRST_PAGE = "<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</pre>"
 
 
@@ -52,19 +57,28 @@ class Extractor:
 
     def _parse(self, html: str, url: str, headers: Mapping[str, str] | None) -> Document:
         document = Document(url)
-        tree = parse(html)
-        root = tree.root
-        if root is None:
-            return document
+        html = mended(html, _content_type(headers or {}))
         try:
-            self._fill(document, root, headers)
+            article = self._fill(document, html, headers)
+            if article:
+                self._fill(document, with_article(html, article), headers)
         except LimitError as limit:
             document.reason = f"extract.{limit}"
         return document
 
-    def _fill(self, document: Document, root: Any, headers: Mapping[str, str] | None) -> None:
-        """Fill a document from a parsed page. Raises LimitError."""
-        page = walk(root, self._plan, self.settings.limits)
+    def _fill(self, document: Document, html: str, headers: Mapping[str, str] | None) -> str | None:
+        """Fill a document from a page, or return the article that only its metadata hold.
+
+        Raises LimitError.
+        """
+        tree = parse(html)
+        root = tree.root
+        if root is None:
+            return None
+        notices = self.settings.noscript
+        page = without_copies(
+            walk(root, self._plan, self.settings.limits), notices.notice_bytes, notices.notice_words
+        )
         facts = read_facts(page.facts_by(self._plan.attribute_names), document.url, headers)
         document.title, document.base_url = facts.title, facts.base_url
         attributes = root.attributes
@@ -72,12 +86,16 @@ class Extractor:
         document.opt_outs = tuple(facts.opt_outs)
         document.licenses = tuple(facts.licenses)
         document.page_images = tuple(facts.images)
+        if facts.article and _ARTICLE_TAG not in html and lacks_text(page, facts.article):
+            return facts.article
         base = facts.base_url or document.url
         if self.settings.content_score:
             scores = content_score.score(page, facts.title)
+            scores[page.elements[page.blocks[:, ELEMENT], FLAGS] & KEPT != 0] = 1
         else:
             scores = np.full(len(page.blocks), np.nan)
         document.nodes = build_nodes(page, self._plan, self.settings, self._addresses, base, scores)
+        return None
 
 
 @lru_cache(maxsize=1)
@@ -134,10 +152,17 @@ def _content_type(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def lacks_text(page: Walk, article: str) -> bool:
+    """Tell whether the texts of a page outside links are much shorter than its article."""
+    chars = int((page.blocks[:, CHARS] - page.blocks[:, LINKED]).sum())
+    return chars < _LACKING * len(article)
+
+
 _SCRIPT, _META, _LINK, _TITLE = (tag_id(name) for name in ("script", "meta", "link", "title"))
 _IMAGE_PROPERTIES = frozenset(
     ("og:image", "og:image:url", "og:image:secure_url", "twitter:image", "twitter:image:src")
 )
+_JSON_KEYS = ("image", "thumbnailUrl", "articleBody")
 _JSON_DEPTH = 12  # JSON-LD nests a few levels; what is deeper is not read
 _JSON_CHARACTERS = 200_000
 _MAX_FACTS = 50  # of one kind on one page
@@ -153,6 +178,7 @@ class PageFacts:
     opt_outs: list[str] = field(default_factory=list)
     licenses: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    article: str | None = None  # articleBody of JSON-LD
 
 
 def read_facts(
@@ -165,8 +191,8 @@ def read_facts(
     based = False
     for tag, attributes in elements:
         if tag == _SCRIPT:
-            if attributes.get("type") == "application/ld+json":
-                images.extend(_json_ld_images(attributes.get("", "")))
+            if "ld+json" in attributes.get("type", "").lower():
+                _read_json_ld(attributes.get("", ""), facts, images)
         elif tag == _META:
             _read_meta(attributes, facts, images)
         elif tag == _LINK:
@@ -204,28 +230,33 @@ def _resolved(references: Iterable[str], base: str) -> list[str]:
     return list(dict.fromkeys(url for url in urls if url))[:_MAX_FACTS]
 
 
-def _json_ld_images(text: str) -> list[str]:
-    """Addresses under "image" and "thumbnailUrl" of a JSON-LD block (schema.org)."""
-    if ('"image"' not in text and '"thumbnailUrl"' not in text) or len(text) > _JSON_CHARACTERS:
-        return []
+def _read_json_ld(text: str, facts: PageFacts, images: list[str]) -> None:
+    """Take from a JSON-LD block (schema.org) image, thumbnailUrl and the longest articleBody."""
+    if len(text) > _JSON_CHARACTERS or not any(f'"{key}"' in text for key in _JSON_KEYS):
+        return
     try:
-        return list(_find_images(json.loads(text, strict=False), _JSON_DEPTH))
+        for key, value in _entries(json.loads(text, strict=False), _JSON_DEPTH):
+            if key != "articleBody":
+                images.extend(_addresses(value))
+            elif isinstance(value, str) and len(value) > len(facts.article or ""):
+                facts.article = value
     except (ValueError, RecursionError):
-        return []
+        return
 
 
-def _find_images(value: Any, depth: int) -> Iterator[str]:
+def _entries(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of `_JSON_KEYS` in nested objects and lists."""
     if depth == 0:
         return
     if isinstance(value, list):
         for item in value:
-            yield from _find_images(item, depth - 1)
+            yield from _entries(item, depth - 1)
     elif isinstance(value, dict):
         for key, item in value.items():
-            if key in ("image", "thumbnailUrl"):
-                yield from _addresses(item)
+            if key in _JSON_KEYS:
+                yield key, item
             elif isinstance(item, dict | list):
-                yield from _find_images(item, depth - 1)
+                yield from _entries(item, depth - 1)
 
 
 def _addresses(value: Any) -> Iterator[str]:

@@ -19,8 +19,6 @@ from benben.pipeline.page.dom.columns import (
     CHARS,
     DEPTH,
     ELEMENT,
-    END,
-    FIRST,
     FLAGS,
     IMAGE_BLOCK,
     KIND,
@@ -51,16 +49,15 @@ from benben.pipeline.page.dom.elements import (
 from benben.pipeline.page.dom.notes import Attributes, read_note, write_step
 from benben.pipeline.page.dom.walk import Walk
 from benben.pipeline.page.image_url import ImageAddresses, pixels
+from benben.pipeline.page.rows import BORDER, Borders, join_rows
 from benben.pipeline.settings.extract import ExtractSettings
 
-JOINS = (*SEPARATORS, " | ")  # what stands between joined blocks
-APART = -1  # a block that begins a node
-_CELL = len(SEPARATORS)
-_ROW, _DATA, _HEAD = tag_id("tr"), tag_id("td"), tag_id("th")
+APART = -1  # a block that begins a node, in place of the number of a separator
 _FIGURE, _BODY, _HTML = tag_id("figure"), tag_id("body"), tag_id("html")
 _LIMITS = {"block": 0, "paragraph": PARAGRAPH, "run": PARAGRAPH + 1}
-_SEPARATORS = np.frombuffer("".join(JOINS).encode(), np.uint8)
-_SEPARATOR_ENDS = np.cumsum([0, *(len(join) for join in JOINS)])
+_SEPARATORS = np.frombuffer("".join(SEPARATORS).encode(), np.uint8)
+_SEPARATOR_ENDS = np.cumsum([0, *(len(separator) for separator in SEPARATORS)])
+_BORDER = np.frombuffer(BORDER.encode(), np.uint8)
 _STEP_BYTES = 32  # of a path: a name and a position
 _SLASH = 47
 
@@ -88,10 +85,10 @@ def build_nodes(
     found = find_images(page, plan, addresses, base)
     images = [_image(*image) for image in found if image is not None]
     shown = np.array([image is not None for image in found], np.bool_)
-    joins = join_blocks(page, plan, settings)
+    joins, borders = join_blocks(page, plan, settings)
     chosen = choose(page.blocks, joins, shown)
     text = np.frombuffer(page.text, np.uint8)
-    texts, link_share, score = write_texts(chosen, page.blocks, text, joins, scores)
+    texts, link_share, score = write_texts(chosen, page.blocks, text, joins, borders, scores)
     notes = np.frombuffer(page.notes, np.uint8)
     figures = number_figures(page.elements)
     kind, tag, figure, hidden = describe(chosen, page.elements, page.blocks, figures)
@@ -184,34 +181,20 @@ def _add_captions(
 # Which blocks are joined.
 
 
-def join_blocks(page: Walk, plan: Plan, settings: ExtractSettings) -> Integers:
-    """Return for each block what joins it to the block before: a number in JOINS, or APART."""
-    joins = np.full(len(page.blocks), APART)
+def join_blocks(page: Walk, plan: Plan, settings: ExtractSettings) -> tuple[Integers, Borders]:
+    """Return for each block what joins it to the block before, and its borders of cells.
+
+    What joins is the number of a separator, or APART.
+    """
+    size = len(page.blocks)
+    joins = np.full(size, APART)
     if settings.table_rows:
-        _join_rows(page.elements, page.blocks, joins)
+        borders = join_rows(page.elements, page.blocks, joins)
+    else:
+        borders = Borders(np.zeros(size, np.int32), np.zeros(size, np.int32))
     if limit := _LIMITS[settings.texts]:
         _join_runs(page.elements, page.blocks, plan.tables.gaps, limit, joins)
-    return joins
-
-
-@compiled
-def _join_rows(elements: Integers, blocks: Integers, joins: Integers) -> None:
-    """Join the cells of table rows that hold one text each; other rows are layout."""
-    for row in range(len(elements)):
-        if elements[row, TAG] != _ROW:
-            continue
-        first, end = elements[row, FIRST], elements[row, END]
-        plain = end - first > 1
-        for place in range(first, end):
-            cell = blocks[place, ELEMENT]
-            plain = plain and (
-                blocks[place, KIND] == A_TEXT
-                and elements[cell, PARENT] == row
-                and (elements[cell, TAG] == _DATA or elements[cell, TAG] == _HEAD)
-                and (place == first or blocks[place - 1, ELEMENT] != cell)
-            )
-        if plain:
-            joins[first + 1 : end] = _CELL
+    return joins, borders
 
 
 @compiled
@@ -298,20 +281,22 @@ def write_texts(
     blocks: Integers,
     text: Bytes,
     joins: Integers,
+    borders: Borders,
     scores: Floats,
 ) -> tuple[Strings, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the texts of the nodes, their shares of characters in links, and their scores."""
     size = len(chosen.first)
     blocks, text, joins = borrowed(blocks), borrowed(text), borrowed(joins)
-    data = np.empty(len(text) + len(blocks) * len(_SEPARATORS), np.uint8)
+    marks = borders.before.sum() + borders.behind.sum()
+    data = np.empty(len(text) + len(blocks) * len(_SEPARATORS) + marks * len(_BORDER), np.uint8)
     ends = np.empty(size, np.int32)
     share, score = np.zeros(size, np.float32), np.empty(size, np.float32)
     out, written = borrowed(data), int64(0)
     for node in range(size):
         first, end = chosen.first[node], chosen.end[node]
         if blocks[first, KIND] == A_TEXT:
-            written = _join(out, written, text, blocks, joins, first, end)
-            share[node] = _link_share(blocks, joins, first, end)
+            written = _join(out, written, text, blocks, joins, borders, first, end)
+            share[node] = _link_share(blocks, joins, borders, first, end)
         ends[node] = written
         score[node] = _mean(scores, blocks, first, end)
     return Strings(ends, data[:written]), share, score
@@ -406,24 +391,38 @@ def _copy(into: Bytes, end: int, source: Bytes, start: int, stop: int) -> int:
 
 @compiled
 def _join(
-    into: Bytes, end: int, text: Bytes, blocks: Integers, joins: Integers, first: int, stop: int
+    into: Bytes,
+    end: int,
+    text: Bytes,
+    blocks: Integers,
+    joins: Integers,
+    borders: Borders,
+    first: int,
+    stop: int,
 ) -> int:
     """Append the texts of some blocks with what joins them; return where they end."""
+    begin = end
     for place in range(first, stop):
         if place > first:
             join = joins[place]
             start = _SEPARATOR_ENDS[join]
             end = _copy(into, end, _SEPARATORS, start, _SEPARATOR_ENDS[join + 1])
+        for _ in range(borders.before[place]):
+            end = _copy(into, end, _BORDER, int64(end == begin), len(_BORDER))
         end = _copy(into, end, text, blocks[place, START], blocks[place, STOP])
+    for number in range(borders.behind[stop - 1], 0, -1):
+        end = _copy(into, end, _BORDER, 0, len(_BORDER) - (number == 1))
     return end
 
 
 @compiled
-def _link_share(blocks: Integers, joins: Integers, first: int, stop: int) -> float:
+def _link_share(
+    blocks: Integers, joins: Integers, borders: Borders, first: int, stop: int
+) -> float:
     """Return the share of the joined text's characters that lie in links."""
     chars = linked = 0
     for place in range(first, stop):
-        chars += blocks[place, CHARS]
+        chars += blocks[place, CHARS] + borders.before[place] * len(_BORDER)
         linked += blocks[place, LINKED]
         if place > first:
             chars += _SEPARATOR_ENDS[joins[place] + 1] - _SEPARATOR_ENDS[joins[place]]

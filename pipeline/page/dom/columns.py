@@ -7,14 +7,25 @@ broken and characters are counted while text is copied, so that no character is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from benben.pipeline.characters import BREAK, CLASS_COUNT, SPACE, WHITE
+from benben.pipeline.characters import (
+    BREAK,
+    CLASS,
+    CLASS_COUNT,
+    JOINER,
+    MARK,
+    SPACE,
+    UNSEEN,
+    WHITE,
+    WIDE,
+)
 from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compiled, int64
-from benben.pipeline.hash_tables import Table, borrowed_table, empty_table
-from benben.pipeline.page.dom.elements import PRE
+from benben.pipeline.hash_tables import Table, borrowed_table, empty_table, make_table
+from benben.pipeline.page.dom.elements import LINES, PRE, QUIET, TEXT_FREE, Tables
 from benben.pipeline.page.dom.lexbor import quick_hash
 
 # Block elements in document order, the root first. FIRST and END are the range of blocks inside the
@@ -39,24 +50,33 @@ FACT_WIDTH = 3
 
 # State of the walk: rows used of each table, then where the text stands. PIECE is where the
 # current block's text begins, SOLID the end of its last character that is not white space, PENDING
-# what lies between that character and the next, WAS_LINKED whether that character is in a link.
+# what lies between that character and the next, WAS_LINKED whether that character is in a link and
+# LAST its code point. QUOTED is how many <q> are open. PROSE and TITLES are what the page has in
+# all; LOOKS is how many nodes may still be looked at before the walk comes to them; REPLACED is
+# whether there are replacements.
 (
-    ELEMENTS, BLOCKS, IMAGES, FACTS, WRITTEN, PIECE, SOLID, PENDING, WAS_LINKED,
-    NOTED, PARTS, STATUS,
-) = range(12)  # fmt: skip
-COUNTERS = 12
+    ELEMENTS, BLOCKS, IMAGES, FACTS, WRITTEN, PIECE, SOLID, PENDING, WAS_LINKED, LAST, QUOTED,
+    NOTED, PARTS, STATUS, PROSE, TITLES, LOOKS, REPLACED,
+) = range(18)  # fmt: skip
+COUNTERS = 18
 TOO_DEEP = 1  # STATUS
 
 # In `notes`, these stand in place of an attribute's number.
 NEXT_ELEMENT, CONTENT, OTHER = 1, 2, 3
 
 IMAGE_PATH_LEVELS = 32  # inline elements around an image that its path names
+_LOOKS = 20  # times its elements: nested elements that are each looked through must not cost more
 _MEMO_ENTRIES = 256
 _LEVEL_BYTES = 32  # of an inline element's name and position
 
-# PENDING: nothing, white space, one <br>, several.
-NOTHING, BLANK, ONE_LINE, EMPTY_LINE = range(4)
+# PENDING: nothing, white space, white space with a line break, one <br>, several.
+NOTHING, BLANK, SEGMENT, ONE_LINE, EMPTY_LINE = range(5)
+SCRATCH = 32  # bytes of a short text that the walk looks at before it takes it
+MARK_BYTES = 4 * SCRATCH  # that an element of `Sizes.marks` may add
 _SPACE, _NEWLINE = 32, 10
+KEEP = -1  # in place of the number of a text
+_NOTHING_REPLACED = Table(np.zeros(64, np.int64), np.zeros(64, np.int64), 6)
+_SILENT = QUIET | TEXT_FREE
 _LAST_CODE = 0xFFFF
 
 
@@ -70,7 +90,11 @@ class Columns(NamedTuple):
     text: Bytes  # UTF-8 of the blocks
     notes: Bytes  # UTF-8 parts that end in a zero: an attribute's number and value, or a path
     at: Integers  # COUNTERS
-    memo: Table  # flags of values of class and id that were read before
+    memo: Table  # flags of values of class, id and style that were read before
+    replaced: Table  # address of an element -> number of its text in `others` from 1, or KEEP
+    others: Bytes  # UTF-8 of texts that stand for elements
+    other_ends: Integers
+    scratch: Bytes  # a short text of SCRATCH, and what it becomes
 
 
 class Sizes(NamedTuple):
@@ -82,24 +106,52 @@ class Sizes(NamedTuple):
     text_bytes: int
     attribute_bytes: int
     depth: int
+    marks: int  # elements that add marks to the text: quotation marks, raised digits
+    formulas: int  # elements that may be formulas
+    prose: int  # bytes of text outside links
+    titles: int  # <h1> with text
 
 
-def allocate(sizes: Sizes) -> Columns:
-    """Make empty columns."""
+def allocate(sizes: Sizes, replaced: Mapping[int, str | None]) -> Columns:
+    """Make empty columns. `replaced`: texts for elements by their address; None keeps one."""
+    texts = [text.encode("utf-8", "replace") for text in replaced.values() if text is not None]
+    ends = np.cumsum([0, *(len(text) for text in texts)])
     blocks = sizes.texts + sizes.elements + 1
+    at = np.zeros(COUNTERS, np.int64)
+    at[REPLACED] = len(replaced) > 0
+    at[PROSE], at[TITLES], at[LOOKS] = sizes.prose, sizes.titles, _LOOKS * (sizes.elements + 1)
     paths = sizes.images * (IMAGE_PATH_LEVELS + 1) * _LEVEL_BYTES
     return Columns(
         elements=np.empty((sizes.elements + 2, ELEMENT_WIDTH), np.int64),
         blocks=np.empty((blocks + 1, BLOCK_WIDTH), np.int64),
         images=np.empty((sizes.elements + 1, IMAGE_WIDTH), np.int64),
         facts=np.empty((sizes.elements + 1, FACT_WIDTH), np.int64),
-        text=np.empty(sizes.text_bytes + sizes.elements + 1, np.uint8),
+        text=np.empty(
+            sizes.text_bytes
+            + ends[-1]
+            + 2 * sizes.elements
+            + sizes.texts
+            + MARK_BYTES * sizes.marks
+            + 1,
+            np.uint8,
+        ),
         notes=np.empty(
             2 * sizes.attribute_bytes + sizes.text_bytes + paths + sizes.images + 1, np.uint8
         ),
-        at=np.zeros(COUNTERS, np.int64),
+        at=at,
         memo=empty_table(_MEMO_ENTRIES),
+        replaced=_numbered(replaced) if replaced else _NOTHING_REPLACED,
+        others=np.frombuffer(b"".join(texts) or b" ", np.uint8),
+        other_ends=ends,
+        scratch=np.empty(4 * SCRATCH, np.uint8),
     )
+
+
+def _numbered(replaced: Mapping[int, str | None]) -> Table:
+    """Number the texts of elements from 1 by the elements' addresses."""
+    numbers = np.cumsum([text is not None for text in replaced.values()])
+    numbers[[text is None for text in replaced.values()]] = KEEP
+    return make_table(np.array(list(replaced), np.int64), numbers)
 
 
 @compiled
@@ -114,7 +166,24 @@ def borrow(columns: Columns) -> Columns:
         borrowed(columns.notes),
         borrowed(columns.at),
         borrowed_table(columns.memo),
+        borrowed_table(columns.replaced),
+        borrowed(columns.others),
+        borrowed(columns.other_ends),
+        borrowed(columns.scratch),
     )
+
+
+@compiled
+def write_text(
+    out: Columns, tables: Tables, address: int, length: int, element: int, linked: bool
+) -> None:
+    """Append text as the element around it has it."""
+    flags = out.elements[element, FLAGS]
+    if flags & _SILENT == 0:
+        if flags & PRE:
+            add_preformatted(out, tables.classes, address, length, linked)
+        else:
+            add_text(out, tables.classes, element, address, length, linked)
 
 
 @compiled
@@ -128,8 +197,10 @@ def add_text(
     row = out.blocks[at[BLOCKS]]
     while address < stop:
         code, size = decode(address, stop)
-        if classes[code] & WHITE:
-            pending = max(pending, BLANK)
+        kind = classes[code]
+        if kind & (WHITE | UNSEEN):
+            if kind & WHITE:
+                pending = _wait(pending, code, out.elements[element, FLAGS])
             address += size
             continue
         if pending and end > at[PIECE]:
@@ -137,10 +208,11 @@ def add_text(
                 at[WRITTEN] = end
                 end_block(out, element, end)
                 row = out.blocks[at[BLOCKS]]
-            else:
-                text[end] = _SPACE if pending == BLANK else _NEWLINE
+            elif pending != SEGMENT or not _are_wide(classes[at[LAST]], kind):
+                is_line = pending == ONE_LINE
+                text[end] = _NEWLINE if is_line else _SPACE
                 end += 1
-                row[COUNTS + (SPACE if pending == BLANK else BREAK)] += 1
+                row[COUNTS + (BREAK if is_line else SPACE)] += 1
                 row[CHARS] += 1
                 row[LINKED] += in_link & at[WAS_LINKED]
         pending = NOTHING
@@ -150,30 +222,58 @@ def add_text(
 
 
 @compiled
+def _wait(pending: int, code: int, flags: int) -> int:
+    """Return what lies between two words after one more character of white space."""
+    if code != _NEWLINE:
+        return max(pending, int64(BLANK))
+    if flags & LINES == 0:
+        return max(pending, int64(SEGMENT))
+    return int64(EMPTY_LINE if pending >= ONE_LINE else ONE_LINE)
+
+
+@compiled
+def _are_wide(left: int, right: int) -> bool:
+    """Tell whether a line break between two characters is not rendered."""
+    both = left & right
+    return both & WIDE != 0 or ((left | right) & WIDE != 0 and (left | right) & MARK != 0)
+
+
+@compiled
 def _add_word(
     out: Columns, classes: Bytes, address: int, stop: int, end: int, in_link: int
 ) -> tuple[int, int]:
     """Append characters up to white space; return where they end on the page and in `text`."""
-    text, row = out.text, out.blocks[out.at[BLOCKS]]
+    at, text, row = out.at, out.text, out.blocks[out.at[BLOCKS]]
     code, size = decode(address, stop)
-    kind = last = classes[code]
+    kind = classes[code]
     if row[CHARS] == 0:
-        row[FIRST_CLASS] = kind
-    chars = 0
+        row[FIRST_CLASS] = kind & CLASS
+    chars, last = 0, code
     while kind & WHITE == 0:
-        for place in range(size):
-            text[end + place] = byte_at(address + place)
-        row[COUNTS + kind] += 1
-        chars, last = chars + 1, kind
-        address, end = address + size, end + size
+        if kind & UNSEEN == 0 or (kind & JOINER and joins(last)):
+            for place in range(size):
+                text[end + place] = byte_at(address + place)
+            row[COUNTS + (kind & CLASS)] += 1
+            chars, end, last = chars + 1, end + size, code
+        address += size
         if address >= stop:
             break
         code, size = decode(address, stop)
         kind = classes[code]
-    row[LAST_CLASS] = last
+    at[LAST] = last
+    row[LAST_CLASS] = classes[last] & CLASS
     row[CHARS] += chars
     row[LINKED] += chars * in_link
     return address, end
+
+
+@compiled
+def joins(before: int) -> bool:
+    """Tell whether a joiner counts behind a character: in scripts that use it, and in emoji.
+
+    Those from Hebrew to Mongolian, symbols, and what lies at the end of the plane or beyond it.
+    """
+    return 0x0590 <= before < 0x2000 or 0x2190 <= before < 0x2E80 or before >= 0xFB1D
 
 
 @compiled
@@ -197,24 +297,30 @@ def add_preformatted(out: Columns, classes: Bytes, address: int, length: int, li
     at, text = out.at, out.text
     end, stop = at[WRITTEN], address + length
     row = out.blocks[at[BLOCKS]]
+    if length and at[PENDING] == ONE_LINE:
+        at[PENDING] = NOTHING
+        if byte_at(address) != _NEWLINE and end > at[PIECE]:
+            text[end] = _NEWLINE
+            end += 1
     while address < stop:
         code, size = decode(address, stop)
-        if code == _NEWLINE and end == at[PIECE]:
-            address += size
-            continue
         kind = classes[code]
-        for place in range(size):
-            text[end + place] = byte_at(address + place)
-        end += size
         address += size
+        if (code == _NEWLINE and end == at[PIECE]) or (
+            kind & UNSEEN and not (kind & JOINER and joins(at[LAST]))
+        ):
+            continue
+        for place in range(size):
+            text[end + place] = byte_at(address - size + place)
+        end += size
         if kind & WHITE:
             continue
         _count_blanks(out, classes, at[SOLID], end - size, linked)
-        row[LAST_CLASS] = kind
-        row[COUNTS + kind] += 1
+        row[LAST_CLASS] = kind & CLASS
+        row[COUNTS + (kind & CLASS)] += 1
         row[CHARS] += 1
         row[LINKED] += linked
-        at[SOLID] = end
+        at[SOLID], at[LAST] = end, code
     at[WRITTEN] = end
 
 
@@ -224,10 +330,10 @@ def _count_blanks(out: Columns, classes: Bytes, start: int, stop: int, linked: b
     row, base = out.blocks[out.at[BLOCKS]], out.text.ctypes.data
     if start == out.at[PIECE]:
         code, _ = decode(base + start, base + len(out.text))
-        row[FIRST_CLASS] = classes[code] & ~WHITE
+        row[FIRST_CLASS] = classes[code] & CLASS
     while start < stop:
         code, size = decode(base + start, base + stop)
-        row[COUNTS + (classes[code] & ~WHITE)] += 1
+        row[COUNTS + (classes[code] & CLASS)] += 1
         row[CHARS] += 1
         row[LINKED] += linked
         start += size
@@ -239,10 +345,20 @@ def break_line(out: Columns, element: int) -> None:
     at = out.at
     if out.elements[element, FLAGS] & PRE:
         if at[WRITTEN] > at[PIECE]:
-            out.text[at[WRITTEN]] = _NEWLINE
-            at[WRITTEN] += 1
+            for _ in range(2 if at[PENDING] else 1):
+                out.text[at[WRITTEN]] = _NEWLINE
+                at[WRITTEN] += 1
+        at[PENDING] = NOTHING
     else:
         at[PENDING] = EMPTY_LINE if at[PENDING] >= ONE_LINE else ONE_LINE
+
+
+@compiled
+def end_code_line(out: Columns) -> None:
+    """Let what follows in preformatted text begin a line, if the last one is not yet broken."""
+    at = out.at
+    if at[WRITTEN] > at[PIECE] and out.text[at[WRITTEN] - 1] != _NEWLINE:
+        at[PENDING] = ONE_LINE
 
 
 @compiled

@@ -17,25 +17,42 @@ import yaml
 
 from benben.pipeline.characters import CLASSES
 from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compiled, int64
+from benben.pipeline.errors import InputError
 from benben.pipeline.hash_tables import Table, borrowed_table, first_slot, look_up, make_table
 from benben.pipeline.page.dom.lexbor import (
     DYNAMIC,
     attribute_after,
     attribute_of,
+    declares,
+    find,
     hash_name,
+    is_capital,
+    is_small,
     name_hash,
     name_of,
     parse,
     quick_hash,
     value_of,
 )
-from benben.pipeline.settings.extract import ExtractSettings
+from benben.pipeline.settings.extract import ExtractSettings, Selectors
 
-# What the walk does at an element. Inline elements and links are unwrapped; blocks break the text.
-INLINE, LINK, BLOCK, BREAK, IMAGE, FACT, DROP = range(7)
-_FACTS = ("title", "meta", "link", "base", "script")
-TAGS = 256  # Lexbor numbers fewer elements; the last stands for those it does not know
+# What the walk does at an element. It goes into those up to BLOCK: inline ones are unwrapped, a
+# block breaks the text, a line of code breaks the line. Raised text is that of <sup> and <sub>.
+# Either is an element in none of the lists: a block if it holds one, else inline. Instead of some
+# elements the walk writes other text.
+INLINE, LINK, QUOTE, CODE_LINE, BLOCK, BREAK, IMAGE, FACT, RAISED, EITHER, INSTEAD, DROP = range(12)
+FACT_TAGS = ("title", "meta", "link", "base", "script")
+TAGS = 256  # the last stands for elements that are in none of the lists
 UNKNOWN = TAGS - 1
+FIRST_OWN = 200  # Lexbor numbers fewer elements; others that settings name get numbers from here
+# Dropped elements of these names are kept where they hold what the page is about: see walk.
+_AROUND_PAGE = frozenset(("nav", "header", "footer", "aside", "menu", "form", "dialog"))
+# Names of ours: what extract adds to a page, and what MathJax wraps formulas in.
+_NAMED = {"json-ld": FIRST_OWN, "mjx-container": FIRST_OWN + 1}
+CONTAINER = FIRST_OWN + 1
+# In preformatted text these are lines (or cells of one) rather than blocks.
+_CODE_LINES = ("div", "p", "ol", "ul", "li", "table", "thead", "tbody", "tr")
+_CODE_CELLS = ("td", "th")
 
 # Strength of the break between two texts, as OBELICS's separators "", " ", "\n", "\n\n".
 NO_GAP, SPACE, LINE, PARAGRAPH = range(4)
@@ -51,6 +68,9 @@ AROUND = {
     "details": ("details",), "center": ("center",),
 }  # fmt: skip
 FIRST_AROUND = 5
+# Inherited as well, but far from the features: a copy for the eye (aria-hidden), text that does not
+# count, lines broken where the source breaks them (white-space: pre-line).
+COPY, QUIET, LINES = (1 << bit for bit in (56, 55, 54))
 _TAG_FLAGS = {
     "pre": PRE, "listing": PRE, "plaintext": PRE, "xmp": PRE,
     "noscript": NOSCRIPT, "figure": FIGURE, "figcaption": CAPTION,
@@ -68,7 +88,7 @@ _GROUPS: dict[str, list[str]] = yaml.safe_load(
 GROUPS = tuple(_GROUPS)
 FIRST_BIT = 16
 LAST_BIT = FIRST_BIT + len(GROUPS)
-INHERITED = (1 << FIRST_BIT) - 1
+INHERITED = (1 << FIRST_BIT) - 1 | COPY | QUIET | LINES | 1 << 50
 _WORD_FLAGS: dict[str, int] = {}
 for _number, _entries in enumerate(_GROUPS.values()):
     for _entry in _entries:
@@ -78,18 +98,21 @@ for _number, _entries in enumerate(_GROUPS.values()):
 DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
     1 << bit for bit in range(57, 63)
 )
+DIV_QUIET, GUTTER, MARKED = (1 << bit for bit in (53, 52, 51))
+KEPT = 1 << 50  # a selector of the settings keeps the element; inherited
+HAS_ADDRESS = 1  # only in what inline_flags returns: the element has a href
 
 # Attributes that are read. Our numbers for them start above the marks that `notes` puts between
 # them (see columns).
 ATTRIBUTES = (
-    "class", "id", "style", "title", "hidden", "alt", "width", "height", "src",
+    "class", "id", "style", "title", "hidden", "aria-hidden", "alt", "width", "height", "src",
     "name", "property", "content", "http-equiv", "href", "rel", "type", "media", "data-widths",
 )  # fmt: skip
 FIRST_ATTRIBUTE = 4
-CLASS, ID, STYLE, TITLE, IS_HIDDEN = range(FIRST_ATTRIBUTE, FIRST_ATTRIBUTE + 5)
-NAME, PROPERTY, HTTP_EQUIV, REL, TYPE = (
+CLASS, ID, STYLE, TITLE, IS_HIDDEN, ARIA_HIDDEN = range(FIRST_ATTRIBUTE, FIRST_ATTRIBUTE + 6)
+NAME, PROPERTY, HTTP_EQUIV, HREF, REL, TYPE = (
     FIRST_ATTRIBUTE + ATTRIBUTES.index(name)
-    for name in ("name", "property", "http-equiv", "rel", "type")
+    for name in ("name", "property", "http-equiv", "href", "rel", "type")
 )
 
 # For compiled code: words of inline styles, flags that an id may give, constants of `hash_bytes`.
@@ -98,8 +121,17 @@ _NONE = np.frombuffer(b"none", np.uint8)
 _VISIBILITY = np.frombuffer(b"visibility", np.uint8)
 _HIDDEN = np.frombuffer(b"hidden", np.uint8)
 _URL = np.frombuffer(b"url(", np.uint8)
-_OF_ID = (1 << LAST_BIT) - 1 | DIV_GONE
+_TRUE = np.frombuffer(b"true", np.uint8)
+_WHITE_SPACE = np.frombuffer(b"white-space", np.uint8)
+_PRE, _PRE_LINE, _BREAK_SPACES = (
+    np.frombuffer(value, np.uint8) for value in (b"pre", b"pre-line", b"break-spaces")
+)
+_OF_ID = (1 << LAST_BIT) - 1 | DIV_GONE | DIV_QUIET
+_OF_STYLE = 0x5DEECE66D  # tells styles from classes of the same text in the memo
 _SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
+
+_BELOW = ("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎")
+_ABOVE = ("0123456789+-=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ")
 
 _factory = parse("")
 
@@ -113,6 +145,8 @@ class Tables(NamedTuple):
     """Settings compiled for the walk, once for all pages."""
 
     kinds: Bytes  # tag -> INLINE ... DROP
+    own_tags: Table  # hash of a name that Lexbor has no number for -> tag
+    in_code: Bytes  # tag of a block -> what it is in preformatted text
     gaps: Bytes  # tag of a block -> LINE or PARAGRAPH
     flags: Integers  # tag of a block -> flags inherited inside
     names: Bytes  # the names of the tags, concatenated
@@ -123,9 +157,12 @@ class Tables(NamedTuple):
     words: Table  # hash of a word of class or id -> flags
     tokens: Table  # hash of a whole token of class, id or title -> flags
     classes: Bytes  # class of each character, as in pipeline/characters.py
-    hidden: int  # flag of an element that the markup hides: HIDDEN or GONE
+    quotes: Bytes  # quotation marks of a <q> and of one inside another
+    raised: Integers  # ASCII character -> its form below and above the line, or 0
+    drop_hidden: bool  # whether elements that the markup hides are dropped
+    drop_notes: bool  # whether marks of notes are dropped
+    keeps: bool  # whether selectors keep elements, which may lie in dropped ones
     background: bool  # whether inline styles' background images count
-    breaks: bool  # whether any class ends an article
 
 
 @compiled
@@ -133,6 +170,8 @@ def borrow_tables(tables: Tables) -> Tables:
     """Return the tables without reference counts, for use inside compiled code."""
     return Tables(
         borrowed(tables.kinds),
+        borrowed_table(tables.own_tags),
+        borrowed(tables.in_code),
         borrowed(tables.gaps),
         borrowed(tables.flags),
         borrowed(tables.names),
@@ -143,9 +182,12 @@ def borrow_tables(tables: Tables) -> Tables:
         borrowed_table(tables.words),
         borrowed_table(tables.tokens),
         borrowed(tables.classes),
-        tables.hidden,
+        borrowed(tables.quotes),
+        borrowed(tables.raised),
+        tables.drop_hidden,
+        tables.drop_notes,
+        tables.keeps,
         tables.background,
-        tables.breaks,
     )
 
 
@@ -153,6 +195,8 @@ class Plan(NamedTuple):
     """The tables, and the names that Python code needs."""
 
     tables: Tables
+    selectors: Selectors
+    formulas: bool  # whether formulas are written as TeX
     attribute_names: tuple[str, ...]  # by our number
     tag_names: tuple[str, ...]  # by Lexbor's number
 
@@ -160,54 +204,96 @@ class Plan(NamedTuple):
 def compile_plan(settings: ExtractSettings) -> Plan:
     """Turn settings into the walk's tables."""
     elements = settings.elements
-    unknown = {"drop": DROP, "inline": INLINE, "line": BLOCK}[elements.unknown]
+    unknown = {"drop": DROP, "inline": EITHER, "line": BLOCK}[elements.unknown]
     kinds = np.full(TAGS, unknown, np.uint8)
     gaps = np.full(TAGS, LINE, np.uint8)
-    names = ["*"] * TAGS
-
-    def enter(tags: Iterable[str], kind: int, gap: int = NO_GAP) -> None:
-        for name in tags:
-            number = tag_id(name)
-            if number < TAGS:
-                names[number] = name
-                kinds[number] = kind
-                gaps[number] = gap
-
-    enter(elements.drop, DROP)
-    enter(elements.inline, INLINE)
-    enter(elements.line, BLOCK, LINE)
-    enter(elements.paragraph, BLOCK, PARAGRAPH)
-    enter(["head"], BLOCK, LINE)
-    enter(_FACTS, FACT)
-    enter(["br"], BREAK)
-    enter(["img"], IMAGE)
-    if kinds[tag_id("a")] == INLINE:
-        enter(["a"], LINK)
     flags = np.zeros(TAGS, np.int64)
+    names = ["*"] * TAGS
+    own = dict(_NAMED)
     for name, flag in _TAG_FLAGS.items():
         flags[tag_id(name)] = flag
+
+    def enter(tags: Iterable[str], kind: int, gap: int = LINE) -> None:
+        for name in tags:
+            number = tag_id(name)
+            if number >= FIRST_OWN:
+                number = own.setdefault(name, FIRST_OWN + len(own))
+                if number >= UNKNOWN:
+                    raise InputError(f"extract.elements: {name}: too many names unknown to HTML")
+            names[number] = name
+            kinds[number] = kind
+            gaps[number] = gap
+
+    enter(["head", "json-ld"], BLOCK)
+    enter(FACT_TAGS, FACT)
+    enter(["br"], BREAK)
+    enter(["img"], IMAGE)
+    enter([name for name in elements.drop if name not in FACT_TAGS], DROP)
+    enter(elements.inline, INLINE)
+    enter(elements.line, BLOCK)
+    enter(elements.paragraph, BLOCK, PARAGRAPH)
+    for name, kind in (("a", LINK), ("q", QUOTE), ("sup", RAISED), ("sub", RAISED)):
+        if kinds[tag_id(name)] == INLINE:
+            kinds[tag_id(name)] = kind
+    for name in _AROUND_PAGE & set(elements.drop):
+        kinds[tag_id(name)] = BLOCK
+        flags[tag_id(name)] |= GONE
+    return _plan(settings, kinds, gaps, flags, names, own)
+
+
+def _plan(
+    settings: ExtractSettings,
+    kinds: Bytes,
+    gaps: Bytes,
+    flags: Integers,
+    names: Sequence[str],
+    own: Mapping[str, int],
+) -> Plan:
+    """Add to the tables of elements those of attributes."""
     images = settings.images
     attributes = list(dict.fromkeys((*ATTRIBUTES, *images.attributes, *images.srcset_attributes)))
     numbers = {name: FIRST_ATTRIBUTE + number for number, name in enumerate(attributes)}
     addresses = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.bool_)
     addresses[[numbers[name] for name in ("src", *images.attributes)]] = True
+    in_code = np.full(TAGS, BLOCK, np.uint8)
+    in_code[[tag_id(name) for name in _CODE_LINES]] = CODE_LINE
+    in_code[[tag_id(name) for name in _CODE_CELLS]] = INLINE
     tables = Tables(
         kinds=kinds,
+        own_tags=_table({hash_name(name): number for name, number in own.items()}),
+        in_code=in_code,
         gaps=gaps,
         flags=flags,
         names=np.frombuffer("".join(names).encode(), np.uint8),
-        name_ends=np.cumsum([0, *(len(name) for name in names)]),
+        name_ends=np.cumsum([0, *(len(name.encode()) for name in names)]),
         attributes=_own_numbers(numbers),
         attribute_names=_table({hash_name(name): number for name, number in numbers.items()}),
         addresses=addresses,
         words=_table({hash_name(word): bits for word, bits in _WORD_FLAGS.items()}),
         tokens=_tokens(settings),
         classes=CLASSES,
-        hidden=HIDDEN if settings.hidden else GONE,
+        quotes=np.frombuffer("“”‘’".encode(), np.uint8),
+        raised=_raised(),
+        drop_hidden=not settings.hidden,
+        drop_notes=not settings.note_marks,
+        keeps=bool(settings.selectors.keep),
         background=images.background,
-        breaks=bool(settings.tokens.article_break),
     )
-    return Plan(tables, ("",) * FIRST_ATTRIBUTE + tuple(attributes), tuple(names))
+    return Plan(
+        tables,
+        settings.selectors,
+        settings.formulas,
+        ("",) * FIRST_ATTRIBUTE + tuple(attributes),
+        tuple(names),
+    )
+
+
+def _raised() -> Integers:
+    """Forms of digits and signs below and above the line (Unicode's superscripts, subscripts)."""
+    forms = np.zeros((128, 2), np.int64)
+    for form, (plain, signs) in enumerate((_BELOW, _ABOVE)):
+        forms[[ord(sign) for sign in plain], form] = [ord(sign) for sign in signs]
+    return forms
 
 
 def _tokens(settings: ExtractSettings) -> Table:
@@ -216,6 +302,9 @@ def _tokens(settings: ExtractSettings) -> Table:
     for names, flag in (
         (tokens.drop, GONE),
         (tokens.drop_div, DIV_GONE),
+        (tokens.images_only, DIV_QUIET),
+        (tokens.marks, MARKED),
+        (tokens.line_numbers, GUTTER),
         (tokens.text_free, DIV_TEXT_FREE),
         (tokens.article_break, ARTICLE_BREAK),
     ):
@@ -245,7 +334,16 @@ def _own_numbers(numbers: Mapping[str, int]) -> Bytes:
     return found
 
 
-# Flags of an element by its attributes, compiled.
+# Tags and flags of an element, compiled.
+
+
+@compiled
+def tag_of(tables: Tables, element: int) -> int:
+    """Return the number of an element's name."""
+    name = name_of(element)
+    if 0 <= name < FIRST_OWN:
+        return name
+    return look_up(tables.own_tags, name_hash(name)) or UNKNOWN
 
 
 @compiled
@@ -264,7 +362,7 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
     attribute = attribute_of(element)
     while attribute:
         number = number_of(tables, attribute)
-        if CLASS <= number <= IS_HIDDEN:
+        if CLASS <= number <= ARIA_HIDDEN:
             address, length = value_of(attribute)
             if number == CLASS:
                 flags |= value_flags(tables, memo, address, length)
@@ -274,31 +372,68 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
                 if is_div:
                     flags |= value_flags(tables, memo, address, length) & DIV_GONE
             elif number == STYLE:
-                if _hides(address, length):
-                    flags |= tables.hidden
-                if tables.background and find(address, length, _URL) >= 0:
-                    flags |= BACKGROUND
-            else:
-                flags |= tables.hidden
+                flags |= _style_flags(memo, address, length)
+            elif number == IS_HIDDEN:
+                flags |= HIDDEN
+            elif find(address, length, _TRUE) == 0:
+                flags |= COPY
         attribute = attribute_after(attribute)
     if is_div and flags & DIV_GONE:
         flags |= GONE
+    elif is_div and flags & DIV_QUIET:
+        flags |= QUIET
     elif is_div and flags & DIV_TEXT_FREE:
         flags |= TEXT_FREE
+    if flags & MARKED:
+        flags |= GONE
     return flags
 
 
 @compiled
-def ends_article(tables: Tables, memo: Table, element: int) -> bool:
-    """Tell whether an inline element's class makes it a read-more link."""
+def inline_flags(tables: Tables, memo: Table, element: int) -> int:
+    """Return the flags of an inline element's class, and HAS_ADDRESS if it has a href."""
+    flags = 0
     attribute = attribute_of(element)
     while attribute:
         name = name_of(attribute)
-        if 0 <= name < DYNAMIC and tables.attributes[name] == CLASS:
+        number = int64(tables.attributes[name]) if 0 <= name < DYNAMIC else 0
+        if number == CLASS:
             address, length = value_of(attribute)
-            return value_flags(tables, memo, address, length) & ARTICLE_BREAK != 0
+            flags |= value_flags(tables, memo, address, length)
+        elif number == HREF:
+            flags |= HAS_ADDRESS
         attribute = attribute_after(attribute)
-    return False
+    return flags
+
+
+@compiled
+def _style_flags(memo: Table, address: int, length: int) -> int:
+    """Return the flags of an inline style, remembered for the page."""
+    key = (quick_hash(address, length) ^ _OF_STYLE) | 1
+    slot = first_slot(key, memo.bits)
+    if memo.keys[slot] != key:
+        memo.keys[slot] = key
+        memo.values[slot] = _read_style(address, length)
+    return int64(memo.values[slot])
+
+
+@compiled
+def _read_style(address: int, length: int) -> int:
+    """Read whether a style hides an element, gives it a background, or keeps its line breaks."""
+    flags = 0
+    if declares(address, length, _DISPLAY, _NONE) or declares(
+        address, length, _VISIBILITY, _HIDDEN
+    ):
+        flags |= HIDDEN
+    if find(address, length, _URL) >= 0:
+        flags |= BACKGROUND
+    if declares(address, length, _WHITE_SPACE, _PRE_LINE):
+        flags |= LINES
+    elif declares(address, length, _WHITE_SPACE, _PRE) or declares(
+        address, length, _WHITE_SPACE, _BREAK_SPACES
+    ):
+        flags |= PRE
+    return flags
 
 
 @compiled
@@ -343,68 +478,3 @@ def _read_value(tables: Tables, address: int, length: int) -> int:
             token_size += 1
         before = byte
     return flags
-
-
-@compiled
-def is_capital(byte: int) -> bool:
-    """Tell whether a byte is A to Z."""
-    return 65 <= byte <= 90
-
-
-@compiled
-def is_small(byte: int) -> bool:
-    """Tell whether a byte is a to z."""
-    return 97 <= byte <= 122
-
-
-@compiled
-def lower(byte: int) -> int:
-    """Return an ASCII letter in lower case."""
-    return byte + 32 if is_capital(byte) else byte
-
-
-@compiled
-def find(address: int, length: int, wanted: Bytes) -> int:
-    """Return the position of a word, given in lower case, in text of any case, or -1."""
-    for place in range(length - len(wanted) + 1):
-        same = True
-        for letter in range(len(wanted)):
-            if lower(byte_at(address + place + letter)) != wanted[letter]:
-                same = False
-                break
-        if same:
-            return place
-    return -1
-
-
-@compiled
-def _hides(address: int, length: int) -> bool:
-    """Tell whether an inline style says display: none or visibility: hidden."""
-    return _declares(address, length, _DISPLAY, _NONE) or _declares(
-        address, length, _VISIBILITY, _HIDDEN
-    )
-
-
-@compiled
-def _declares(address: int, length: int, name: Bytes, value: Bytes) -> bool:
-    """Tell whether an inline style gives a property a value."""
-    place = 0
-    while True:
-        found = find(address + place, length - place, name)
-        if found < 0:
-            return False
-        place += found + len(name)
-        seek = _after_blanks(address, place, length)
-        if seek < length and byte_at(address + seek) == 58:  # a colon
-            seek = _after_blanks(address, seek + 1, length)
-            if find(address + seek, min(len(value), length - seek), value) == 0:
-                return True
-
-
-@compiled
-def _after_blanks(address: int, place: int, length: int) -> int:
-    while place < length and (
-        byte_at(address + place) == 32 or 9 <= byte_at(address + place) <= 13
-    ):
-        place += 1
-    return place

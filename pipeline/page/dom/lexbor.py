@@ -19,7 +19,7 @@ import numpy as np
 import selectolax
 
 from benben.common import hashing
-from benben.pipeline.compiled import byte_at, compiled, int64, word_at
+from benben.pipeline.compiled import Bytes, byte_at, compiled, int64, word_at
 
 
 class LayoutError(ImportError):
@@ -155,6 +155,66 @@ def hash_name(name: str) -> int:
     """Return what `hash_bytes` gives for a name."""
     data = np.frombuffer(name.encode(), np.uint8)
     return int(hash_bytes(data.ctypes.data, len(data)))
+
+
+# Words in values.
+
+
+@compiled
+def is_capital(byte: int) -> bool:
+    """Tell whether a byte is A to Z."""
+    return 65 <= byte <= 90
+
+
+@compiled
+def is_small(byte: int) -> bool:
+    """Tell whether a byte is a to z."""
+    return 97 <= byte <= 122
+
+
+@compiled
+def lower(byte: int) -> int:
+    """Return an ASCII letter in lower case."""
+    return byte + 32 if is_capital(byte) else byte
+
+
+@compiled
+def find(address: int, length: int, wanted: Bytes) -> int:
+    """Return the position of a word, given in lower case, in text of any case, or -1."""
+    for place in range(length - len(wanted) + 1):
+        same = True
+        for letter in range(len(wanted)):
+            if lower(byte_at(address + place + letter)) != wanted[letter]:
+                same = False
+                break
+        if same:
+            return place
+    return -1
+
+
+@compiled
+def declares(address: int, length: int, name: Bytes, value: Bytes) -> bool:
+    """Tell whether an inline style gives a property a value."""
+    place = 0
+    while True:
+        found = find(address + place, length - place, name)
+        if found < 0:
+            return False
+        place += found + len(name)
+        seek = _after_blanks(address, place, length)
+        if seek < length and byte_at(address + seek) == 58:  # a colon
+            seek = _after_blanks(address, seek + 1, length)
+            if find(address + seek, min(len(value), length - seek), value) == 0:
+                return True
+
+
+@compiled
+def _after_blanks(address: int, place: int, length: int) -> int:
+    while place < length and (
+        byte_at(address + place) == 32 or 9 <= byte_at(address + place) <= 13
+    ):
+        place += 1
+    return place
 
 
 # The check of the layout. It reads what compiled code reads, by the same offsets, but in a way that

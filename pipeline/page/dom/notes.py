@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benben.pipeline.compiled import Bytes, Integers, byte_at, compiled
+from benben.pipeline.compiled import Bytes, Integers, byte_at, called, compiled
 from benben.pipeline.page.dom.columns import (
     BLOCKS,
     CONTENT,
@@ -40,7 +40,6 @@ from benben.pipeline.page.dom.elements import (
     REL,
     TYPE,
     Tables,
-    find,
     number_of,
     tag_id,
 )
@@ -49,6 +48,7 @@ from benben.pipeline.page.dom.lexbor import (
     attribute_after,
     attribute_of,
     child_of,
+    find,
     name_of,
     next_of,
     parent_of,
@@ -91,7 +91,7 @@ def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
     return elements
 
 
-@compiled
+@called
 def note_image(out: Columns, tables: Tables, node: int, levels: Integers, position: int) -> None:
     """Note an image: its attributes, its path below its block, the sources of its <picture>."""
     at = out.at
@@ -128,12 +128,12 @@ def _has_image_before(node: int) -> bool:
     return False
 
 
-@compiled
+@called
 def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
     """Note an element that may say something about the page; most say nothing."""
-    if tag == _SCRIPT and not _says(tables, node, TYPE, _JSON):
+    if tag == _SCRIPT and not says(tables, node, TYPE, _JSON):
         return
-    if tag == _LINK and not _says(tables, node, REL, _LICENSE):
+    if tag == _LINK and not says(tables, node, REL, _LICENSE):
         return
     if tag == _META and not _is_relevant(tables, node):
         return
@@ -170,7 +170,7 @@ def _is_relevant(tables: Tables, element: int) -> bool:
 
 
 @compiled
-def _says(tables: Tables, element: int, wanted: int, word: Bytes) -> bool:
+def says(tables: Tables, element: int, wanted: int, word: Bytes) -> bool:
     """Tell whether the attribute of a number contains a word."""
     attribute = attribute_of(element)
     while attribute:

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from benben.pipeline.compiled import Bytes, Integers, borrowed, compiled, int64
+from benben.pipeline.compiled import Integers, borrowed, called, compiled, int64
+from benben.pipeline.hash_tables import look_up
+from benben.pipeline.page import formulas
 from benben.pipeline.page.dom.columns import (
     A_BREAK,
     AN_IMAGE,
@@ -26,10 +28,12 @@ from benben.pipeline.page.dom.columns import (
     FIRST,
     FLAGS,
     IMAGES,
+    KEEP,
     KIND,
     NOTED,
     PARENT,
     POSITION,
+    REPLACED,
     START,
     STATUS,
     STOP,
@@ -38,56 +42,73 @@ from benben.pipeline.page.dom.columns import (
     WRITTEN,
     Columns,
     Sizes,
-    add_preformatted,
-    add_text,
     allocate,
     begin_block,
     borrow,
     break_line,
+    end_code_line,
     flush,
+    write_text,
 )
 from benben.pipeline.page.dom.elements import (
     ARTICLE_BREAK,
     BACKGROUND,
     BLOCK,
     BREAK,
+    CODE_LINE,
+    COPY,
     DROP,
+    EITHER,
     FACT,
     GONE,
+    GUTTER,
+    HAS_ADDRESS,
+    HIDDEN,
     IMAGE,
     INHERITED,
+    INLINE,
+    INSTEAD,
+    KEPT,
     LINK,
-    NOSCRIPT,
+    MARKED,
     PRE,
-    TAGS,
+    QUIET,
+    QUOTE,
+    RAISED,
     TEXT_FREE,
-    UNKNOWN,
     Plan,
     Tables,
     attribute_flags,
     borrow_tables,
-    ends_article,
+    inline_flags,
     tag_id,
+    tag_of,
 )
 from benben.pipeline.page.dom.lexbor import (
     ELEMENT_NODE,
     TEXT_NODE,
-    attribute_after,
     attribute_of,
     child_of,
-    name_of,
     next_of,
-    parent_of,
     text_of,
     type_of,
-    value_of,
+)
+from benben.pipeline.page.dom.looks import (
+    holds_block,
+    holds_page,
+    is_number,
+    is_quoted,
+    measure,
+    quote,
+    raise_text,
+    replace,
 )
 from benben.pipeline.page.dom.notes import Attributes, note_fact, note_image, read_note
 from benben.pipeline.settings.extract import Limits
 
-_OVERHEAD = 2  # bytes that noting a value takes besides the value
-_DIV = tag_id("div")
-_SILENT = NOSCRIPT | TEXT_FREE
+_DIV, _SUP, _BODY, _HTML = (tag_id(name) for name in ("div", "sup", "body", "html"))
+# What body and html say of themselves, they say of the page.
+_OF_PAGE = ~(GONE | QUIET | TEXT_FREE | ARTICLE_BREAK | HIDDEN | COPY)
 # What the walk keeps of each level above the current node.
 _NODE, _KIND, _POSITION, _TAG = range(4)
 LEVEL_WIDTH = 4
@@ -126,8 +147,8 @@ class Walk:
 
 def walk(root: Any, plan: Plan, limits: Limits) -> Walk:
     """Walk a parsed page below its root node. Raises LimitError."""
-    sizes = measure(root.mem_id, plan.tables.kinds)
-    out = allocate(sizes)
+    sizes = measure(root.mem_id, plan.tables)
+    out = allocate(sizes, _replacements(root, plan, sizes))
     stack = np.empty((sizes.depth + 2, LEVEL_WIDTH), np.int64)
     collect(root.mem_id, plan.tables, out, stack, limits.depth)
     at = out.at
@@ -145,44 +166,15 @@ def walk(root: Any, plan: Plan, limits: Limits) -> Walk:
     )
 
 
-@compiled
-def measure(root: int, kinds: Bytes) -> Sizes:
-    """Count what the walk may find below a node."""
-    elements = texts = images = text_bytes = attribute_bytes = depth = deepest = 0
-    node = child_of(root)
-    while node:
-        inside = 0
-        if type_of(node) == TEXT_NODE:
-            texts += 1
-            text_bytes += text_of(node)[1]
-        elif type_of(node) == ELEMENT_NODE:
-            tag = name_of(node)
-            kind = kinds[tag if 0 <= tag < TAGS else UNKNOWN]
-            elements += 1
-            images += kind == IMAGE
-            if kind != DROP:
-                attribute_bytes += _attribute_bytes(node)
-                inside = child_of(node)
-        if inside:
-            node = inside
-            depth += 1
-            deepest = max(deepest, depth)
-            continue
-        while node != root and next_of(node) == 0:
-            node = parent_of(node)
-            depth -= 1
-        node = 0 if node == root else next_of(node)
-    return Sizes(elements, texts, images, text_bytes, attribute_bytes, deepest)
-
-
-@compiled
-def _attribute_bytes(element: int) -> int:
-    total = 0
-    attribute = attribute_of(element)
-    while attribute:
-        total += value_of(attribute)[1] + _OVERHEAD
-        attribute = attribute_after(attribute)
-    return total
+def _replacements(root: Any, plan: Plan, sizes: Sizes) -> dict[int, str | None]:
+    """Return what stands for elements of a page by their addresses; see `allocate`."""
+    found: dict[int, str | None] = {}
+    if plan.formulas and sizes.formulas:
+        found.update(formulas.find(root))
+    for selectors, text in ((plan.selectors.drop, ""), (plan.selectors.keep, None)):
+        for selector in selectors:
+            found.update((node.mem_id, text) for node in root.css(selector))
+    return found
 
 
 @compiled
@@ -203,16 +195,18 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
                 flush(out, element)
                 out.elements[element, END] = out.at[BLOCKS]
                 element = out.elements[element, PARENT]
+            elif level[_KIND] != INLINE:
+                _end(out, tables, level[_KIND], element, links > 0)
             node = next_of(level[_NODE])
             continue
         kind = DROP
         if type_of(node) == TEXT_NODE:
-            _take_text(out, tables, node, element, links > 0)
+            address, length = text_of(node)
+            write_text(out, tables, address, length, element, links > 0)
         elif type_of(node) == ELEMENT_NODE:
             position += 1
-            tag = name_of(node)
-            tag = tag if 0 <= tag < TAGS else UNKNOWN
-            kind = int64(tables.kinds[tag])
+            tag = tag_of(tables, node)
+            kind = _kind_of(out, tables, node, tag, element)
             if kind == BLOCK:
                 flush(out, element)
                 entered = _enter(out, tables, node, tag, position, element, depth)
@@ -221,7 +215,9 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
                     out.at[STATUS] = TOO_DEEP
                     break
             elif kind != DROP:
-                kind = _take_element(out, tables, node, tag, kind, element, stack[:depth], position)
+                kind = _take_element(
+                    out, tables, node, tag, kind, element, stack[:depth], position, links > 0
+                )
         if kind <= BLOCK:
             links += kind == LINK
             level = stack[depth]
@@ -235,15 +231,18 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
 
 
 @compiled
-def _take_text(out: Columns, tables: Tables, node: int, element: int, linked: bool) -> None:
-    """Append a text node, unless the text of its element does not count."""
-    flags = out.elements[element, FLAGS]
-    if flags & _SILENT == 0:
-        address, length = text_of(node)
-        if flags & PRE:
-            add_preformatted(out, tables.classes, address, length, linked)
-        else:
-            add_text(out, tables.classes, element, address, length, linked)
+def _kind_of(out: Columns, tables: Tables, node: int, tag: int, element: int) -> int:
+    """Return what to do at an element inside the block `element`."""
+    if out.at[REPLACED]:
+        number = look_up(out.replaced, node)
+        if number:
+            return int64(BLOCK if number == KEEP else INSTEAD)
+    kind = int64(tables.kinds[tag])
+    if kind == EITHER:
+        kind = int64(BLOCK) if holds_block(out, tables, node) else int64(INLINE)
+    if kind == BLOCK and out.elements[element, FLAGS] & PRE:
+        kind = int64(tables.in_code[tag])
+    return kind
 
 
 @compiled
@@ -256,22 +255,56 @@ def _take_element(
     element: int,
     levels: Integers,
     position: int,
+    linked: bool,
 ) -> int:
     """Handle an element that is no block; return DROP when the walk need not go inside."""
     if kind == BREAK:
         break_line(out, element)
+    elif kind == INSTEAD:
+        replace(out, tables, node, element, linked)
     elif kind == FACT:
         note_fact(out, tables, node, tag)
     elif kind == IMAGE:
         flush(out, element)
         note_image(out, tables, node, levels, position)
         _add(out, AN_IMAGE, element)
-    elif tables.breaks and attribute_of(node) and ends_article(tables, out.memo, node):
-        flush(out, element)
-        _add(out, A_BREAK, element)
     else:
-        return kind
+        flags = inline_flags(tables, out.memo, node) if attribute_of(node) else 0
+        if flags & ARTICLE_BREAK:
+            flush(out, element)
+            _add(out, A_BREAK, element)
+        elif flags & MARKED or (flags & GUTTER and is_number(out, node)):
+            return DROP
+        elif kind == LINK and flags & HAS_ADDRESS == 0:
+            return INLINE
+        else:
+            return kind if kind <= LINK else _begin(out, tables, node, tag, kind, element, linked)
     return DROP
+
+
+@called
+def _begin(
+    out: Columns, tables: Tables, node: int, tag: int, kind: int, element: int, linked: bool
+) -> int:
+    """Write what stands before the text of an element; return as what the walk goes into it."""
+    if kind == CODE_LINE:
+        end_code_line(out)
+    elif kind == QUOTE:
+        if is_quoted(out, tables, node):
+            return INLINE
+        quote(out, tables, element, linked, int64(0))
+    elif kind == RAISED:
+        return raise_text(out, tables, node, tag == _SUP, element, linked)
+    return kind
+
+
+@called
+def _end(out: Columns, tables: Tables, kind: int, element: int, linked: bool) -> None:
+    """Write what stands behind the text of an element."""
+    if kind == CODE_LINE:
+        end_code_line(out)
+    elif kind == QUOTE:
+        quote(out, tables, element, linked, int64(1))
 
 
 @compiled
@@ -291,9 +324,19 @@ def _enter(
     flags = tables.flags[tag]
     if attribute_of(node):
         flags |= attribute_flags(tables, out.memo, node, tag == _DIV)
+    if tag in (_BODY, _HTML):
+        flags &= _OF_PAGE
+    elif flags & (GONE | QUIET) and holds_page(out, tables, node):
+        flags &= ~(GONE | QUIET)
+    if out.at[REPLACED] and look_up(out.replaced, node) == KEEP:
+        flags = flags & ~(GONE | QUIET | ARTICLE_BREAK | GUTTER) | KEPT
     if flags & ARTICLE_BREAK:
         _add(out, A_BREAK, around)
-    if flags & (GONE | ARTICLE_BREAK):
+    if (
+        flags & (GONE | ARTICLE_BREAK)
+        or (flags & HIDDEN and tables.drop_hidden)
+        or (flags & GUTTER and is_number(out, node))
+    ):
         return 0
     out.at[ELEMENTS] += 1
     element = out.at[ELEMENTS]
@@ -301,7 +344,7 @@ def _enter(
     row[PARENT], row[TAG], row[POSITION], row[DEPTH] = around, tag, position, depth
     row[FLAGS] = flags | out.elements[around, FLAGS] & INHERITED
     row[FIRST] = out.at[BLOCKS]
-    if flags & BACKGROUND:
+    if flags & BACKGROUND and tables.background:
         note_image(out, tables, node, out.elements[:0], int64(0))
         _add(out, AN_IMAGE, element)
     return int64(element)
