@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html as entities
 import re
+from collections.abc import Iterator
 
 from benben.pipeline.page.dom.lexbor import parse
 
@@ -32,9 +33,9 @@ def mended(html: str, content_type: str | None) -> str:
     """Return a page as the parser must see it to find what a browser shows."""
     if _is_xhtml(html, content_type):
         html = _as_html(html)
-    if "<noscript" in html or "<NOSCRIPT" in html:
+    if "<noscript" in html:
         html = _with_closed_noscript(html)
-    if "shadowroot" in html or "shadowRoot" in html:
+    if "shadowroot" in html:
         html = _with_open_shadow(html)
     return html
 
@@ -78,13 +79,14 @@ def _with_closed_noscript(html: str) -> str:
     body = _BODY.search(html)
     parts: list[str] = []
     moved: list[str] = []
-    done, opened, begins = 0, None, True
-    for tag in _NOSCRIPT.finditer(html):
+    done, opened, begins, changed = 0, None, True, False
+    for tag in _noscript_tags(html):
         if not tag[1]:
             opened = opened or tag
         elif opened:
             inside = html[opened.end() : tag.start()]
-            whole = opened[0] + (inside if _is_closed(inside) else _closed(inside)) + tag[0]
+            closed = inside if _is_closed(inside) else _closed(inside)
+            whole = opened[0] + closed + tag[0]
             if body is None and begins and _breaks_head(inside):
                 whole, begins = f"<body>{whole}", False
             if body and opened.start() < body.start() and tag.end() <= body.start():
@@ -93,8 +95,21 @@ def _with_closed_noscript(html: str) -> str:
             else:
                 parts += _up_to(html, done, opened.start(), body, moved)
                 parts.append(whole)
+            changed = changed or closed is not inside or bool(moved) or not begins
             done, opened = tag.end(), None
+    if not changed:
+        return html
     return "".join([*parts, *_up_to(html, done, len(html), body, moved)])
+
+
+def _noscript_tags(html: str) -> Iterator[re.Match[str]]:
+    """Yield the tags of <noscript>; a plain search finds them faster than the expression."""
+    place = html.find("noscript")
+    while place >= 0:
+        start = place - 2 if html.startswith("</", place - 2) and place > 1 else place - 1
+        if start >= 0 and (tag := _NOSCRIPT.match(html, start)):
+            yield tag
+        place = html.find("noscript", place + 8)
 
 
 def _up_to(
