@@ -107,9 +107,9 @@ def _kind_column(kind: str) -> Column:
 def _count_opt_outs(batch: Batch) -> Integers:
     """Count the opt-outs of each page that bind us."""
     chosen = batch.settings.opt_outs
-    rules = chosen.directives, chosen.agents, chosen.tdm
+    agents = (*chosen.agents, *chosen.training_agents)
     rows = batch.documents.column("opt_outs").to_pylist()
-    return np.array([sum(1 for _ in binding_facts(facts or (), *rules)) for facts in rows])
+    return np.array([sum(1 for _ in binding_facts(facts or (), chosen, agents)) for facts in rows])
 
 
 def _is_truncated(batch: Batch) -> Integers:

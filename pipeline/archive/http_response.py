@@ -46,19 +46,23 @@ _ZSTD_WINDOW = 8 << 20  # RFC 8878 3.1.1.1.2: what a decoder on the web has to s
 class Headers(Mapping[str, str]):
     """HTTP headers by name, in any case; repeated ones are joined by commas (RFC 9110 5.3)."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_lines",)
 
-    def __init__(self, values: dict[str, str]) -> None:
-        self._values = values
+    def __init__(self, lines: dict[str, list[str]]) -> None:
+        self._lines = lines
 
     def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
+        return ", ".join(self._lines[name.lower()])
+
+    def getall(self, name: str, default: list[str]) -> list[str]:
+        """The lines of one header, for headers whose lines do not read as one list."""
+        return self._lines.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._lines)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._lines)
 
 
 @dataclass(slots=True)
@@ -99,11 +103,10 @@ def parse_headers(head: bytes) -> Headers:
     except UnicodeDecodeError:
         text = head.decode("latin-1")
     text = _FOLD.sub(" ", text) if "\n " in text or "\n\t" in text else text
-    values: dict[str, str] = {}
+    lines: dict[str, list[str]] = {}
     for name, value in _FIELD.findall(text):
-        key = name.lower()
-        values[key] = f"{values[key]}, {value}" if key in values else value
-    return Headers(values)
+        lines.setdefault(name.lower(), []).append(value)
+    return Headers(lines)
 
 
 @lru_cache(maxsize=4096)

@@ -19,14 +19,18 @@ from yarl import URL
 from benben.common.text import lines
 from benben.pipeline import storage
 from benben.pipeline.consent.directives import (
+    LICENSE,
     RESERVATION,
+    ROBOTS_TAG,
+    SIGNAL,
+    USAGE,
     binding_facts,
-    binding_words,
+    from_headers,
+    is_reserved,
     page_agents,
-    response_agents,
 )
 from benben.pipeline.errors import InputError
-from benben.pipeline.settings.fetch import ConsentSettings
+from benben.pipeline.settings.consent import ConsentSettings
 from benben.pipeline.takedown import tombstones
 from benben.pipeline.takedown.tombstones import Tombstones
 
@@ -40,11 +44,19 @@ USER_AGENT_LINE = re.compile(
 
 # The page and the response
 
+HEADER_REASONS = {
+    ROBOTS_TAG: "consent.x_robots_tag",
+    RESERVATION: "consent.tdm",
+    USAGE: "consent.content_usage",
+    SIGNAL: "consent.content_signal",
+    LICENSE: "consent.rsl",
+}
+
 
 def page_reason(opt_outs: Iterable[str], settings: ConsentSettings, product: str) -> str | None:
     """Why a page's opt-outs forbid its images; None when they do not."""
-    agents = page_agents(product, settings.agents)
-    if settings.pages and any(binding_facts(opt_outs, settings.directives, agents)):
+    agents = page_agents(product, settings)
+    if settings.pages and any(binding_facts(opt_outs, settings, agents)):
         return "consent.page"
     return None
 
@@ -53,24 +65,11 @@ def header_reason(
     headers: Mapping[str, Any], settings: ConsentSettings, product: str
 ) -> str | None:
     """Why the headers of an image's response forbid its use; None when they do not."""
-    values = headers.getall if hasattr(headers, "getall") else _single(headers)
-    if settings.headers:
-        unwanted = {word.lower() for word in settings.directives}
-        agents = response_agents(product)
-        for value in values("X-Robots-Tag", []):
-            if unwanted & binding_words(value, agents):
-                return "consent.x_robots_tag"
-    if settings.tdm:
-        for value in values(RESERVATION, []):
-            if value.strip() == "1":
-                return "consent.tdm"
+    for fact in binding_facts(from_headers(headers), settings, page_agents(product, settings)):
+        place = fact.partition(":")[0]
+        if place != ROBOTS_TAG or settings.headers:
+            return HEADER_REASONS[place]
     return None
-
-
-def _single(headers: Mapping[str, Any]) -> Any:
-    """The method `getall` for a plain mapping."""
-    lowered = {name.lower(): value for name, value in headers.items()}
-    return lambda name, default: [lowered[name.lower()]] if name.lower() in lowered else default
 
 
 # The site: robots.txt and tdmrep.json
@@ -149,7 +148,7 @@ class Reservations:
             return
         for rule in data if isinstance(data, list) else [data]:
             if isinstance(rule, dict) and isinstance(rule.get("location"), str):
-                reserved = str(rule.get(RESERVATION, "")).strip() == "1"
+                reserved = is_reserved(rule.get(RESERVATION))
                 self._rules.append((PathPattern.of(rule["location"]), reserved))
 
     def reserved(self, url: URL) -> bool:

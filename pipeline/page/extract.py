@@ -199,6 +199,8 @@ def read_facts(
             rel = attributes.get("rel")
             if rel and "license" in rel.lower().split() and attributes.get("href"):
                 licenses.append(attributes["href"])
+                if "rsl+xml" in attributes.get("type", "").lower():
+                    facts.opt_outs.append(f"{directives.LICENSE}:{attributes['href'].strip()}")
         elif tag == _TITLE:
             if facts.title is None:
                 facts.title = " ".join(attributes.get("", "").split()) or None
@@ -216,13 +218,14 @@ def _read_meta(attributes: Attributes, facts: PageFacts, images: list[str]) -> N
     content = attributes.get("content")
     if not content:
         return
-    name = (attributes.get("name") or attributes.get("property") or "").strip().lower()
-    if name in _IMAGE_PROPERTIES:
-        images.append(content)
-    elif name:
-        facts.opt_outs.extend(directives.from_meta(name, content))
-    elif (attributes.get("http-equiv") or "").strip().lower() == "content-language":
-        facts.lang = facts.lang or content.split(",")[0].strip() or None
+    names = (attributes.get(key) for key in ("name", "property", "http-equiv"))
+    for name in dict.fromkeys(name.strip().lower() for name in names if name):
+        if name in _IMAGE_PROPERTIES:
+            images.append(content)
+        elif name == "content-language":
+            facts.lang = facts.lang or content.split(",")[0].strip() or None
+        else:
+            facts.opt_outs.extend(directives.from_meta(name, content))
 
 
 def _resolved(references: Iterable[str], base: str) -> list[str]:

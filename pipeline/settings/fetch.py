@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from benben.pipeline.settings.consent import ConsentSettings
 from benben.pipeline.settings.section import Section
 
 HostPort = Annotated[str, StringConstraints(pattern=r"^[^:/@\s]+:\d+$|^\[[0-9A-Fa-f:.]+\]:\d+$")]
@@ -54,39 +55,6 @@ class PolitenessSettings(Section):
     images_per_host: int = Field(gt=0, description="further images of a host are not requested")
     unlimited_hosts: list[HostPort] = Field(
         default=[], description="host:port pairs without a rate limit, such as your own server"
-    )
-
-
-class ConsentSettings(Section):
-    """Which opt-outs are respected: a switch or a list of files for each kind."""
-
-    pages: bool = Field(description="opt-outs of the pages that show an image")
-    robots: bool = Field(description="robots.txt, RFC 9309")
-    headers: bool = Field(description="X-Robots-Tag of the image's response")
-    tdm: bool = Field(description="TDM reservation: response header and /.well-known/tdmrep.json")
-    directives: list[str] = Field(
-        description="directives of robots meta elements and X-Robots-Tag that opt out"
-    )
-    agents: list[str] = Field(
-        description="other crawlers: robots.txt groups and page opt-outs that name them bind us too"
-    )
-    robots_hours: float = Field(
-        gt=0, description="hours that a robots.txt or tdmrep.json is cached"
-    )
-    robots_bytes: int = Field(
-        ge=512_000, description="bytes of a robots.txt or tdmrep.json that are read"
-    )
-    domains: list[str] = Field(default=[], description="opt-out lists: files of domains")
-    urls: list[str] = Field(default=[], description="opt-out lists: files of image URLs")
-    sha256: list[str] = Field(default=[], description="opt-out lists: files of SHA-256 in hex")
-    phash: list[str] = Field(
-        default=[], description="opt-out lists: files of perceptual hashes in hex"
-    )
-    phash_distance: int = Field(
-        default=0, ge=0, le=16, description="bits that may differ from a listed perceptual hash"
-    )
-    tombstones: list[str] = Field(
-        default=[], description="lists of tombstones; takedown.tombstones are added"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from benben.pipeline.settings.consent import OptOutRules
 from benben.pipeline.settings.section import Section
 
 
@@ -78,14 +79,6 @@ class QualityModel(Section):
     label: str = Field(default="__label__hq", description="fastText label of wanted pages")
 
 
-class OptOutSettings(Section):
-    """Which opt-outs of a page the signal `opt_outs` counts."""
-
-    directives: list[str] = Field(description="directives of robots meta tags and headers")
-    agents: list[str] = Field(description="user agents whose own directives apply to us too")
-    tdm: bool = Field(description="count a TDM reservation")
-
-
 class SignalSettings(Section):
     """Section `signals`."""
 
@@ -107,7 +100,7 @@ class SignalSettings(Section):
     terminal: str = Field(min_length=1, description="marks that end a sentence")
     bullets: str = Field(description="marks that begin a line of a list")
     short_line: int = Field(gt=0, description="lines with fewer characters are short")
-    opt_outs: OptOutSettings
+    opt_outs: OptOutRules = Field(description="which opt-outs of a page the signal counts")
     url_words: list[str] = Field(description="banned words of image URLs")
     url_word_match: str = Field(
         pattern="^(substring|word)$",

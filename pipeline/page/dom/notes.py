@@ -66,10 +66,15 @@ _DATA = np.frombuffer(b"data:", np.uint8)
 _LICENSE = np.frombuffer(b"license", np.uint8)
 _JSON = np.frombuffer(b"ld+json", np.uint8)
 # Every name that read_facts knows contains one of these: robots and crawlers' own names, TDM,
-# og:image, content-language.
+# og:image, content-language, content-usage, content-signal.
 _BOT, _TDM = np.frombuffer(b"bot", np.uint8), np.frombuffer(b"tdm", np.uint8)
 _IMAGE = np.frombuffer(b"image", np.uint8)
-_LANGUAGE = np.frombuffer(b"language", np.uint8)
+_CONTENT = np.frombuffer(b"content-", np.uint8)
+_EXTENDED = np.frombuffer(b"extended", np.uint8)
+_AGENT = np.frombuffer(b"agent", np.uint8)
+_SPIDER = np.frombuffer(b"spider", np.uint8)
+_DATASET = np.frombuffer(b"dataset", np.uint8)
+_BENBEN = np.frombuffer(b"benben", np.uint8)
 _KIND, _POSITION, _TAG = 1, 2, 3  # columns of the walk's levels
 _SLASH, _DOT, _ZERO, _SPACE = 47, 46, 48, 32
 _QUOTES = (34, 39, 60)
@@ -162,7 +167,12 @@ def _is_relevant(tables: Tables, element: int) -> bool:
                 find(address, length, _BOT) >= 0
                 or find(address, length, _TDM) >= 0
                 or find(address, length, _IMAGE) >= 0
-                or find(address, length, _LANGUAGE) >= 0
+                or find(address, length, _CONTENT) >= 0
+                or find(address, length, _EXTENDED) >= 0
+                or find(address, length, _AGENT) >= 0
+                or find(address, length, _SPIDER) >= 0
+                or find(address, length, _DATASET) >= 0
+                or find(address, length, _BENBEN) >= 0
             ):
                 return True
         attribute = attribute_after(attribute)

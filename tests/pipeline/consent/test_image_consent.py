@@ -196,6 +196,11 @@ def test_tdm_patterns_do_not_backtrack() -> None:
         ({"X-Robots-Tag": "nofollow"}, None),
         ({"TDM-Reservation": "1"}, "consent.tdm"),
         ({"TDM-Reservation": "0"}, None),
+        ({"X-Robots-Tag": "CCBot: noai"}, "consent.x_robots_tag"),
+        ({"X-Robots-Tag": "GPTBot/1.1: noindex"}, "consent.x_robots_tag"),
+        ({"Content-Usage": "train-ai=n"}, "consent.content_usage"),
+        ({"Content-Signal": "ai-train=no"}, "consent.content_signal"),
+        ({"Link": '</l.xml>; rel="license"; type="application/rsl+xml"'}, "consent.rsl"),
     ],
 )
 def test_response_headers(headers: dict[str, str], reason: str | None) -> None:
