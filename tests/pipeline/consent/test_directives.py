@@ -103,8 +103,9 @@ def test_directives_of_a_value(value: str, directives: list[str]) -> None:
 
 
 def test_each_header_line_counts_by_itself() -> None:
-    lines = b"HTTP/1.1 200 OK\r\nX-Robots-Tag: otherbot: noindex\r\nX-Robots-Tag: noai\r\nTDM-Reservation: 0\r\n"
-    headers = parse_headers(lines + b"tdm-reservation: 1\r\n")
+    robots = b"X-Robots-Tag: otherbot: noindex\r\nX-Robots-Tag: noai\r\n"
+    reserved = b"TDM-Reservation: 0\r\ntdm-reservation: 1\r\n"
+    headers = parse_headers(b"HTTP/1.1 200 OK\r\n" + robots + reserved)
     assert from_headers(headers) == [
         "x-robots-tag:otherbot:noindex",
         "x-robots-tag:noai",
