@@ -46,8 +46,8 @@ class Web:
         return f"http://{host}:{self.port}{path}"
 
     def paths(self, *leave_out: str) -> list[str]:
-        """Paths of the requests in order, without robots.txt, tdmrep.json and `leave_out`."""
-        hidden = {"/robots.txt", "/.well-known/tdmrep.json", *leave_out}
+        """Paths of the requests in order, without the files of consent and `leave_out`."""
+        hidden = {"/robots.txt", "/.well-known/tdmrep.json", "/ai.txt", *leave_out}
         return [seen.path for seen in self.seen if seen.path not in hidden]
 
     def count(self, path: str) -> int:

@@ -46,10 +46,23 @@ RESERVATION, POLICY = "tdm-reservation", "tdm-policy"  # W3C TDMRep, section 6
 USAGE, SIGNAL, LICENSE = "content-usage", "content-signal", "rsl"
 HEADERS = (ROBOTS_TAG, RESERVATION, POLICY, USAGE, SIGNAL, "link")
 RSL_TYPE = "application/rsl+xml"
+_TOKEN = re.compile(r"[a-z0-9_-]+")
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 
 
 # Crawlers by name
+
+
+def product_token(name: str) -> str:
+    """The product token of a crawler's name in lower case: what precedes version and comment."""
+    found = _TOKEN.match(name.strip().lower())
+    return found[0] if found else ""
+
+
+def tokens_of(name: str) -> tuple[str, ...]:
+    """The product tokens that a name may stand for: its own, and that without digits at its end."""
+    token = product_token(name)
+    return token, token.rstrip("0123456789")
 
 
 def is_named(line: str, agent: str) -> bool:
@@ -58,9 +71,7 @@ def is_named(line: str, agent: str) -> bool:
     Case and all that follows the product token are ignored (RFC 9309, section 2.2.1): "CCBot/2.0"
     names CCBot, "CCBot-Extended" does not.
     """
-    line, agent = line.strip().lower(), agent.strip().lower()
-    after = line[len(agent) : len(agent) + 1]
-    return bool(agent) and line.startswith(agent) and not (after.isalpha() or after in ("-", "_"))
+    return product_token(agent) in tokens_of(line) and agent.strip() != ""
 
 
 def page_agents(product: str, rules: OptOutRules) -> tuple[str, ...]:

@@ -1,19 +1,14 @@
-"""What forbids an image: its page, robots.txt, a TDM reservation, its response, an opt-out list.
+"""What forbids an image: its page, its response, an opt-out list; its site is in `site_files`.
 
 Each rule has its own reason. All that can be known before a request is checked before it.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
-from protego import Protego
 from yarl import URL
 
 from benben.common.text import lines
@@ -26,21 +21,12 @@ from benben.pipeline.consent.directives import (
     USAGE,
     binding_facts,
     from_headers,
-    is_reserved,
     page_agents,
 )
 from benben.pipeline.errors import InputError
 from benben.pipeline.settings.consent import ConsentSettings
 from benben.pipeline.takedown import tombstones
 from benben.pipeline.takedown.tombstones import Tombstones
-
-# RFC 9309, section 2.3.1.4: unreachable (5xx, network errors) means complete disallow; section
-# 2.3.1.3: unavailable (4xx) means no restriction. 429 says "later", so it counts as unreachable.
-UNREACHABLE_STATUS = 429
-USER_AGENT_LINE = re.compile(
-    r"^[ \t]*user-?agent[ \t]*:[ \t]*([^#\r\n]*)", re.IGNORECASE | re.MULTILINE
-)
-
 
 # The page and the response
 
@@ -70,124 +56,6 @@ def header_reason(
         if place != ROBOTS_TAG or settings.headers:
             return HEADER_REASONS[place]
     return None
-
-
-# The site: robots.txt and tdmrep.json
-
-
-@dataclass(frozen=True, slots=True)
-class SiteFile:
-    """The answer to the request for a site's robots.txt or tdmrep.json.
-
-    `status` is the HTTP status after redirects, or None when there was no answer.
-    """
-
-    origin: str
-    path: str
-    status: int | None
-    text: str
-    fetched_at: float  # seconds since the epoch
-
-
-def origin_of(url: URL | str) -> str:
-    """Scheme, host and port: what one robots.txt applies to."""
-    parts = urlsplit(str(url))
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-class Robots:
-    """The robots.txt of one origin. Groups that name one of `agents` bind us too."""
-
-    def __init__(self, answer: SiteFile, product: str, agents: Iterable[str] = ()) -> None:
-        status = answer.status
-        self.unreachable = status is None or status >= 500 or status == UNREACHABLE_STATUS
-        self._product = product
-        self._rules: Protego | None = None
-        self._agents: list[str] = []
-        if status is not None and 200 <= status < 300:
-            text = answer.text.removeprefix("\ufeff")
-            self._rules = Protego.parse(text)
-            named = {name.strip().lower() for name in USER_AGENT_LINE.findall(text)}
-            self._agents = [agent for agent in agents if agent.lower() in named]
-
-    def reason(self, url: str) -> str | None:
-        """Why a URL must not be requested; None when it may be."""
-        if self.unreachable:
-            return "consent.robots_unreachable"
-        if self._rules is None:
-            return None
-        for agent in (self._product, *self._agents):
-            if not self._rules.can_fetch(url, agent):
-                return "consent.robots"
-        return None
-
-    @property
-    def crawl_delay(self) -> float:
-        """Seconds between requests, by Crawl-delay or Request-rate; 0 without either."""
-        if self._rules is None:
-            return 0.0
-        delays = [0.0]
-        for agent in (self._product, *self._agents):
-            delays.append(float(self._rules.crawl_delay(agent) or 0))
-            rate = self._rules.request_rate(agent)
-            if rate is not None and rate.requests:
-                delays.append(rate.seconds / rate.requests)
-        return max(delays)
-
-
-class Reservations:
-    """The /.well-known/tdmrep.json of one origin (TDM Reservation Protocol, W3C group)."""
-
-    def __init__(self, answer: SiteFile) -> None:
-        self._rules: list[tuple[PathPattern, bool]] = []
-        if answer.status is None or not 200 <= answer.status < 300:
-            return
-        try:
-            data = json.loads(answer.text)
-        except (ValueError, RecursionError):
-            return
-        for rule in data if isinstance(data, list) else [data]:
-            if isinstance(rule, dict) and isinstance(rule.get("location"), str):
-                reserved = is_reserved(rule.get(RESERVATION))
-                self._rules.append((PathPattern.of(rule["location"]), reserved))
-
-    def reserved(self, url: URL) -> bool:
-        """Tell whether the first rule that matches the path reserves the rights."""
-        path = url.raw_path_qs
-        found = (reserved for pattern, reserved in self._rules if pattern.matches(path))
-        return next(found, False)
-
-
-@dataclass(frozen=True, slots=True)
-class PathPattern:
-    """A pattern as in robots.txt: a prefix, `*` for any characters, a last `$` for the path's end.
-
-    Matching takes linear time: with a regular expression a site could make us hang.
-    """
-
-    parts: tuple[str, ...]  # between asterisks
-    whole: bool  # ends with `$`
-
-    @classmethod
-    def of(cls, location: str) -> PathPattern:
-        """Parse a pattern."""
-        return cls(tuple(location.removesuffix("$").split("*")), location.endswith("$"))
-
-    def matches(self, path: str) -> bool:
-        """Tell whether the pattern matches the start of a path; with `$`, all of it."""
-        first, *middle = self.parts
-        if not path.startswith(first):
-            return False
-        position = len(first)
-        last = middle.pop() if middle and self.whole else None
-        for part in middle:
-            found = path.find(part, position)
-            if found < 0:
-                return False
-            position = found + len(part)
-        if last is not None:
-            return len(path) - len(last) >= position and path.endswith(last)
-        return not self.whole or position == len(path)
 
 
 # Opt-out lists: text or parquet files

@@ -36,12 +36,15 @@ class ConsentSettings(OptOutRules):
     pages: bool = Field(description="opt-outs of the pages that show an image")
     robots: bool = Field(description="robots.txt, RFC 9309")
     headers: bool = Field(description="X-Robots-Tag of the image's response")
-    robots_hours: float = Field(
-        gt=0, description="hours that a robots.txt or tdmrep.json is cached"
+    metadata: bool = Field(
+        description="data mining in a picture's XMP (PLUS, TDMRep) or C2PA manifest"
     )
-    robots_bytes: int = Field(
-        ge=512_000, description="bytes of a robots.txt or tdmrep.json that are read"
+    ai_txt: bool = Field(description="ai.txt, as Spawning writes it")
+    rsl_payments: list[str] = Field(
+        description="types of payment of an RSL licence that are no obstacle"
     )
+    robots_hours: float = Field(gt=0, description="hours that a site's files are cached")
+    robots_bytes: int = Field(ge=512_000, description="bytes of a site's file that are read")
     domains: list[str] = Field(default=[], description="opt-out lists: files of domains")
     urls: list[str] = Field(default=[], description="opt-out lists: files of image URLs")
     sha256: list[str] = Field(default=[], description="opt-out lists: files of SHA-256 in hex")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from benben.pipeline.settings.consent import ConsentSettings
 from benben.pipeline.settings.section import Section
 
+BROWSERS = frozenset(("mozilla", "opera", "chrome", "safari", "applewebkit", "gecko", "lynx"))
 HostPort = Annotated[str, StringConstraints(pattern=r"^[^:/@\s]+:\d+$|^\[[0-9A-Fa-f:.]+\]:\d+$")]
 
 
@@ -95,6 +97,12 @@ class FetchSettings(Section):
     user_agent: str = Field(
         description="product token, version, and a contact: URL or mail address"
     )
+    product: str = Field(
+        default="",
+        validate_default=True,
+        description="product token by which robots.txt names us (RFC 9309, section 2.2.1); "
+        "default: the first word of user_agent",
+    )
     allow_hosts: list[HostPort] = Field(
         default=[],
         description="host:port pairs that may have private addresses, such as your own server",
@@ -141,7 +149,16 @@ class FetchSettings(Section):
             raise ValueError("name a contact: a URL or a mail address in brackets")
         return value
 
-    @property
-    def product(self) -> str:
-        """Our product token, by which robots.txt names us (RFC 9309, section 2.2.1)."""
-        return self.user_agent.split("/")[0].split(" ")[0]
+    @field_validator("product")
+    @classmethod
+    def _own_token(cls, value: str, info: ValidationInfo) -> str:
+        agent = str(info.data.get("user_agent", ""))
+        token = value or agent.split("/")[0].split(" ")[0]
+        if not value and token.lower() in BROWSERS:
+            raise ValueError(
+                f"user_agent begins like a browser's ({token}); "
+                "name the product token by which sites can address you"
+            )
+        if not re.fullmatch("[A-Za-z0-9_-]+", token) or token.lower() not in agent.lower():
+            raise ValueError(f"{token!r} is no product token that user_agent contains")
+        return token

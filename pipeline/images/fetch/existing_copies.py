@@ -6,9 +6,10 @@ Bytes that it re-encoded are stored as it left them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from yarl import URL
 
@@ -80,6 +81,17 @@ def _from_record(
     return outcome
 
 
+def urls_of_img2dataset(images: Iterable[WantedImage], folders: Sequence[str]) -> Iterator[str]:
+    """URLs of wanted images that img2dataset has fetched. Raises InputError."""
+    wanted = {image.url for image in images} if folders else set()
+    for shard, column in _shards(folders) if wanted else ():
+        told = "status" if "status" in shard.schema_arrow.names else column
+        for group in range(shard.num_row_groups):
+            rows = shard.read_row_group(group, ["url", told])
+            there = pc.equal(rows[told], "success") if told == "status" else rows[told].is_valid()
+            yield from wanted.intersection(rows["url"].filter(there).to_pylist())
+
+
 def from_img2dataset(
     urls: Collection[str], folders: Sequence[str], processor: ImageProcessor
 ) -> Iterator[Outcome]:
@@ -100,30 +112,33 @@ def read_img2dataset(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield URL and bytes of each wanted image that is there, once. Raises InputError."""
     remaining = set(wanted)
-    for folder in folders:
-        if not storage.is_folder(folder):
-            raise InputError(f"fetch.img2dataset: {folder}: no such folder")
-        for path in storage.list_files(folder):
-            if path.endswith(".parquet") and remaining:
-                yield from _read_shard(path, remaining)
-
-
-def _read_shard(path: str, remaining: set[str]) -> Iterator[tuple[str, bytes]]:
-    """Images of one shard; bytes are read only from row groups that hold a wanted one."""
-    with storage.open_input(path) as stream:
-        shard = pq.ParquetFile(stream)
-        column = next((name for name in BYTES_COLUMNS if name in shard.schema_arrow.names), None)
-        if column is None or "url" not in shard.schema_arrow.names:
-            raise InputError(
-                f"{path}: not a shard of img2dataset with output_format=parquet "
-                f"(columns: {', '.join(shard.schema_arrow.names)})"
-            )
+    for shard, column in _shards(folders) if remaining else ():
         for group in range(shard.num_row_groups):
             urls = shard.read_row_group(group, ["url"])["url"].to_pylist()
             if remaining.isdisjoint(urls):
                 continue
-            bodies = shard.read_row_group(group, [column])[column]
+            bodies = shard.read_row_group(group, [column])[column]  # read only where one is wanted
             for url, body in zip(urls, bodies, strict=True):
                 if url in remaining and body.is_valid:
                     remaining.discard(url)
                     yield url, body.as_py()
+
+
+def _shards(folders: Sequence[str]) -> Iterator[tuple[pq.ParquetFile, str]]:
+    """Each shard, open, and the name of its column of bytes. Raises InputError."""
+    for folder in folders:
+        if not storage.is_folder(folder):
+            raise InputError(f"fetch.img2dataset: {folder}: no such folder")
+        for path in storage.list_files(folder):
+            if not path.endswith(".parquet"):
+                continue
+            with storage.open_input(path) as stream:
+                shard = pq.ParquetFile(stream)
+                names = shard.schema_arrow.names
+                column = next((name for name in BYTES_COLUMNS if name in names), None)
+                if column is None or "url" not in names:
+                    raise InputError(
+                        f"{path}: not a shard of img2dataset with output_format=parquet "
+                        f"(columns: {', '.join(names)})"
+                    )
+                yield shard, column

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,11 +19,13 @@ from itertools import groupby
 from yarl import URL
 
 from benben.common.text import describe
-from benben.pipeline.consent.image_consent import OptOutLists, SiteFile, header_reason
+from benben.pipeline.consent.image_consent import OptOutLists, header_reason
+from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.images.fetch.existing_copies import (
     ArchiveLookup,
     from_archive,
     from_img2dataset,
+    urls_of_img2dataset,
 )
 from benben.pipeline.images.fetch.host import (
     REDIRECTS,
@@ -56,6 +58,7 @@ from benben.pipeline.storage.retrying import retry_after_seconds
 
 ACCEPT = "image/avif,image/webp,image/*,*/*;q=0.5"
 DNS_THREADS = 32
+ALLOWED = "img2dataset.missing"  # consent was asked, and img2dataset's copy is to be taken
 
 
 @dataclass
@@ -91,16 +94,22 @@ def fetch_part(
             if outcome is not None:
                 keep(outcome)
                 progress.add(image.url, image.hops)
-        if settings.img2dataset:
-            urls = {image.url for image in progress.remaining(wanted)}
-            for outcome in from_img2dataset(urls, settings.img2dataset, processor):
+        copies = set(urls_of_img2dataset(progress.remaining(wanted), settings.img2dataset))
+        allowed: set[str] = set()
+
+        def keep_or_take(outcome: Outcome) -> None:
+            if outcome.reason == ALLOWED and outcome.url in copies:
+                allowed.add(outcome.url)
+            else:
                 keep(outcome)
-                progress.add(outcome.url, outcome.hops)
+
         requests = (
             Request(image.url, image.target, image.hops) for image in progress.remaining(wanted)
         )
-        sinks = Sinks(keep, log.write_site_file)
-        fetch_images(requests, settings, sinks, processor, progress.site_files)
+        sinks = Sinks(keep_or_take, log.write_site_file)
+        fetch_images(requests, settings, sinks, processor, progress.site_files, copies=copies)
+        for outcome in from_img2dataset(allowed, settings.img2dataset, processor):
+            keep(outcome)
 
 
 def _without_request(
@@ -113,7 +122,8 @@ def _without_request(
     if image.opt_out is not None:
         return Outcome(image.url, image.target, image.hops, image.opt_out, source="none")
     if not settings.enabled:
-        return Outcome(image.url, image.target, image.hops, "fetch.disabled", source="none")
+        reason = processor.lists.reason(URL(image.url)) or "fetch.disabled"
+        return Outcome(image.url, image.target, image.hops, reason, source="none")
     if settings.archives and image.warc is not None:
         try:
             return from_archive(image, archives, settings, processor)
@@ -131,15 +141,17 @@ def fetch_images(
     processor: ImageProcessor,
     site_files: Iterable[SiteFile] = (),
     lookup: Lookup | None = None,
+    copies: Set[str] = frozenset(),
 ) -> None:
     """Make all requests, which must be grouped by `owner`; a bad URL is one bad outcome.
 
-    `site_files` are those of earlier runs; `lookup` replaces the system's DNS.
+    `site_files` are those of earlier runs; `lookup` replaces the system's DNS. For a URL of
+    `copies` only consent is asked: its outcome is ALLOWED if it may be used.
     """
     known = SiteFileCache(settings.consent.robots_hours, sinks.site_file)
     for answer in site_files:
         known.add(answer)
-    asyncio.run(Fetcher(settings, sinks, processor, known, lookup).run(requests))
+    asyncio.run(Fetcher(settings, sinks, processor, known, lookup, copies).run(requests))
 
 
 class Fetcher:
@@ -152,8 +164,9 @@ class Fetcher:
         processor: ImageProcessor,
         site_files: SiteFileCache,
         lookup: Lookup | None,
+        copies: Set[str],
     ) -> None:
-        self.settings, self.sinks = settings, sinks
+        self.settings, self.sinks, self.copies = settings, sinks, copies
         self.processor, self.site_files = processor, site_files
         self.client = Client(settings, lookup)
         self.requests = asyncio.Semaphore(settings.concurrency)
@@ -229,9 +242,11 @@ class HostWorker:
                 raise Refused(reason)
             self._fetcher.client.resolver.check(url)
             host = self._host(url)
-            (await host.consent(url)).check(url)
-            if self._settings.backend == "img2dataset":
-                raise Failed("img2dataset.missing", "allowed, and in none of its folders")
+            refused = (await host.consent(url)).reason(str(url))
+            if refused is not None:
+                raise Refused(*refused)
+            if self._settings.backend == "img2dataset" or request.url in self._fetcher.copies:
+                raise Failed(ALLOWED, "allowed, and in none of its folders")
             location = await self._request(host, url, outcome, hold)
             if location is None:
                 return

@@ -14,18 +14,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from yarl import URL
 
 from benben.common.text import describe
-from benben.pipeline.consent.image_consent import (
-    Reservations,
-    Robots,
+from benben.pipeline.consent.site_files import (
+    AI_TXT,
+    MAX_LICENSES,
+    ROBOTS,
+    TDMREP,
+    OriginConsent,
     SiteFile,
     origin_of,
+    read_text,
 )
 from benben.pipeline.images.fetch.request import CONSENT_ERROR, Client, Failed
-from benben.pipeline.images.fetch.resolver import Refused, check_url
+from benben.pipeline.images.fetch.resolver import Refused, check_url, owner
 from benben.pipeline.settings.fetch import FetchSettings, PolitenessSettings
 from benben.pipeline.storage.retrying import backoff, retry_after_seconds
 
-ROBOTS, TDMREP = "/robots.txt", "/.well-known/tdmrep.json"
 ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2: follow at least five
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -62,26 +65,32 @@ class Host:
             raise Refused(CONSENT_ERROR, f"{origin}: {describe(error)}") from None
 
     async def _ask(self, origin: URL) -> OriginConsent:
-        consent = self._settings.consent
-        robots = reservations = None
-        if consent.robots:
-            answer = await self._site_file(origin, ROBOTS)
-            robots = Robots(answer, self._settings.product, consent.agents)
-            if robots.crawl_delay:
-                self.limiter.slow_down(robots.crawl_delay)
-        if consent.tdm and not (robots and robots.unreachable):
-            reservations = Reservations(await self._site_file(origin, TDMREP))
-        return OriginConsent(robots, reservations)
+        settings, product = self._settings.consent, self._settings.product
+        answers: list[SiteFile] = []
+        if settings.robots:
+            answers.append(await self._site_file(origin, ROBOTS))
+        robots = OriginConsent(answers, settings, product)
+        if robots.crawl_delay:
+            self.limiter.slow_down(robots.crawl_delay)
+        if robots.unreachable:
+            return robots
+        paths = [TDMREP] if settings.tdm else []
+        paths += [AI_TXT] if settings.ai_txt else []
+        for url in robots.license_urls(str(origin))[:MAX_LICENSES]:
+            # Other hosts have other owners: their licences are not read, so they permit nothing.
+            paths += [url] if owner(url) == owner(str(origin)) else []
+        answers += [await self._site_file(origin, path) for path in paths]
+        return OriginConsent(answers, settings, product)
 
     async def _site_file(self, origin: URL, path: str) -> SiteFile:
         known = self._site_files.find(str(origin), path)
         if known is not None:
             return known
-        status, text = None, ""
+        status, text, problem = None, "", None
         for _ in range(1 + self._settings.politeness.retries):
             try:
                 async with self.limiter.acquire():
-                    status, text = await self._read(origin.with_path(path))
+                    status, text, problem = await self._read(origin.join(URL(path)))
             except Failed as failed:
                 if failed.reason.startswith("address."):
                     raise
@@ -91,12 +100,12 @@ class Host:
             else:
                 if status not in RETRYABLE_STATUS:
                     break
-        answer = SiteFile(str(origin), path, status, text, time.time())
+        answer = SiteFile(str(origin), path, status, text, time.time(), problem)
         self._site_files.store(answer)
         return answer
 
-    async def _read(self, url: URL) -> tuple[int, str]:
-        """Status and text after redirects; more redirects than allowed count as 404."""
+    async def _read(self, url: URL) -> tuple[int, str, str | None]:
+        """Status, text and problem after redirects; more redirects than allowed count as 404."""
         limit = self._settings.consent.robots_bytes
         for _ in range(1 + ROBOTS_REDIRECTS):
             async with self._client.get(url, "*/*", "gzip") as response:
@@ -107,12 +116,13 @@ class Host:
                 if response.status in RETRYABLE_STATUS:
                     wait = retry_after_seconds(response.headers.get("Retry-After"))
                     self.limiter.failed(f"http.{response.status}", wait)
-                    return response.status, ""
+                    return response.status, "", None
                 if not 200 <= response.status < 300:
-                    return response.status, ""
-                body = await response.read_start(limit)
-                return response.status, body.decode("utf-8", "replace")
-        return 404, ""
+                    return response.status, "", None
+                encoding = ",".join(response.headers.getall("Content-Encoding", []))
+                text, problem = read_text(await response.read_start(limit), encoding, limit)
+                return response.status, text, problem
+        return 404, "", None
 
     def _redirect_target(self, url: URL, location: str) -> URL:
         """Where a redirect leads. Raises Failed for a URL that must not be requested."""
@@ -122,21 +132,6 @@ class Host:
         except (ValueError, Refused) as error:
             raise Failed("http.redirect", str(error)) from None
         return target
-
-
-class OriginConsent:
-    """robots.txt and TDM reservations of one origin: scheme, host and port."""
-
-    def __init__(self, robots: Robots | None, reservations: Reservations | None) -> None:
-        self.robots, self.reservations = robots, reservations
-
-    def check(self, url: URL) -> None:
-        """Raise Refused unless the origin allows a request for a URL."""
-        reason = self.robots.reason(str(url)) if self.robots else None
-        if reason is not None:
-            raise Refused(reason)
-        if self.reservations and self.reservations.reserved(url):
-            raise Refused("consent.tdm", TDMREP)
 
 
 class SiteFileCache:

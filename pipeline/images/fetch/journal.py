@@ -34,7 +34,7 @@ from typing_extensions import TypedDict
 
 from benben.common.text import describe
 from benben.pipeline import storage
-from benben.pipeline.consent.image_consent import SiteFile
+from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.images.fetch.request import Outcome
 from benben.pipeline.images.fetch.resolver import owner
 from benben.pipeline.images.store import tar_shards

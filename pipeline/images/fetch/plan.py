@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import xxhash
 
 from benben.pipeline import storage
-from benben.pipeline.consent.image_consent import SiteFile, page_reason
+from benben.pipeline.consent.image_consent import page_reason
+from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.deduplication.duplicates import Duplicates
 from benben.pipeline.images.fetch.journal import (
     Entry,

@@ -61,7 +61,6 @@ RETRYABLE = frozenset(
 SMALL_BODY = 256 * 1024  # bytes; bodies up to this size do not count against limits.body_bytes
 CHUNK = 64 * 1024
 IDENTITY = ("", "identity")  # Content-Encoding of a body as it is
-GZIP = b"\x1f\x8b"
 DNS_SECONDS = 300  # how long a DNS answer is used; its addresses stay pinned in the meantime
 
 
@@ -272,14 +271,12 @@ class Response:
         return _decompress(bytes(body), encoding, limit)
 
     async def read_start(self, limit: int) -> bytes:
-        """Read the first `limit` bytes of a text; gzip, told by its first bytes, is unpacked."""
+        """Read the first `limit` bytes of the body as they come, without decompression."""
         body = bytearray()
         async for chunk in self._answer.content.iter_chunked(CHUNK):
             body += chunk
             if len(body) >= limit:
                 break
-        if body.startswith(GZIP):
-            return _inflate(bytes(body), limit, exact=False)
         return bytes(body[:limit])
 
     async def _reserve(self, amount: int, hold: AsyncExitStack) -> None:
@@ -320,19 +317,19 @@ def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise Failed("http.content_encoding", encoding[:40])
-    return _inflate(body, limit, exact=True)
+    return _inflate(body, limit)
 
 
-def _inflate(body: bytes, limit: int, exact: bool) -> bytes:
-    """Decompress gzip or zlib data. More than `limit` bytes: Failed if `exact`, else cut off."""
+def _inflate(body: bytes, limit: int) -> bytes:
+    """Decompress gzip or zlib data. Raises Failed, also for more than `limit` bytes."""
     inflater = zlib.decompressobj(wbits=47)  # gzip or zlib, told by its header
     try:
         plain = inflater.decompress(body, limit + 1)
     except zlib.error as error:
         raise Failed("http.content_encoding", str(error)) from None
-    if len(plain) > limit and exact:
+    if len(plain) > limit:
         raise Failed("http.too_large", f"over {limit} bytes decompressed")
-    return plain[:limit]
+    return plain
 
 
 class MemoryQueue:

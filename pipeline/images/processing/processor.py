@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benben.pipeline.consent.image_consent import OptOutLists
+from benben.pipeline.consent.picture_metadata import metadata_refusal
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.fetch.request import Outcome
 from benben.pipeline.images.processing.picture import Decoder, Picture, reencode
@@ -57,6 +58,11 @@ class ImageProcessor:
         if known is not None:
             known.fill(outcome)
             return
+        if self._settings.consent.metadata:
+            outcome.detail = metadata_refusal(data)
+            if outcome.detail is not None:
+                outcome.reason = "consent.metadata"
+                return
 
         def use(picture: Picture, pixels: Image.Image) -> None:
             outcome.reason = self.lists.content_reason(picture.sha256, picture.phash)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benben.pipeline.consent.image_consent import OptOutLists, SiteFile
+from benben.pipeline.consent.image_consent import OptOutLists
+from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.images.fetch.fetcher import Sinks, fetch_images
 from benben.pipeline.images.fetch.request import Outcome, Request
 from benben.pipeline.images.fetch.resolver import Lookup, owner

@@ -186,6 +186,31 @@ def test_with_img2dataset_as_backend_only_consent_is_checked(tmp_path: Path) -> 
         assert web.count("/robots.txt") == 1
 
 
+def test_copies_of_img2dataset_need_the_consent_of_their_site(tmp_path: Path) -> None:
+    folder = tmp_path / "img2dataset"
+    robots = b"User-agent: *\nDisallow: /private\n"
+    with serving({"/robots.txt": robots, "*": picture()}) as web:
+        urls = [web.url("/open"), web.url("/private")]
+        write_shard(folder / "0.parquet", dict.fromkeys(urls, picture()))
+        chosen = settings(f"img2dataset=['{folder}']", allow=(f"127.0.0.1:{web.port}",))
+        wanted = [WantedImage.of(url) for url in urls]
+        fetch_part(wanted, store(tmp_path), ALL, chosen, ArchiveLookup({}))
+        assert web.paths() == []
+    rows = PartOutcomes(store(tmp_path), ALL, [(url, 0) for url in urls]).images()
+    assert rows["reason"].to_pylist() == [None, "consent.robots"]
+
+
+def test_lists_apply_when_nothing_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "domains").write_text("a.test\n")
+    chosen = settings("enabled=no", f"consent.domains=[{tmp_path}/domains]")
+    urls = ["http://a.test/x", "http://b.test/x"]
+    fetch_part(
+        [WantedImage.of(url) for url in urls], store(tmp_path), ALL, chosen, ArchiveLookup({})
+    )
+    rows = PartOutcomes(store(tmp_path), ALL, [(url, 0) for url in urls]).images()
+    assert rows["reason"].to_pylist() == ["consent.list_domain", "fetch.disabled"]
+
+
 def test_folder_without_shards_of_img2dataset_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         list(read_img2dataset([str(tmp_path / "gone")], {"u"}))
