@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from benben import extract_page
-from benben.pipeline import language
-from benben.pipeline.archive.warc import read_captures
+from benben.pipeline import config, language
+from benben.pipeline.archive.warc import Capture, read_captures
+from benben.pipeline.consent.directives import binding_facts
+from benben.pipeline.consent.image_consent import page_reason
+from benben.pipeline.consent.site_files import ROBOTS, OriginConsent, SiteFile
 from benben.pipeline.deduplication.shingles import token_hashes
 from benben.pipeline.document import Document
 from benben.pipeline.images.processing.picture import Decoder
@@ -183,7 +186,41 @@ def has_records(*reasons: str | None, truncated: str | None = None) -> Check:
     return check
 
 
+def opts_out(case: Path) -> None:
+    """The page has an opt-out that binds us: its images may not be used, nor its text."""
+    settings = config.load("default", ["input=[x]"])
+    if (case / "input.html").exists():
+        facts = page(case).opt_outs
+    else:
+        (capture,) = read_captures(str(case / "input.warc.gz"))
+        assert isinstance(capture, Capture)
+        facts = extract_page(capture.payload, capture.url, capture.headers).opt_outs
+    fetch = settings.fetch
+    assert page_reason(facts, fetch.consent, fetch.product) == "consent.page"
+    rules = settings.signals.opt_outs
+    assert list(binding_facts(facts, rules, rules.agents))
+
+
+def refuses(case: Path) -> None:
+    """The robots.txt disallows an image of the site."""
+    text = (case / "robots.txt").read_bytes().decode()
+    fetch = config.load("default", ["input=[x]"]).fetch
+    answer = SiteFile("https://site.example", ROBOTS, 200, text, 0.0)
+    found = OriginConsent([answer], fetch.consent, fetch.product)
+    assert found.reason("https://site.example/img/a.png") == ("consent.robots", "")
+
+
 EXPECTED: dict[str, Check] = {
+    "01-meta-yoast-noai": opts_out,
+    "03-meta-spaces-noai": opts_out,
+    "05-unavailable-after-date": opts_out,
+    "07-plain-noai-header": opts_out,
+    "08-meta-attr-no-space": opts_out,
+    "09-agent-with-version": refuses,
+    "11-cr-line-ends": refuses,
+    "13-same-group-twice": refuses,
+    "14-grouped-agents": refuses,
+    "15-bom-and-space": refuses,
     "16-a-name-wraps": keeps_paragraphs(6),
     "18-body-class-footer": keeps_paragraphs(6),
     "20-header-div-unclosed": keeps_paragraphs(6),
