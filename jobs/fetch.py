@@ -1,4 +1,4 @@
-"""Stage `fetch`: the tables `images` and `image_bytes`.
+"""Stage `fetch`: the tables `images`, `image_bytes` and `consent`.
 
 Every distinct image URL of kept documents is fetched once, and each host is owned by one task at a
 time. Results go to a journal and to tar shards beside the tables as they come: a killed job resumes
@@ -23,6 +23,7 @@ from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
+from benben.pipeline.consent.receipts import page_rows
 from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
 from benben.pipeline.images.fetch.fetcher import fetch_part
 from benben.pipeline.images.fetch.journal import VERSION, FetchFolders, slot_of, task_of
@@ -37,7 +38,7 @@ from benben.pipeline.images.fetch.plan import (
 from benben.pipeline.images.fetch.resolver import owner
 from benben.pipeline.images.store import stored, tar_shards
 from benben.pipeline.manifest import Count, PartFile, write_part
-from benben.pipeline.schema import IMAGE_PLACES, IMAGES
+from benben.pipeline.schema import CONSENT, IMAGE_PLACES, IMAGES
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.fetch import FetchSettings
 from benben.pipeline.takedown import apply_tombstones, tombstones
@@ -77,6 +78,7 @@ def fetch(run: Run) -> Result:
         wanted = moved(run, rounds, hops)
     result = write_images(run, rounds)
     result.counts.setdefault("images", Count()).entered = entered
+    result.files.setdefault("consent", []).extend(write_page_receipts(run))
     result.files["image_bytes"] = write_bytes(run, rounds, result.files.get("images", []))
     return result
 
@@ -167,7 +169,7 @@ def moved(run: Run, rounds: Rounds, hops: int) -> DataFrame:
 
 def write_images(run: Run, rounds: Rounds) -> Result:
     """Write `images`: one row a distinct URL, in the part that has its final outcome."""
-    target = run.target("images")
+    target, consent = run.target("images"), run.target("consent")
     lists = run.config.takedown.tombstones
 
     def work(part: int) -> Result:
@@ -182,9 +184,29 @@ def write_images(run: Run, rounds: Rounds) -> Result:
             "bytes": float(pc.sum(rows["num_bytes"]).as_py() or 0),
         }
         file = write_part(target, part, IMAGES, rows.to_batches())
-        return Result({"images": [file]}, {"images": count}, metrics)
+        reasons = dict(zip(rows["url"].to_pylist(), rows["reason"].to_pylist(), strict=True))
+        receipts = list(rounds.outcomes(part).receipts(reasons))
+        batch = pa.RecordBatch.from_pylist(receipts, schema=CONSENT)
+        files = {"images": [file], "consent": [write_part(consent, part, CONSENT, [batch])]}
+        return Result(files, {"images": count}, metrics)
 
     return run.map(rounds.parts, work, "fetch: images")
+
+
+# The table `consent`
+
+
+def write_page_receipts(run: Run) -> list[PartFile]:
+    """Write the receipts of pages, in files beside those of images."""
+    target = storage.join(run.target("consent"), "pages")
+    tasks = [(part.number, dict(part.paths)) for part in run.parts("documents", "verdicts")]
+
+    def work(task: tuple[int, dict[str, str]]) -> Result:
+        part, paths = task
+        file = write_part(target, part, CONSENT, page_rows(paths))
+        return Result({"consent": [file.model_copy(update={"name": f"pages/{file.name}"})]})
+
+    return run.map(tasks, work, "fetch: pages").files.get("consent", [])
 
 
 # The table `image_bytes`
@@ -258,7 +280,7 @@ def kept_places(run: Run, rounds: Rounds, images: list[PartFile]) -> DataFrame:
 STAGE = Stage(
     name="fetch",
     reads=("documents", "verdicts", "duplicates"),
-    writes=("images", "image_bytes"),
+    writes=("images", "image_bytes", "consent"),
     sections=("fetch",),
     run=fetch,
     sources=lambda config: tombstones.identities(config.takedown.tombstones),

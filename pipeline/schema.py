@@ -139,6 +139,23 @@ IMAGES = pa.schema(
     ]
 )
 
+# Receipts of consent: of each image and page that was used or refused for consent, and of each
+# file of a site that was asked. A changed receipt does not fit its digest.
+CONSENT = pa.schema(
+    [
+        ("kind", pa.string()),  # source | image | redirect | page
+        ("url", pa.string()),  # of the image or page; origin of a source
+        ("path", pa.string()),  # source: its path; image: addresses asked, one a line; page: doc_id
+        ("asked_at", pa.string()),  # ISO 8601 UTC
+        ("status", pa.int32()),  # HTTP
+        ("said", pa.string()),  # source: its text; image: header lines; page: its opt-outs
+        ("sources", pa.list_(pa.string())),  # digests of the sources that were asked
+        ("reason", pa.string()),  # verdict; null: may be used
+        ("detail", pa.string()),  # source: why it cannot be read; else as in `images`
+        ("digest", pa.string()),  # SHA-256 of the other columns
+    ]
+)
+
 # What redeciding and shipping need of an image, stored with the part that shows the image.
 IMAGE_USES = pa.schema(
     [

@@ -217,6 +217,13 @@ def lines_of(headers: Mapping[str, str], name: str) -> list[str]:
     return [value for key, value in headers.items() if key.lower() == name]
 
 
+def statements(headers: Mapping[str, str]) -> str:
+    """The header lines that may say something about use, as a receipt keeps them."""
+    found = ((name, line) for name in HEADERS for line in lines_of(headers, name))
+    told = (f"{name}: {line}" for name, line in found if name != "link" or "rsl" in line.lower())
+    return "\n".join(told)
+
+
 def from_headers(headers: Mapping[str, str]) -> list[str]:
     """Facts of a response."""
     return [

@@ -6,16 +6,20 @@ file that is there but cannot be read is no permission.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from xml.etree import ElementTree
 
 from benben.pipeline.consent.directives import RESERVATION, is_reserved, page_agents
 from benben.pipeline.consent.robots import MAX_WILDCARDS, PathPattern, RobotsText, path_of
+from benben.pipeline.schema import CONSENT
 from benben.pipeline.settings.consent import ConsentSettings
 
 ROBOTS, AI_TXT, TDMREP = "/robots.txt", "/ai.txt", "/.well-known/tdmrep.json"
@@ -52,6 +56,33 @@ class SiteFile:
     def unreachable(self) -> bool:
         """Whether the server did not say if there is such a file."""
         return self.status is None or self.status >= 500 or self.status == UNREACHABLE_STATUS
+
+    def receipt(self) -> dict[str, Any]:
+        """The row of CONSENT that holds this answer."""
+        asked_at = datetime.fromtimestamp(self.fetched_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return with_digest(
+            {
+                "kind": "source",
+                "url": self.origin,
+                "path": self.path,
+                "asked_at": asked_at,
+                "status": self.status,
+                "said": self.text,
+                "detail": self.problem,
+            }
+        )
+
+
+def with_digest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of CONSENT of these values, with its digest."""
+    row: dict[str, Any] = {**dict.fromkeys(CONSENT.names), "sources": [], **values}
+    return row | {"digest": digest_of(row)}
+
+
+def digest_of(row: Mapping[str, Any]) -> str:
+    """SHA-256 of the other columns of a row of CONSENT."""
+    values = [row[name] for name in CONSENT.names if name != "digest"]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def origin_of(url: object) -> str:
@@ -323,6 +354,7 @@ class OriginConsent:
         self, answers: Iterable[SiteFile], settings: ConsentSettings, product: str
     ) -> None:
         files = {answer.path: answer for answer in answers}
+        self._answers = tuple(files.values())
         self._settings = settings
         self._robots_file = files.get(ROBOTS)
         self._problem = next((p for p in map(_problem, files.values()) if p is not None), None)
@@ -351,6 +383,11 @@ class OriginConsent:
     def unreachable(self) -> bool:
         """Whether the host did not say what it allows; then nothing else is asked."""
         return self._robots_file is not None and self._robots_file.unreachable
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """Digests of the receipts of the answers."""
+        return [answer.receipt()["digest"] for answer in self._answers]
 
     @property
     def crawl_delay(self) -> float:

@@ -48,6 +48,7 @@ def table_changes(takedown: PendingTakedown) -> list[TableChange]:
     affected_ids = sorted(takedown.documents.keys() | takedown.nodes.keys())
     removed, affected = _matches("doc_id", removed_ids), _matches("doc_id", affected_ids)
     stored = _matches("sha256", takedown.images)
+    pages = pa.array(removed_ids, pa.string())
     match_url = takedown.removal.tombstones.match_url
 
     def url_matches(rows: pa.RecordBatch) -> Mask:
@@ -55,6 +56,9 @@ def table_changes(takedown: PendingTakedown) -> list[TableChange]:
 
     def images(rows: pa.RecordBatch) -> Mask:
         return url_matches(rows) | stored(rows)
+
+    def receipts(rows: pa.RecordBatch) -> Mask:  # of images and pages; a page's path is its id
+        return url_matches(rows) | _mask(pc.is_in(rows["path"], value_set=pages))
 
     def kept(rows: pa.RecordBatch) -> Mask:
         return removed(rows) & _mask(rows["kept"])
@@ -76,6 +80,7 @@ def table_changes(takedown: PendingTakedown) -> list[TableChange]:
         TableChange("image_uses", ["sha256"], stored, _delete_rows),
         TableChange("image_bytes", ["sha256"], stored, _delete_rows),
         TableChange("images", ["url", "sha256", "reason"], images, _delete_rows, "images", fetched),
+        TableChange("consent", ["url", "path"], receipts, _delete_rows),
         TableChange("captures", ["url"], url_matches, _delete_rows),
         TableChange("dead_letters", ["url"], url_matches, _delete_rows),
         TableChange("documents", row, affected, documents, "documents", extracted),

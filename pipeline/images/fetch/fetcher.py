@@ -19,6 +19,7 @@ from itertools import groupby
 from yarl import URL
 
 from benben.common.text import describe
+from benben.pipeline.consent.directives import statements
 from benben.pipeline.consent.image_consent import OptOutLists, header_reason
 from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.images.fetch.existing_copies import (
@@ -95,11 +96,11 @@ def fetch_part(
                 keep(outcome)
                 progress.add(image.url, image.hops)
         copies = set(urls_of_img2dataset(progress.remaining(wanted), settings.img2dataset))
-        allowed: set[str] = set()
+        allowed: dict[str, Outcome] = {}
 
         def keep_or_take(outcome: Outcome) -> None:
             if outcome.reason == ALLOWED and outcome.url in copies:
-                allowed.add(outcome.url)
+                allowed[outcome.url] = outcome
             else:
                 keep(outcome)
 
@@ -109,6 +110,8 @@ def fetch_part(
         sinks = Sinks(keep_or_take, log.write_site_file)
         fetch_images(requests, settings, sinks, processor, progress.site_files, copies=copies)
         for outcome in from_img2dataset(allowed, settings.img2dataset, processor):
+            asked = allowed[outcome.url]
+            outcome.asked, outcome.sources = asked.asked, asked.sources
             keep(outcome)
 
 
@@ -234,6 +237,7 @@ class HostWorker:
     async def _follow(self, request: Request, outcome: Outcome, hold: AsyncExitStack) -> None:
         """Make a request and follow redirects to hosts of the owner. Raises Refused or Failed."""
         limits = self._settings.limits
+        outcome.asked, outcome.sources, outcome.said = [], [], ""
         url = check_url(request.target, limits.url_length)
         for hop in range(request.hops, limits.redirects + 1):
             outcome.final_url = str(url)
@@ -242,7 +246,10 @@ class HostWorker:
                 raise Refused(reason)
             self._fetcher.client.resolver.check(url)
             host = self._host(url)
-            refused = (await host.consent(url)).reason(str(url))
+            consent = await host.consent(url)
+            outcome.asked.append(str(url))
+            outcome.sources += [one for one in consent.digests if one not in outcome.sources]
+            refused = consent.reason(str(url))
             if refused is not None:
                 raise Refused(*refused)
             if self._settings.backend == "img2dataset" or request.url in self._fetcher.copies:
@@ -282,11 +289,12 @@ class HostWorker:
                 async with fetcher.client.get(url, ACCEPT, "identity") as response:
                     outcome.status = response.status
                     outcome.content_type = response.content_type or None
+                    outcome.said = statements(response.headers)
                     location = response.headers.get("Location")
                     if response.status in REDIRECTS and location:
                         host.limiter.succeeded()
                         return location
-                    self._check_head(response)
+                    self._check_head(response, outcome.said)
                     limit = self._settings.limits.bytes
                     body = await response.read(limit, hold, self._check_start)
             except Failed as failed:
@@ -300,16 +308,17 @@ class HostWorker:
             await loop.run_in_executor(fetcher.threads, fetcher.processor.process, body, outcome)
         return None
 
-    def _check_head(self, response: Response) -> None:
+    def _check_head(self, response: Response, said: str) -> None:
         """Check status and headers before the body is read. Raises Refused or Failed."""
         status = response.status
         if status != 200:
             wait = retry_after_seconds(response.headers.get("Retry-After"))
             raise Failed(f"http.{status}", "", status in RETRYABLE_STATUS, wait)
         settings = self._settings
-        reason = header_reason(response.headers, settings.consent, settings.product)
-        if reason is not None:
-            raise Refused(reason)
+        if said:
+            reason = header_reason(response.headers, settings.consent, settings.product)
+            if reason is not None:
+                raise Refused(reason)
         if response.content_type.startswith(tuple(settings.refuse_types)):
             raise Failed("http.content_type", response.content_type[:100])
 

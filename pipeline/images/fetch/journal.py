@@ -42,7 +42,7 @@ from benben.pipeline.images.store.tar_shards import TarShard
 from benben.pipeline.schema import IMAGE_PLACES, IMAGES
 from benben.pipeline.settings.fetch import FetchSettings
 
-VERSION = 2  # raise it when equal bytes lead to another outcome: old journals are then not used
+VERSION = 3  # raise it when equal bytes lead to another outcome: old journals are then not used
 MAGIC = b"BBJ2"
 ENDING = ".journal"
 PREFIX = struct.Struct(">4sII")  # magic number, bytes, CRC-32
@@ -126,6 +126,9 @@ class FetchLog:
             "hops": outcome.hops,
             "attempt": self._attempt,
             "later": outcome.retryable,
+            "asked": outcome.asked,
+            "sources": outcome.sources,
+            "said": outcome.said,
         }
         if moved is not None:
             entry |= {"target": moved.target, "next": moved.hops}

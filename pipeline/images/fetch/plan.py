@@ -18,6 +18,7 @@ import xxhash
 
 from benben.pipeline import storage
 from benben.pipeline.consent.image_consent import page_reason
+from benben.pipeline.consent.receipts import image_row, redirect_row
 from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.deduplication.duplicates import Duplicates
 from benben.pipeline.images.fetch.journal import (
@@ -174,6 +175,11 @@ def request_key(url: str, hops: int) -> int:
     return int(xxhash.xxh3_64_intdigest(f"{hops} {url}".encode("utf-8", "surrogatepass")))
 
 
+def site_file(entry: Entry) -> SiteFile:
+    """The answer of a site that an entry holds."""
+    return SiteFile(**{name: entry[name] for name in SiteFile.__dataclass_fields__})
+
+
 class Progress:
     """What earlier runs of a part have done."""
 
@@ -183,8 +189,7 @@ class Progress:
         self.stored: set[bytes] = set()  # `content_key` of each stored image
         for entry in folders.read(slots):
             if entry["kind"] == "site":
-                fields = {name: entry[name] for name in SiteFile.__dataclass_fields__}
-                self.site_files.append(SiteFile(**fields))
+                self.site_files.append(site_file(entry))
                 continue
             if not entry["later"] or entry["attempt"] >= attempt:
                 self.add(entry["url"], entry["hops"])
@@ -239,6 +244,28 @@ class PartOutcomes:
                 rows = []
         tables.append(to_table(rows))
         return pa.concat_tables(tables).sort_by("url")
+
+    def receipts(self, reasons: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
+        """Rows of CONSENT: the sources, then the images that are kept or refused for consent.
+
+        `reasons` are the final ones, by URL.
+        """
+        rows: list[dict[str, Any]] = []
+        for entry in self._latest_entries():
+            asked = entry["asked"], entry["sources"]
+            reason = reasons.get(entry["url"], "")
+            if entry["kind"] == "moved":
+                rows.append(redirect_row(entry["url"], *asked))
+            elif reason is None or (reason.startswith("consent.") and "row" in entry):
+                rows.append(image_row(entry["row"], *asked, entry["said"]))
+        wanted = {digest for row in rows for digest in row["sources"]}
+        for entry in self._folders.read(self._slots):
+            if entry["kind"] == "site":
+                row = site_file(entry).receipt()
+                if row["digest"] in wanted:
+                    wanted.discard(row["digest"])
+                    yield row
+        yield from rows
 
     def _entries(self) -> Iterator[tuple[int, Entry]]:
         entries = (entry for entry in self._folders.read(self._slots) if entry["kind"] != "site")

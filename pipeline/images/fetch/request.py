@@ -81,7 +81,7 @@ class Outcome:
     """What became of one image URL: a row of `images`, and the bytes to store.
 
     Fields have the names of columns of `images`, except `target`, `hops`, `picture` and those
-    after it.
+    after it. `asked`, `sources` and `said` go into the receipt of consent.
     """
 
     url: str
@@ -101,6 +101,9 @@ class Outcome:
     data: bytes | None = field(default=None, repr=False)  # bytes to store, when kept
     stored_format: str | None = None
     moved: Request | None = None  # a redirect that another owner has to follow
+    asked: list[str] = field(default_factory=list)  # addresses whose origins were asked for consent
+    sources: list[str] = field(default_factory=list)  # digests of what the origins said
+    said: str = ""  # header lines of the response about its use
 
     @property
     def retryable(self) -> bool:

@@ -1,0 +1,170 @@
+"""Receipts of consent: what was asked, when, what was said, and the verdict. Rows of CONSENT.
+
+A source is the answer to the request for a site's file; it is stored once, and the rows of images
+and redirects name it by its digest. Verdicts can be derived again from the receipts alone, and a
+receipt of which a byte was changed does not fit its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from benben.pipeline import storage
+from benben.pipeline.consent.directives import binding_facts
+from benben.pipeline.consent.image_consent import header_reason
+from benben.pipeline.consent.site_files import (
+    OriginConsent,
+    SiteFile,
+    digest_of,
+    origin_of,
+    with_digest,
+)
+from benben.pipeline.schema import CONSENT
+from benben.pipeline.settings.consent import ConsentSettings, OptOutRules
+
+Row = dict[str, Any]
+BATCH_PAGES = 2_000
+PAGE_REASON = "document.opt_outs.max"  # the rule that refuses pages which opted out
+# Reasons that pages, lists and pictures give, and no site: receipts hold what those said.
+ELSEWHERE = ("consent.page", "consent.list_", "consent.metadata")
+
+
+def _row(kind: str, url: str, **values: Any) -> Row:
+    return with_digest({"kind": kind, "url": url, **values})
+
+
+def to_site_file(row: Mapping[str, Any]) -> SiteFile:
+    """The answer that a source's receipt holds."""
+    said = row["said"] or ""
+    return SiteFile(row["url"], row["path"], row["status"], said, 0.0, row["detail"])
+
+
+def image_row(row: Mapping[str, Any], asked: list[str], sources: list[str], said: str) -> Row:
+    """The receipt of an image, from its row of `images`.
+
+    `asked` are the addresses that led to it, `said` the lines of its response's headers.
+    """
+    reason, detail = row.get("reason"), row.get("detail")
+    if reason is not None and reason.startswith(ELSEWHERE):
+        said = f"{reason}: {detail or ''}"
+    return _row(
+        "image",
+        row["url"],
+        path="\n".join(asked),
+        asked_at=row.get("fetched_at"),
+        status=row.get("status"),
+        said=said or None,
+        sources=sources,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def redirect_row(url: str, asked: list[str], sources: list[str]) -> Row:
+    """The receipt of the addresses that led an image to the host of another owner."""
+    return _row("redirect", url, path="\n".join(asked), sources=sources)
+
+
+def page_row(page: Mapping[str, Any], reasons: Iterable[str]) -> Row:
+    """The receipt of a page, from its row of `documents` and the reasons of its verdict."""
+    return _row(
+        "page",
+        page["url"],
+        path=page["doc_id"],
+        asked_at=page["captured_at"],
+        status=page["status"],
+        said="\n".join(page["opt_outs"] or ()) or None,
+        reason=PAGE_REASON if PAGE_REASON in reasons else None,
+    )
+
+
+def page_rows(paths: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    """Receipts of the pages of one part that are kept, or refused because they opted out.
+
+    `paths` are the files of `documents` and `verdicts`.
+    """
+    columns = [["doc_id", "url", "captured_at", "status", "opt_outs"], ["kept", "reasons"]]
+    files = [paths["documents"], paths["verdicts"]]
+    for documents, verdicts in storage.iter_aligned(files, columns, BATCH_PAGES):
+        judged = zip(documents.to_pylist(), verdicts.to_pylist(), strict=True)
+        rows = [
+            page_row(page, verdict["reasons"] or ())
+            for page, verdict in judged
+            if verdict["kept"] or PAGE_REASON in (verdict["reasons"] or ())
+        ]
+        yield pa.RecordBatch.from_pylist(rows, schema=CONSENT)
+
+
+# The verdicts again
+
+
+@dataclass
+class ReceiptCheck:
+    """Checks the receipts of one file; sources come before the rows that name them."""
+
+    settings: ConsentSettings
+    product: str
+    pages: OptOutRules | None  # those of the signal `opt_outs`; None: no rule refuses pages
+    _sources: dict[str, SiteFile] = field(default_factory=dict)
+    _origins: dict[tuple[str, ...], OriginConsent] = field(default_factory=dict)
+
+    def problems(self, rows: Iterable[Row]) -> Iterator[tuple[Row, str]]:
+        """Yield each receipt with what is wrong with it; "" if nothing is."""
+        for row in rows:
+            if digest_of(row) != row["digest"]:
+                yield row, "does not fit its digest: it was changed"
+                continue
+            if row["kind"] == "source":
+                self._sources[row["digest"]] = to_site_file(row)
+                yield row, ""
+                continue
+            missing = [name for name in row["sources"] if name not in self._sources]
+            if missing:
+                yield row, f"source {missing[0][:12]} is missing"
+                continue
+            verdict = self._page(row) if row["kind"] == "page" else self._image(row)
+            said = f"the verdict was {row['reason']}, and is {verdict}"
+            yield row, "" if verdict == row["reason"] else said
+
+    def _page(self, row: Row) -> str | None:
+        if self.pages is None:
+            return None
+        facts = (row["said"] or "").splitlines()
+        return PAGE_REASON if any(binding_facts(facts, self.pages, self._page_agents)) else None
+
+    @cached_property
+    def _page_agents(self) -> tuple[str, ...]:
+        return (*self.pages.agents, *self.pages.training_agents) if self.pages else ()
+
+    def _image(self, row: Row) -> str | None:
+        named = [(name, self._sources[name]) for name in row["sources"]]
+        for url in (row["path"] or "").splitlines():
+            origin = origin_of(url)
+            key = tuple(name for name, answer in named if answer.origin == origin)
+            if key not in self._origins:
+                answers = [answer for _, answer in named if answer.origin == origin]
+                self._origins[key] = OriginConsent(answers, self.settings, self.product)
+            refused = self._origins[key].reason(url)
+            if refused is not None:
+                return refused[0]
+        said = str(row["said"] or "")
+        if said.startswith(ELSEWHERE):
+            return said.partition(":")[0]
+        return header_reason(Lines(said), self.settings, self.product)
+
+
+class Lines(dict[str, str]):
+    """Header lines as a text, as `header_reason` reads them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._lines = [line.partition(": ") for line in text.splitlines()]
+
+    def getall(self, name: str, default: list[str]) -> list[str]:
+        """The lines of one header, given by its name in lower case."""
+        return [value for key, _, value in self._lines if key == name] or default
