@@ -25,6 +25,7 @@ VIEWS: dict[str, tuple[str, pa.Schema]] = {
     "final_verdicts": ("final_verdicts", schema.VERDICTS),
     "duplicates": ("duplicates", schema.DUPLICATES),
     "images": ("images", schema.IMAGES),
+    "consent": ("consent", schema.CONSENT),
     "data": ("dataset/data", schema.DATASET),
     **{name: (f"dataset/data/{name}", schema.DATASET) for name in splits.NAMES},
     "bytes": ("dataset/images", schema.IMAGE_BYTES),

@@ -75,6 +75,7 @@ class Facts:
     licenses: Counter[str]  # of shipped pages
     opt_outs: Counter[str]  # reservations found on captured pages, shipped or not
     refused: Counter[str]  # images left out because of a reservation, by reason
+    receipts: Counter[str]  # of consent, by kind
     gaps: tuple[str, ...]  # sentences
     config: dict[str, Any]  # settings of all stages
     config_hash: str
@@ -104,6 +105,7 @@ def gather(tables: RunTables) -> Facts:
             query,
             "select reason, count(*) from images where reason like 'consent.%' group by 1",
         ),
+        receipts=_counter(query, "select kind, count(*) from consent group by 1"),
         gaps=tuple(_gaps(query)),
         config=config,
         config_hash=hashlib.blake2b(packed, digest_size=8).hexdigest(),

@@ -34,6 +34,10 @@ TOOLS = {
         "benben.jobs.commands.takedown.main",
         "remove documents and images for good, and keep them out of later runs",
     ),
+    "consent": (
+        "benben.jobs.commands.consent.main",
+        "ask sites again for consent to what a run uses",
+    ),
     "export": ("benben.jobs.commands.export.main", "write the dataset as WebDataset tar files"),
     "estimate": (
         "benben.jobs.commands.estimate.main",
