@@ -219,7 +219,8 @@ def lines_of(headers: Mapping[str, str], name: str) -> list[str]:
 
 def statements(headers: Mapping[str, str]) -> str:
     """The header lines that may say something about use, as a receipt keeps them."""
-    found = ((name, line) for name in HEADERS for line in lines_of(headers, name))
+    names = [name for name in HEADERS if name in headers]  # most responses have none
+    found = ((name, line) for name in names for line in lines_of(headers, name))
     told = (f"{name}: {line}" for name, line in found if name != "link" or "rsl" in line.lower())
     return "\n".join(told)
 

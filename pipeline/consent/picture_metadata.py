@@ -3,6 +3,7 @@
 PLUS `DataMining` of the IPTC Photo Metadata Standard 2023.1 and `tdm:reservation` of TDMRep stand
 in XMP; the assertion on training and data mining of C2PA and CAWG stands in a C2PA manifest. Both
 lie in all formats as plain bytes, except for compressed text chunks of PNG, so a search finds them.
+It leaves out the pixels of JPEG, PNG and WebP, which are most of the bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import zlib
 from collections.abc import Iterator
 
 MAX_FOUND = 64  # of each kind that are read
+MAX_CHUNKS = 10_000  # of a file that are told apart
+PNG_PIXELS = frozenset((b"IDAT", b"fdAT", b"PLTE"))
+WEBP_PIXELS = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANMF"))
 MAX_XMP = 1 << 20  # bytes of a compressed text chunk
 _PNG_XMP = b"XML:com.adobe.xmp\0\x01\0"  # an iTXt chunk whose text is compressed
 _MINING, _RESERVATION, _ASSERTION = b"DataMining", b"tdm:reservation", b"training-mining"
@@ -29,11 +33,58 @@ _ENTRY = re.compile(
 
 def metadata_refusal(data: bytes) -> str | None:
     """What the metadata of a picture says against training, such as "DMI-PROHIBITED"."""
-    for text in (data, *_compressed_xmp(data)):
+    plain = _without_pixels(data)
+    for text in (plain, *_compressed_xmp(plain)):
         refusal = _xmp_refusal(text)
         if refusal is not None:
             return refusal
-    return _c2pa_refusal(data)
+    return _c2pa_refusal(plain)
+
+
+def _without_pixels(data: bytes) -> bytes:
+    """The bytes without pixels, as far as the structure of the file can be followed."""
+    if data.startswith(b"\xff\xd8"):
+        return data[: _start_of_scan(data)]
+    if data.startswith(b"\x89PNG"):
+        return _chunks_left(data, 8, 4, PNG_PIXELS)
+    if data.startswith(b"RIFF"):
+        return _chunks_left(data, 12, 0, WEBP_PIXELS)
+    return data
+
+
+def _start_of_scan(data: bytes) -> int:
+    """Where the pixels of a JPEG begin; its end if its segments cannot be followed."""
+    position = 2
+    for _ in range(MAX_CHUNKS):
+        marker = data[position : position + 2]
+        if len(marker) < 2 or marker[0] != 0xFF:
+            break
+        if marker[1] == 0xDA:
+            return position
+        position += 2 + int.from_bytes(data[position + 2 : position + 4])
+    return len(data)
+
+
+def _chunks_left(data: bytes, position: int, check: int, pixels: frozenset[bytes]) -> bytes:
+    """The chunks of a PNG or a WebP that hold no pixels, and all that follows a broken one.
+
+    A chunk of PNG is its length, name, bytes and checksum; one of WebP its name, length and bytes,
+    filled up to an even length.
+    """
+    kept = []
+    for _ in range(MAX_CHUNKS):
+        head = data[position : position + 8]
+        if len(head) < 8:
+            break
+        if check:
+            size, name = int.from_bytes(head[:4]), head[4:]
+        else:
+            size, name = int.from_bytes(head[4:], "little"), head[:4]
+        end = position + 8 + size + (check or size % 2)
+        if name not in pixels:
+            kept.append(data[position:end])
+        position = end
+    return b"".join((*kept, data[position:]))
 
 
 def _windows(data: bytes, word: bytes, size: int) -> Iterator[bytes]:
