@@ -85,8 +85,8 @@ def _from_record(
 
 def urls_of_img2dataset(images: Iterable[WantedImage], folders: Sequence[str]) -> Iterator[str]:
     """URLs of wanted images that img2dataset has fetched. Raises InputError."""
-    wanted = {image.url for image in images} if folders else set()
-    for shard, column in _shards(folders) if wanted else ():
+    wanted = {image.url for image in images}
+    for shard, column in _shards(folders):
         told = "status" if "status" in shard.schema_arrow.names else column
         for group in range(shard.num_row_groups):
             rows = shard.read_row_group(group, ["url", told])

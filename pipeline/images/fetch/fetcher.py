@@ -95,7 +95,9 @@ def fetch_part(
             if outcome is not None:
                 keep(outcome)
                 progress.add(image.url, image.hops)
-        copies = set(urls_of_img2dataset(progress.remaining(wanted), settings.img2dataset))
+        copies: set[str] = set()
+        if settings.img2dataset:
+            copies |= set(urls_of_img2dataset(progress.remaining(wanted), settings.img2dataset))
         allowed: dict[str, Outcome] = {}
 
         def keep_or_take(outcome: Outcome) -> None:
@@ -109,7 +111,8 @@ def fetch_part(
         )
         sinks = Sinks(keep_or_take, log.write_site_file)
         fetch_images(requests, settings, sinks, processor, progress.site_files, copies=copies)
-        for outcome in from_img2dataset(allowed, settings.img2dataset, processor):
+        taken = from_img2dataset(allowed, settings.img2dataset, processor) if allowed else ()
+        for outcome in taken:
             asked = allowed[outcome.url]
             outcome.asked, outcome.sources = asked.asked, asked.sources
             keep(outcome)

@@ -87,14 +87,16 @@ class Host:
         if known is not None:
             return known
         status, text, problem = None, "", None
-        for _ in range(1 + self._settings.politeness.retries):
+        # Most servers do not expect a request for ai.txt: what it fails with says nothing of them.
+        rare = path == AI_TXT
+        for _ in range(1 if rare else 1 + self._settings.politeness.retries):
             try:
                 async with self.limiter.acquire():
-                    status, text, problem = await self._read(origin.join(URL(path)))
+                    status, text, problem = await self._read(origin.join(URL(path)), rare)
             except Failed as failed:
                 if failed.reason.startswith("address."):
                     raise
-                if not failed.retryable:
+                if not failed.retryable or rare:
                     break
                 self.limiter.failed(failed.reason)
             else:
@@ -104,7 +106,7 @@ class Host:
         self._site_files.store(answer)
         return answer
 
-    async def _read(self, url: URL) -> tuple[int, str, str | None]:
+    async def _read(self, url: URL, rare: bool) -> tuple[int, str, str | None]:
         """Status, text and problem after redirects; more redirects than allowed count as 404."""
         limit = self._settings.consent.robots_bytes
         for _ in range(1 + ROBOTS_REDIRECTS):
@@ -113,7 +115,7 @@ class Host:
                 if response.status in REDIRECTS and location:
                     url = self._redirect_target(url, location)
                     continue
-                if response.status in RETRYABLE_STATUS:
+                if response.status in RETRYABLE_STATUS and not rare:
                     wait = retry_after_seconds(response.headers.get("Retry-After"))
                     self.limiter.failed(f"http.{response.status}", wait)
                     return response.status, "", None
