@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from benben.common.text import one_line
 from benben.pipeline.settings.consent import OptOutRules
 
 # Directives about reuse: indexing and archiving (Google, Bing), and the AI ones: noai and noimageai
@@ -39,13 +40,13 @@ CRAWLER = re.compile(
     r"anthropic|cohere|google|bing|yandex|baidu|apple|facebook|^meta-|amazon|-ai$"
 )
 # Words and colons; other punctuation, also of full width, and invisible characters part words.
-TOKEN = re.compile(r":|[^\s,;:=|\"'()\uff0c\u3001\uff1b\uff1a\u200b\ufeff]+")
+TOKEN = re.compile(r":|[^\s,;:=|\"'()\uff0c\u3001\uff1b\uff1a\u200b\ufeff\ufffd]+")
 
 ROBOTS_TAG, ROBOTS_META = "x-robots-tag", "robots-meta"
 RESERVATION, POLICY = "tdm-reservation", "tdm-policy"  # W3C TDMRep, section 6
 USAGE, SIGNAL, LICENSE = "content-usage", "content-signal", "rsl"
 HEADERS = (ROBOTS_TAG, RESERVATION, POLICY, USAGE, SIGNAL, "link")
-RSL_TYPE = "application/rsl+xml"
+MAX_LINE = 16_384  # characters of a header line that are read
 _TOKEN = re.compile(r"[a-z0-9_-]+")
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 
@@ -218,11 +219,24 @@ def lines_of(headers: Mapping[str, str], name: str) -> list[str]:
 
 
 def statements(headers: Mapping[str, str]) -> str:
-    """The header lines that may say something about use, as a receipt keeps them."""
+    """The header lines that may say something about use, one a line, fit for a table."""
     names = [name for name in HEADERS if name in headers]  # most responses have none
     found = ((name, line) for name in names for line in lines_of(headers, name))
     told = (f"{name}: {line}" for name, line in found if name != "link" or "rsl" in line.lower())
-    return "\n".join(told)
+    return "\n".join(one_line(line, MAX_LINE) for line in told)
+
+
+class Statements(dict[str, str]):
+    """Header lines as `statements` writes them, read again as headers."""
+
+    def __init__(self, text: str) -> None:
+        lines = [line.partition(": ") for line in text.split("\n")]
+        super().__init__((name, line) for name, _, line in lines)
+        self._lines = lines
+
+    def getall(self, name: str, default: list[str]) -> list[str]:
+        """The lines of one header, given by its name in lower case."""
+        return [line for key, _, line in self._lines if key == name] or default
 
 
 def from_headers(headers: Mapping[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from benben.pipeline import storage
-from benben.pipeline.consent.directives import binding_facts
+from benben.pipeline.consent.directives import Statements, binding_facts
 from benben.pipeline.consent.image_consent import header_reason
 from benben.pipeline.consent.site_files import (
     OriginConsent,
@@ -30,8 +30,8 @@ from benben.pipeline.settings.consent import ConsentSettings, OptOutRules
 Row = dict[str, Any]
 BATCH_PAGES = 2_000
 PAGE_REASON = "document.opt_outs.max"  # the rule that refuses pages which opted out
-# Reasons that pages, lists and pictures give, and no site: receipts hold what those said.
-ELSEWHERE = ("consent.page", "consent.list_", "consent.metadata")
+# Reasons that pages, lists, pictures and errors give, and no site: receipts hold what those said.
+ELSEWHERE = ("consent.page", "consent.list_", "consent.metadata", "consent.error")
 
 
 def _row(kind: str, url: str, **values: Any) -> Row:
@@ -155,16 +155,4 @@ class ReceiptCheck:
         said = str(row["said"] or "")
         if said.startswith(ELSEWHERE):
             return said.partition(":")[0]
-        return header_reason(Lines(said), self.settings, self.product)
-
-
-class Lines(dict[str, str]):
-    """Header lines as a text, as `header_reason` reads them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._lines = [line.partition(": ") for line in text.splitlines()]
-
-    def getall(self, name: str, default: list[str]) -> list[str]:
-        """The lines of one header, given by its name in lower case."""
-        return [value for key, _, value in self._lines if key == name] or default
+        return header_reason(Statements(said), self.settings, self.product)

@@ -17,7 +17,7 @@ from benben.pipeline import storage
 from benben.pipeline.archive.http_response import PayloadError, decode_body, media_type
 from benben.pipeline.archive.records import Record, read_records
 from benben.pipeline.archive.warc import HTTP_HEAD, read_message
-from benben.pipeline.consent.directives import statements
+from benben.pipeline.consent.directives import Statements, statements
 from benben.pipeline.consent.image_consent import header_reason
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.fetch.plan import WantedImage
@@ -76,7 +76,7 @@ def _from_record(
     outcome.content_type, _ = media_type(message.headers.get("content-type"))
     outcome.said = statements(message.headers)
     outcome.reason = processor.lists.reason(URL(image.url)) or header_reason(
-        message.headers, settings.consent, settings.product
+        Statements(outcome.said), settings.consent, settings.product
     )
     if outcome.reason is None:
         processor.process(body, outcome)

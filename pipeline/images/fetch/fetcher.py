@@ -19,7 +19,7 @@ from itertools import groupby
 from yarl import URL
 
 from benben.common.text import describe
-from benben.pipeline.consent.directives import statements
+from benben.pipeline.consent.directives import Statements, statements
 from benben.pipeline.consent.image_consent import OptOutLists, header_reason
 from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.images.fetch.existing_copies import (
@@ -319,7 +319,7 @@ class HostWorker:
             raise Failed(f"http.{status}", "", status in RETRYABLE_STATUS, wait)
         settings = self._settings
         if said:
-            reason = header_reason(response.headers, settings.consent, settings.product)
+            reason = header_reason(Statements(said), settings.consent, settings.product)
             if reason is not None:
                 raise Refused(reason)
         if response.content_type.startswith(tuple(settings.refuse_types)):

@@ -275,7 +275,10 @@ def _typed(fields: dict[str, Any]) -> Any:
 
 
 _SITE = _entry("site", **get_type_hints(SiteFile))
-_REQUEST = {"url": str, "hops": _integer(32), "attempt": _integer(32), "later": bool}
+_RECEIPT = {"asked": list[str], "sources": list[str], "said": str}
+_REQUEST = {
+    "url": str, "hops": _integer(32), "attempt": _integer(32), "later": bool, **_RECEIPT
+}  # fmt: skip
 _MOVED = _entry("moved", **_REQUEST, target=str, next=_integer(32))
 _PLACE = NotRequired[_row_type(IMAGE_PLACES)]
 _OUTCOME = _entry("outcome", **_REQUEST, row=_row_type(IMAGES), place=_PLACE)

@@ -33,7 +33,9 @@ def raw(*lines: bytes, body: bytes = b"") -> Route:
 
 def fetched(folder: Path, web: Web, *overrides: str) -> dict[str, dict[str, Any]]:
     """Path -> row of `images`, of all routes but the site files, through the journal."""
-    paths = [path for path in web.routes if not path.startswith(("/robots", "/.well-known"))]
+    paths = [
+        path for path in web.routes if not path.startswith(("/robots", "/.well-known", "/ai.txt"))
+    ]
     wanted = [WantedImage.of(web.url(path)) for path in paths]
     chosen = settings(*overrides, allow=(f"127.0.0.1:{web.port}",))
     fetch_part(wanted, store(folder), ALL, chosen, ArchiveLookup({}))
@@ -98,7 +100,7 @@ def test_an_exception_over_site_files_costs_the_origin_and_names_it(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("of a rate")
 
-    monkeypatch.setattr("benben.pipeline.images.fetch.host.Robots", broken)
+    monkeypatch.setattr("benben.pipeline.images.fetch.host.OriginConsent", broken)
     with serving({"/robots.txt": b"", "/a": picture(), "/b": picture()}) as web:
         rows = fetched(tmp_path, web)
         assert web.paths() == []  # without an answer nothing is requested
