@@ -126,10 +126,9 @@ class FetchLog:
             "hops": outcome.hops,
             "attempt": self._attempt,
             "later": outcome.retryable,
-            "asked": outcome.asked,
-            "sources": outcome.sources,
-            "said": outcome.said,
         }
+        receipt = {"asked": outcome.asked, "sources": outcome.sources, "said": outcome.said}
+        entry |= {name: value for name, value in receipt.items() if value}
         if moved is not None:
             entry |= {"target": moved.target, "next": moved.hops}
         else:
@@ -275,10 +274,10 @@ def _typed(fields: dict[str, Any]) -> Any:
 
 
 _SITE = _entry("site", **get_type_hints(SiteFile))
-_RECEIPT = {"asked": list[str], "sources": list[str], "said": str}
-_REQUEST = {
-    "url": str, "hops": _integer(32), "attempt": _integer(32), "later": bool, **_RECEIPT
+_RECEIPT = {
+    "asked": NotRequired[list[str]], "sources": NotRequired[list[str]], "said": NotRequired[str]
 }  # fmt: skip
+_REQUEST = {"url": str, "hops": _integer(32), "attempt": _integer(32), "later": bool} | _RECEIPT
 _MOVED = _entry("moved", **_REQUEST, target=str, next=_integer(32))
 _PLACE = NotRequired[_row_type(IMAGE_PLACES)]
 _OUTCOME = _entry("outcome", **_REQUEST, row=_row_type(IMAGES), place=_PLACE)

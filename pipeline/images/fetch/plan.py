@@ -252,12 +252,12 @@ class PartOutcomes:
         """
         rows: list[dict[str, Any]] = []
         for entry in self._latest_entries():
-            asked = entry["asked"], entry["sources"]
+            asked = entry.get("asked", []), entry.get("sources", [])
             reason = reasons.get(entry["url"], "")
             if entry["kind"] == "moved":
                 rows.append(redirect_row(entry["url"], *asked))
             elif reason is None or (reason.startswith("consent.") and "row" in entry):
-                rows.append(image_row(entry["row"], *asked, entry["said"]))
+                rows.append(image_row(entry["row"], *asked, entry.get("said", "")))
         wanted = {digest for row in rows for digest in row["sources"]}
         for entry in self._folders.read(self._slots):
             if entry["kind"] == "site":

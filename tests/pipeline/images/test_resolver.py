@@ -222,7 +222,7 @@ def test_loopback_is_reached_only_by_the_host_and_port_that_the_config_names() -
     async def lookup(host: str, port: int) -> list[str]:
         return ["127.0.0.1"]
 
-    with serving({"*": picture()}) as web:
+    with serving({"/robots.txt": 404, "*": picture()}) as web:
         chosen = settings(
             f"limits.ports=[{web.port}]", allow=(f"mine.test:{web.port}", "127.0.0.1:1")
         )
