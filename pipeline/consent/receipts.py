@@ -88,7 +88,10 @@ def page_rows(paths: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
 
     `paths` are the files of `documents` and `verdicts`.
     """
-    columns = [["doc_id", "url", "captured_at", "status", "opt_outs"], ["kept", "reasons"]]
+    columns: list[list[str] | None] = [
+        ["doc_id", "url", "captured_at", "status", "opt_outs"],
+        ["kept", "reasons"],
+    ]
     files = [paths["documents"], paths["verdicts"]]
     for documents, verdicts in storage.iter_aligned(files, columns, BATCH_PAGES):
         judged = zip(documents.to_pylist(), verdicts.to_pylist(), strict=True)
