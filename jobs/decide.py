@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,8 +15,12 @@ from benben.filters.verdicts import count_unjudged, count_verdicts, unjudged_met
 from benben.jobs.engine import script
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
+from benben.pipeline.consent import page_robots
+from benben.pipeline.consent.page_robots import PageRobots
 from benben.pipeline.manifest import Counts, add_counts, write_part
 from benben.pipeline.schema import VERDICTS
+from benben.pipeline.settings import Config
+from benben.pipeline.settings.fetch import FetchSettings
 from benben.pipeline.settings.signals import RuleSettings
 from benben.pipeline.takedown import apply_tombstones, tombstones
 from benben.pipeline.takedown.tombstones import Tombstones, read
@@ -28,12 +33,15 @@ BATCH_PAGES = 500  # where their text is read too
 def decide(run: Run) -> Result:
     """Judge each part of `signals`; read text only if there are tombstones to look for."""
     rules, target = run.config.rules, run.target("verdicts")
-    lists = run.config.takedown.tombstones
+    lists, tables = run.config.takedown.tombstones, run.config.robots
+    fetch = run.config.fetch
 
     def work(part: Part) -> Result:
         counts: Counts = {}
         unjudged: Counter[str] = Counter()
         judged = with_tombstones(part, rules, lists) if lists else by_rules(part, rules)
+        if tables:
+            judged = with_robots(judged, part, tables, fetch)
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch, verdicts in judged:
@@ -44,7 +52,7 @@ def decide(run: Run) -> Result:
         file = write_part(target, part.number, VERDICTS, batches())
         return Result({"verdicts": [file]}, counts, unjudged_metrics(unjudged))
 
-    return run.map(run.parts("signals", *(["documents"] if lists else [])), work)
+    return run.map(run.parts("signals", *(["documents"] if lists or tables else [])), work)
 
 
 def by_rules(part: Part, rules: RuleSettings) -> Judged:
@@ -68,13 +76,35 @@ def with_tombstones(part: Part, rules: RuleSettings, lists: list[str]) -> Judged
         yield signals, apply_tombstones.reject_documents(verdicts, reasons)
 
 
+def with_robots(judged: Judged, part: Part, tables: list[str], fetch: FetchSettings) -> Judged:
+    """Refuse pages that the robots.txt captured with them disallows."""
+    urls: dict[str, str] = {}
+    for batch in storage.iter_parquet(part.paths["documents"], ["doc_id", "url"]):
+        ids, addresses = (column.to_pylist() for column in batch.columns)
+        urls |= dict(zip(ids, addresses, strict=True))
+    robots = PageRobots(tables, urls.values(), fetch.consent, fetch.product)
+    for signals, verdicts in judged:
+        reasons = [robots.reason(urls[doc_id]) for doc_id in verdicts["doc_id"].to_pylist()]
+        yield signals, apply_tombstones.reject_documents(verdicts, reasons)
+
+
+def sources(config: Config) -> dict[str, str]:
+    """Fingerprints of the lists and tables that the config names."""
+    found = tombstones.identities(config.takedown.tombstones)
+    if config.robots:
+        rules = config.fetch.consent.model_dump_json() + config.fetch.product
+        found |= page_robots.identities(config.robots)
+        found["consent"] = hashlib.blake2b(rules.encode(), digest_size=8).hexdigest()
+    return found
+
+
 STAGE = Stage(
     name="decide",
     reads=("signals",),
     writes=("verdicts",),
     sections=("rules",),
     run=decide,
-    sources=lambda config: tombstones.identities(config.takedown.tombstones),
+    sources=sources,
     follows="signals",
 )
 

@@ -23,6 +23,7 @@ from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
+from benben.pipeline.consent.page_robots import PageRobots
 from benben.pipeline.consent.receipts import page_rows
 from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
 from benben.pipeline.images.fetch.fetcher import fetch_part
@@ -200,10 +201,15 @@ def write_page_receipts(run: Run) -> list[PartFile]:
     """Write the receipts of pages, in files beside those of images."""
     target = storage.join(run.target("consent"), "pages")
     tasks = [(part.number, dict(part.paths)) for part in run.parts("documents", "verdicts")]
+    tables_of_robots, fetch = run.config.robots, run.config.fetch
 
     def work(task: tuple[int, dict[str, str]]) -> Result:
         part, paths = task
-        file = write_part(target, part, CONSENT, page_rows(paths))
+        robots = None
+        if tables_of_robots:
+            urls = storage.read_parquet(paths["documents"], ["url"])["url"].to_pylist()
+            robots = PageRobots(tables_of_robots, urls, fetch.consent, fetch.product)
+        file = write_part(target, part, CONSENT, page_rows(paths, robots))
         return Result({"consent": [file.model_copy(update={"name": f"pages/{file.name}"})]})
 
     return run.map(tasks, work, "fetch: pages").files.get("consent", [])

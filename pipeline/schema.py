@@ -139,6 +139,17 @@ IMAGES = pa.schema(
     ]
 )
 
+# robots.txt as a crawl captured it, one row an answer: see `benben robots`.
+ROBOTS = pa.schema(
+    [
+        ("origin", pa.string()),  # scheme, host and port
+        ("captured_at", pa.string()),  # ISO 8601 UTC
+        ("status", pa.int32()),  # HTTP
+        ("text", pa.string()),
+        ("problem", pa.string()),  # why the body cannot be read
+    ]
+)
+
 # Receipts of consent: of each image and page that was used or refused for consent, and of each
 # file of a site that was asked. A changed receipt does not fit its digest.
 CONSENT = pa.schema(

@@ -34,6 +34,10 @@ TOOLS = {
         "benben.jobs.commands.takedown.main",
         "remove documents and images for good, and keep them out of later runs",
     ),
+    "robots": (
+        "benben.jobs.commands.robots.main",
+        "read the robots.txt files that a crawl captured, to refuse pages by",
+    ),
     "consent": (
         "benben.jobs.commands.consent.main",
         "ask sites again for consent to what a run uses",

@@ -7,7 +7,7 @@ receipt of which a byte was changed does not fit its digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow as pa
 from benben.pipeline import storage
 from benben.pipeline.consent.directives import Statements, binding_facts
 from benben.pipeline.consent.image_consent import header_reason
+from benben.pipeline.consent.page_robots import PageRobots
 from benben.pipeline.consent.site_files import (
     OriginConsent,
     SiteFile,
@@ -70,8 +71,11 @@ def redirect_row(url: str, asked: list[str], sources: list[str]) -> Row:
     return _row("redirect", url, path="\n".join(asked), sources=sources)
 
 
-def page_row(page: Mapping[str, Any], reasons: Iterable[str]) -> Row:
-    """The receipt of a page, from its row of `documents` and the reasons of its verdict."""
+def page_row(page: Mapping[str, Any], reasons: Iterable[str], sources: Sequence[str] = ()) -> Row:
+    """The receipt of a page, from its row of `documents` and the reasons of its verdict.
+
+    `sources` are digests of the answers of its site that the crawl captured.
+    """
     return _row(
         "page",
         page["url"],
@@ -79,27 +83,38 @@ def page_row(page: Mapping[str, Any], reasons: Iterable[str]) -> Row:
         asked_at=page["captured_at"],
         status=page["status"],
         said="\n".join(page["opt_outs"] or ()) or None,
-        reason=PAGE_REASON if PAGE_REASON in reasons else None,
+        sources=list(sources),
+        reason=page_reason(reasons),
     )
 
 
-def page_rows(paths: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
-    """Receipts of the pages of one part that are kept, or refused because they opted out.
+def page_reason(reasons: Iterable[str]) -> str | None:
+    """The first of a verdict's reasons that is one of consent."""
+    return next((r for r in reasons if r == PAGE_REASON or r.startswith("consent.")), None)
 
-    `paths` are the files of `documents` and `verdicts`.
+
+def page_rows(paths: Mapping[str, str], robots: PageRobots | None) -> Iterator[pa.RecordBatch]:
+    """Receipts of the pages of one part that are kept or refused for consent, after their sources.
+
+    `paths` are the files of `documents` and `verdicts`; `robots` is what the crawl captured.
     """
     columns: list[list[str] | None] = [
         ["doc_id", "url", "captured_at", "status", "opt_outs"],
         ["kept", "reasons"],
     ]
     files = [paths["documents"], paths["verdicts"]]
+    written: set[str] = set()
     for documents, verdicts in storage.iter_aligned(files, columns, BATCH_PAGES):
-        judged = zip(documents.to_pylist(), verdicts.to_pylist(), strict=True)
-        rows = [
-            page_row(page, verdict["reasons"] or ())
-            for page, verdict in judged
-            if verdict["kept"] or PAGE_REASON in (verdict["reasons"] or ())
-        ]
+        rows: list[Row] = []
+        for page, verdict in zip(documents.to_pylist(), verdicts.to_pylist(), strict=True):
+            reasons = verdict["reasons"] or ()
+            if not verdict["kept"] and page_reason(reasons) is None:
+                continue
+            consent = robots.consent(page["url"]) if robots else None
+            sources = consent.receipts if consent else []
+            rows += [row for row in sources if row["digest"] not in written]
+            written |= {row["digest"] for row in sources}
+            rows.append(page_row(page, reasons, [row["digest"] for row in sources]))
         yield pa.RecordBatch.from_pylist(rows, schema=CONSENT)
 
 
@@ -130,13 +145,15 @@ class ReceiptCheck:
             if missing:
                 yield row, f"source {missing[0][:12]} is missing"
                 continue
-            verdict = self._page(row) if row["kind"] == "page" else self._image(row)
+            is_page = row["kind"] == "page"
+            verdict = self._page(row) if is_page else self._image(row, row["path"] or "")
             said = f"the verdict was {row['reason']}, and is {verdict}"
             yield row, "" if verdict == row["reason"] else said
 
     def _page(self, row: Row) -> str | None:
-        if self.pages is None:
-            return None
+        refused = self._asked(row, row["url"])
+        if refused is not None or self.pages is None:
+            return refused
         facts = (row["said"] or "").splitlines()
         return PAGE_REASON if any(binding_facts(facts, self.pages, self._page_agents)) else None
 
@@ -144,9 +161,19 @@ class ReceiptCheck:
     def _page_agents(self) -> tuple[str, ...]:
         return (*self.pages.agents, *self.pages.training_agents) if self.pages else ()
 
-    def _image(self, row: Row) -> str | None:
+    def _image(self, row: Row, addresses: str) -> str | None:
+        refused = self._asked(row, addresses)
+        said = str(row["said"] or "")
+        if refused is not None:
+            return refused
+        if said.startswith(ELSEWHERE):
+            return said.partition(":")[0]
+        return header_reason(Statements(said), self.settings, self.product)
+
+    def _asked(self, row: Row, addresses: str) -> str | None:
+        """What the sources of a receipt say of the addresses, one a line."""
         named = [(name, self._sources[name]) for name in row["sources"]]
-        for url in (row["path"] or "").splitlines():
+        for url in addresses.splitlines() if named else ():
             origin = origin_of(url)
             key = tuple(name for name, answer in named if answer.origin == origin)
             if key not in self._origins:
@@ -155,7 +182,4 @@ class ReceiptCheck:
             refused = self._origins[key].reason(url)
             if refused is not None:
                 return refused[0]
-        said = str(row["said"] or "")
-        if said.startswith(ELSEWHERE):
-            return said.partition(":")[0]
-        return header_reason(Statements(said), self.settings, self.product)
+        return None

@@ -385,9 +385,14 @@ class OriginConsent:
         return self._robots_file is not None and self._robots_file.unreachable
 
     @cached_property
+    def receipts(self) -> list[dict[str, Any]]:
+        """Rows of CONSENT that hold the answers."""
+        return [answer.receipt() for answer in self._answers]
+
+    @cached_property
     def digests(self) -> list[str]:
         """Digests of the receipts of the answers."""
-        return [answer.receipt()["digest"] for answer in self._answers]
+        return [receipt["digest"] for receipt in self.receipts]
 
     @property
     def crawl_delay(self) -> float:

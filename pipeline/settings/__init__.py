@@ -45,6 +45,11 @@ class Config(Section):
         default=[],
         description="folders of later runs whose revisions apply to this one, oldest first",
     )
+    robots: list[str] = Field(
+        default=[],
+        description="folders of tables that `benben robots` made: pages that their site's "
+        "robots.txt disallowed when they were crawled are refused",
+    )
     fetch: FetchSettings
     pictures: PictureSettings
     assemble: AssembleSettings

@@ -106,7 +106,7 @@ def test_pages(tmp_path: Path, facts: list[str], reasons: list[str]) -> None:
     paths = {name: str(tmp_path / f"{name}.parquet") for name in ("documents", "verdicts")}
     pq.write_table(pa.Table.from_pylist([page, other], DOCUMENTS), paths["documents"])
     pq.write_table(pa.Table.from_pylist(verdicts, VERDICTS), paths["verdicts"])
-    (row,) = (row for batch in page_rows(paths) for row in batch.to_pylist())
+    (row,) = (row for batch in page_rows(paths, None) for row in batch.to_pylist())
     assert (row["path"], row["reason"]) == ("a", PAGE_REASON if reasons else None)
     assert list(problems([row], chosen)) == [""]
     wrong = page_row({**page, "captured_at": None}, [] if reasons else [PAGE_REASON])
