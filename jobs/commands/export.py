@@ -2,13 +2,15 @@
 
 Each file of `dataset/data` becomes tar files of at most `--samples` documents with their images,
 and `index.json` lists them (the webdataset library calls this format wids). Only complete tar files
-appear; run the same command again to write those that are missing.
+appear; run the same command again to write those that are missing. If the dataset has changed
+since, as by a takedown, the tar files that are there are deleted and written anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,8 +23,11 @@ from benben.pipeline import storage
 from benben.pipeline.dataset import webdataset
 from benben.pipeline.dataset.webdataset import ImageIndex
 from benben.pipeline.errors import InputError
+from benben.pipeline.manifest import Manifest
 
 SAMPLES = 1_000  # in a tar file
+OURS = re.compile(r"\w+-\d{5}-of-\d{5}.*-\d{4}\.tar|index\.json")
+SOURCE = "source.json"  # names the files of the dataset that the tar files were made from
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,8 +51,10 @@ def export(tables: RunTables, folder: str, size: int) -> list[dict[str, Any]]:
 
     Raises InputError if the run has no dataset.
     """
-    if tables.find("dataset") is None:
+    made = tables.find("dataset")
+    if made is None:
         raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
+    _begin(folder, made)
     images = ImageIndex(_paths(tables, "dataset/images"))
     entries = []
     for path in _paths(tables, "dataset/data"):
@@ -64,6 +71,19 @@ def export(tables: RunTables, folder: str, size: int) -> list[dict[str, Any]]:
     data = json.dumps(index, indent=1).encode()
     storage.write_bytes(storage.join(folder, "index.json"), data)
     return entries
+
+
+def _begin(folder: str, dataset: Manifest) -> None:
+    """Delete tar files of another dataset, and note of which one they are from now on."""
+    files = sorted((file.name, file.rows, file.bytes) for file in dataset.files)
+    source = json.dumps({"id": dataset.id, "files": files}).encode()
+    path = storage.join(folder, SOURCE)
+    if storage.exists(path) and storage.read_bytes(path) == source:
+        return
+    for file in storage.list_files(folder, recursive=False) if storage.is_folder(folder) else ():
+        if OURS.fullmatch(file.rsplit("/", 1)[-1]):
+            storage.delete_file(file)
+    storage.write_bytes(path, source)
 
 
 def _paths(tables: RunTables, table: str) -> list[str]:

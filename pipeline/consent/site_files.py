@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 from xml.etree import ElementTree
 
-from benben.pipeline.consent.directives import RESERVATION, is_reserved, page_agents
+from benben.pipeline.consent.directives import LICENSE, RESERVATION, is_reserved, page_agents
 from benben.pipeline.consent.robots import MAX_WILDCARDS, PathPattern, RobotsText, path_of
 from benben.pipeline.schema import CONSENT
 from benben.pipeline.settings.consent import ConsentSettings
@@ -311,6 +311,11 @@ class License:
         restricted = (set(permits) | set(prohibits)) - {"usage"}
         reporting = any(_name(element) == "reporting" for element in terms)
         return not restricted and not reporting and payments <= self._accepted
+
+
+def inline_license(text: str, url: str) -> list[str]:
+    """The fact of a page whose markup holds an RSL document, unless that licenses training."""
+    return [] if License(text, ["free"]).permits(path_of(url)) else [f"{LICENSE}:inline"]
 
 
 def _name(element: ElementTree.Element) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from benben.pipeline import config
 from benben.pipeline.archive.charset import decode_html, repair_mojibake
 from benben.pipeline.consent import directives
+from benben.pipeline.consent.site_files import inline_license
 from benben.pipeline.document import Document
 from benben.pipeline.page.dom.columns import CHARS, ELEMENT, FLAGS, LINKED
 from benben.pipeline.page.dom.copies import without_copies
@@ -193,6 +194,8 @@ def read_facts(
         if tag == _SCRIPT:
             if "ld+json" in attributes.get("type", "").lower():
                 _read_json_ld(attributes.get("", ""), facts, images)
+            elif "rsl+xml" in attributes.get("type", "").lower():
+                facts.opt_outs.extend(inline_license(attributes.get("", ""), url))
         elif tag == _META:
             _read_meta(attributes, facts, images)
         elif tag == _LINK:

@@ -75,6 +75,8 @@ _AGENT = np.frombuffer(b"agent", np.uint8)
 _SPIDER = np.frombuffer(b"spider", np.uint8)
 _DATASET = np.frombuffer(b"dataset", np.uint8)
 _BENBEN = np.frombuffer(b"benben", np.uint8)
+_CRAWL, _AI = np.frombuffer(b"crawl", np.uint8), np.frombuffer(b"-ai", np.uint8)
+_RSL = np.frombuffer(b"rsl+xml", np.uint8)
 _KIND, _POSITION, _TAG = 1, 2, 3  # columns of the walk's levels
 _SLASH, _DOT, _ZERO, _SPACE = 47, 46, 48, 32
 _QUOTES = (34, 39, 60)
@@ -136,7 +138,7 @@ def _has_image_before(node: int) -> bool:
 @called
 def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
     """Note an element that may say something about the page; most say nothing."""
-    if tag == _SCRIPT and not says(tables, node, TYPE, _JSON):
+    if tag == _SCRIPT and not (says(tables, node, TYPE, _JSON) or says(tables, node, TYPE, _RSL)):
         return
     if tag == _LINK and not says(tables, node, REL, _LICENSE):
         return
@@ -173,6 +175,8 @@ def _is_relevant(tables: Tables, element: int) -> bool:
                 or find(address, length, _SPIDER) >= 0
                 or find(address, length, _DATASET) >= 0
                 or find(address, length, _BENBEN) >= 0
+                or find(address, length, _CRAWL) >= 0
+                or find(address, length, _AI) >= 0
             ):
                 return True
         attribute = attribute_after(attribute)

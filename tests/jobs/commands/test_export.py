@@ -57,6 +57,18 @@ def test_again_makes_only_what_is_missing_and_the_same_bytes(run: Path, tmp_path
     assert stays.stat().st_ino == inode
 
 
+def test_tar_files_of_an_older_dataset_are_written_anew(run: Path, tmp_path: Path) -> None:
+    assert cli.main(["export", str(run), str(tmp_path)]) == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    stale = sorted(tmp_path.glob("*.tar"))[0]
+    stale.write_bytes(b"with what was taken down since")
+    (tmp_path / "of-the-user.tar").write_bytes(b"mine")
+    (tmp_path / "source.json").write_text("{}")
+    assert cli.main(["export", str(run), str(tmp_path)]) == 0
+    assert (tmp_path / "of-the-user.tar").read_bytes() == b"mine"
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_an_image_that_is_not_stored_is_not_found(run: Path) -> None:
     paths = storage.list_files(str(run / "dataset/images"))
     some = pq.read_table(paths[0], partitioning=None)["sha256"].to_pylist()[:3]

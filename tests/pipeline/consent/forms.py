@@ -173,6 +173,7 @@ DIRECTIVE_FORMS = [
     meta(OURS, PAGE, "<body><p>x</p><meta name=robots content=noai>"),
     meta(OURS, PAGE, "<meta name=CCBot content=noindex>"),
     meta(OURS, PAGE, "<meta name=GPTBot content=noai>"),
+    meta(OURS, PAGE, "<meta name=anthropic-ai content=noindex>"),
     meta(GOOGLE, PAGE, "<meta name=benben content=noindex>"),
     meta(GOOGLE, None, "<meta name=googlebot content=noindex>"),
     meta(CANEL, PAGE, robots_meta("DisallowAITraining")),
@@ -245,6 +246,7 @@ def licensed(source: str, verdict: str | None, *document: str, line: str = "/l.x
 
 
 FREE = '<permits type="usage">ai-train</permits><payment type="free"/>'
+NO_TRAINING = rsl('<prohibits type="usage">ai-train</prohibits>')[2].decode()
 STAR = "User-agent: *\nAllow: /\n"
 USAGE_FORMS = [
     robots(ATTACH, USAGE, STAR + "Content-Usage: train-ai=n\n"),
@@ -304,6 +306,8 @@ USAGE_FORMS = [
     header(RSL, LICENSE, 'Link: </l.xml>; rel="license"; type="application/rsl+xml"'),
     header(RSL, None, 'Link: </by.html>; rel="license"'),
     meta(RSL, PAGE, '<link rel="license" type="application/rsl+xml" href="/l.xml">'),
+    meta(RSL, PAGE, f'<script type="application/rsl+xml">{NO_TRAINING}</script>'),
+    meta(RSL, None, f'<script type="application/rsl+xml">{rsl(FREE)[2].decode()}</script>'),
     meta(RSL, None, '<link rel="license" href="https://creativecommons.org/licenses/by/4.0/">'),
     _file(AI_TXT, SPAWNING, "consent.ai_txt", "User-Agent: *\nDisallow: *.png\n"),
     _file(AI_TXT, SPAWNING, None, "User-Agent: *\nDisallow: *.mp3\nAllow: *.png\n"),
