@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import xxhash
 
 from benben.analysis.tables import RunTables
+from benben.common.text import lines
 from benben.jobs.commands import takedown
 from benben.pipeline import storage
 from benben.pipeline.consent.image_consent import OptOutLists
@@ -108,7 +109,7 @@ def _targets(tables: RunTables, pages: bool) -> Iterator[tuple[list[str], Tombst
             if row["reason"] is not None:
                 continue
             if row["kind"] == "image":
-                addresses = (row["path"] or row["url"]).splitlines()
+                addresses = lines(row["path"] or row["url"])
                 yield addresses, Tombstone(kind="url", value=row["url"])
             elif row["kind"] == "page" and pages:
                 yield [row["url"]], Tombstone(kind="document", value=row["path"])

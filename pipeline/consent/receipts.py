@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benben.common.text import lines
 from benben.pipeline import storage
 from benben.pipeline.consent.directives import Statements, binding_facts
 from benben.pipeline.consent.image_consent import header_reason
@@ -154,7 +155,7 @@ class ReceiptCheck:
         refused = self._asked(row, row["url"])
         if refused is not None or self.pages is None:
             return refused
-        facts = (row["said"] or "").splitlines()
+        facts = lines(row["said"] or "")
         return PAGE_REASON if any(binding_facts(facts, self.pages, self._page_agents)) else None
 
     @cached_property
@@ -173,7 +174,7 @@ class ReceiptCheck:
     def _asked(self, row: Row, addresses: str) -> str | None:
         """What the sources of a receipt say of the addresses, one a line."""
         named = [(name, self._sources[name]) for name in row["sources"]]
-        for url in addresses.splitlines() if named else ():
+        for url in lines(addresses) if named else ():
             origin = origin_of(url)
             key = tuple(name for name, answer in named if answer.origin == origin)
             if key not in self._origins:
