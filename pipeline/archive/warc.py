@@ -138,7 +138,7 @@ def read_message(record: Record) -> Message:
     """Return the head of a record's response; a resource is a body without one."""
     head = record.head
     if head.kind == "resource" and not head.content_type.startswith("application/http"):
-        return Message(200, Headers({"content-type": head.content_type}), 0)
+        return Message(200, Headers({"content-type": [head.content_type]}), 0)
     message = parse_response(record.window.take(record.at, min(head.length, SHORT_HEAD)))
     if not message.whole:
         message = parse_response(record.window.take(record.at, min(head.length, HTTP_HEAD)))
