@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from benben.common.text import describe
+from benben.pipeline.images.processing import budget
 from benben.pipeline.images.processing.repair import repaired
 from benben.pipeline.settings.fetch import FetchSettings, ReencodeSettings
 
@@ -176,7 +177,7 @@ class Decoder:
         with _decoder_errors():
             image = Image.open(io.BytesIO(data), formats=[name.upper()])
         with image:
-            cost = self._read_header(image, picture)
+            cost = self._read_header(image, picture, data)
             with self._memory.hold(cost), closing(image):  # free the pixels, then the memory
                 self.decodes += 1
                 with _decoder_errors():
@@ -184,12 +185,24 @@ class Decoder:
                 if use is not None:
                     use(picture, self._upright(image, picture) if self._full_size else small)
 
-    def _read_header(self, image: Image.Image, picture: Picture) -> int:
-        """Take mode and size from the header; return the memory in bytes that a decode needs."""
+    def _read_header(self, image: Image.Image, picture: Picture, data: bytes) -> int:
+        """Take mode and size from the header; return the memory in bytes that a decode needs.
+
+        Raises BadImage for a picture that is too large, or that would take too long.
+        """
         limits = self._settings.limits
         picture.mode = image.mode
         picture.width, picture.height = image.size
         number = max(image.width * image.height, _tile_pixels(image))
+        if picture.format == "jpeg":
+            scans = budget.jpeg_scans(data)
+            if scans > budget.SCANS or scans * number > budget.SCANNED_PIXELS:
+                raise BadImage("picture.scans", f"{scans} scans of {number} pixels")
+        if picture.format == "avif":
+            coded = budget.avif_pixels(data)
+            if not coded:
+                raise BadImage("picture.corrupt", "no AV1 sequence header")
+            number = max(number, coded)
         cost = number * DECODE_COST[picture.format or ""]
         if number > limits.pixels or cost > limits.decode_bytes:
             raise BadImage("picture.pixels", f"{picture.width}x{picture.height}")
