@@ -1,7 +1,6 @@
 """Small inputs made after public bug reports, one fault each, which lie beside the checkout.
 
-`EXPECTED` names the check of each case. A case without one is skipped and says so; a case that is
-known to be wrong still fails, and is listed in `WRONG` until it is mended.
+`EXPECTED` names the check of each case. A case without one is skipped and says so.
 """
 
 from __future__ import annotations
@@ -296,7 +295,6 @@ EXPECTED: dict[str, Check] = {
     "102-aria-hidden-copy": keeps_paragraphs(6),
     "103-wiki-references": drops_marks,
 }
-WRONG = frozenset({"37-amp-img", "39-data-background"})
 
 
 def cases() -> list[str]:
@@ -306,10 +304,8 @@ def cases() -> list[str]:
 
 @needs_shared
 @pytest.mark.parametrize("name", cases())
-def test_case_is_right(name: str, request: pytest.FixtureRequest) -> None:
+def test_case_is_right(name: str) -> None:
     check = EXPECTED.get(name)
     if check is None:
         pytest.skip("no expectation is written for this case")
-    if name in WRONG:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="known to be wrong"))
     check(CASES / name)

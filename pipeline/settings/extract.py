@@ -126,6 +126,7 @@ class Tokens(Section):
 class ImageSettings(Section):
     """Where the address of an image is looked for."""
 
+    elements: list[str] = Field(description="elements besides <img> that are images")
     attributes: list[str] = Field(min_length=1, description="attributes of one address, best first")
     srcset_attributes: list[str] = Field(description="attributes of several candidates, best first")
     background: bool = Field(description="take background images of inline styles")

@@ -154,6 +154,7 @@ class Tables(NamedTuple):
     attributes: Bytes  # Lexbor's number of an attribute -> ours, or 0
     attribute_names: Table  # hash of an attribute's name -> our number
     addresses: npt.NDArray[np.bool_]  # by our number: whether the attribute holds an address
+    backgrounds: npt.NDArray[np.bool_]  # ... or may name a background
     words: Table  # hash of a word of class or id -> flags
     tokens: Table  # hash of a whole token of class, id or title -> flags
     classes: Bytes  # class of each character, as in pipeline/characters.py
@@ -179,6 +180,7 @@ def borrow_tables(tables: Tables) -> Tables:
         borrowed(tables.attributes),
         borrowed_table(tables.attribute_names),
         borrowed(tables.addresses),
+        borrowed(tables.backgrounds),
         borrowed_table(tables.words),
         borrowed_table(tables.tokens),
         borrowed(tables.classes),
@@ -227,7 +229,7 @@ def compile_plan(settings: ExtractSettings) -> Plan:
     enter(["head", "json-ld"], BLOCK)
     enter(FACT_TAGS, FACT)
     enter(["br"], BREAK)
-    enter(["img"], IMAGE)
+    enter(["img", *settings.images.elements], IMAGE)
     enter([name for name in elements.drop if name not in FACT_TAGS], DROP)
     enter(elements.inline, INLINE)
     enter(elements.line, BLOCK)
@@ -251,10 +253,18 @@ def _plan(
 ) -> Plan:
     """Add to the tables of elements those of attributes."""
     images = settings.images
-    attributes = list(dict.fromkeys((*ATTRIBUTES, *images.attributes, *images.srcset_attributes)))
+    found = (
+        *ATTRIBUTES,
+        *images.attributes,
+        *images.srcset_attributes,
+        *images.background_attributes,
+    )
+    attributes = list(dict.fromkeys(found))
     numbers = {name: FIRST_ATTRIBUTE + number for number, name in enumerate(attributes)}
     addresses = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.bool_)
     addresses[[numbers[name] for name in ("src", *images.attributes)]] = True
+    backgrounds = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.bool_)
+    backgrounds[[numbers[name] for name in images.background_attributes]] = True
     in_code = np.full(TAGS, BLOCK, np.uint8)
     in_code[[tag_id(name) for name in _CODE_LINES]] = CODE_LINE
     in_code[[tag_id(name) for name in _CODE_CELLS]] = INLINE
@@ -269,6 +279,7 @@ def _plan(
         attributes=_own_numbers(numbers),
         attribute_names=_table({hash_name(name): number for name, number in numbers.items()}),
         addresses=addresses,
+        backgrounds=backgrounds,
         words=_table({hash_name(word): bits for word, bits in _WORD_FLAGS.items()}),
         tokens=_tokens(settings),
         classes=CLASSES,
@@ -277,7 +288,7 @@ def _plan(
         drop_hidden=not settings.hidden,
         drop_notes=not settings.note_marks,
         keeps=bool(settings.selectors.keep),
-        background=images.background,
+        background=images.background or bool(images.background_attributes),
     )
     return Plan(
         tables,
@@ -377,6 +388,8 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
                 flags |= HIDDEN
             elif find(address, length, _TRUE) == 0:
                 flags |= COPY
+        elif tables.backgrounds[number]:
+            flags |= BACKGROUND
         attribute = attribute_after(attribute)
     if is_div and flags & DIV_GONE:
         flags |= GONE

@@ -42,6 +42,7 @@ from benben.pipeline.page.dom.elements import (
     Tables,
     number_of,
     tag_id,
+    tag_of,
 )
 from benben.pipeline.page.dom.lexbor import (
     TEXT_NODE,
@@ -106,7 +107,7 @@ def note_image(out: Columns, tables: Tables, node: int, levels: Integers, positi
     row[IMAGE_BLOCK] = at[BLOCKS]
     row[PATH_START] = row[PATH_STOP] = at[NOTED]
     if position:
-        _write_path(out, tables, levels, position)
+        _write_path(out, tables, levels, tag_of(tables, node), position)
         row[PATH_STOP] = at[NOTED]
         _end_part(out)
     row[NOTE_START] = at[PARTS]
@@ -253,7 +254,7 @@ def _end_part(out: Columns) -> None:
 
 
 @compiled
-def _write_path(out: Columns, tables: Tables, levels: Integers, position: int) -> None:
+def _write_path(out: Columns, tables: Tables, levels: Integers, tag: int, position: int) -> None:
     """Write the path of an image from its block element, such as "a.1/img.2"."""
     first = len(levels)
     while first > 0 and levels[first - 1, _KIND] != BLOCK:
@@ -264,7 +265,7 @@ def _write_path(out: Columns, tables: Tables, levels: Integers, position: int) -
         )
         out.notes[end] = _SLASH
         out.at[NOTED] = end + 1
-    out.at[NOTED] = write_step(out.notes, out.at[NOTED], tables, _IMG, position)
+    out.at[NOTED] = write_step(out.notes, out.at[NOTED], tables, tag, position)
 
 
 @compiled

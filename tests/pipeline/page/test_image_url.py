@@ -150,6 +150,32 @@ def test_an_image_in_noscript_replaces_a_placeholder(markup: str, addresses: lis
 
 
 @pytest.mark.parametrize(
+    ("markup", "addresses"),
+    [
+        ("<amp-img src=a.jpg layout=fill></amp-img>", ["a.jpg"]),
+        ("<amp-anim src=a.gif></amp-anim>", ["a.gif"]),
+        ("<amp-img srcset='a.jpg 640w, b.jpg 320w'></amp-img>", ["a.jpg"]),
+        ("<amp-img src=a.jpg><noscript><img src=a.jpg></noscript></amp-img>", ["a.jpg"]),
+        ("<p>x <amp-img src=a.jpg></amp-img> y</p><img src=b.jpg>", ["a.jpg", "b.jpg"]),
+        ("<div data-bg=a.jpg></div>", ["a.jpg"]),
+        ("<div data-bg='url(a.jpg)'></div>", ["a.jpg"]),
+        ("<div data-background-image='a.jpg'>text</div>", ["a.jpg"]),
+        ("<section data-bgset='a.jpg 400w, b.jpg 900w'></section>", ["b.jpg"]),
+        ("<table><tr><td background=a.gif>x</td></tr></table>", ["a.gif"]),
+        ("<div data-src=a.jpg></div>", ["a.jpg"]),
+        ("<div data-src=https://video.example/player></div>", []),
+        ("<div data-bg='#fff'></div><div data-background=dark></div>", []),
+        ("<div data-bg='rgba(0, 0, 0, .5)'></div>", []),
+        ("<div data-bg=a.jpg style='background: url(b.jpg)'></div>", ["a.jpg"]),
+        ("<div style='background: url(b.jpg)' data-url=/page data-image=x.jpg></div>", ["b.jpg"]),
+    ],
+)
+def test_other_elements_that_show_images(markup: str, addresses: list[str]) -> None:
+    found = [node.url for node in extract_page(markup, PAGE).images()]
+    assert found == [PAGE + address for address in addresses]
+
+
+@pytest.mark.parametrize(
     ("style", "addresses"),
     [
         ("background: url(a.jpg)", ["a.jpg"]),
