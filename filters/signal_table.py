@@ -40,6 +40,7 @@ BUILT_IN: tuple[Signal, ...] = (
     *repetition.SIGNALS,
     *words.LINES,
     *pii.SIGNALS,
+    *page.EXTRACTION,
     *page.NODES,
     *models.PERPLEXITY,
     *page.IMAGES,

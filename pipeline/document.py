@@ -50,6 +50,7 @@ class Node:
     width: int | None = None  # declared size in CSS pixels
     height: int | None = None
     hidden: bool = False  # hidden by markup: `hidden`, display: none, visibility: hidden
+    comment: bool = False  # in a part of the page for readers' comments
     link_share: float = 0.0  # share of the text's characters inside links, 0..1
     content_score: float | None = None  # 0 boilerplate .. 1 main content; None: not scored
 
@@ -67,6 +68,8 @@ class Document:
     opt_outs: tuple[str, ...] = ()  # such as "robots-meta:noai", "x-robots-tag:noimageindex"
     licenses: tuple[str, ...] = ()  # URLs of rel=license links
     page_images: tuple[str, ...] = ()  # og:image and JSON-LD images: metadata, not nodes
+    page_type: str | None = None  # article, forum ...: pipeline/page/score; None: not scored
+    confidence: float | None = None  # expected token F1 of the main text, 0..1
     reason: str | None = None  # why there are no nodes; None when extraction succeeded
 
     def texts(self) -> Iterator[Node]:
@@ -119,6 +122,7 @@ class NodeColumns(Sequence[Node]):
     text: Strings  # empty if the node is no text
     figure: npt.NDArray[np.int32]  # 0: none
     hidden: npt.NDArray[np.bool_]
+    comment: npt.NDArray[np.bool_]
     link_share: npt.NDArray[np.float32]
     score: npt.NDArray[np.float32]  # NaN: none
     images: Sequence[ImageNode]  # one for each node that is an image
@@ -156,6 +160,7 @@ def from_nodes(nodes: Sequence[Node]) -> NodeColumns:
         text=_strings(node.text or "" for node in nodes),
         figure=np.array([node.figure or 0 for node in nodes], np.int32),
         hidden=np.array([node.hidden for node in nodes], np.bool_),
+        comment=np.array([node.comment for node in nodes], np.bool_),
         link_share=np.array([node.link_share for node in nodes], np.float32),
         score=np.array([node.content_score for node in nodes], np.float32),
         images=[
@@ -185,6 +190,7 @@ def to_array(pages: Sequence[NodeColumns]) -> pa.StructArray:
         "text": _string_array([page.text for page in pages], kind == TEXT),
         "figure": pa.array(figure, mask=figure == 0),
         "hidden": pa.array(_joined([page.hidden for page in pages], np.bool_)),
+        "comment": pa.array(_joined([page.comment for page in pages], np.bool_)),
         "link_share": pa.array(_joined([page.link_share for page in pages], np.float32)),
         "content_score": pa.array(score, mask=np.isnan(score)),
     }
@@ -260,6 +266,8 @@ def to_batch(captures: Sequence[Capture], documents: Sequence[Document]) -> pa.R
         "opt_outs": [document.opt_outs for document in documents],
         "licenses": [document.licenses for document in documents],
         "page_images": [document.page_images for document in documents],
+        "page_type": [document.page_type for document in documents],
+        "confidence": [document.confidence for document in documents],
         "reason": [document.reason for document in documents],
         "nodes": _nodes(documents),
     }

@@ -24,6 +24,7 @@ NODE = pa.struct(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("hidden", pa.bool_()),
+        ("comment", pa.bool_()),
         ("link_share", pa.float32()),
         ("content_score", pa.float32()),
     ]
@@ -50,6 +51,8 @@ DOCUMENTS = pa.schema(
         ("opt_outs", pa.list_(pa.string())),
         ("licenses", pa.list_(pa.string())),
         ("page_images", pa.list_(pa.string())),
+        ("page_type", pa.string()),
+        ("confidence", pa.float32()),  # expected token F1 of the main text
         ("reason", pa.string()),  # null: extracted
         ("nodes", pa.list_(NODE)),
     ]

@@ -114,7 +114,7 @@ def main() -> int:
     if shipped:
         ours = {p.name: extract_page(p.html, p.url).main_text() for p in pages(LABELLED)}
     else:
-        ours = cross_validate(rows(LABELLED))
+        ours = {page.page.page.name: page.text for page in cross_validate(rows(LABELLED))}
     others = peers(LABELLED)
     found = [
         (page, f1_of_tools({"ours": ours.get(page.name, ""), **others[page.name]}, page.text))
@@ -123,6 +123,7 @@ def main() -> int:
     means = {tool: float(np.mean([s[tool] for _, s in found])) for tool in found[0][1]}
     margins = [scores["ours"] - scores["trafilatura"] for _, scores in found]
     details = breakdown(found)
+    empty = [page.name for page in gold if not ours.get(page.name)]
     snippets = snippet_accuracy(ours, others)
     figure.report(
         "extract_quality",
@@ -135,11 +136,12 @@ def main() -> int:
         margin_interval=interval(margins),
         groups=details,
         snippets=snippets,
+        empty=empty,
     )
     for group, values in details.items():
         if group.startswith(("type:", "set:", "lang:zh")):
             print("  " + group, *(f"{k} {v:.3f}" for k, v in values.items()))
-    print(f"  margin {interval(margins)}, snippets {snippets}")
+    print(f"  margin {interval(margins)}, snippets {snippets}, pages without text {len(empty)}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Train the content score on the human gold data and write its weights.
+"""Train the content score, the page type and the confidence on the human gold data.
 
 python -m benchmarks.train_content_score            cross-validate by domain, then train on all
 python -m benchmarks.train_content_score --check    cross-validate only
@@ -7,25 +7,47 @@ python -m benchmarks.train_content_score --check    cross-validate only
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
-from benben.pipeline.page.score.content_score import ContentModel
-from benben.pipeline.page.score.features import FEATURES
+from benben.pipeline.compiled import Floats
+from benben.pipeline.page.score.content_score import (
+    DOUBT,
+    PAGE_FEATURES,
+    PAGE_TYPES,
+    ContentModel,
+    Linear,
+    Scored,
+    describe_page,
+    doubts,
+)
 from benchmarks.extraction.content_score_data import Rows, rows
 from benchmarks.support.data import ROOT
 from benchmarks.support.gold import LABELLED, token_f1
-from benchmarks.support.network import fit
+from benchmarks.support.network import Example, Layer, fit, fit_linear
 
 PATH = ROOT / "pipeline" / "page" / "score" / "content_score.npz"
 FOLDS = 5
 HIDDEN = (32, 16)
-CUT_FACTOR = 0.7  # these two: the best of a few by cross-validation
-EVENNESS = 0.8
-_LEAST_DEVIATION = 0.02  # rare features are not blown up
+CUT_FACTOR = 0.8  # these two: the best of a few by cross-validation
+EVENNESS = 0.5
+TYPE_PENALTY, CONFIDENCE_PENALTY = 0.02, 0.001
+
+
+class Tested(NamedTuple):
+    """What a model that saw no page of its domain makes of a page."""
+
+    page: Rows
+    found: Scored
+    types: Floats
+    text: str
+
+    @property
+    def f1(self) -> float:
+        return token_f1(self.text, self.page.page.text)
 
 
 def fold(domain: str) -> int:
@@ -33,48 +55,120 @@ def fold(domain: str) -> int:
     return crc32(domain.encode()) % FOLDS
 
 
-def train(pages: Sequence[Rows], seed: int = 0) -> ContentModel:
-    """Fit the network; the inputs' scaling becomes part of the first layer."""
-    inputs = np.concatenate([page.blocks.rows for page in pages])
-    labels = np.concatenate([page.labels for page in pages]) >= 0.5
-    weights = np.concatenate([page.weights for page in pages])
-    mean = inputs.mean(axis=0)
-    deviation = inputs.std(axis=0) + _LEAST_DEVIATION
-    network = fit((inputs - mean) / deviation, labels, weights / weights.mean(), HIDDEN, seed)
-    first, bias = network[0]
-    network[0] = first / deviation[:, None], bias - (mean / deviation) @ first
-    return ContentModel(network, CUT_FACTOR, EVENNESS)
+def without(pages: Sequence[Rows], number: int) -> list[Rows]:
+    """Return the pages that are not in a fold."""
+    return [page for page in pages if fold(page.page.domain) != number]
 
 
-def cross_validate(pages: Sequence[Rows]) -> dict[str, str]:
-    """Main text of each page under a model that saw no page of its domain."""
-    texts: dict[str, str] = {}
+def describe(page: Rows) -> Floats:
+    """Features of the page, for its type."""
+    return describe_page(page.blocks.rows, page.blocks.lengths, page.page.url)
+
+
+def train_type(pages: Sequence[Rows]) -> Linear:
+    """Fit the page type."""
+    known = [page for page in pages if page.page.page_type in PAGE_TYPES]
+    targets = np.array([[page.page.page_type == name for name in PAGE_TYPES] for page in known])
+    features = np.array([describe(page) for page in known]).reshape(-1, len(PAGE_FEATURES))
+    return _linear(fit_linear(features, targets, TYPE_PENALTY))
+
+
+def types_of(pages: Sequence[Rows]) -> dict[str, Floats]:
+    """Type of each page by a model that saw no page of its fold: as uncertain as in use."""
+    found = {}
     for number in range(FOLDS):
-        model = train([page for page in pages if fold(page.page.domain) != number])
-        for tested in pages:
-            if fold(tested.page.domain) == number:
-                texts[tested.page.name] = main_text(model, tested)
-    return texts
+        model = _blank(train_type(without(pages, number)))
+        for page in pages:
+            if fold(page.page.domain) == number:
+                found[page.page.name] = model.types(describe(page))
+    return found
 
 
-def main_text(model: ContentModel, page: Rows) -> str:
-    """Text of the blocks at or above one half."""
-    scores = model.scores(page.blocks)
-    return "\n".join(t for t, score in zip(page.texts, scores, strict=True) if score >= 0.5)
+def train(pages: Sequence[Rows], types: dict[str, Floats], seed: int = 0) -> ContentModel:
+    """Fit the network and the page type; the confidence is fitted on cross-validated pages."""
+    layers = fit([_example(page, types[page.page.name]) for page in pages], HIDDEN, seed)
+    model = _blank(train_type(pages))
+    model.layers = [_linear(layer) for layer in layers]
+    return model
 
 
-def save(model: ContentModel) -> None:
-    """Write the weights as data of the package."""
-    arrays: dict[str, Any] = {f"weights{n}": w for n, (w, _) in enumerate(model.layers)}
-    arrays |= {f"bias{n}": bias for n, (_, bias) in enumerate(model.layers)}
-    np.savez_compressed(
-        PATH,
-        features=np.array(FEATURES),
-        layers=np.array(len(model.layers)),
-        cut_factor=np.array(model.cut_factor),
-        evenness=np.array(model.evenness),
-        **arrays,
+def _example(page: Rows, types: Floats) -> Example:
+    """Labelled blocks; of a page with snippets alone, most are not."""
+    used = page.weights > 0
+    inputs = page.blocks.rows[used]
+    inputs = np.concatenate([inputs, np.tile(types, (len(inputs), 1))], axis=1, dtype=np.float32)
+    lengths = page.blocks.lengths[used]
+    return Example(
+        inputs, page.labels[used], page.weights[used], lengths, complete=bool(page.page.text)
     )
+
+
+def _blank(page_type: Linear) -> ContentModel:
+    trust = Linear(np.zeros((DOUBT + len(PAGE_TYPES), 1)), np.zeros(1))
+    return ContentModel([], page_type, trust, CUT_FACTOR, EVENNESS)
+
+
+def _linear(layer: Layer) -> Linear:
+    return Linear(layer.weights, layer.bias)
+
+
+def fold_models(pages: Sequence[Rows]) -> Iterator[tuple[int, ContentModel]]:
+    """Yield each fold and a model that saw no page of it; the models have no confidence yet."""
+    types = types_of(pages)
+    for number in range(FOLDS):
+        yield number, train(without(pages, number), types)
+
+
+def cross_validate(pages: Sequence[Rows]) -> Iterator[Tested]:
+    """Yield each page as a model sees it that saw no page of its domain."""
+    for number, model in fold_models(pages):
+        for page in pages:
+            if fold(page.page.domain) == number:
+                found = model.read(page.blocks, page.page.url)
+                yield Tested(page, found, model.types(describe(page)), main_text(page, found))
+
+
+def main_text(page: Rows, found: Scored) -> str:
+    """Text of the blocks at or above one half."""
+    return "\n".join(t for t, score in zip(page.texts, found.scores, strict=True) if score >= 0.5)
+
+
+def train_confidence(tested: Sequence[Tested]) -> Linear:
+    """Fit the confidence to the token F1 of pages that the models had not seen."""
+    inputs = np.array(
+        [[*doubts(page.found.scores, page.page.blocks.lengths), *page.types] for page in tested]
+    )
+    targets = np.array([[page.f1] for page in tested])
+    return _linear(fit_linear(inputs, targets, CONFIDENCE_PENALTY))
+
+
+def confidences(tested: Sequence[Tested]) -> list[float]:
+    """Confidence of each page, by a model fitted on pages of other folds."""
+    found = []
+    models = [
+        train_confidence([page for page in tested if fold(page.page.page.domain) != number])
+        for number in range(FOLDS)
+    ]
+    for page in tested:
+        weights, bias = models[fold(page.page.page.domain)]
+        doubt = doubts(page.found.scores, page.page.blocks.lengths)
+        odds = np.concatenate([doubt, page.types]) @ weights + bias
+        found.append(float(1 / (1 + np.exp(-odds[0]))))
+    return found
+
+
+def report(tested: Sequence[Tested]) -> None:
+    """Print token F1, how often the type is right, and what the confidence is worth."""
+    gold = [page for page in tested if page.page.page.text]
+    f1 = np.array([page.f1 for page in gold])
+    print(f"token F1, cross-validated by domain: {f1.mean():.4f}")
+    right = [page.found.page_type == page.page.page.page_type for page in gold]
+    print(f"page type right: {np.mean(right):.3f}")
+    order = np.argsort(confidences(gold))
+    tenth = max(1, len(order) // 10)
+    means = [f1[part].mean() for part in (order[:tenth], order[-tenth:])]
+    print(f"token F1 of the tenth of the pages with the least confidence: {means[0]:.3f}, "
+          f"with the most: {means[1]:.3f}")  # fmt: skip
 
 
 def main() -> None:
@@ -84,12 +178,12 @@ def main() -> None:
     arguments = parser.parse_args()
     pages = rows(LABELLED)
     print(f"{len(pages)} pages, {sum(len(page.texts) for page in pages)} blocks")
-    texts = cross_validate(pages)
-    gold = [page.page for page in pages if page.page.text]
-    scores = [token_f1(texts[page.name], page.text) for page in gold]
-    print(f"token F1, cross-validated by domain: {np.mean(scores):.4f}")
+    tested = list(cross_validate(pages))
+    report(tested)
     if not arguments.check:
-        save(train(pages))
+        model = train(pages, types_of(pages))
+        model.confidence = train_confidence([page for page in tested if page.page.page.text])
+        np.savez_compressed(PATH, **model.arrays())
         print(f"wrote {PATH}")
 
 

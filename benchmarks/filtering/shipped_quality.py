@@ -26,13 +26,12 @@ from benben.pipeline.page.score import content_score
 from benben.pipeline.settings import Config
 from benchmarks.extraction import extract_images
 from benchmarks.extraction.content_score_data import rows
-from benchmarks.extraction.train_content_score import FOLDS, fold, train
+from benchmarks.extraction.train_content_score import fold, fold_models
 from benchmarks.support import figure, gold_structure
 from benchmarks.support.data import GOLD
 from benchmarks.support.gold import HUMAN, LABELLED, Page, pages, token_f1
 from benchmarks.support.judged_gold import Judged, Measured, align, judge, measure
 
-SETS = (*dict.fromkeys((*HUMAN, "wcxb-train")),)
 MAIN_CONTENT = 0.5  # content score from which `Document.main_text` takes a text
 KEPT = "kept"
 
@@ -45,11 +44,9 @@ def measure_gold(sets: Sequence[str], chosen: Config, weights: bool) -> list[Mea
     found = list(pages(sets))
     if weights:
         return list(measure(found, chosen))
-    labelled = list(rows(LABELLED))
     measured: list[Measured] = []
     shipped = content_score.model
-    for number in range(FOLDS):
-        model = train([one for one in labelled if fold(one.page.domain) != number])
+    for number, model in fold_models(rows(LABELLED)):
         content_score.model = lambda model=model: model  # type: ignore[assignment]
         measured += measure((page for page in found if fold(page.domain) == number), chosen)
     content_score.model = shipped
@@ -143,7 +140,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", nargs="?", default="default")
     parser.add_argument("--weights", action="store_true", help="the shipped content score as it is")
-    parser.add_argument("--sets", default=",".join(SETS), help="gold sets, by name")
+    parser.add_argument("--sets", default=",".join(HUMAN), help="gold sets, by name")
     arguments = parser.parse_args()
     if not GOLD.is_dir():
         print(f"shipped_quality: no gold data under {GOLD} (set BENBEN_SHARED)")

@@ -74,6 +74,23 @@ LANGUAGE = (
 )
 
 
+# What extraction says of the whole page.
+
+
+def _document_field(name: str) -> Callable[[Batch], pa.Array]:
+    return lambda batch: batch.documents.column(name)
+
+
+PAGE_TYPE = Column("page_type", "document", pa.string(), _document_field("page_type"))
+CONFIDENCE = Column("confidence", "document", pa.float32(), _document_field("confidence"))
+
+EXTRACTION = (
+    stored(PAGE_TYPE, "article, collection, documentation, forum, listing, product or service",
+           OWN, "name", names=True),
+    stored(CONFIDENCE, "expected token F1 of the page's main text", OWN, "ratio"),
+)  # fmt: skip
+
+
 # Nodes of a page: what extraction says of those with text, how many there are of each kind.
 
 
@@ -127,6 +144,12 @@ def _count_kept_text_nodes(kept: KeptNodes) -> Floats:
 INDEX = Column("index", "text_node", pa.int32(), _node_field("index"))
 PARAGRAPH = Column("paragraph", "text_node", pa.int32(), lambda batch: batch.text.number)
 LINK_SHARE = Column("link_share", "text_node", pa.float32(), _node_field("link_share"))
+COMMENT = Column(
+    "comment",
+    "text_node",
+    pa.int32(),
+    lambda batch: pc.cast(_node_field("comment")(batch), "int32"),
+)
 CONTENT_SCORE = Column("content_score", "text_node", pa.float32(), _node_field("content_score"))
 LINK_CHARS = Derived("link_chars", (LINK_SHARE, CHARS), lambda share, chars: share * chars)
 BOILERPLATE_CHARS = Derived(
@@ -141,6 +164,7 @@ NODES = (
     Signal("link_ratio", ("document",), "ratio", "characters inside links", OWN,
            LINK_CHARS, CHARS),
     stored(CONTENT_SCORE, "0 boilerplate .. 1 main content", OWN, "ratio"),
+    stored(COMMENT, "1 in a part of the page for readers' comments", OWN),
     Signal("boilerplate_ratio", ("document",), "ratio",
            "characters in nodes of content score below 0.5", OWN, BOILERPLATE_CHARS, CHARS),
     Signal("text_nodes", ("document",), "count", "text nodes kept", OWN,

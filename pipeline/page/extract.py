@@ -91,11 +91,16 @@ class Extractor:
             return facts.article
         base = facts.base_url or document.url
         if self.settings.content_score:
-            scores = content_score.score(page, facts.title)
+            scored = content_score.score(page, facts.title, document.url)
+            document.page_type, document.confidence = scored.page_type, scored.confidence
+            scores, comments = scored.scores, scored.comments
             scores[page.elements[page.blocks[:, ELEMENT], FLAGS] & KEPT != 0] = 1
         else:
             scores = np.full(len(page.blocks), np.nan)
-        document.nodes = build_nodes(page, self._plan, self.settings, self._addresses, base, scores)
+            comments = np.zeros(len(page.blocks), np.bool_)
+        document.nodes = build_nodes(
+            page, self._plan, self.settings, self._addresses, base, scores, comments
+        )
         return None
 
 

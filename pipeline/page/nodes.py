@@ -80,8 +80,12 @@ def build_nodes(
     addresses: ImageAddresses,
     base: str,
     scores: Floats,
+    comments: npt.NDArray[np.bool_],
 ) -> NodeColumns:
-    """Make the nodes of a page in reading order; `scores` holds one a block, NaN for none."""
+    """Make the nodes of a page in reading order; `scores` holds one a block, NaN for none.
+
+    `comments` tells for each block whether it is a reader's comment.
+    """
     found = find_images(page, plan, addresses, base)
     images = [_image(*image) for image in found if image is not None]
     shown = np.array([image is not None for image in found], np.bool_)
@@ -101,6 +105,7 @@ def build_nodes(
         text=texts,
         figure=figure,
         hidden=hidden,
+        comment=comments[chosen.first],
         link_share=link_share,
         score=score,
         images=images,

@@ -119,7 +119,8 @@ def both_scopes(code: str, times: int) -> dict[str, float | None]:
 def expected(scope: str, code: str) -> dict[str, Any]:
     """Every signal of a scope: of the first paragraph, of the first image, of the page."""
     if scope == "text_node":
-        return both_scopes(code, 1) | {"duplicate": 0, "link_share": 0.5, "content_score": 0.9}
+        facts = {"duplicate": 0, "link_share": 0.5, "content_score": 0.9, "comment": 1}
+        return both_scopes(code, 1) | facts
     if scope == "image_node":
         words = {"en": (3, 4), "ru": (2, 2), "zh": (1, 2)}[code]
         sizes = {"rendered_width": 640, "rendered_height": 480, "aspect_ratio": 2.0, "nsfw": 0.1}
@@ -136,6 +137,7 @@ def expected(scope: str, code: str) -> dict[str, Any]:
         "boilerplate_ratio": chars / whole, "link_ratio": chars / 2 / whole,
         "alt_ratio": 1 / 2, "caption_ratio": 1 / 2, "line_word_ratio": 5 / COUNTS[code]["words"],
         "language": code, "language_score": 0.9, "curly_brackets": 0, "lorem_ipsum": 0,
+        "page_type": "forum", "confidence": 0.75,
         "gopher_stop_words": 2 if code == "en" else 0,  # the, to
         "quality": 1 / (1 + math.exp(0.5 - 3 * OWLS[code])),
     }  # fmt: skip
@@ -161,12 +163,14 @@ def measured(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> pa.Re
     monkeypatch.setattr(page_signals, "_identify", lambda *_: ([code], [0.9]))
     shown = PARAGRAPHS[code]
     made = page(
-        text(shown, link_share=0.5, content_score=0.9),
+        text(shown, link_share=0.5, content_score=0.9, comment=True),
         image(URL, width=640, height=480, alt=ALTS[code], caption=CAPTIONS[code]),
         text(shown, content_score=0.2),
         image(URL),
         opt_outs=["robots-meta:noai"],
         truncated="length",
+        page_type="forum",
+        confidence=0.75,
     )
     return measure_batch(batch(made), settings)
 

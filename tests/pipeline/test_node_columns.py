@@ -21,6 +21,7 @@ def pages(draw: Any) -> list[Node]:
         kind = draw(st.sampled_from(document.KINDS))
         node = Node(kind, index, draw(TEXT), draw(st.sampled_from(["p", "div", "*"])))
         node.hidden, node.figure = draw(st.booleans()), draw(st.none() | st.integers(1, 9))
+        node.comment = draw(st.booleans())
         node.content_score = draw(st.none() | SHARES)
         if kind == "text":
             node.text, node.link_share = draw(TEXT), draw(SHARES)

@@ -1,34 +1,78 @@
-"""The content score: how likely each block is main content, by a small network over its features.
+"""The content score of each block, the type of the page, and how far its extraction can be trusted.
 
+A small network says how likely each block is main content, from the block's features and the type
+of the page. Scores are shifted so that one half is the page's own best cut: the selection with the
+highest expected F1 (Lewis 1995, "Evaluating and optimizing autonomous text classification
+systems"), so that a gallery of short texts and a long article are both cut where they should be.
 The weights are data (content_score.npz), trained by the benchmark train_content_score on pages
-whose main text people marked. Scores are shifted so that one half is the page's own best cut: the
-selection with the highest expected F1 (Lewis 1995, "Evaluating and optimizing autonomous text
-classification systems"). So a gallery of short texts and a long article are both cut where they
-should be.
+whose main text people marked. The type of a page comes from a linear model over the mean of its
+blocks' features, their mean by length, their sums, and the words (page_words.yaml) and the shape of
+its address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import yaml
 
 from benben.pipeline.compiled import Floats, Integers, borrowed, compiled
 from benben.pipeline.page.dom.walk import Walk
-from benben.pipeline.page.score.features import FEATURES, Blocks, describe
+from benben.pipeline.page.score.features import FEATURES, PAGE, TEXT, Blocks, describe
 
+PAGE_TYPES = (
+    "article", "collection", "documentation", "forum", "listing", "product", "service",
+)  # fmt: skip
+_WORDS: dict[str, list[str]] = yaml.safe_load(
+    (resources.files("benben.pipeline.page.score") / "page_words.yaml").read_text(encoding="utf-8")
+)
+_GROUPS: dict[str, int] = {}  # word -> the groups it is in, as bits
+for _number, _words in enumerate(_WORDS.values()):
+    for _word in _words:
+        _GROUPS[_word] = _GROUPS.get(_word, 0) | 1 << _number
+# Any text matches: host, path, query.
+_PARTS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://([^/?#]*))?([^?#]*)(\?[^#]*)?")
+_LETTERS = re.compile("[a-z]+")
+_YEAR, _NUMBER = re.compile(r"/(?:19|20)\d\d/"), re.compile(r"\d{4}")
+_ENDING = re.compile(r"\.(?:html?|php|aspx?)$")
+_OF_BLOCKS = ("tag_", "in_", "word_", "label_", "section_")
+_SUMMED = np.array([n for n, f in enumerate(FEATURES) if f in TEXT or f.startswith(_OF_BLOCKS)])
+_OF_PAGE = np.array([FEATURES.index(name) for name in PAGE])
+_ADDRESS = ("root", "parts", "query", "hyphens", "digits", "year", "ending", "length", "number")
+PAGE_FEATURES = (
+    *(f"{how}_{FEATURES[n]}" for how in ("mean", "text", "sum") for n in _SUMMED),
+    *PAGE,
+    *_ADDRESS,
+    *(f"address_{group}" for group in _WORDS),
+)
+_LONGEST = 2000  # characters of an address that are read
 WEIGHTS = resources.files("benben.pipeline.page.score") / "content_score.npz"
+NAMES = (*FEATURES, *PAGE_FEATURES, *PAGE_TYPES)  # what the weights were trained on
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # limits of a page's cut
+DOUBT = 4  # numbers that `doubts` returns
 
 
-def score(page: Walk, title: str | None) -> Floats:
-    """Score every block of a page between 0 (boilerplate) and 1 (main content)."""
+class Scored(NamedTuple):
+    """What the model says of a page."""
+
+    scores: Floats  # of its blocks
+    comments: npt.NDArray[np.bool_]  # which of its blocks are readers' comments
+    page_type: str | None
+    confidence: float | None  # expected token F1 of its main text; None for a page without blocks
+
+
+def score(page: Walk, title: str | None, url: str) -> Scored:
+    """Score every block of a page between 0 (boilerplate) and 1 (main content), and the page."""
     if not len(page.blocks):
-        return np.empty(0)
-    return model().scores(describe(page, title))
+        return Scored(np.empty(0), np.empty(0, np.bool_), None, None)
+    return model().read(describe(page, title), url)
 
 
 @lru_cache(maxsize=1)
@@ -37,13 +81,31 @@ def model() -> ContentModel:
     return ContentModel.load()
 
 
+class Linear(NamedTuple):
+    """A linear layer."""
+
+    weights: Floats
+    bias: Floats
+
+
 class ContentModel:
-    """A feed-forward network with rectified hidden layers; inputs need no scaling."""
+    """A feed-forward network with rectified hidden layers, and two linear models of the page.
+
+    Inputs need no scaling. The first layer reads the features of a block, then the probabilities
+    of the page's types; these are the same for all blocks, so they become part of its bias.
+    """
 
     def __init__(
-        self, layers: Sequence[tuple[Floats, Floats]], cut_factor: float, evenness: float
+        self,
+        layers: Sequence[Linear],
+        page_type: Linear,
+        confidence: Linear,
+        cut_factor: float,
+        evenness: float,
     ) -> None:
         self.layers = layers
+        self.page_type = page_type
+        self.confidence = confidence
         self.cut_factor = cut_factor  # multiplies the page's best cut
         self.evenness = evenness  # 0: each block on its own, 1: each kind of markup as a whole
 
@@ -51,22 +113,77 @@ class ContentModel:
     def load(cls, path: Traversable = WEIGHTS) -> ContentModel:
         """Read weights. Raises ValueError if they were trained on other features."""
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            if tuple(stored["features"].tolist()) != FEATURES:
+            if tuple(stored["features"].tolist()) != NAMES:
                 raise ValueError(f"{path}: made for other features; train the content score again")
-            count = int(stored["layers"])
-            layers = [(stored[f"weights{n}"], stored[f"bias{n}"]) for n in range(count)]
-            return cls(layers, float(stored["cut_factor"]), float(stored["evenness"]))
 
-    def probabilities(self, rows: Floats) -> Floats:
+            def layer(name: str) -> Linear:
+                return Linear(stored[f"{name}_weights"], stored[f"{name}_bias"])
+
+            return cls(
+                [layer(f"layer{number}") for number in range(int(stored["layers"]))],
+                layer("page_type"),
+                layer("confidence"),
+                float(stored["cut_factor"]),
+                float(stored["evenness"]),
+            )
+
+    def arrays(self) -> Mapping[str, Any]:
+        """Return what `load` reads."""
+        named = {f"layer{number}": layer for number, layer in enumerate(self.layers)}
+        named |= {"page_type": self.page_type, "confidence": self.confidence}
+        found = {f"{name}_weights": layer.weights for name, layer in named.items()}
+        found |= {f"{name}_bias": layer.bias for name, layer in named.items()}
+        counts = {"layers": len(self.layers), "features": NAMES}
+        return found | counts | {"cut_factor": self.cut_factor, "evenness": self.evenness}
+
+    def read(self, blocks: Blocks, url: str) -> Scored:
+        """Return the scores of the blocks of a page, its type, and the confidence."""
+        types = self.types(describe_page(blocks.rows, blocks.lengths, url))
+        scores = self.scores(blocks, types)
+        doubt = doubts(scores, blocks.lengths)
+        odds = linear(np.concatenate([doubt, types]), *self.confidence)
+        confidence = float(probabilities(odds)[0])
+        page_type = PAGE_TYPES[int(np.argmax(types))]
+        comments = blocks.comments & (page_type != "forum")  # there, they are the content
+        return Scored(scores, comments, page_type, confidence)
+
+    def types(self, page: Floats) -> Floats:
+        """Return the probability of each of PAGE_TYPES."""
+        return softmax(linear(page, *self.page_type))
+
+    def probabilities(self, rows: Floats, types: Floats) -> Floats:
         """Return the probability of each block to be main content, before the page's cut."""
-        for number, (weights, bias) in enumerate(self.layers):
+        first, bias = self.layers[0]
+        size = rows.shape[1]
+        bias = linear(types, first[size:], bias)
+        rows = apply_layer(rows, first[:size], bias, len(self.layers) > 1)
+        for number, (weights, bias) in enumerate(self.layers[1:], 1):
             rows = apply_layer(rows, weights, bias, number + 1 < len(self.layers))
         return probabilities(rows[:, 0])
 
-    def scores(self, blocks: Blocks) -> Floats:
+    def scores(self, blocks: Blocks, types: Floats) -> Floats:
         """Return the scores of the blocks of a page."""
-        probs = self.probabilities(blocks.rows)
+        probs = self.probabilities(blocks.rows, types)
         return to_scores(probs, blocks.kinds, blocks.lengths, self.evenness, self.cut_factor)
+
+
+@compiled
+def linear(inputs: Floats, weights: Floats, bias: Floats) -> Floats:
+    """Apply a linear layer to one row; for BLAS see `apply_layer`."""
+    found = bias.copy()
+    for name in range(len(inputs)):
+        if inputs[name]:
+            for unit in range(len(found)):
+                found[unit] += inputs[name] * weights[name, unit]
+    return found
+
+
+@compiled
+def softmax(logits: Floats) -> Floats:
+    """Turn log odds into probabilities that sum to one."""
+    found: Floats = np.exp(logits - logits.max())
+    found /= found.sum()
+    return found
 
 
 @compiled
@@ -117,6 +234,29 @@ def to_scores(
     probs = even_out(probs, kinds, lengths, evenness)
     cut = min(max(best_cut(probs, lengths) * cut_factor, _CUT_FLOOR), _CUT_CEILING)
     return lift_images(recentre(probs, cut), lengths)
+
+
+@compiled
+def doubts(scores: Floats, lengths: Integers) -> Floats:
+    """Return what says how sure the scores are: F1 that they expect, doubt, share and size of text.
+
+    The expected F1 takes the scores as probabilities. The doubt is the mean of p (1 - p) over the
+    characters.
+    """
+    everything = kept = right = wanted = doubt = 0.0
+    for place in range(len(scores)):
+        chars, chance = lengths[place], scores[place]
+        everything += chars
+        wanted += chance * chars
+        doubt += chance * (1 - chance) * chars
+        if chance >= 0.5:
+            kept += chars
+            right += chance * chars
+    found = np.empty(DOUBT)
+    some = max(1.0, everything)
+    found[0] = 2 * right / max(1.0, kept + wanted)
+    found[1], found[2], found[3] = doubt / some, kept / some, np.log1p(kept) / 10
+    return found
 
 
 @compiled
@@ -173,3 +313,53 @@ def recentre(probs: Floats, cut: float) -> Floats:
     """Shift probabilities by their log odds so that `cut` becomes one half."""
     share = probs * (1 - cut)
     return share / (share + (1 - probs) * cut)
+
+
+# What the page type sees: sums of the features of blocks, and the address.
+
+
+def describe_page(rows: Floats, lengths: Integers, url: str) -> Floats:
+    """Compute the features of a page from those of its blocks, of which it has at least one."""
+    return np.concatenate([sum_up(rows, lengths, _SUMMED), rows[0, _OF_PAGE], _address(url)])
+
+
+@compiled
+def sum_up(rows: Floats, lengths: Integers, columns: Integers) -> Floats:
+    """Return means of some features over the blocks, means by length, and logarithms of sums."""
+    count, size = len(columns), len(rows)
+    found = np.zeros((3, count))
+    out, rows, lengths = borrowed(found), borrowed(rows), borrowed(lengths)
+    chars = max(1, lengths.sum())
+    for number in range(size):
+        share = lengths[number] / chars
+        for place in range(count):
+            value = rows[number, columns[place]]
+            if value:
+                out[0, place] += value
+                out[1, place] += value * share
+    for place in range(count):
+        out[2, place] = np.log1p(max(out[0, place], 0.0))
+        out[0, place] /= size
+    return found.ravel()
+
+
+def _address(url: str) -> list[float]:
+    """Features of an address, in the order of _ADDRESS and the groups of words."""
+    host, path, query = _PARTS.match(url[:_LONGEST]).groups("")  # type: ignore[union-attr]
+    levels = [level for level in path.split("/") if level]
+    last = levels[-1] if levels else ""
+    groups = 0
+    for word in _LETTERS.findall(f"{host}{path}".lower()):
+        groups |= _GROUPS.get(word, 0)
+    return [
+        not levels,
+        len(levels),
+        len(query) > 1,
+        last.count("-") + last.count("_"),
+        sum(letter in "0123456789" for letter in last),
+        _YEAR.search(path) is not None,
+        _ENDING.search(last) is not None,
+        len(last) / 20,
+        _NUMBER.search(path) is not None,
+        *(groups >> number & 1 for number in range(len(_WORDS))),
+    ]

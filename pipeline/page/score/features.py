@@ -1,9 +1,10 @@
 """What the content score sees of each block of a page: a row of named numbers.
 
-Only counts, markup and neighbourhood, nothing of a language: commas and sentence ends are those of
-many scripts, and words of class attributes are English on pages of any language. Lengths enter as
-logarithms. Statistics of elements and windows are differences of running sums, since the blocks
-of an element lie side by side in reading order.
+Counts, markup, neighbourhood, and words of short texts such as "Related articles" in many languages
+(surroundings.py). Commas and sentence ends are those of many scripts, and words of class attributes
+are English on pages of any language. Lengths enter as logarithms. Statistics of elements and
+windows are differences of running sums, since the blocks of an element lie side by side in reading
+order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benben.pipeline.characters import (
     STOP,
 )
 from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, compiled, int64
-from benben.pipeline.hash_tables import FREE, find_row, slot_bits
+from benben.pipeline.hash_tables import FREE, Table, borrowed_table, find_row, slot_bits
 from benben.pipeline.page.dom.columns import (
     AN_IMAGE,
     CHARS,
@@ -54,6 +55,25 @@ from benben.pipeline.page.dom.elements import (
     tag_id,
 )
 from benben.pipeline.page.dom.walk import Walk
+from benben.pipeline.page.score.surroundings import (
+    CARD,
+    CARDS,
+    LABEL_CHARS,
+    LABELS,
+    RELATION,
+    TITLE_PLACE,
+    WORDS,
+    count_words,
+    main_element,
+    reader_comments,
+    shapes,
+    title_block,
+    write_cards,
+    write_headings,
+    write_relation,
+    write_sections,
+    write_title_place,
+)
 
 # Names of the features, in groups.
 TEXT = ("chars", "words", "commas", "stops", "lines", "word_length", "ends", "colon", "capitals",
@@ -94,6 +114,13 @@ FEATURES: tuple[str, ...] = (
     *(f"window{size}_{name}" for name in ("chars", "link_share", "prose") for size in WINDOWS),
     *ALIKE,
     *PAGE,
+    *(f"label_{label}" for label in LABELS),
+    *(f"heading_{label}" for label in LABELS),
+    "heading_distance",
+    *(f"section_{label}" for label in LABELS),
+    *(f"card{number}_{name}" for number in range(CARDS) for name in CARD),
+    *(f"{anchor}_{name}" for anchor in ("title", "main") for name in RELATION),
+    *TITLE_PLACE,
 )
 
 # Columns of the running sums; row n holds the sums over the blocks before n.
@@ -115,6 +142,7 @@ class Layout(NamedTuple):
     flag_bits: Integers  # bits of an element's flags that are features
     first_word: int  # bit of the first group of class words
     word_count: int
+    labels: Table
 
 
 def _tag_groups() -> npt.NDArray[np.int64]:
@@ -136,6 +164,7 @@ _LAYOUT = Layout(
     ),
     first_word=FIRST_BIT,
     word_count=len(GROUPS),
+    labels=WORDS,
 )
 
 
@@ -145,6 +174,7 @@ class Blocks(NamedTuple):
     rows: Floats  # one per block, one column for each of FEATURES
     kinds: Integers  # kind of markup of each block, numbered on this page
     lengths: Integers  # characters
+    comments: npt.NDArray[np.bool_]  # whether it lies in a part for readers' comments
 
 
 def describe(page: Walk, title: str | None) -> Blocks:
@@ -157,8 +187,8 @@ def describe(page: Walk, title: str | None) -> Blocks:
 @compiled
 def describe_blocks(
     elements: Integers, blocks: Integers, text: Bytes, title: Bytes, layout: Layout
-) -> tuple[Floats, Integers, Integers]:
-    """Compute rows of features, kinds of markup and lengths; see Blocks."""
+) -> tuple[Floats, Integers, Integers, npt.NDArray[np.bool_]]:
+    """Compute rows of features, kinds of markup, lengths and comments; see Blocks."""
     elements, blocks = borrowed(elements), borrowed(blocks)
     text, title = borrowed(text), borrowed(title)
     size = len(blocks)
@@ -187,7 +217,59 @@ def describe_blocks(
     lengths = blocks[:, CHARS].copy()
     numbers = write_alike(out, first, kinds, lengths)
     write_page(out, first + len(ALIKE), sums)
-    return rows, numbers, lengths
+    first += len(ALIKE) + len(PAGE)
+    top = title_block(elements, blocks)
+    comments = _write_labels(out, first, elements, blocks, text, layout, top)
+    _write_places(out, first + 3 * len(LABELS) + 1, elements, blocks, sums, top)
+    return rows, numbers, lengths, comments
+
+
+@compiled
+def _write_labels(
+    rows: Floats,
+    first: int,
+    elements: Integers,
+    blocks: Integers,
+    text: Bytes,
+    layout: Layout,
+    title: int,
+) -> npt.NDArray[np.bool_]:
+    """Write the words of each block, of the heading before it, and of the labels it lies under.
+
+    Returns which blocks are readers' comments.
+    """
+    words = borrowed_table(layout.labels)
+    size = len(rows)
+    bits, heading = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for number in range(size):
+        block = blocks[number]
+        found = count_words(rows[number], first, text[block[START] : block[TEXT_STOP]], words)
+        heading[number] = layout.heading[elements[block[ELEMENT], TAG]]
+        bits[number] = found if block[CHARS] <= LABEL_CHARS else 0
+    first += len(LABELS)
+    write_headings(rows, first, bits, heading, blocks[:, CHARS])
+    write_sections(rows, first + len(LABELS) + 1, bits, elements, blocks)
+    return reader_comments(elements, blocks, bits, heading, title)
+
+
+@compiled
+def _write_places(
+    rows: Floats, first: int, elements: Integers, blocks: Integers, sums: Floats, title: int
+) -> None:
+    """Write the cards around each block, and how it lies to the title and the main element."""
+    keys = np.empty(len(elements), np.int64)
+    shapes(elements, keys)
+    filled = (elements[:, END] > elements[:, FIRST]).astype(np.int64)
+    _, counts, siblings = group(keys, filled)
+    for number in range(CARDS):
+        write_cards(rows, first, elements, blocks, sums, siblings, counts, number + 1)
+        first += len(CARD)
+    anchor = blocks[title, ELEMENT] if title >= 0 else 0
+    write_relation(rows, first, elements, blocks, sums[:, SUM_CHARS], anchor)
+    main = main_element(elements, blocks, sums[:, SUM_PROSE])
+    first += len(RELATION)
+    write_relation(rows, first, elements, blocks, sums[:, SUM_CHARS], main)
+    write_title_place(rows, first + len(RELATION), title)
 
 
 @compiled

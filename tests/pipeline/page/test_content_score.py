@@ -13,9 +13,11 @@ from benben.pipeline.page.dom.elements import compile_plan
 from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.extract import default_settings
 from benben.pipeline.page.score.content_score import (
+    PAGE_FEATURES,
     WEIGHTS,
     ContentModel,
     best_cut,
+    describe_page,
     even_out,
     lift_images,
     recentre,
@@ -64,8 +66,101 @@ def test_article_stands_out_from_menus() -> None:
 
 def test_score_can_be_left_out() -> None:
     settings = default_settings().model_copy(update={"content_score": False})
-    nodes = extract_page(page(), "https://ex.org/", settings=settings).nodes
-    assert {node.content_score for node in nodes} == {None}
+    document = extract_page(page(), "https://ex.org/", settings=settings)
+    assert {node.content_score for node in document.nodes} == {None}
+    assert (document.page_type, document.confidence) == (None, None)
+
+
+def test_a_page_has_a_type_and_a_confidence() -> None:
+    article = extract_page(page(), "https://ex.org/news/2024/05/the-river")
+    posts = "".join(
+        f"<div class=post><span class=username>u{n}</span><p>{PROSE[:90]}</p></div>"
+        for n in range(9)
+    )
+    forum = extract_page(
+        f"<title>Boats</title><h1>Boats</h1><div class=thread>{posts}</div>",
+        "https://forum.ex.org/viewtopic.php?t=7",
+    )
+    assert (article.page_type, forum.page_type) == ("article", "forum")
+    assert all(0 < page.confidence < 1 for page in (article, forum) if page.confidence)
+    assert article.confidence is not None
+    assert article.confidence > 0.8
+    empty = extract_page("<title>a</title>", "https://ex.org/")
+    assert (empty.page_type, empty.confidence) == (None, None)
+
+
+@pytest.mark.parametrize("url", ["", "no address", "http://[::1", "https://ex.org/" + "a/" * 9000])
+def test_any_address_has_features(url: str) -> None:
+    blocks = describe(walked(page()), None)
+    found = describe_page(blocks.rows, blocks.lengths, url)
+    assert found.shape == (len(PAGE_FEATURES),)
+    assert np.isfinite(found).all()
+
+
+def column(html: str, name: str) -> list[float]:
+    """A feature of each block of a page."""
+    rows: list[float] = describe(walked(html), None).rows[:, FEATURES.index(name)].tolist()
+    return rows
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Related articles",
+        "ÄHNLICHE ARTIKEL",
+        "Похожие статьи",
+        "相关文章",
+        "関連記事",
+        "Similaires",
+    ],
+)
+def test_a_label_counts_for_the_element_that_it_begins(label: str) -> None:
+    html = f"<h1>The river</h1><p>{PROSE}<div><p>{label}<p>One<p>Two</div><p>{PROSE}"
+    assert column(html, "section_related") == [0, 0, 1, 1, 1, 0]
+    assert column(html, "label_related")[2] > 0
+
+
+def test_a_heading_counts_until_the_next() -> None:
+    html = "<h2>Reviews</h2><p>Good.<p>Bad.<h2>The bridge</h2><p>Old."
+    assert column(html, "heading_review") == [1, 1, 1, 0, 0]
+    assert column(html, "heading_distance")[:3] == pytest.approx(np.log1p([0, 1, 2]).tolist())
+
+
+def test_cards_of_one_shape_are_one_list() -> None:
+    tile = "<div class=product><p>Boat</p><p>10.00</p></div>"
+    html = f"<p>Shop</p><div>{tile * 4}</div><div class=other><p>One</p></div>"
+    sizes = column(html, "card1_cards")
+    assert sizes == pytest.approx([0, *[np.log1p(4)] * 8, 0])
+    assert column(html, "card1_place")[1:9] == [0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
+
+
+def test_blocks_know_where_the_title_lies() -> None:
+    html = "<div><p>Menu</p></div><main><h1>The river</h1><p>It rose.</p></main>"
+    assert column(html, "after_title") == [0, 1, 1]
+    assert column(html, "title_up") == pytest.approx([0.2, 0, 0.1])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<div id=comments><p>{}</p></div>",
+        "<section class='user-comment-list'><p>{}</p></section>",
+        "<section><h3>3 comments</h3><div><p>{}</p></div></section>",
+        "<section><div><h2>Kommentare</h2></div><p>{}</p></section>",
+        "<div><h3>评论</h3><p>{}</p></div>",
+    ],
+)
+def test_reader_comments_have_a_flag(part: str) -> None:
+    comment = "I saw it from my window."
+    html = f"<h1>The river</h1><p>{PROSE}</p>{part.format(comment)}<p>{PROSE} End."
+    flagged = [n.text for n in extract_page(html, "https://ex.org/a").nodes if n.comment]
+    assert comment in flagged
+    assert not any(text and PROSE[:20] in text for text in flagged)
+
+
+def test_the_article_is_no_comment() -> None:
+    html = f"<div class='has-comments'><h1>The river: 3 comments</h1><p>{PROSE}</p></div>"
+    assert not any(node.comment for node in extract_page(html, "https://ex.org/a").nodes)
 
 
 def test_cut_maximises_expected_f1() -> None:

@@ -1,0 +1,321 @@
+"""What lies around a block: labels over it, the list of cards it is in, the page's title.
+
+A label is a short text such as "Reviews", "Related articles" or "Privacy preferences". Its groups
+of words (label_words.yaml) are features of the block itself, of the blocks after it until the next
+heading, and of all blocks of an element that begins with it. Cards are elements of one shape side
+by side, such as the rows of a thread list or the tiles of a shop. Their blocks see the whole list,
+so that cards are judged as a group.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from benben.pipeline.compiled import Bytes, Floats, Integers, compiled, int64
+from benben.pipeline.hash_tables import Table, look_up, make_table
+from benben.pipeline.page.dom.columns import CHARS, ELEMENT, END, FIRST, FLAGS, PARENT, TAG
+from benben.pipeline.page.dom.elements import FIRST_BIT, GROUPS, tag_id
+from benben.pipeline.page.dom.lexbor import hash_name
+
+_GROUPS: dict[str, list[str]] = yaml.safe_load(
+    (resources.files("benben.pipeline.page.score") / "label_words.yaml").read_text(encoding="utf-8")
+)
+LABELS = tuple(_GROUPS)
+_COMMENT = 1 << LABELS.index("comment")  # among the groups of labels
+_COMMENT_CLASS = 1 << FIRST_BIT + GROUPS.index("comment")  # among the flags of elements
+LABEL_CHARS = 60  # a label has at most these
+_READ = 300  # bytes of a text whose words are looked up
+_COMMENTS = 0.9  # nor a part for comments of more
+_SECTION = 0.7  # a label stands over an element of at most this share of the page
+_SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
+
+
+def _word_table() -> Table:
+    found: dict[int, int] = {}
+    for number, words in enumerate(_GROUPS.values()):
+        for word in words:
+            # ASCII letters are lowered when text is read.
+            for form in {_ascii_lower(form) for form in (word, word.capitalize(), word.upper())}:
+                key = hash_name(form)
+                found[key] = found.get(key, 0) | 1 << number
+    return make_table(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
+
+
+def _ascii_lower(word: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in word)
+
+
+WORDS = _word_table()
+
+
+@compiled
+def count_words(row: Floats, first: int, text: Bytes, words: Table) -> int:
+    """Write how much of a text is words of each group; return the groups that occur, as bits."""
+    count = len(LABELS)
+    row[first : first + count] = 0
+    found, size, number = int64(0), min(len(text), _READ), 0
+    word, letters, before = np.uint64(_SEED), 0, -1  # `before`: where the letter before begins
+    place = 0
+    while place <= size:
+        byte = int64(text[place]) if place < size else 32
+        step = 1
+        if 0xE3 <= byte <= 0xED and place + 3 <= len(text):  # a letter of a script without spaces
+            step = 3
+            if before >= 0:
+                found |= _enter(row, first, look_up(words, _pair(text, before)))
+            number += 1
+            before = place
+        else:
+            before = -1
+        letter = byte + 32 if 65 <= byte <= 90 else byte
+        if step == 1 and (97 <= letter <= 122 or byte >= 0x80):
+            word = (word ^ np.uint64(letter)) * np.uint64(_PRIME)
+            letters += 1
+        elif letters:
+            found |= _enter(row, first, look_up(words, int64(word | np.uint64(1))))
+            number += 1
+            word, letters = np.uint64(_SEED), 0
+        place += step
+    scale = 1 / (1 + number / 8)
+    if found:
+        for group in range(count):
+            row[first + group] = min(row[first + group], 4) * scale
+    return found
+
+
+@compiled
+def _pair(text: Bytes, place: int) -> int:
+    """Hash two letters of three bytes each."""
+    word = np.uint64(_SEED)
+    for byte in range(place, place + 6):
+        word = (word ^ np.uint64(text[byte])) * np.uint64(_PRIME)
+    return int64(word | np.uint64(1))
+
+
+@compiled
+def _enter(row: Floats, first: int, bits: int) -> int:
+    """Count a word for its groups."""
+    rest, group = bits, 0
+    while rest:
+        if rest & 1:
+            row[first + group] += 1
+        rest >>= 1
+        group += 1
+    return bits
+
+
+@compiled
+def write_headings(
+    rows: Floats, first: int, bits: Integers, is_heading: Integers, lengths: Integers
+) -> None:
+    """Write the groups of the heading before each block, and how far back it lies."""
+    last, distance = int64(0), 0
+    count = len(LABELS)
+    for number in range(len(rows)):
+        if is_heading[number] and lengths[number]:
+            last, distance = bits[number], 0
+        _spread(rows[number], first, last)
+        rows[number, first + count] = np.log1p(distance) if distance < 1000 else 7.0
+        distance += 1
+
+
+@compiled
+def write_sections(
+    rows: Floats, first: int, bits: Integers, elements: Integers, blocks: Integers
+) -> None:
+    """Write the groups of the labels that the elements around each block begin with."""
+    inside = np.zeros(len(elements), np.int64)
+    total = max(1, blocks[:, CHARS].sum())
+    ends = np.append(0, np.cumsum(blocks[:, CHARS]))
+    for element in range(1, len(elements)):
+        start, end = elements[element, FIRST], elements[element, END]
+        inside[element] = inside[elements[element, PARENT]]
+        if ends[end] - ends[start] > _SECTION * total:
+            continue
+        seen, place = 0, start
+        while place < min(end, start + 4) and seen < 2 and end - start > 1:
+            if blocks[place, CHARS]:
+                seen += 1
+                inside[element] |= bits[place]
+            place += 1
+    for number in range(len(rows)):
+        _spread(rows[number], first, inside[blocks[number, ELEMENT]])
+
+
+@compiled
+def reader_comments(
+    elements: Integers, blocks: Integers, bits: Integers, is_heading: Integers, title: int
+) -> NDArray[np.bool_]:
+    """Tell which blocks lie in a part for readers' comments.
+
+    Such a part is an element whose class or id says so, or what follows a heading such as "3
+    comments" in the smallest element around it that holds more. It never holds the page's title
+    (`title`: its block, or -1).
+    """
+    inside, found = np.zeros(len(elements), np.bool_), np.zeros(len(blocks), np.bool_)
+    total = max(1, blocks[:, CHARS].sum())
+    ends = np.append(0, np.cumsum(blocks[:, CHARS]))
+    for element in range(1, len(elements)):
+        start, end = elements[element, FIRST], elements[element, END]
+        small = ends[end] - ends[start] <= _COMMENTS * total and not start <= title < end
+        named = elements[element, FLAGS] & _COMMENT_CLASS != 0
+        inside[element] = inside[elements[element, PARENT]] or (named and small)
+    behind = 0  # the block after the part that a heading began
+    for number in range(len(blocks)):
+        element = blocks[number, ELEMENT]
+        if is_heading[number] and bits[number] & _COMMENT and number != title:
+            while element and elements[element, END] - elements[element, FIRST] == 1:
+                element = elements[element, PARENT]
+            if not elements[element, FIRST] <= title < elements[element, END]:
+                behind = max(behind, elements[element, END])
+        found[number] = inside[blocks[number, ELEMENT]] or number < behind
+    return found
+
+
+@compiled
+def _spread(row: Floats, first: int, bits: int) -> None:
+    """Write bits as features."""
+    for group in range(len(LABELS)):
+        row[first + group] = bits >> group & 1
+
+
+# Lists of cards, and the way to the title and to the main element.
+
+CARD = ("cards", "place", "share", "link_share", "prose", "chars", "block", "levels")
+CARDS = 2  # the nearest card, and the nearest of several blocks
+RELATION = ("inside", "up", "down", "share")
+TITLE_PLACE = ("title", "after_title", "title_distance")
+_FEWEST = 3  # elements that make a list of cards
+_H1 = tag_id("h1")
+_SHAPE = 0x100000001B3
+
+
+@compiled
+def shapes(elements: Integers, keys: Integers) -> None:
+    """Write a key of each element that its siblings of the same tag and class words share."""
+    for element in range(len(elements)):
+        own = (elements[element, FLAGS] >> FIRST_BIT) * 512 + elements[element, TAG]
+        keys[element] = int64((own + 1) * _SHAPE ^ elements[element, PARENT] * 0x9E3779B1)
+
+
+@compiled
+def number_cards(
+    elements: Integers, siblings: Integers, counts: Integers, blocks: int
+) -> tuple[Integers, Integers]:
+    """Return for each element the card of at least so many blocks around it, and its place."""
+    cards, places = np.zeros(len(elements), np.int64), np.zeros(len(elements), np.int64)
+    seen = np.zeros(len(elements), np.int64)
+    for element in range(1, len(elements)):
+        inside = elements[element, END] - elements[element, FIRST]
+        places[element] = seen[siblings[element]]
+        seen[siblings[element]] += inside > 0
+        if counts[element] >= _FEWEST and inside >= blocks:
+            cards[element] = element
+        else:
+            cards[element] = cards[elements[element, PARENT]]
+    return cards, places
+
+
+@compiled
+def write_cards(
+    rows: Floats,
+    first: int,
+    elements: Integers,
+    blocks: Integers,
+    sums: Floats,  # of characters, linked characters and prose over the blocks before
+    siblings: Integers,  # number of each element's group of siblings
+    counts: Integers,  # elements with blocks in that group
+    least: int,  # blocks of a card
+) -> None:
+    """Write the nearest card around each block, in the order of CARD."""
+    cards, places = number_cards(elements, siblings, counts, least)
+    totals = np.zeros((len(elements), 3))
+    for element in range(1, len(elements)):
+        for name in range(3):
+            totals[siblings[element], name] += (
+                sums[elements[element, END], name] - sums[elements[element, FIRST], name]
+            )
+    everything = max(1.0, sums[-1, 0])
+    for number in range(len(rows)):
+        card, row = cards[blocks[number, ELEMENT]], rows[number]
+        row[first : first + len(CARD)] = 0
+        if card:
+            total, size = totals[siblings[card]], counts[card]
+            some = max(1.0, total[0])
+            row[first] = np.log1p(size)
+            row[first + 1] = places[card] / size
+            row[first + 2], row[first + 3] = total[0] / everything, total[1] / some
+            row[first + 4], row[first + 5] = total[2] / some, np.log1p(total[0] / size)
+            row[first + 6] = np.log1p(number - elements[card, FIRST])
+            element = blocks[number, ELEMENT]
+            while element != card:
+                row[first + 7] += 0.1
+                element = elements[element, PARENT]
+
+
+@compiled
+def title_block(elements: Integers, blocks: Integers) -> int:
+    """Return the first block in an h1, or -1."""
+    for number in range(len(blocks)):
+        if blocks[number, CHARS] and elements[blocks[number, ELEMENT], TAG] == _H1:
+            return int64(number)
+    return -1
+
+
+@compiled
+def main_element(elements: Integers, blocks: Integers, prose: Floats) -> int:
+    """Return the element with the most prose in its children, or 0.
+
+    As Readability scores candidates: an element's prose counts for its parent, and half for that
+    one's parent. `prose`: running sums over the blocks before.
+    """
+    scores = np.zeros(len(elements))
+    for number in range(len(blocks)):
+        parent = elements[blocks[number, ELEMENT], PARENT]
+        chars = prose[number + 1] - prose[number]
+        scores[parent] += chars
+        scores[elements[parent, PARENT]] += chars / 2
+    return int64(np.argmax(scores)) if scores.max() > 0 else int64(0)
+
+
+@compiled
+def write_relation(
+    rows: Floats, first: int, elements: Integers, blocks: Integers, chars: Floats, anchor: int
+) -> None:
+    """Write how each block lies to an element, in the order of RELATION; zeros without one.
+
+    The smallest element around both counts: how far it lies above each, and its share of the page.
+    """
+    up = np.full(len(elements), -1)  # levels above the anchor, of the elements around it
+    element, levels = anchor, 0
+    while element:
+        up[element] = levels
+        element = elements[element, PARENT]
+        levels += 1
+    up[0] = levels
+    for number in range(len(rows)):
+        row = rows[number]
+        row[first : first + len(RELATION)] = 0
+        if anchor:
+            element, climbed = blocks[number, ELEMENT], 0
+            while up[element] < 0:
+                element = elements[element, PARENT]
+                climbed += 1
+            row[first] = up[element] == 0
+            row[first + 1], row[first + 2] = climbed / 10, up[element] / 10
+            inside = chars[elements[element, END]] - chars[elements[element, FIRST]]
+            row[first + 3] = inside / max(1.0, chars[-1])
+
+
+@compiled
+def write_title_place(rows: Floats, first: int, title: int) -> None:
+    """Write how each block lies to the block of the title, in reading order."""
+    for number in range(len(rows)):
+        row = rows[number]
+        row[first] = title >= 0
+        row[first + 1] = title >= 0 and number >= title
+        row[first + 2] = np.log1p(abs(number - title)) if title >= 0 else 0.0
