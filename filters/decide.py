@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benben.filters import inherit
 from benben.filters.declaration import (
+    Count,
     Counts,
     Floats,
     Integers,
@@ -26,7 +28,7 @@ from benben.filters.declaration import (
     to_numpy,
 )
 from benben.filters.signal_table import CATALOGUE
-from benben.filters.verdicts import DocumentFailures, Ledger, to_batch
+from benben.filters.verdicts import OWN, DocumentFailures, Ledger, to_batch
 from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
 
 Names = tuple[list[str], Integers]  # distinct names, and each row's place in them; -1: unknown
@@ -52,8 +54,7 @@ def decide_batch(
     for column in removed:
         nodes.ledger.take_over(Nested(column))
     nodes.drop_missing_images()
-    _judge_nodes(nodes, "text_node", rules.text_node)
-    _judge_nodes(nodes, "image_node", rules.image_node)
+    _judge_all_nodes(nodes, rules)
     return to_batch(signals, nodes.ledger, _judge_documents(nodes, rules.document))
 
 
@@ -130,8 +131,7 @@ def scope_values(
     """Compute signals of a batch by name; those of documents over the nodes that the rules keep."""
     nodes = _Nodes(signals, None)
     if scope == "document":
-        _judge_nodes(nodes, "text_node", rules.text_node)
-        _judge_nodes(nodes, "image_node", rules.image_node)
+        _judge_all_nodes(nodes, rules)
         document, index = np.arange(signals.num_rows), np.full(signals.num_rows, -1)
     else:
         document, index = nodes.of(scope).document, nodes.of(scope).integers("index")
@@ -140,18 +140,70 @@ def scope_values(
     return ScopeValues(found, nodes.languages, nodes.language[document], document, index)
 
 
+def _judge_all_nodes(nodes: _Nodes, rules: RuleSettings) -> None:
+    """Judge paragraphs and images by their rules, then what shares the fate of others."""
+    settled = ~nodes.ledger.paragraphs.kept
+    _judge_nodes(nodes, "text_node", rules.text_node)
+    _judge_nodes(nodes, "image_node", rules.image_node)
+    if rules.inherit.captions is not None:
+        inherit.follow_images(nodes.ledger, settled, rules.inherit.captions)
+    if rules.inherit.headings is not None:
+        inherit.follow_sections(nodes.ledger, settled, rules.inherit.headings)
+
+
 def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
     drops = nodes.ledger.of(scope)
     document = nodes.of(scope).document
     language = nodes.language[document]
-    values = nodes.values(scope)
     for name, rule in rules.items():
+        unit = None if rule.over == "paragraph" else Unit.of(nodes, rule.over)
+        values = nodes.values(scope) if unit is None else unit.values(drops.kept)
         judged = judge(scope, name, rule, values, nodes.languages, language)
         unknown = np.unique(document[judged.unknown & drops.kept])
         nodes.ledger.note(f"{scope}.{name}.{nodes.why_unknown(scope, name)}", unknown)
         for mask, end in _ends(scope, name, judged):
             where = np.flatnonzero(mask & drops.kept)
-            drops.drop(where, f"{scope}.{name}.{end}", judged.values[where], judged.bounds[where])
+            drops.drop(
+                where,
+                f"{scope}.{name}.{end}",
+                judged.values[where],
+                judged.bounds[where],
+                OWN if unit is None else unit.source[where],
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Paragraphs that are measured as one: their run or section."""
+
+    nodes: Nested
+    number: Integers  # of each paragraph's unit
+    source: Integers  # index of the unit's first node; OWN where the unit is a single paragraph
+
+    @classmethod
+    def of(cls, nodes: _Nodes, over: str) -> Unit:
+        """Number the runs or sections of all documents."""
+        found = nodes.paragraphs
+        key = (found.document << 32) + found.integers(over)
+        first = np.append(True, key[1:] != key[:-1])[: len(key)]
+        number = np.cumsum(first) - 1
+        begin = np.flatnonzero(first)
+        alone = np.diff(np.append(begin, len(key))) == 1
+        source = np.where(alone, OWN, found.integers("index")[begin]) if len(key) else begin
+        return cls(found, number, source[number])
+
+    def values(self, kept: Mask) -> Values:
+        """Return a function that gives signals of each paragraph's unit, over its kept ones."""
+        single = node_counts(self.nodes)
+
+        def added(count: Count) -> Any:
+            values = single(count)
+            if isinstance(values, tuple):  # names: each paragraph's own
+                return values
+            total = np.bincount(self.number[kept], values[kept], self.number[-1:].sum() + 1)
+            return total[self.number]
+
+        return lambda name: CATALOGUE["text_node"][name].values(added)
 
 
 def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:

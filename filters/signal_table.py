@@ -24,7 +24,16 @@ from benben.filters.declaration import (
     Scope,
     Signal,
 )
-from benben.filters.signals import gopher, models, page, pii, repetition, wordlists, words
+from benben.filters.signals import (
+    gopher,
+    models,
+    page,
+    pii,
+    repetition,
+    structure,
+    wordlists,
+    words,
+)
 from benben.filters.signals.text import Batch
 from benben.pipeline import config, plug_ins
 from benben.pipeline.config import ConfigError
@@ -42,6 +51,7 @@ BUILT_IN: tuple[Signal, ...] = (
     *pii.SIGNALS,
     *page.EXTRACTION,
     *page.NODES,
+    *structure.SIGNALS,
     *models.PERPLEXITY,
     *page.IMAGES,
     *gopher.SIGNALS,
@@ -77,7 +87,9 @@ def collect(packages: Mapping[str, Iterable[Signal]]) -> dict[Scope, dict[str, S
     columns: dict[tuple[Scope, str], Column | None] = {
         ("document", name): None for name in (*IDENTITY, *NESTED)
     }
-    columns |= {(scope, column.name): column for scope in SCOPES for column in FIRST[scope]}
+    for scope in SCOPES:
+        own = (*FIRST[scope], *structure.CONTEXT[scope])
+        columns |= {(scope, column.name): column for column in own}
     for package, signals in packages.items():
         for signal in signals:
             _check_declaration(signal, package)
@@ -113,7 +125,7 @@ def _check_declaration(signal: Any, package: str) -> None:
 
 def _columns(scope: Scope) -> list[Column]:
     """Stored columns of a scope, in order."""
-    found = {column.name: column for column in FIRST[scope]}
+    found = {column.name: column for column in (*FIRST[scope], *structure.CONTEXT[scope])}
     for signal_scope, signals in CATALOGUE.items():
         for signal in signals.values():
             for column in signal.columns(signal_scope):
@@ -214,6 +226,8 @@ def _mistakes(scope: Scope, name: str, rule: Rule) -> list[str]:
         found.append(_mistake(scope, name, f"{where}.languages.{language}", bounds))
     for other, bounds in rule.when.items():
         found.append(_mistake(scope, other, f"{where}.when.{other}", bounds))
+    if rule.over != "paragraph":
+        found.append(_cannot_add(scope, name, where, rule))
     return [mistake for mistake in found if mistake]
 
 
@@ -225,6 +239,18 @@ def _mistake(scope: Scope, name: str, where: str, bounds: Bounds) -> str | None:
         return f"{where}: '{name}' is a name; give one_of: [...] instead of min or max"
     if not signal.names and bounds.one_of is not None:
         return f"{where}: '{name}' is a number; give min or max instead of one_of"
+    return None
+
+
+def _cannot_add(scope: Scope, name: str, where: str, rule: Rule) -> str | None:
+    """Tell why a rule cannot be judged over several paragraphs together."""
+    signal = CATALOGUE[scope].get(name)
+    if scope != "text_node":
+        return f"{where}: over: {rule.over} is for rules of text_node"
+    if signal and (signal.names or (signal.per is None and signal.unit != "count")):
+        near = {"link_share": "link_ratio", "content_score": "boilerplate_ratio"}.get(name)
+        hint = f"; use '{near}'" if near else ""
+        return f"{where}: '{name}' cannot be added up over a {rule.over}{hint}"
     return None
 
 
@@ -242,7 +268,11 @@ def required_columns(rules: RuleSettings) -> list[str]:
     wanted = {scope: [*(getattr(rules, scope))] for scope in SCOPES}
     for scope in SCOPES:
         wanted[scope] += [name for rule in getattr(rules, scope).values() for name in rule.when]
-    return columns_of(wanted)
+    found = columns_of(wanted)
+    if rules.in_context:
+        context = [column for columns in structure.CONTEXT.values() for column in columns]
+        found += [_path(column) for column in (*context, page.CONTENT_SCORE)]
+    return sorted(set(found))
 
 
 def columns_of(names: Mapping[Scope, Iterable[str]]) -> list[str]:

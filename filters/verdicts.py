@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from benben.pipeline import schema
 from benben.pipeline.manifest import Count, Counts
 
 KEPT = -1  # in place of a reason's number
+OWN = -1  # in place of the index of another node
 
 
 class Drops:
@@ -28,6 +29,8 @@ class Drops:
         self.reason = np.full(size, KEPT, np.int32)  # place in `names`, or KEPT
         self.value = np.full(size, np.nan)
         self.bound = np.full(size, np.nan)
+        self.spared = np.full(size, KEPT, np.int32)  # the reason in spite of which it is kept
+        self.source = np.full(size, OWN, np.int32)  # index of the node whose fate it shares, or OWN
 
     @property
     def kept(self) -> Mask:
@@ -35,13 +38,36 @@ class Drops:
         return self.reason < 0
 
     def drop(
-        self, where: Integers, reason: str, value: Floats | float, bound: Floats | float
+        self,
+        where: Integers,
+        reason: str,
+        value: Floats | float,
+        bound: Floats | float,
+        source: Integers | int = OWN,
     ) -> None:
-        """Drop nodes for one reason."""
+        """Drop nodes for one reason; `source`: index of the first node judged with them."""
         if len(where):
             self.names.append(reason)
             self.reason[where] = len(self.names) - 1
             self.value[where], self.bound[where] = value, bound
+            self.source[where] = source
+
+    def drop_with(self, where: Integers, others: Drops, rows: Integers, source: Integers) -> None:
+        """Drop nodes that are kept so far for the reasons of others; `source`: index of those."""
+        open_ = self.reason[where] < 0
+        where, rows = where[open_], rows[open_]
+        begin = len(self.names)
+        self.names += list(others.names)
+        self.reason[where] = begin + others.reason[rows]
+        self.value[where], self.bound[where] = others.value[rows], others.bound[rows]
+        self.source[where] = source[open_]
+
+    def spare(self, where: Integers, source: Integers) -> None:
+        """Keep nodes that were dropped, with the nodes of index `source`."""
+        gone = self.reason[where] >= 0
+        where = where[gone]
+        self.spared[where], self.source[where] = self.reason[where], source[gone]
+        self.reason[where] = KEPT
 
     def dropped_for(self, reason: str) -> Mask:
         """Tell which nodes were dropped for a reason."""
@@ -94,27 +120,60 @@ class Ledger:
 
     def dropped(self, rows: int) -> pa.ListArray:
         """Return the column `dropped`, sorted by node and paragraph."""
-        sides = [(drops, np.flatnonzero(~drops.kept)) for drops in (self.paragraphs, self.images)]
-        document = _joined(drops.nodes.document[where] for drops, where in sides)
+        found = _Listed([(one, one.reason) for one in (self.paragraphs, self.images)], rows)
+        value = _known(found.of(lambda drops: drops.value))
+        bound = _known(found.of(lambda drops: drops.bound))
+        columns = [found.index, found.reason, value, bound, found.paragraph]
+        return found.to_list(columns, schema.NODE_VERDICT)
+
+    def inherited(self, rows: int) -> pa.ListArray:
+        """Return the column `inherited`, sorted by node and paragraph."""
+        sides = (self.paragraphs, self.images)
+        shared = [
+            np.where(one.source == OWN, KEPT, np.where(one.kept, one.spared, one.reason))
+            for one in sides
+        ]
+        found = _Listed(list(zip(sides, shared, strict=True)), rows)
+        source = pa.array(found.of(lambda drops: drops.source))
+        kept = pa.array(found.of(lambda drops: drops.kept))
+        columns = [found.index, found.paragraph, source, found.reason, kept]
+        return found.to_list(columns, schema.INHERITED)
+
+
+class _Listed:
+    """The nodes of a ledger that have a reason (KEPT: none), sorted by node and paragraph."""
+
+    def __init__(self, sides: Sequence[tuple[Drops, NDArray[Any]]], rows: int) -> None:
+        self._chosen = [(drops, np.flatnonzero(reason != KEPT)) for drops, reason in sides]
         index = _joined(
             drops.nodes.entries.field("index").take(pa.array(where)).to_numpy()
-            for drops, where in sides
+            for drops, where in self._chosen
         )
-        order = np.lexsort((index, document))  # stable: paragraphs of a node stay in order
-        names = pa.array([*self.paragraphs.names, *self.images.names], pa.string())
-        begins = (0, len(self.paragraphs.names))
+        document = _joined(drops.nodes.document[where] for drops, where in self._chosen)
+        # stable: paragraphs of a node stay in order
+        self._order = np.lexsort((index, document))
+        self._offsets = _offsets(document, rows)
+        names = pa.array([name for drops, _ in sides for name in drops.names], pa.string())
+        begins = np.cumsum([0, *(len(drops.names) for drops, _ in sides)])
         reason = _joined(
-            drops.reason[where] + begin for begin, (drops, where) in zip(begins, sides, strict=True)
+            mine[where] + begin
+            for begin, (_, mine), (_, where) in zip(begins, sides, self._chosen, strict=False)
         )
-        columns = [
-            pa.array(index[order]),
-            names.take(pa.array(reason[order])),
-            _known(_joined(drops.value[where] for drops, where in sides)[order]),
-            _known(_joined(drops.bound[where] for drops, where in sides)[order]),
-            pa.concat_arrays([_paragraphs(*side) for side in sides]).take(pa.array(order)),
-        ]
-        entries = pa.StructArray.from_arrays(columns, fields=list(schema.NODE_VERDICT))
-        return pa.ListArray.from_arrays(_offsets(document, rows), entries)
+        self.index = pa.array(index[self._order])
+        self.reason = names.take(pa.array(reason[self._order]))
+        parts = pa.concat_arrays([_paragraphs(drops, where) for drops, where in self._chosen])
+        self.paragraph = parts.take(pa.array(self._order))
+
+    def of(self, field: Callable[[Drops], NDArray[Any]]) -> NDArray[Any]:
+        """Return a field of the nodes."""
+        found = _joined(field(drops)[where] for drops, where in self._chosen)
+        return np.asarray(found[self._order])
+
+    def to_list(self, columns: list[pa.Array], entry: pa.StructType) -> pa.ListArray:
+        """Return columns of the nodes as a list for each document."""
+        cast = [one.cast(field.type) for one, field in zip(columns, entry, strict=True)]
+        entries = pa.StructArray.from_arrays(cast, fields=list(entry))
+        return pa.ListArray.from_arrays(self._offsets, entries)
 
 
 def _joined(parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
@@ -158,6 +217,7 @@ def to_batch(signals: pa.RecordBatch, ledger: Ledger, failures: DocumentFailures
         _numbers(failures.value[order], offsets),
         _numbers(failures.bound[order], offsets),
         ledger.dropped(rows),
+        ledger.inherited(rows),
         ledger.unjudged(rows),
     ]
     arrays = [one.cast(field.type) for one, field in zip(columns, schema.VERDICTS, strict=True)]

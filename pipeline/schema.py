@@ -82,6 +82,18 @@ NODE_VERDICT = pa.struct(
     ]
 )
 
+# A node that shares the fate of another: a heading that of what it heads, a caption that of its
+# image, a paragraph that of the run or section it was measured with.
+INHERITED = pa.struct(
+    [
+        ("index", pa.int32()),
+        ("paragraph", pa.int32()),
+        ("inherited_from", pa.int32()),  # index of the other node, or of the first of the run
+        ("reason", pa.string()),  # the rule that drops it, or in spite of which it is kept
+        ("kept", pa.bool_()),
+    ]
+)
+
 # One row for each document, aligned with `documents`.
 VERDICTS = pa.schema(
     [
@@ -92,6 +104,7 @@ VERDICTS = pa.schema(
         ("values", pa.list_(pa.float64())),
         ("bounds", pa.list_(pa.float64())),
         ("dropped", pa.list_(NODE_VERDICT)),
+        ("inherited", pa.list_(INHERITED)),
         ("unjudged", pa.list_(pa.string())),  # rules that could not be applied: scope.signal.why
     ]
 )

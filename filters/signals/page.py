@@ -25,6 +25,7 @@ from benben.filters.declaration import (
     Signal,
     measured_together,
     stored,
+    text_ratio,
 )
 from benben.filters.signals.text import Batch, Integers
 from benben.filters.signals.words import CHARS, PARAGRAPHS, WORD_COUNT
@@ -96,12 +97,12 @@ EXTRACTION = (
 
 def _node_field(name: str) -> Callable[[Batch], pa.Array]:
     def measure(batch: Batch) -> pa.Array:
-        return batch.nodes.field(name).take(batch.once(_paragraph_nodes))
+        return batch.nodes.field(name).take(batch.once(paragraph_nodes))
 
     return measure
 
 
-def _paragraph_nodes(batch: Batch) -> pa.Array:
+def paragraph_nodes(batch: Batch) -> pa.Array:
     """Row of each paragraph's node among the nodes of the batch."""
     first_node = np.searchsorted(batch.node_documents, batch.text.document)
     return pa.array(first_node + batch.text.node)
@@ -161,12 +162,11 @@ TEXT_NODES, IMAGE_NODES, BREAK_NODES = map(_kind_column, ("text", "image", "brea
 
 NODES = (
     stored(LINK_SHARE, "share of the node's characters inside links", OWN, "ratio"),
-    Signal("link_ratio", ("document",), "ratio", "characters inside links", OWN,
-           LINK_CHARS, CHARS),
+    text_ratio("link_ratio", LINK_CHARS, CHARS, "characters inside links", OWN),
     stored(CONTENT_SCORE, "0 boilerplate .. 1 main content", OWN, "ratio"),
     stored(COMMENT, "1 in a part of the page for readers' comments", OWN),
-    Signal("boilerplate_ratio", ("document",), "ratio",
-           "characters in nodes of content score below 0.5", OWN, BOILERPLATE_CHARS, CHARS),
+    text_ratio("boilerplate_ratio", BOILERPLATE_CHARS, CHARS,
+               "characters in nodes of content score below 0.5", OWN),
     Signal("text_nodes", ("document",), "count", "text nodes kept", OWN,
            KeptCount("text_nodes", _count_kept_text_nodes)),
     stored(IMAGE_NODES, "images of the page before any is dropped", OWN),
@@ -228,6 +228,10 @@ def _find_duplicate_urls(batch: Batch) -> NDArray[np.int8]:
     return same
 
 
+def _find_figures(batch: Batch) -> pa.Array:
+    return pc.is_valid(batch.images().field("figure")).cast(pa.int8())
+
+
 def _image_column(name: str, type_: pa.DataType, measure: Callable[[Batch], Any]) -> Column:
     return Column(name, "image_node", type_, measure)
 
@@ -273,6 +277,9 @@ IMAGES = (
            "banned words in the URL", OBELICS),
     stored(_image_column("url_format", pa.string(), _url_formats),
            "format by the ending of the URL's path", OBELICS, "name", names=True),
+    stored(_image_column("content_score", pa.float32(), partial(_image_field, "content_score")),
+           "0 boilerplate .. 1 main content, by the texts around", OWN, "ratio"),
+    stored(_image_column("in_figure", pa.int8(), _find_figures), "1: inside <figure>", OWN),
     stored(ALT_WORDS, "words of the alternative text", OWN),
     stored(CAPTION_WORDS, "words of the figure's caption", OWN),
     stored(_image_column("duplicate", pa.int8(), _find_duplicate_urls),

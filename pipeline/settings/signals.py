@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -31,10 +31,33 @@ class Rule(Bounds):
     """Bounds of one signal, with other bounds for some languages.
 
     With `when`, the rule applies only where other signals of the same scope are within bounds.
+    `over`: what is measured as one. A run is a stretch of neighbouring blocks of one kind (items of
+    a list, rows of a table, code, texts under one heading); a section, a heading with what follows.
     """
 
+    over: Literal["paragraph", "run", "section"] = "paragraph"
     languages: dict[str, Bounds] = {}
     when: dict[str, Bounds] = {}
+
+
+class InheritSettings(Section):
+    """What is not judged alone, but shares the fate of what it belongs to."""
+
+    headings: float | None = Field(
+        default=None,
+        description="content score from which a heading is kept if something it heads is; one of "
+        "which nothing is kept goes; none: headings are judged alone",
+    )
+    captions: float | None = Field(
+        default=None,
+        description="content score from which a caption is kept if an image of its figure is; one "
+        "without a kept image goes; none: captions are judged alone",
+    )
+
+    @property
+    def any(self) -> bool:
+        """Tell whether anything is not judged alone."""
+        return self.headings is not None or self.captions is not None
 
 
 class RuleSettings(Section):
@@ -46,6 +69,7 @@ class RuleSettings(Section):
     text_node: dict[str, Rule] = {}
     image_node: dict[str, Rule] = {}
     document: dict[str, Rule] = {}
+    inherit: InheritSettings = InheritSettings()
 
     @field_validator("*", mode="before")
     @classmethod
@@ -60,9 +84,14 @@ class RuleSettings(Section):
         """Return all rules by SCOPE.SIGNAL."""
         return {
             f"{scope}.{name}": rule
-            for scope in type(self).model_fields
+            for scope in ("text_node", "image_node", "document")
             for name, rule in getattr(self, scope).items()
         }
+
+    @property
+    def in_context(self) -> bool:
+        """Tell whether any paragraph's verdict depends on other nodes."""
+        return self.inherit.any or any(rule.over != "paragraph" for rule in self.text_node.values())
 
 
 class PerplexityModel(Section):

@@ -119,13 +119,15 @@ def both_scopes(code: str, times: int) -> dict[str, float | None]:
 def expected(scope: str, code: str) -> dict[str, Any]:
     """Every signal of a scope: of the first paragraph, of the first image, of the page."""
     if scope == "text_node":
-        facts = {"duplicate": 0, "link_share": 0.5, "content_score": 0.9, "comment": 1}
-        return both_scopes(code, 1) | facts
+        of_node = {"link_share": 0.5, "content_score": 0.9, "comment": 1, "kind": "text"}
+        ratios = {"link_ratio": 0.5, "boilerplate_ratio": 0.0}
+        return both_scopes(code, 1) | {"duplicate": 0} | of_node | ratios
     if scope == "image_node":
         words = {"en": (3, 4), "ru": (2, 2), "zh": (1, 2)}[code]
         sizes = {"rendered_width": 640, "rendered_height": 480, "aspect_ratio": 2.0, "nsfw": 0.1}
-        return {"url_words": 1, "url_format": "jpeg", "duplicate": 0, "alt_words": words[0],
-                "caption_words": words[1], **sizes, **FACTS}  # fmt: skip
+        return {"content_score": 0.8, "in_figure": 0, "url_words": 1, "url_format": "jpeg",
+                "duplicate": 0, "alt_words": words[0], "caption_words": words[1],
+                **sizes, **FACTS}  # fmt: skip
     chars, whole = COUNTS[code]["chars"], 2 * COUNTS[code]["chars"] + 2
     top = {f"top_{size}gram_ratio": TOP_GRAMS[code][size - 2] for size in (2, 3, 4)}
     all_repeated = {f"duplicate_{size}gram_ratio": 1.0 for size in range(5, 11)}
@@ -164,7 +166,9 @@ def measured(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> pa.Re
     shown = PARAGRAPHS[code]
     made = page(
         text(shown, link_share=0.5, content_score=0.9, comment=True),
-        image(URL, width=640, height=480, alt=ALTS[code], caption=CAPTIONS[code]),
+        image(
+            URL, width=640, height=480, alt=ALTS[code], caption=CAPTIONS[code], content_score=0.8
+        ),
         text(shown, content_score=0.2),
         image(URL),
         opt_outs=["robots-meta:noai"],
