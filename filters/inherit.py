@@ -62,7 +62,7 @@ def follow_sections(ledger: Ledger, settled: Mask, least: float) -> None:
 
 
 def _figures(nodes: Nested) -> Integers:
-    return np.nan_to_num(nodes("figure")).astype(np.int64)
+    return np.asarray(np.nan_to_num(nodes("figure")), np.int64)
 
 
 def _reaches(nodes: Nested, least: float) -> Mask:

@@ -53,6 +53,22 @@ def rows_of(manifests: Iterable[Manifest | None]) -> list[Row]:
     return rows
 
 
+def shipped_documents(rows: list[Row]) -> int:
+    """Documents in the dataset."""
+    return sum(row.kept for row in rows if (row.stage, row.unit) == ("assemble", "documents"))
+
+
+def unjudged(output: str) -> dict[str, int]:
+    """Count the documents that a rule could not judge, by SCOPE.SIGNAL.pending or .unmeasured."""
+    found = manifest.read(storage.join(output, "final_verdicts"))
+    metrics = found.metrics if found else {}
+    return {
+        name.removeprefix("unjudged."): int(number)
+        for name, number in sorted(metrics.items())
+        if name.startswith("unjudged.")
+    }
+
+
 def as_text(rows: list[Row]) -> str:
     """The funnel as a plain-text table, with the reasons below each row."""
     lines = [f"{'stage':<12} {'unit':<10} {'entered':>12} {'kept':>12} {'share':>7}"]

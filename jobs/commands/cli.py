@@ -107,7 +107,10 @@ def run_one(options: argparse.Namespace) -> int:
 
 
 def run_all(options: argparse.Namespace) -> int:
-    """Run every stage in order, then print the funnel and where the results are."""
+    """Run every stage in order, then print the funnel and where the results are.
+
+    Returns 1 if no document ships.
+    """
     from benben.analysis.report import funnel
     from benben.jobs.commands import estimate
 
@@ -116,11 +119,17 @@ def run_all(options: argparse.Namespace) -> int:
     say(config.describe_rules(options.config, settings.rules))
     stages.run(settings, force=options.force)
     output = settings.output
-    print(funnel.as_text(funnel.read(output)))
+    rows = funnel.read(output)
+    print(funnel.as_text(rows))
+    for rule, number in funnel.unjudged(output).items():
+        print(f"not judged: {rule} of {number:,} documents")
     print("\n".join(["", *estimate.compared(output)]))
     print(f"\nseconds  {time.monotonic() - started:.1f}")
     print(f"dataset  {storage.join(output, 'dataset')}")
     print(f"report   {storage.join(output, 'report')}/report.html")
+    if not funnel.shipped_documents(rows):
+        print("benben: nothing ships: no document passed; see the reasons above", file=sys.stderr)
+        return 1
     return 0
 
 
