@@ -136,7 +136,13 @@ def allocate(sizes: Sizes, replaced: Mapping[int, str | None]) -> Columns:
             np.uint8,
         ),
         notes=np.empty(
-            2 * sizes.attribute_bytes + sizes.text_bytes + paths + sizes.images + 1, np.uint8
+            2 * sizes.attribute_bytes
+            + sizes.text_bytes
+            + paths
+            + sizes.images
+            + 2 * sizes.texts  # of each text that is a value: its number and its end
+            + 1,
+            np.uint8,
         ),
         at=at,
         memo=empty_table(_MEMO_ENTRIES),
