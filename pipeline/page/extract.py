@@ -29,7 +29,7 @@ from benben.pipeline.page.score import content_score
 from benben.pipeline.settings.extract import ExtractSettings
 from benben.pipeline.url import join
 
-_ARTICLE_TAG = "<json-ld>"
+_ARTICLE_TAG = b"<json-ld>"
 _LACKING = 0.2  # a page with less text than this share of its article has not got it
 _FIRST_PAGE = "<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</pre>"
 
@@ -58,17 +58,19 @@ class Extractor:
 
     def _parse(self, html: str, url: str, headers: Mapping[str, str] | None) -> Document:
         document = Document(url)
-        html = mended(html, _content_type(headers or {}))
+        page = mended(html, _content_type(headers or {}))
         try:
-            article = self._fill(document, html, headers)
+            article = self._fill(document, page, headers)
             if article:
-                self._fill(document, with_article(html, article), headers)
+                self._fill(document, with_article(page, article), headers)
         except LimitError as limit:
             document.reason = f"extract.{limit}"
         return document
 
-    def _fill(self, document: Document, html: str, headers: Mapping[str, str] | None) -> str | None:
-        """Fill a document from a page, or return the article that only its metadata hold.
+    def _fill(
+        self, document: Document, html: bytes, headers: Mapping[str, str] | None
+    ) -> str | None:
+        """Fill a document from a page in UTF-8, or return the article that only its metadata hold.
 
         Raises LimitError.
         """
@@ -138,8 +140,7 @@ def extract_page(
     """
     engine = extractor(settings)
     if isinstance(payload, str):
-        html = repair_mojibake(payload) if engine.settings.mojibake else payload
-        return engine.extract(html, url, headers)
+        return engine.extract(payload, url, headers)
     if len(payload) > engine.settings.limits.page_bytes:
         return Document(url=url, reason="extract.page_bytes")
     html, charset = decode_html(payload, _content_type(headers or {}))

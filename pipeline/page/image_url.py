@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ _TEMPLATE = re.compile(
     r"|(?:\{|%7B)\s*+(?:[wh]|[a-z_$][\w.$|]{2,99})\s*+(?:\}|%7D)",
     re.I,
 )
+_TEMPLATE_MARK = re.compile(r"[<>`{\[\"'#]|%7")  # each template has one
 _TEX = re.compile(r"\\|%5C", re.I)  # addresses of formulas are full of braces
 _WIDTH = re.compile(r"\{w(?:idth)?\}|%7Bw(?:idth)?%7D", re.I)
 _LAST = re.compile(r"([^/?#]*+)(?:[?#].*)?$", re.S)
@@ -97,6 +98,9 @@ class ImageAddresses:
     def __init__(self, settings: ImageSettings) -> None:
         self.settings = settings
         self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
+        self._beyond_src = frozenset(
+            (OTHERS, "style", *settings.srcset_attributes, *settings.background_attributes)
+        ).union(settings.attributes) - {"src"}
         self._types = frozenset(settings.source_types)
         self._no_values = frozenset(settings.no_values)
         self._placeholders = frozenset(settings.placeholders)
@@ -118,7 +122,12 @@ class ImageAddresses:
         other attribute that names an image file, then backgrounds.
         """
         last_choice: Address | None = None
-        for reference in self._references(elements, background):
+        references: Iterable[str] = self._references(elements, background)
+        image = elements[0]
+        if not background and len(elements) == 1 and self._beyond_src.isdisjoint(image):
+            source = image.get("src", "").strip(_SPACES)  # as most images are written
+            references = (source,) if self._is_address(source) else ()
+        for reference in references:
             url = join(base, reference)
             if url is None:
                 continue
@@ -188,7 +197,7 @@ class ImageAddresses:
         """Tell whether a value can be the address of an image."""
         if not value or _SCHEME.match(value):
             return False
-        if _TEMPLATE.search(value) and not _TEX.search(value):
+        if _TEMPLATE_MARK.search(value) and _TEMPLATE.search(value) and not _TEX.search(value):
             return False
         file = _last(value)
         return file not in self._no_values and not file.endswith(self._other_files)

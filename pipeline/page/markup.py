@@ -17,27 +17,29 @@ _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
      "track", "wbr")
 )  # fmt: skip
+_VOID_TAGS = frozenset(name.encode() for name in _VOID)
 # Neither may run past the next tag, so that the time is linear.
 _SELF_CLOSED = re.compile(r"""<([A-Za-z][\w:.-]*+)((?:[^"'<>/]|/(?!>)|"[^"<]*+"|'[^'<]*+')*+)/>""")
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
-_NOSCRIPT = re.compile(r"<(/?)noscript(?=[\s/>])[^<>]*+>", re.I)
-_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*+)|<!--")
-_BODY = re.compile(r"<body(?=[\s/>])[^<>]*+>", re.I)
-_TEMPLATE = re.compile(r"<(/?)template(?=[\s/>])([^<>]*+)>", re.I)
-_SHADOW = re.compile(r"\sshadowroot(mode)?\s*=", re.I)
+_NOSCRIPT = re.compile(rb"<(/?)noscript(?=[\s/>])[^<>]*+>", re.I)
+_TAG = re.compile(rb"<(/?)([A-Za-z][^\s/>]*+)|<!--")
+_BODY = re.compile(rb"<body(?=[\s/>])[^<>]*+>", re.I)
+_TEMPLATE = re.compile(rb"<(/?)template(?=[\s/>])([^<>]*+)>", re.I)
+_SHADOW = re.compile(rb"\sshadowroot(mode)?\s*=", re.I)
 _PARAGRAPHS = re.compile(r"\s*\n\s*")
 _MARKUP = re.compile(r"</?(p|br|div|h[1-6]|ul|ol|li|a|b|i|em|strong|span)\b[^<>]*>", re.I)
 
 
-def mended(html: str, content_type: str | None) -> str:
-    """Return a page as the parser must see it to find what a browser shows."""
+def mended(html: str, content_type: str | None) -> bytes:
+    """Return a page in UTF-8 as the parser must see it to find what a browser shows."""
     if _is_xhtml(html, content_type):
         html = _as_html(html)
-    if "<noscript" in html:
-        html = _with_closed_noscript(html)
-    if "shadowroot" in html:
-        html = _with_open_shadow(html)
-    return html
+    page = html.encode("utf-8", "replace")
+    if b"<noscript" in page:
+        page = _with_closed_noscript(page)
+    if b"shadowroot" in page:
+        page = _with_open_shadow(page)
+    return page
 
 
 def _is_xhtml(html: str, content_type: str | None) -> bool:
@@ -69,114 +71,126 @@ def _cdata(found: re.Match[str], html: str) -> str:
     return entities.escape(found[1], quote=False)
 
 
-def _with_closed_noscript(html: str) -> str:
+def _with_closed_noscript(page: bytes) -> bytes:
     """Close what is open at the end of a <noscript>, and move those of the head to the body.
 
     With scripts, a browser takes a <noscript> as text up to its end tag. To the parser an element
     left open in it, such as <iframe/>, goes on behind it, and one that the head cannot hold ends
     the head.
     """
-    body = _BODY.search(html)
-    parts: list[str] = []
-    moved: list[str] = []
+    body = _start_of_body(page)
+    parts: list[bytes] = []
+    moved: list[bytes] = []
     done, opened, begins, changed = 0, None, True, False
-    for tag in _noscript_tags(html):
+    for tag in _noscript_tags(page):
         if not tag[1]:
             opened = opened or tag
         elif opened:
-            inside = html[opened.end() : tag.start()]
+            inside = page[opened.end() : tag.start()]
             closed = inside if _is_closed(inside) else _closed(inside)
             whole = opened[0] + closed + tag[0]
             if body is None and begins and _breaks_head(inside):
-                whole, begins = f"<body>{whole}", False
+                whole, begins = b"<body>" + whole, False
             if body and opened.start() < body.start() and tag.end() <= body.start():
-                parts.append(html[done : opened.start()])
+                parts.append(page[done : opened.start()])
                 moved.append(whole)
             else:
-                parts += _up_to(html, done, opened.start(), body, moved)
+                parts += _up_to(page, done, opened.start(), body, moved)
                 parts.append(whole)
             changed = changed or closed is not inside or bool(moved) or not begins
             done, opened = tag.end(), None
     if not changed:
-        return html
-    return "".join([*parts, *_up_to(html, done, len(html), body, moved)])
+        return page
+    return b"".join([*parts, *_up_to(page, done, len(page), body, moved)])
 
 
-def _noscript_tags(html: str) -> Iterator[re.Match[str]]:
+def _start_of_body(page: bytes) -> re.Match[bytes] | None:
+    """Return the first start tag of a body; a plain search finds it faster than the expression."""
+    for name in (b"<body", b"<BODY"):
+        place = page.find(name)
+        while place >= 0:
+            if tag := _BODY.match(page, place):
+                return tag
+            place = page.find(name, place + 5)
+    return None
+
+
+def _noscript_tags(page: bytes) -> Iterator[re.Match[bytes]]:
     """Yield the tags of <noscript>; a plain search finds them faster than the expression."""
-    place = html.find("noscript")
+    place = page.find(b"noscript")
     while place >= 0:
-        start = place - 2 if html.startswith("</", place - 2) and place > 1 else place - 1
-        if start >= 0 and (tag := _NOSCRIPT.match(html, start)):
+        start = place - 2 if page.startswith(b"</", place - 2) and place > 1 else place - 1
+        if start >= 0 and (tag := _NOSCRIPT.match(page, start)):
             yield tag
-        place = html.find("noscript", place + 8)
+        place = page.find(b"noscript", place + 8)
 
 
 def _up_to(
-    html: str, start: int, stop: int, body: re.Match[str] | None, moved: list[str]
-) -> list[str]:
+    page: bytes, start: int, stop: int, body: re.Match[bytes] | None, moved: list[bytes]
+) -> list[bytes]:
     """Return a stretch of a page; behind the start tag of its body, what was moved there."""
     if not moved or body is None or not start <= body.start() < stop:
-        return [html[start:stop]]
-    found = [html[start : body.end()], *moved, html[body.end() : stop]]
+        return [page[start:stop]]
+    found = [page[start : body.end()], *moved, page[body.end() : stop]]
     moved.clear()
     return found
 
 
-def _is_closed(inside: str) -> bool:
+def _is_closed(inside: bytes) -> bool:
     """Tell whether each element in a piece of HTML is closed, as those in most <noscript> are."""
-    opened: list[str] = []
+    opened: list[bytes] = []
     for found in _TAG.finditer(inside):
-        name = (found[2] or "").lower()
+        name = (found[2] or b"").lower()
         if not name:
             return False  # a comment, which may be open
         if found[1]:
             if not opened or opened.pop() != name:
                 return False
-        elif name not in _VOID:
+        elif name not in _VOID_TAGS:
             opened.append(name)
     return not opened
 
 
-def _breaks_head(inside: str) -> bool:
+def _breaks_head(inside: bytes) -> bool:
     """Tell whether a <noscript> holds more than a head may hold, or only text."""
-    names = {(found[2] or "").lower() for found in _TAG.finditer(inside)}
-    return not names or not names <= {"link", "meta", "style"}
+    names = {(found[2] or b"").lower() for found in _TAG.finditer(inside)}
+    return not names or not names <= {b"link", b"meta", b"style"}
 
 
-def _closed(inside: str) -> str:
+def _closed(inside: bytes) -> bytes:
     """Return a piece of HTML with each element closed."""
-    body = parse(f"<body>{inside}").body
-    whole = body.html or "" if body is not None else ""
-    return whole[whole.find(">") + 1 : -len("</body>")]
+    body = parse(b"<body>" + inside).body
+    whole = (body.html or "" if body is not None else "").encode("utf-8", "replace")
+    return whole[whole.find(b">") + 1 : -len(b"</body>")]
 
 
-def _with_open_shadow(html: str) -> str:
+def _with_open_shadow(page: bytes) -> bytes:
     """Turn declarative shadow roots, which browsers show, from templates into elements."""
-    parts: list[str] = []
+    parts: list[bytes] = []
     shown: list[bool] = []
     done = 0
-    for tag in _TEMPLATE.finditer(html):
+    for tag in _TEMPLATE.finditer(page):
         if not tag[1]:
             shown.append(_SHADOW.search(tag[2]) is not None)
-            name = "<shadow-root>"
+            name = b"<shadow-root>"
         elif not shown:
             continue
         else:
-            name = "</shadow-root>"
+            name = b"</shadow-root>"
         if shown[-1]:
-            parts += [html[done : tag.start()], name]
+            parts += [page[done : tag.start()], name]
             done = tag.end()
         if tag[1]:
             shown.pop()
-    return "".join([*parts, html[done:]])
+    return b"".join([*parts, page[done:]])
 
 
-def with_article(html: str, article: str) -> str:
+def with_article(page: bytes, article: str) -> bytes:
     """Add an article of a page's metadata to its end, in an element that says where it is from."""
     if not _MARKUP.search(article):
         paragraphs = _PARAGRAPHS.split(entities.unescape(article).strip())
         article = "".join(f"<p>{entities.escape(text, quote=False)}</p>" for text in paragraphs)
-    end = html.lower().rfind("</body")
-    end = len(html) if end < 0 else end
-    return f"{html[:end]}<json-ld>{_closed(article)}</json-ld>{html[end:]}"
+    end = page.lower().rfind(b"</body")
+    end = len(page) if end < 0 else end
+    closed = _closed(article.encode("utf-8", "replace"))
+    return b"".join([page[:end], b"<json-ld>", closed, b"</json-ld>", page[end:]])

@@ -51,8 +51,8 @@ DYNAMIC = 1 << 12
 _FACTOR = np.uint64(hashing.FACTORS[0])
 
 
-def parse(html: str) -> LexborHTMLParser:
-    """Parse a page. Addresses of its nodes are valid while the result is held."""
+def parse(html: str | bytes) -> LexborHTMLParser:
+    """Parse a page; addresses of its nodes are valid while the result is held."""
     return LexborHTMLParser(html, options=_OPTIONS)
 
 

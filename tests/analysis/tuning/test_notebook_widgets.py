@@ -35,7 +35,7 @@ KEPT = "(document.querySelector('p.kept') || {}).textContent || ''"
 def test_a_moved_slider_changes_the_counts(tmp_path: Path) -> None:
     run = run_folder.make(tmp_path / "run")
     rules = tmp_path / "loose.yaml"
-    rules.write_text("base: default\nrules: {document: {words: {min: 1, max: 20000}}}\n")
+    rules.write_text("base: no_rules\nrules: {document: {words: {min: 1, max: 20000}}}\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
