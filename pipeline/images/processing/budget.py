@@ -43,11 +43,11 @@ def _streams(data: bytes) -> Iterator[tuple[int, int]]:
     for found in _CODEC.finditer(data):
         size = int.from_bytes(data[found.start() - 4 : found.start()])
         yield found.end(), found.start() - 4 + size
-    inside = data.find(b"idat") + 4  # where items with construction method 1 lie
+    inside = data.find(b"idat") + 4
     for found in _ITEM_LOCATIONS.finditer(data):
-        for start, length in _items(data, found.start() + 4):
+        for in_box, start, length in _items(data, found.start() + 4):
+            start += inside if in_box else 0
             yield start, start + length if length else len(data)
-            yield inside + start, inside + start + length
     for found in _CHUNKS.finditer(data):
         width = 8 if found[0].startswith(b"co64") else 4
         at = found.end() + 4
@@ -58,8 +58,8 @@ def _streams(data: bytes) -> Iterator[tuple[int, int]]:
             at += width
 
 
-def _items(data: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Offset and length of each extent of an item location box (ISO/IEC 14496-12, 8.11.3)."""
+def _items(data: bytes, at: int) -> Iterator[tuple[bool, int, int]]:
+    """Whether in the item data box, offset and length of each extent (ISO/IEC 14496-12, 8.11.3)."""
     version = data[at]
     sizes = data[at + 4 : at + 6].ljust(2, b"\0")
     offset_size, length_size = sizes[0] >> 4, sizes[0] & 15
@@ -74,12 +74,13 @@ def _items(data: bytes, at: int) -> Iterator[tuple[int, int]]:
 
     for _ in range(number(wide)):
         number(wide)  # id
-        number(4 if version else 2)  # construction method, data reference
+        in_box = number(2) & 15 == 1 if version else False  # construction method
+        number(2)  # data reference
         base = number(base_size)
         for _ in range(number(2)):
             number(index_size)
             offset = number(offset_size)
-            yield base + offset, number(length_size)
+            yield in_box, base + offset, number(length_size)
             if position > len(data):
                 return
 

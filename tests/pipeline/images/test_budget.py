@@ -53,6 +53,14 @@ def test_the_size_in_the_stream_of_an_avif_is_found(
     assert budget.avif_pixels(data) == size[0] * size[1]
 
 
+def test_what_lies_behind_a_stream_is_not_taken_for_one() -> None:
+    for number in range(1, 40):
+        size = (16 + 7 * number, 9 + 5 * number)
+        out = io.BytesIO()
+        Image.effect_noise(size, 80).save(out, "AVIF", quality=number)
+        assert budget.avif_pixels(out.getvalue()) == size[0] * size[1]
+
+
 def test_the_size_in_the_stream_of_an_animated_avif_is_found() -> None:
     more = [Image.new("RGB", SIZE, "blue")] * 3
     data = encoded("AVIF", save_all=True, append_images=more)
