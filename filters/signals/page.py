@@ -95,7 +95,9 @@ EXTRACTION = (
 # Nodes of a page: what extraction says of those with text, how many there are of each kind.
 
 
-def _node_field(name: str) -> Callable[[Batch], pa.Array]:
+def node_field(name: str) -> Callable[[Batch], pa.Array]:
+    """Return a function that gives each paragraph a field of its node."""
+
     def measure(batch: Batch) -> pa.Array:
         return batch.nodes.field(name).take(batch.once(paragraph_nodes))
 
@@ -142,16 +144,16 @@ def _count_kept_text_nodes(kept: KeptNodes) -> Floats:
     return kept.number(document[new[: len(document)]])
 
 
-INDEX = Column("index", "text_node", pa.int32(), _node_field("index"))
+INDEX = Column("index", "text_node", pa.int32(), node_field("index"))
 PARAGRAPH = Column("paragraph", "text_node", pa.int32(), lambda batch: batch.text.number)
-LINK_SHARE = Column("link_share", "text_node", pa.float32(), _node_field("link_share"))
+LINK_SHARE = Column("link_share", "text_node", pa.float32(), node_field("link_share"))
 COMMENT = Column(
     "comment",
     "text_node",
     pa.int32(),
-    lambda batch: pc.cast(_node_field("comment")(batch), "int32"),
+    lambda batch: pc.cast(node_field("comment")(batch), "int32"),
 )
-CONTENT_SCORE = Column("content_score", "text_node", pa.float32(), _node_field("content_score"))
+CONTENT_SCORE = Column("content_score", "text_node", pa.float32(), node_field("content_score"))
 LINK_CHARS = Derived("link_chars", (LINK_SHARE, CHARS), lambda share, chars: share * chars)
 BOILERPLATE_CHARS = Derived(
     "boilerplate_chars",
@@ -193,7 +195,8 @@ def url_pattern(words: tuple[str, ...], match: str) -> str:
     )
 
 
-def _image_field(name: str, batch: Batch) -> pa.Array:
+def image_field(name: str, batch: Batch) -> pa.Array:
+    """Return a field of each image node."""
     return batch.images().field(name)
 
 
@@ -262,22 +265,22 @@ def _count_nsfw_images(kept: KeptNodes) -> Floats:
     return kept.number(kept.images.document[kept.nsfw_images])
 
 
-IMAGE_INDEX = _image_column("index", pa.int32(), partial(_image_field, "index"))
+IMAGE_INDEX = _image_column("index", pa.int32(), partial(image_field, "index"))
 ALT_WORDS = _image_column("alt_words", pa.int32(), partial(_image_words, "alt"))
 CAPTION_WORDS = _image_column("caption_words", pa.int32(), partial(_image_words, "caption"))
 KEPT_IMAGES = KeptCount("images", _count_kept_images)
 WIDTH, HEIGHT = ImageFact("width"), ImageFact("height")
 
 IMAGES = (
-    stored(_image_column("rendered_width", pa.int32(), partial(_image_field, "width")),
+    stored(_image_column("rendered_width", pa.int32(), partial(image_field, "width")),
            "width declared by the page", OBELICS, "px"),
-    stored(_image_column("rendered_height", pa.int32(), partial(_image_field, "height")),
+    stored(_image_column("rendered_height", pa.int32(), partial(image_field, "height")),
            "height declared by the page", OBELICS, "px"),
     stored(_image_column("url_words", pa.int32(), _count_url_words),
            "banned words in the URL", OBELICS),
     stored(_image_column("url_format", pa.string(), _url_formats),
            "format by the ending of the URL's path", OBELICS, "name", names=True),
-    stored(_image_column("content_score", pa.float32(), partial(_image_field, "content_score")),
+    stored(_image_column("content_score", pa.float32(), partial(image_field, "content_score")),
            "0 boilerplate .. 1 main content, by the texts around", OWN, "ratio"),
     stored(_image_column("in_figure", pa.int8(), _find_figures), "1: inside <figure>", OWN),
     stored(ALT_WORDS, "words of the alternative text", OWN),

@@ -7,6 +7,7 @@ All of it is read from the nodes' paths.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from benben.filters.declaration import OWN, Column, Mask, Scope, Signal, stored
-from benben.filters.signals.page import paragraph_nodes
+from benben.filters.signals.page import image_field, node_field, paragraph_nodes
 from benben.filters.signals.text import Batch, Integers
 from benben.pipeline.compiled import Bytes, borrowed, compiled, int64
 
@@ -47,8 +48,7 @@ class Places(NamedTuple):
 
 def places(batch: Batch) -> Places:
     """Find the place of each text node; call it through `batch.once`."""
-    is_text = pc.equal(batch.nodes.field("kind"), "text").to_numpy(zero_copy_only=False)
-    breaks = pc.equal(batch.nodes.field("kind"), "break").to_numpy(zero_copy_only=False)
+    is_text, breaks = batch.once(_is_text), _is_kind(batch, "break")
     paths = pc.fill_null(batch.nodes.field("path"), "").cast(pa.string())
     starts, ends, data = _buffers(paths)
     where = np.flatnonzero(is_text)
@@ -62,6 +62,16 @@ def places(batch: Batch) -> Places:
     run = np.cumsum(other | _changes(section))
     begin = np.maximum.accumulate(np.where(first, np.arange(len(where)), 0))
     return Places(kind, level, run - run[begin], section - section[begin])
+
+
+def _is_text(batch: Batch) -> Mask:
+    return _is_kind(batch, "text")
+
+
+def _is_kind(batch: Batch, kind: str) -> Mask:
+    """Tell which nodes of the batch are of a kind."""
+    found = pc.equal(batch.nodes.field("kind"), kind)
+    return np.asarray(found.to_numpy(zero_copy_only=False))
 
 
 def _changes(values: Integers) -> Mask:
@@ -135,8 +145,7 @@ def _inside(name: int) -> int:
 def _of_paragraphs(batch: Batch) -> Places:
     """Find the place of each paragraph, that of its text node."""
     found, rows = batch.once(places), batch.once(paragraph_nodes).to_numpy()
-    is_text = pc.equal(batch.nodes.field("kind"), "text").to_numpy(zero_copy_only=False)
-    of_node = np.cumsum(is_text) - 1
+    of_node = np.cumsum(batch.once(_is_text)) - 1
     return Places(*(column[of_node[rows]] for column in found))
 
 
@@ -151,18 +160,10 @@ def _kinds(batch: Batch) -> pa.Array:
     return pa.array(KINDS).take(pa.array(batch.once(_of_paragraphs).kind))
 
 
-def _figures(batch: Batch) -> pa.Array:
-    return batch.nodes.field("figure").take(batch.once(paragraph_nodes))
-
-
-def _image_figures(batch: Batch) -> pa.Array:
-    return batch.images().field("figure")
-
-
 KIND = Column("kind", "text_node", pa.string(), _kinds)
 RUN, SECTION, LEVEL = map(_column, ("run", "section", "level"))
-FIGURE = Column("figure", "text_node", pa.int32(), _figures)  # of a caption; null: none
-IMAGE_FIGURE = Column("figure", "image_node", pa.int32(), _image_figures)
+FIGURE = Column("figure", "text_node", pa.int32(), node_field("figure"))  # of a caption; null: none
+IMAGE_FIGURE = Column("figure", "image_node", pa.int32(), partial(image_field, "figure"))
 # What decisions in context read, besides the signals that rules name.
 CONTEXT: dict[Scope, tuple[Column, ...]] = {
     "text_node": (RUN, SECTION, LEVEL, FIGURE),

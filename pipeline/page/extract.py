@@ -59,6 +59,8 @@ class Extractor:
     def _parse(self, html: str, url: str, headers: Mapping[str, str] | None) -> Document:
         document = Document(url)
         page = mended(html, _content_type(headers or {}))
+        if self.settings.mojibake:
+            page = repair_mojibake(page)
         try:
             article = self._fill(document, page, headers)
             if article:
@@ -144,8 +146,6 @@ def extract_page(
     if len(payload) > engine.settings.limits.page_bytes:
         return Document(url=url, reason="extract.page_bytes")
     html, charset = decode_html(payload, _content_type(headers or {}))
-    if engine.settings.mojibake:
-        html = repair_mojibake(html, payload if charset == "utf-8" else None)
     document = engine.extract(html, url, headers)
     document.charset = charset
     return document
@@ -153,10 +153,7 @@ def extract_page(
 
 def _content_type(headers: Mapping[str, str]) -> str | None:
     """Return the Content-Type header; names of headers are in any case."""
-    for name, value in headers.items():
-        if name.lower() == "content-type":
-            return value
-    return None
+    return ", ".join(directives.lines_of(headers, "content-type")) or None
 
 
 def lacks_text(page: Walk, article: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -98,9 +98,6 @@ class ImageAddresses:
     def __init__(self, settings: ImageSettings) -> None:
         self.settings = settings
         self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
-        self._beyond_src = frozenset(
-            (OTHERS, "style", *settings.srcset_attributes, *settings.background_attributes)
-        ).union(settings.attributes) - {"src"}
         self._types = frozenset(settings.source_types)
         self._no_values = frozenset(settings.no_values)
         self._placeholders = frozenset(settings.placeholders)
@@ -122,12 +119,7 @@ class ImageAddresses:
         other attribute that names an image file, then backgrounds.
         """
         last_choice: Address | None = None
-        references: Iterable[str] = self._references(elements, background)
-        image = elements[0]
-        if not background and len(elements) == 1 and self._beyond_src.isdisjoint(image):
-            source = image.get("src", "").strip(_SPACES)  # as most images are written
-            references = (source,) if self._is_address(source) else ()
-        for reference in references:
+        for reference in self._references(elements, background):
             url = join(base, reference)
             if url is None:
                 continue

@@ -78,7 +78,7 @@ def _with_closed_noscript(page: bytes) -> bytes:
     left open in it, such as <iframe/>, goes on behind it, and one that the head cannot hold ends
     the head.
     """
-    body = _start_of_body(page)
+    body = _BODY.search(page)
     parts: list[bytes] = []
     moved: list[bytes] = []
     done, opened, begins, changed = 0, None, True, False
@@ -102,17 +102,6 @@ def _with_closed_noscript(page: bytes) -> bytes:
     if not changed:
         return page
     return b"".join([*parts, *_up_to(page, done, len(page), body, moved)])
-
-
-def _start_of_body(page: bytes) -> re.Match[bytes] | None:
-    """Return the first start tag of a body; a plain search finds it faster than the expression."""
-    for name in (b"<body", b"<BODY"):
-        place = page.find(name)
-        while place >= 0:
-            if tag := _BODY.match(page, place):
-                return tag
-            place = page.find(name, place + 5)
-    return None
 
 
 def _noscript_tags(page: bytes) -> Iterator[re.Match[bytes]]:

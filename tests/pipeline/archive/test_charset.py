@@ -185,6 +185,10 @@ def twice(text: str, times: int = 1) -> str:
     return text
 
 
+def repaired(html: str) -> str:
+    return repair_mojibake(html.encode()).decode()
+
+
 @pytest.mark.parametrize(
     "text",
     ["le café très près de l’église", "„Größe“ – “yes”…", RUSSIAN, CHINESE, JAPANESE, "Ελληνικά",
@@ -193,8 +197,7 @@ def twice(text: str, times: int = 1) -> str:
 def test_text_encoded_twice_is_decoded_again(text: str) -> None:
     for times in (1, 2):
         html = f"<p>x</p><p>{twice(text, times)}</p><p>ü—ber</p>"
-        assert repair_mojibake(html, html.encode()) == repair_mojibake(html)
-        assert repair_mojibake(html) == f"<p>x</p><p>{text}</p><p>ü—ber</p>"
+        assert repaired(html) == f"<p>x</p><p>{text}</p><p>ü—ber</p>"
 
 
 @pytest.mark.parametrize(
@@ -210,9 +213,9 @@ def test_text_encoded_twice_is_decoded_again(text: str) -> None:
     ],
 )
 def test_text_that_was_meant_stays(text: str) -> None:
-    assert repair_mojibake(f"<p>{text}</p>") == f"<p>{text}</p>"
+    assert repaired(f"<p>{text}</p>") == f"<p>{text}</p>"
 
 
 def test_a_page_of_much_damage_costs_little() -> None:
     html = "<p>" + "Ã© " * 400_000
-    assert repair_mojibake(html).count("é") < 100_000
+    assert repaired(html).count("é") < 100_000

@@ -57,10 +57,11 @@ def test_notices_in_noscript_are_no_text() -> None:
 def test_what_is_open_in_noscript_ends_there(inside: str) -> None:
     document = page(f"<body><noscript>{inside}</noscript><h1>Town</h1><p>{TOWN}</p>")
     assert [node.text for node in document.texts()][-2:] == ["Town", TOWN]
-    head = f"<head><noscript>{inside}</noscript><title>T</title></head><body><p>{TOWN}</p></body>"
-    document = page(head)
-    assert document.title == "T"
-    assert [node.text for node in document.texts()][-1] == TOWN
+    for body in ("body", "BODY class=a", "Body"):
+        head = f"<head><noscript>{inside}</noscript><title>T</title></head><{body}><p>{TOWN}</p>"
+        document = page(head)
+        assert document.title == "T"
+        assert [node.text for node in document.texts()][-1] == TOWN
 
 
 def test_body_and_html_are_never_dropped() -> None:
