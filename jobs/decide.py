@@ -1,4 +1,8 @@
-"""Apply rules to signals: a verdict for every document, a reason for every dropped node."""
+"""Apply rules to signals: a verdict for every document, a reason for every dropped node.
+
+`page_robots` has for each part what the robots.txt of its pages' sites said, if the config names
+tables of such answers.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +10,51 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from benben.filters.decide import decide_batch
 from benben.filters.signal_table import required_columns
 from benben.filters.verdicts import count_unjudged, count_verdicts, unjudged_metrics
-from benben.jobs.engine import script
+from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.consent import page_robots
 from benben.pipeline.consent.page_robots import PageRobots
-from benben.pipeline.manifest import Counts, add_counts, write_part
-from benben.pipeline.schema import VERDICTS
+from benben.pipeline.consent.site_files import ROBOTS as PATH
+from benben.pipeline.consent.site_files import origin_of
+from benben.pipeline.manifest import Counts, PartFile, add_counts, write_part
+from benben.pipeline.schema import PAGE_ROBOTS, ROBOTS, VERDICTS
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.fetch import FetchSettings
 from benben.pipeline.settings.signals import RuleSettings
 from benben.pipeline.takedown import apply_tombstones, tombstones
 from benben.pipeline.takedown.tombstones import Tombstones, read
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 Judged = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 BATCH_DOCUMENTS = 1_000
 BATCH_PAGES = 500  # where their text is read too
+REDIRECTS = 5  # of a robots.txt that are followed: RFC 9309, section 2.3.1.2
+ASKED = pa.schema([("part", pa.int32()), ("origin", pa.string())])
 
 
 def decide(run: Run) -> Result:
     """Judge each part of `signals`; read text only if there are tombstones to look for."""
     rules, target = run.config.rules, run.target("verdicts")
-    lists, tables = run.config.takedown.tombstones, run.config.robots
-    fetch = run.config.fetch
+    lists, fetch = run.config.takedown.tombstones, run.config.fetch
+    placed = place_robots(run) if run.config.robots else []
+    known = {file.part: storage.join(run.target("page_robots"), file.name) for file in placed}
 
     def work(part: Part) -> Result:
         counts: Counts = {}
         unjudged: Counter[str] = Counter()
         judged = with_tombstones(part, rules, lists) if lists else by_rules(part, rules)
-        if tables:
-            judged = with_robots(judged, part, tables, fetch)
+        if part.number in known:
+            judged = with_robots(judged, part, known[part.number], fetch)
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch, verdicts in judged:
@@ -52,7 +65,10 @@ def decide(run: Run) -> Result:
         file = write_part(target, part.number, VERDICTS, batches())
         return Result({"verdicts": [file]}, counts, unjudged_metrics(unjudged))
 
-    return run.map(run.parts("signals", *(["documents"] if lists or tables else [])), work)
+    needed = ["documents"] if lists or known else []
+    result = run.map(run.parts("signals", *needed), work)
+    result.files["page_robots"] = placed
+    return result
 
 
 def by_rules(part: Part, rules: RuleSettings) -> Judged:
@@ -76,16 +92,62 @@ def with_tombstones(part: Part, rules: RuleSettings, lists: list[str]) -> Judged
         yield signals, apply_tombstones.reject_documents(verdicts, reasons)
 
 
-def with_robots(judged: Judged, part: Part, tables: list[str], fetch: FetchSettings) -> Judged:
+def with_robots(judged: Judged, part: Part, answers: str, fetch: FetchSettings) -> Judged:
     """Refuse pages that the robots.txt captured with them disallows."""
     urls: dict[str, str] = {}
     for batch in storage.iter_parquet(part.paths["documents"], ["doc_id", "url"]):
         ids, addresses = (column.to_pylist() for column in batch.columns)
         urls |= dict(zip(ids, addresses, strict=True))
-    robots = PageRobots(tables, urls.values(), fetch.consent, fetch.product)
+    robots = PageRobots.read(answers, fetch.consent, fetch.product)
     for signals, verdicts in judged:
         reasons = [robots.reason(urls[doc_id]) for doc_id in verdicts["doc_id"].to_pylist()]
         yield signals, apply_tombstones.reject_documents(verdicts, reasons)
+
+
+# The answers of the sites of each part's pages
+
+
+def place_robots(run: Run) -> list[PartFile]:
+    """Join the sites of each part's pages with the tables of answers, and write one file a part."""
+    from pyspark.sql import functions as F
+
+    def read_asked(part: int, path: str) -> tables.Batches:
+        for batch in storage.iter_parquet(path, ["url"]):
+            origins = sorted(set(map(origin_of, batch["url"].to_pylist())))
+            yield pa.RecordBatch.from_pydict({"part": [part] * len(origins), "origin": origins},
+                                             ASKED)  # fmt: skip
+
+    paths = sorted(run.paths("documents").items())
+    pages = tables.frame(run.spark, paths, read_asked, ASKED).distinct()
+    first = F.concat("origin", F.lit(PATH))
+    asked = pages.select("*", first.alias("url"), F.lit(False).alias("moved"))
+    found = latest(run, ROBOTS.remove(ROBOTS.get_field_index("text")))
+    moves = found.where("location is not null").select("url", F.col("location").alias("target"))
+    for _ in range(REDIRECTS):
+        asked = asked.join(moves, "url", "left").selectExpr(
+            "part", "origin", "coalesce(target, url) as url", "moved or target is not null as moved"
+        )
+    answers = latest(run, ROBOTS, asked.select("url").distinct()).where("location is null")
+    placed = asked.join(answers, "url", "left").where("moved or captured_at is not null")
+    return tables.write_by_part(placed, run.target("page_robots"), PAGE_ROBOTS)
+
+
+def latest(run: Run, schema: pa.Schema, wanted: DataFrame | None = None) -> DataFrame:
+    """Of each requested URL the answer that counts: one that is a file before others, the latest.
+
+    `schema` are the columns of ROBOTS that are read, `wanted` the URLs; without it, all of them.
+    """
+    from pyspark.sql import functions as F
+
+    def read(path: str) -> tables.Batches:
+        yield from storage.iter_parquet(path, schema.names)
+
+    files = [(path,) for path in page_robots.files(run.config.robots)]
+    rows = tables.frame(run.spark, files, read, schema)
+    rows = rows if wanted is None else rows.join(wanted, "url", "leftsemi")
+    is_file = F.coalesce(F.col("status").between(200, 299), F.lit(False))
+    order = F.struct(is_file.alias("is_file"), *schema.names[1:])
+    return rows.groupBy("url").agg(F.max(order).alias("answer")).select("url", "answer.*")
 
 
 def sources(config: Config) -> dict[str, str]:
@@ -101,7 +163,7 @@ def sources(config: Config) -> dict[str, str]:
 STAGE = Stage(
     name="decide",
     reads=("signals",),
-    writes=("verdicts",),
+    writes=("verdicts", "page_robots"),
     sections=("rules",),
     run=decide,
     sources=sources,

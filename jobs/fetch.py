@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.jobs.engine import script, tables
-from benben.jobs.engine.stage import Result, Run, Stage
+from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
 from benben.pipeline.consent.page_robots import PageRobots
@@ -199,20 +199,15 @@ def write_images(run: Run, rounds: Rounds) -> Result:
 
 def write_page_receipts(run: Run) -> list[PartFile]:
     """Write the receipts of pages, in files beside those of images."""
-    target = storage.join(run.target("consent"), "pages")
-    tasks = [(part.number, dict(part.paths)) for part in run.parts("documents", "verdicts")]
-    tables_of_robots, fetch = run.config.robots, run.config.fetch
+    target, fetch = storage.join(run.target("consent"), "pages"), run.config.fetch
+    names = ("documents", "verdicts", *(["page_robots"] if run.config.robots else []))
 
-    def work(task: tuple[int, dict[str, str]]) -> Result:
-        part, paths = task
-        robots = None
-        if tables_of_robots:
-            urls = storage.read_parquet(paths["documents"], ["url"])["url"].to_pylist()
-            robots = PageRobots(tables_of_robots, urls, fetch.consent, fetch.product)
-        file = write_part(target, part, CONSENT, page_rows(paths, robots))
+    def work(part: Part) -> Result:
+        robots = PageRobots.read(part.paths.get("page_robots"), fetch.consent, fetch.product)
+        file = write_part(target, part.number, CONSENT, page_rows(part.paths, robots))
         return Result({"consent": [file.model_copy(update={"name": f"pages/{file.name}"})]})
 
-    return run.map(tasks, work, "fetch: pages").files.get("consent", [])
+    return run.map(run.parts(*names), work, "fetch: pages").files.get("consent", [])
 
 
 # The table `image_bytes`

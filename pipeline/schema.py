@@ -158,9 +158,21 @@ IMAGES = pa.schema(
 # robots.txt as a crawl captured it, one row an answer: see `benben robots`.
 ROBOTS = pa.schema(
     [
-        ("origin", pa.string()),  # scheme, host and port
+        ("url", pa.string()),  # that was requested
         ("captured_at", pa.string()),  # ISO 8601 UTC
         ("status", pa.int32()),  # HTTP
+        ("location", pa.string()),  # where a redirect leads
+        ("text", pa.string()),
+        ("problem", pa.string()),  # why the body cannot be read
+    ]
+)
+
+# Of these the answers that hold for the pages of a part, stored with the part.
+PAGE_ROBOTS = pa.schema(
+    [
+        ("origin", pa.string()),  # of pages: scheme, host and port
+        ("captured_at", pa.string()),  # ISO 8601 UTC
+        ("status", pa.int32()),  # HTTP, after redirects; null: where they lead was not captured
         ("text", pa.string()),
         ("problem", pa.string()),  # why the body cannot be read
     ]

@@ -94,7 +94,7 @@ def page_reason(reasons: Iterable[str]) -> str | None:
     return next((r for r in reasons if r == PAGE_REASON or r.startswith("consent.")), None)
 
 
-def page_rows(paths: Mapping[str, str], robots: PageRobots | None) -> Iterator[pa.RecordBatch]:
+def page_rows(paths: Mapping[str, str], robots: PageRobots) -> Iterator[pa.RecordBatch]:
     """Receipts of the pages of one part that are kept or refused for consent, after their sources.
 
     `paths` are the files of `documents` and `verdicts`; `robots` is what the crawl captured.
@@ -111,7 +111,7 @@ def page_rows(paths: Mapping[str, str], robots: PageRobots | None) -> Iterator[p
             reasons = verdict["reasons"] or ()
             if not verdict["kept"] and page_reason(reasons) is None:
                 continue
-            consent = robots.consent(page["url"]) if robots else None
+            consent = robots.consent(page["url"])
             sources = consent.receipts if consent else []
             rows += [row for row in sources if row["digest"] not in written]
             written |= {row["digest"] for row in sources}

@@ -85,10 +85,14 @@ def digest_of(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
 def origin_of(url: object) -> str:
-    """Scheme, host and port: what one robots.txt applies to."""
+    """Scheme, host and port: what one robots.txt applies to. The scheme's own port is left out."""
     parts = urlsplit(str(url))
-    return f"{parts.scheme}://{parts.netloc}"
+    host = parts.netloc.rpartition("@")[2].lower()
+    return f"{parts.scheme}://{host.removesuffix(DEFAULT_PORTS.get(parts.scheme, ':'))}"
 
 
 # Bodies to text

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benben.pipeline.consent.page_robots import PageRobots
 from benben.pipeline.consent.receipts import PAGE_REASON, ReceiptCheck, page_row, page_rows
 from benben.pipeline.consent.site_files import with_digest
 from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
@@ -22,6 +23,7 @@ from tests.pipeline.images.stores import store
 from tests.web import Route, picture, serving, settings
 
 ALL = SlotRange(0, SLOTS)
+NO_ROBOTS = PageRobots([], settings().consent, "benben")
 DENY = b"User-agent: *\nDisallow: /private\n"
 ROUTES: dict[str, Route] = {
     "/robots.txt": DENY + b"Content-Usage: /used train-ai=n\nContent-Signal: /sig ai-train=no\n",
@@ -106,7 +108,7 @@ def test_pages(tmp_path: Path, facts: list[str], reasons: list[str]) -> None:
     paths = {name: str(tmp_path / f"{name}.parquet") for name in ("documents", "verdicts")}
     pq.write_table(pa.Table.from_pylist([page, other], DOCUMENTS), paths["documents"])
     pq.write_table(pa.Table.from_pylist(verdicts, VERDICTS), paths["verdicts"])
-    (row,) = (row for batch in page_rows(paths, None) for row in batch.to_pylist())
+    (row,) = (row for batch in page_rows(paths, NO_ROBOTS) for row in batch.to_pylist())
     assert (row["path"], row["reason"]) == ("a", PAGE_REASON if reasons else None)
     assert list(problems([row], chosen)) == [""]
     wrong = page_row({**page, "captured_at": None}, [] if reasons else [PAGE_REASON])
