@@ -15,7 +15,8 @@ from selectolax.lexbor import LexborHTMLParser
 from benben.pipeline.page import extract
 from benben.pipeline.page.dom.columns import IMAGE_BLOCK
 from benben.pipeline.page.dom.elements import compile_plan
-from benben.pipeline.page.dom.walk import LimitError, Walk, walk
+from benben.pipeline.page.dom.prescan import LimitError
+from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.extract import default_settings, read_facts
 from benben.pipeline.page.score.features import Blocks, describe
 from benchmarks.support.cache import cached

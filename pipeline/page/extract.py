@@ -21,7 +21,8 @@ from benben.pipeline.page.dom.copies import without_copies
 from benben.pipeline.page.dom.elements import KEPT, compile_plan, tag_id
 from benben.pipeline.page.dom.lexbor import parse
 from benben.pipeline.page.dom.notes import Attributes
-from benben.pipeline.page.dom.walk import LimitError, Walk, walk
+from benben.pipeline.page.dom.prescan import LimitError
+from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.image_url import ImageAddresses
 from benben.pipeline.page.markup import mended, with_article
 from benben.pipeline.page.nodes import build_nodes
@@ -51,17 +52,17 @@ class Extractor:
         started = time.thread_time()
         document = self._parse(html, url, headers)
         # Processor time, since the result must not depend on how busy the machine is. Checking
-        # afterwards is enough: every step is linear in the page, whose size is limited.
+        # afterwards is enough: pages whose parsing would not be linear are refused before.
         if time.thread_time() - started > self.settings.limits.seconds:
             return Document(url, reason="extract.seconds")
         return document
 
     def _parse(self, html: str, url: str, headers: Mapping[str, str] | None) -> Document:
         document = Document(url)
-        page = mended(html, _content_type(headers or {}))
-        if self.settings.mojibake:
-            page = repair_mojibake(page)
         try:
+            page = mended(html, _content_type(headers or {}))
+            if self.settings.mojibake:
+                page = repair_mojibake(page)
             article = self._fill(document, page, headers)
             if article:
                 self._fill(document, with_article(page, article), headers)

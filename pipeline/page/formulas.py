@@ -28,7 +28,7 @@ _IMAGE_CLASSES = frozenset(
 # Services that draw TeX: WordPress, CodeCogs, Zhihu, mimeTeX, mathTeX, Wikimedia, Google charts.
 _IMAGE_SERVICE = re.compile(
     r"latex\.php|latex\.codecogs\.com|/equation\?tex=|mimetex|mathtex|/media/math/render/"
-    r"|chart\.(?:google)?apis?\.[a-z.]+/chart\?.*cht=tx|/latex/|texify",
+    r"|chart\.(?:google)?apis?\.[a-z.]{1,20}+/chart\?[^?]*cht=tx|/latex/|texify",
     re.I,
 )
 _QUERY_NAMES = ("latex", "tex", "chl")
@@ -97,7 +97,7 @@ def _from_script(script: Any) -> str:
     kind = (script.attributes.get("type") or "").lower()
     text: str = script.text(deep=True)
     if kind.startswith("math/mml"):
-        math = parse(text).css_first("math")
+        math = parse(text, is_piece=True).css_first("math")
         return "" if math is None else _from_math(math)
     if not kind.startswith("math/tex"):
         return text.strip()
@@ -136,12 +136,15 @@ def _from_image(image: Any) -> str:
 
 def _of_address(source: str) -> str:
     """Return the TeX that an address asks to be drawn."""
-    parts = urlsplit(source)
-    fields = parse_qs(parts.query)
+    try:
+        query = urlsplit(source).query
+    except ValueError:  # a host in brackets that is none
+        return ""
+    fields = parse_qs(query)
     for name in _QUERY_NAMES:
         if name in fields:
             return fields[name][0]
-    tex = unquote(parts.query)
+    tex = unquote(query)
     return tex if _LOOKS_LIKE_TEX.search(tex) else ""
 
 

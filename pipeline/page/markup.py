@@ -26,7 +26,6 @@ _TAG = re.compile(rb"<(/?)([A-Za-z][^\s/>]*+)|<!--")
 _BODY = re.compile(rb"<body(?=[\s/>])[^<>]*+>", re.I)
 _TEMPLATE = re.compile(rb"<(/?)template(?=[\s/>])([^<>]*+)>", re.I)
 _SHADOW = re.compile(rb"\sshadowroot(mode)?\s*=", re.I)
-_PARAGRAPHS = re.compile(r"\s*\n\s*")
 _MARKUP = re.compile(r"</?(p|br|div|h[1-6]|ul|ol|li|a|b|i|em|strong|span)\b[^<>]*>", re.I)
 
 
@@ -148,7 +147,7 @@ def _breaks_head(inside: bytes) -> bool:
 
 def _closed(inside: bytes) -> bytes:
     """Return a piece of HTML with each element closed."""
-    body = parse(b"<body>" + inside).body
+    body = parse(b"<body>" + inside, is_piece=True).body
     whole = (body.html or "" if body is not None else "").encode("utf-8", "replace")
     return whole[whole.find(b">") + 1 : -len(b"</body>")]
 
@@ -177,7 +176,7 @@ def _with_open_shadow(page: bytes) -> bytes:
 def with_article(page: bytes, article: str) -> bytes:
     """Add an article of a page's metadata to its end, in an element that says where it is from."""
     if not _MARKUP.search(article):
-        paragraphs = _PARAGRAPHS.split(entities.unescape(article).strip())
+        paragraphs = filter(None, map(str.strip, entities.unescape(article).split("\n")))
         article = "".join(f"<p>{entities.escape(text, quote=False)}</p>" for text in paragraphs)
     end = page.lower().rfind(b"</body")
     end = len(page) if end < 0 else end

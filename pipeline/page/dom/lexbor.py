@@ -20,6 +20,7 @@ import selectolax
 
 from benben.common import hashing
 from benben.pipeline.compiled import Bytes, byte_at, compiled, int64, word_at
+from benben.pipeline.page.dom import prescan
 
 
 class LayoutError(ImportError):
@@ -51,9 +52,14 @@ DYNAMIC = 1 << 12
 _FACTOR = np.uint64(hashing.FACTORS[0])
 
 
-def parse(html: str | bytes) -> LexborHTMLParser:
-    """Parse a page; addresses of its nodes are valid while the result is held."""
-    return LexborHTMLParser(html, options=_OPTIONS)
+def parse(html: str | bytes, is_piece: bool = False) -> LexborHTMLParser:
+    """Parse a page, or a piece of one; addresses of its nodes are valid while the result is held.
+
+    Raises LimitError for what would cost the parser out of proportion to its bytes.
+    """
+    page = html.encode("utf-8", "replace") if isinstance(html, str) else html
+    prescan.check(page, is_piece)
+    return LexborHTMLParser(page, options=_OPTIONS)
 
 
 @compiled

@@ -104,6 +104,7 @@ from benben.pipeline.page.dom.looks import (
     replace,
 )
 from benben.pipeline.page.dom.notes import Attributes, note_fact, note_image, read_note
+from benben.pipeline.page.dom.prescan import LimitError
 from benben.pipeline.settings.extract import Limits
 
 _DIV, _SUP, _BODY, _HTML = (tag_id(name) for name in ("div", "sup", "body", "html"))
@@ -112,10 +113,6 @@ _OF_PAGE = ~(GONE | QUIET | TEXT_FREE | ARTICLE_BREAK | HIDDEN | COPY)
 # What the walk keeps of each level above the current node.
 _NODE, _KIND, _POSITION, _TAG = range(4)
 LEVEL_WIDTH = 4
-
-
-class LimitError(Exception):
-    """The page exceeds a limit; the message is the limit's name."""
 
 
 @dataclass(frozen=True)
