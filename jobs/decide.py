@@ -109,30 +109,54 @@ def with_robots(judged: Judged, part: Part, answers: str, fetch: FetchSettings) 
 
 def place_robots(run: Run) -> list[PartFile]:
     """Join the sites of each part's pages with the tables of answers, and write one file a part."""
+    number = max(run.manifest("documents").rows, page_robots.rows(run.config.robots))
+    plan = tables.ShufflePlan(number <= run.config.spark.one_task_rows)
+    moves = redirects(run, plan).persist()
+    asked = follow(asked_for(run, plan), moves, plan).persist()
+    answers = latest(run, ROBOTS, plan, asked.select("url").distinct()).where("location is null")
+    placed = asked.join(plan.broadcast(answers), "url", "left")
+    placed = placed.where("moved or captured_at is not null")
+    try:
+        return tables.write_by_part(placed, run.target("page_robots"), PAGE_ROBOTS, plan=plan)
+    finally:
+        asked.unpersist()
+        moves.unpersist()
+
+
+def asked_for(run: Run, plan: tables.ShufflePlan) -> DataFrame:
+    """The robots.txt of the sites of each part's pages: part, origin, url, moved (no)."""
     from pyspark.sql import functions as F
 
-    def read_asked(part: int, path: str) -> tables.Batches:
+    def read(part: int, path: str) -> tables.Batches:
         for batch in storage.iter_parquet(path, ["url"]):
-            origins = sorted(set(map(origin_of, batch["url"].to_pylist())))
-            yield pa.RecordBatch.from_pydict({"part": [part] * len(origins), "origin": origins},
-                                             ASKED)  # fmt: skip
+            found = sorted(set(map(origin_of, batch["url"].to_pylist())))
+            columns = {"part": [part] * len(found), "origin": found}
+            yield pa.RecordBatch.from_pydict(columns, ASKED)
 
     paths = sorted(run.paths("documents").items())
-    pages = tables.frame(run.spark, paths, read_asked, ASKED).distinct()
-    first = F.concat("origin", F.lit(PATH))
-    asked = pages.select("*", first.alias("url"), F.lit(False).alias("moved"))
-    found = latest(run, ROBOTS.remove(ROBOTS.get_field_index("text")))
-    moves = found.where("location is not null").select("url", F.col("location").alias("target"))
+    pages = tables.frame(run.spark, paths, read, ASKED, plan).distinct()
+    url = F.concat("origin", F.lit(PATH))
+    return pages.select("*", url.alias("url"), F.lit(False).alias("moved"))
+
+
+def redirects(run: Run, plan: tables.ShufflePlan) -> DataFrame:
+    """The robots.txt whose latest answer is a redirect: url, target."""
+    known = latest(run, ROBOTS.remove(ROBOTS.get_field_index("text")), plan)
+    return known.where("location is not null").selectExpr("url", "location as target")
+
+
+def follow(asked: DataFrame, moves: DataFrame, plan: tables.ShufflePlan) -> DataFrame:
+    """Replace each `url` by where its redirects lead; `moved` tells those that have any."""
     for _ in range(REDIRECTS):
-        asked = asked.join(moves, "url", "left").selectExpr(
+        asked = asked.join(plan.broadcast(moves), "url", "left").selectExpr(
             "part", "origin", "coalesce(target, url) as url", "moved or target is not null as moved"
         )
-    answers = latest(run, ROBOTS, asked.select("url").distinct()).where("location is null")
-    placed = asked.join(answers, "url", "left").where("moved or captured_at is not null")
-    return tables.write_by_part(placed, run.target("page_robots"), PAGE_ROBOTS)
+    return asked
 
 
-def latest(run: Run, schema: pa.Schema, wanted: DataFrame | None = None) -> DataFrame:
+def latest(
+    run: Run, schema: pa.Schema, plan: tables.ShufflePlan, wanted: DataFrame | None = None
+) -> DataFrame:
     """Of each requested URL the answer that counts: one that is a file before others, the latest.
 
     `schema` are the columns of ROBOTS that are read, `wanted` the URLs; without it, all of them.
@@ -143,8 +167,8 @@ def latest(run: Run, schema: pa.Schema, wanted: DataFrame | None = None) -> Data
         yield from storage.iter_parquet(path, schema.names)
 
     files = [(path,) for path in page_robots.files(run.config.robots)]
-    rows = tables.frame(run.spark, files, read, schema)
-    rows = rows if wanted is None else rows.join(wanted, "url", "leftsemi")
+    rows = tables.frame(run.spark, files, read, schema, plan)
+    rows = rows if wanted is None else rows.join(plan.broadcast(wanted), "url", "leftsemi")
     is_file = F.coalesce(F.col("status").between(200, 299), F.lit(False))
     order = F.struct(is_file.alias("is_file"), *schema.names[1:])
     return rows.groupBy("url").agg(F.max(order).alias("answer")).select("url", "answer.*")

@@ -15,13 +15,16 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
+
+import pyarrow as pa
 
 from benchmarks.support import figure
 from benchmarks.support.data import DATA
@@ -38,25 +41,32 @@ download(url_list=sys.argv[1], output_folder=sys.argv[2], processes_count=2, thr
 """
 
 
-def ours(list_path: str, folder: str) -> None:
-    """Fetch a list of URLs into the tables `images` and `image_bytes`, bytes in parquet too."""
+def ours(list_path: str, folder: str, *more: str) -> None:
+    """Fetch a list of URLs into the tables `images`, `image_bytes` and `consent`.
+
+    The bytes are written to parquet files too. `more` are overrides of the default config.
+    """
     from benben.pipeline import config, storage
     from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
     from benben.pipeline.images.fetch.fetcher import fetch_part
     from benben.pipeline.images.fetch.journal import SLOTS, FetchFolders, SlotRange
     from benben.pipeline.images.fetch.plan import PartOutcomes, WantedImage, stored_places
     from benben.pipeline.images.store import stored
-    from benben.pipeline.schema import IMAGE_PLACES, IMAGES
+    from benben.pipeline.schema import CONSENT, IMAGE_PLACES, IMAGES
 
     urls = Path(list_path).read_text().split()
     host = f"['{urls[0].split('/')[2]}']"
     overrides = [f"fetch.allow_hosts={host}", f"fetch.politeness.unlimited_hosts={host}"]
-    settings = config.load("default", ["input=[none]", *overrides]).fetch
+    settings = config.load("default", ["input=[none]", *overrides, *more]).fetch
     everything, store = SlotRange(0, SLOTS), FetchFolders(f"{folder}/journal", f"{folder}/shards")
     fetch_part(
         [WantedImage.of(url) for url in urls], store, everything, settings, ArchiveLookup({})
     )
-    images = PartOutcomes(store, everything, ((url, 0) for url in urls)).images()
+    outcomes = PartOutcomes(store, everything, [(url, 0) for url in urls])
+    images = outcomes.images()
+    reasons = dict(zip(images["url"].to_pylist(), images["reason"].to_pylist(), strict=True))
+    with storage.ParquetWriter(f"{folder}/consent.parquet", CONSENT) as writer:
+        writer.write(pa.Table.from_pylist(list(outcomes.receipts(reasons)), CONSENT))
     with storage.ParquetWriter(f"{folder}/images.parquet", IMAGES) as writer:
         writer.write(images)
     with storage.ParquetWriter(f"{folder}/places.parquet", IMAGE_PLACES) as writer:
@@ -99,26 +109,36 @@ def peer_kept(folder: Path) -> int:
     return sum(int(count["successes"]) for count in counts)
 
 
-def main() -> None:
-    """Run both in turn and report images a second."""
+def site_files() -> list[Path]:
+    """The images of the test data's site. Ends the program if there are none."""
     files = [path for path in sorted(SITE.rglob("*")) if path.suffix.lower() in ENDINGS]
     if not files:
-        sys.exit(f"fetch_speed: no images under {SITE} (set BENBEN_SHARED)")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.image_server", str(SITE)], stdout=subprocess.PIPE
-    )
-    work = Path(tempfile.mkdtemp(prefix="fetch-speed-"))
+        sys.exit(f"{sys.argv[0]}: no images under {SITE} (set BENBEN_SHARED)")
+    return files
+
+
+@contextmanager
+def served(*options: str) -> Iterator[str]:
+    """Serve the site in a process of its own; yields its base URL."""
+    command = [sys.executable, "-m", "benchmarks.image_server", str(SITE), *options]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert server.stdout is not None
-        base = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+    finally:
+        server.terminate()
+
+
+def main() -> None:
+    """Run both in turn and report images a second."""
+    files = site_files()
+    with served() as base, tempfile.TemporaryDirectory(prefix="fetch-speed-") as folder:
+        work = Path(folder)
         paths = [quote(str(path.relative_to(SITE))) for path in files]
         urls = [f"{base}/{path}?v={query}" for query in range(QUERIES) for path in paths]
         compare("fetch_speed", work / "all", urls)
         first = {path.read_bytes(): quote(str(path.relative_to(SITE))) for path in files}
         compare("fetch_speed_distinct", work / "distinct", [f"{base}/{p}" for p in first.values()])
-    finally:
-        server.terminate()
-        shutil.rmtree(work)
 
 
 def compare(name: str, work: Path, urls: list[str]) -> None:
@@ -151,6 +171,6 @@ def compare(name: str, work: Path, urls: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--ours"]:
-        ours(sys.argv[2], sys.argv[3])
+        ours(*sys.argv[2:])
     else:
         main()

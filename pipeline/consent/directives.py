@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from benben.common.text import one_line
 from benben.pipeline.settings.consent import OptOutRules
@@ -73,6 +74,12 @@ def is_named(line: str, agent: str) -> bool:
     names CCBot, "CCBot-Extended" does not.
     """
     return product_token(agent) in tokens_of(line) and agent.strip() != ""
+
+
+@lru_cache(64)
+def product_tokens(agents: tuple[str, ...]) -> frozenset[str]:
+    """The product tokens of agents, blank ones left out."""
+    return frozenset(product_token(agent) for agent in agents if agent.strip())
 
 
 def page_agents(product: str, rules: OptOutRules) -> tuple[str, ...]:
@@ -284,6 +291,7 @@ def binding_facts(
     `agents`; other facts bind if their kind is switched on.
     """
     wanted = {word.lower() for word in rules.directives}
+    names = product_tokens(tuple(agents))
     switches = {
         RESERVATION: rules.tdm,
         POLICY: False,
@@ -298,7 +306,7 @@ def binding_facts(
             binds = switches[place]
         else:
             binds = ("noindex" if text == "none" else text) in wanted and (
-                not agent or any(is_named(agent[0], name) for name in agents)
+                not agent or not names.isdisjoint(tokens_of(agent[0]))
             )
         if binds:
             yield fact

@@ -6,6 +6,7 @@ Each rule has its own reason. All that can be known before a request is checked 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from benben.pipeline.consent.directives import (
     ROBOTS_TAG,
     SIGNAL,
     USAGE,
+    Statements,
     binding_facts,
     from_headers,
     page_agents,
@@ -27,6 +29,8 @@ from benben.pipeline.errors import InputError
 from benben.pipeline.settings.consent import ConsentSettings
 from benben.pipeline.takedown import tombstones
 from benben.pipeline.takedown.tombstones import Tombstones
+
+REMEMBERED = 1_000  # texts of headers whose verdict is remembered
 
 # The page and the response
 
@@ -56,6 +60,17 @@ def header_reason(
         if place != ROBOTS_TAG or settings.headers:
             return HEADER_REASONS[place]
     return None
+
+
+class HeaderVerdicts:
+    """What the headers of responses forbid; responses that say the same are judged once."""
+
+    def __init__(self, settings: ConsentSettings, product: str) -> None:
+        @lru_cache(REMEMBERED)
+        def reason(said: str) -> str | None:
+            return header_reason(Statements(said), settings, product) if said else None
+
+        self.reason = reason  # of header lines as `statements` writes them; None: nothing
 
 
 # Opt-out lists: text or parquet files

@@ -100,6 +100,11 @@ def files(tables: Iterable[str]) -> list[str]:
     return [path for folder in tables for path in _made(folder).paths(folder)]
 
 
+def rows(tables: Iterable[str]) -> int:
+    """The number of rows of tables. Raises InputError."""
+    return sum(_made(folder).rows for folder in tables)
+
+
 def _made(folder: str) -> manifest.Manifest:
     made = manifest.read(folder)
     if made is None:

@@ -410,8 +410,11 @@ class OriginConsent:
 
     def license_urls(self, origin: str) -> list[str]:
         """Addresses of the RSL licences that robots.txt names."""
-        named = self._robots.licenses if self._robots and self._settings.rsl else []
-        return [urljoin(f"{origin}/", address) for address in named]
+        return [urljoin(f"{origin}/", address) for address in self._license_names]
+
+    @cached_property
+    def _license_names(self) -> list[str]:
+        return self._robots.licenses if self._robots and self._settings.rsl else []
 
     def reason(self, url: str) -> tuple[str, str] | None:
         """Why a URL must not be requested, and what says so; None when it may be."""
@@ -434,25 +437,31 @@ class OriginConsent:
             return "consent.ai_txt", ""
         return self._usage(self._ai, path) if self._ai is not None else None
 
+    @cached_property
+    def _usage_reasons(self) -> dict[str, str]:
+        """The reason of each kind of statement about use that is switched on."""
+        settings = self._settings
+        reasons = {
+            "no-training": (
+                "disallowaitraining" in map(str.lower, settings.directives),
+                "ai_training",
+            ),
+            "usage": (settings.content_usage, "content_usage"),
+            "signal": (settings.content_signal, "content_signal"),
+        }
+        return {kind: f"consent.{name}" for kind, (on, name) in reasons.items() if on}
+
     def _usage(self, text: RobotsText, path: str) -> tuple[str, str] | None:
         """The first statement about use that refuses training and is switched on."""
-        switches = {
-            "no-training": "disallowaitraining" in map(str.lower, self._settings.directives),
-            "usage": self._settings.content_usage,
-            "signal": self._settings.content_signal,
-        }
-        reasons = {
-            "no-training": "consent.ai_training",
-            "usage": "consent.content_usage",
-            "signal": "consent.content_signal",
-        }
         for kind, statement in text.usage_refusals(path):
-            if switches[kind]:
-                return reasons[kind], statement
+            if kind in self._usage_reasons:
+                return self._usage_reasons[kind], statement
         return None
 
     def _license(self, url: str, path: str) -> tuple[str, str] | None:
         """The first licence that does not permit, or that was not read."""
+        if not self._license_names:
+            return None
         for address in self.license_urls(origin_of(url)):
             known = self._licenses.get(address)
             if known is None or not known.permits(path):

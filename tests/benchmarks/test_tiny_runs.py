@@ -18,12 +18,12 @@ PAGES = (
     *("extract_speed", "extract_quality", "extract_images", "warc_speed"),
     *("train_content_score --check", "filter_cost", "redecide_speed", "what_if 10000"),
     *("dedup_quality 20", "dedup_speed --ours", "plan 1000", "trainer_memory", "gpu_session"),
-    *("chain main", "shipped_quality --weights"),
+    *("chain main", "shipped_quality --weights", "consent_cost 1"),
 )
 SPARK = (
     *("task_overhead 4", "dedup_labels", "dedup_scale --one 1000", "dedup_skew --one 10 1000"),
     *("dedup_incremental --one 1000 1000", "extract_stage 20", "scale 2 3"),
-    "estimate --pages 1 --seeds 1 --sample 50%",
+    *("estimate --pages 1 --seeds 1 --sample 50%", "consent_receipts"),
 )
 SHAPES = "build/benchmarks/shapes/dataset"
 MIX = f"data.mix=[{{path: {SHAPES}/data, images: {SHAPES}/images}}]"

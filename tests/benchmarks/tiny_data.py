@@ -16,6 +16,7 @@ SOURCES = (
     *("wcxb-dev", "wcxb-train", "scrapinghub-aeb", "magic-html-article", "magic-html-forum"),
     *("newspaper", "readability", "llm-webkit-bench", "trafilatura-eval", "trafilatura-cache"),
 )
+PORT = 8765  # in the URLs of the real site's pages
 IMAGE = '<img src="{}">'
 
 
@@ -25,7 +26,7 @@ def write(folder: Path) -> Path:
     data = folder / "data"
     (data / "warc").mkdir(parents=True)
     (data / "gold").mkdir()
-    shutil.copytree(folder / "sample" / "www", data / "site" / "www")
+    write_site(folder)
     captures: list[tuple[str, Capture]] = []
     for number, path in enumerate(sorted((folder / "sample").rglob("*.warc.gz"))):
         name = f"warc/TEST-MAIN-{number:05d}.warc.gz"
@@ -47,6 +48,16 @@ def write(folder: Path) -> Path:
     big.mkdir(parents=True)
     shutil.copy(data / "warc" / "TEST-MAIN-00000.warc.gz", big / "payloads.warc.gz")
     return folder
+
+
+def write_site(folder: Path) -> None:
+    """Write a site and the archive of its pages, with the URLs under which it is served."""
+    build(folder / "served", port=PORT)
+    site = folder / "data" / "site"
+    shutil.copytree(folder / "served" / "www", site / "www")
+    archives = sorted((folder / "served").rglob("*.warc.gz"))
+    pages = b"".join(path.read_bytes() for path in archives)
+    (site / f"site-127.0.0.1-{PORT}.warc.gz").write_bytes(pages)
 
 
 def gold(number: int, name: str, capture: Capture) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from itertools import groupby
 from yarl import URL
 
 from benben.common.text import describe
-from benben.pipeline.consent.directives import Statements, statements
-from benben.pipeline.consent.image_consent import OptOutLists, header_reason
+from benben.pipeline.consent.directives import statements
+from benben.pipeline.consent.image_consent import HeaderVerdicts, OptOutLists
 from benben.pipeline.consent.site_files import SiteFile
 from benben.pipeline.images.fetch.existing_copies import (
     ArchiveLookup,
@@ -174,6 +174,7 @@ class Fetcher:
     ) -> None:
         self.settings, self.sinks, self.copies = settings, sinks, copies
         self.processor, self.site_files = processor, site_files
+        self.headers = HeaderVerdicts(settings.consent, settings.product)
         self.client = Client(settings, lookup)
         self.requests = asyncio.Semaphore(settings.concurrency)
         self.threads = ThreadPoolExecutor(settings.decode_threads, "decode")
@@ -317,12 +318,10 @@ class HostWorker:
         if status != 200:
             wait = retry_after_seconds(response.headers.get("Retry-After"))
             raise Failed(f"http.{status}", "", status in RETRYABLE_STATUS, wait)
-        settings = self._settings
-        if said:
-            reason = header_reason(Statements(said), settings.consent, settings.product)
-            if reason is not None:
-                raise Refused(reason)
-        if response.content_type.startswith(tuple(settings.refuse_types)):
+        reason = self._fetcher.headers.reason(said)
+        if reason is not None:
+            raise Refused(reason)
+        if response.content_type.startswith(tuple(self._settings.refuse_types)):
             raise Failed("http.content_type", response.content_type[:100])
 
     def _check_start(self, start: bytes) -> None:

@@ -114,7 +114,7 @@ class FetchLog:
 
     def write_site_file(self, answer: SiteFile) -> None:
         """Write a site's robots.txt or tdmrep.json."""
-        self._append({"kind": "site", "slot": slot_of(answer.origin), **asdict(answer)})
+        self._append(encode({"kind": "site", "slot": slot_of(answer.origin), **asdict(answer)}))
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write an outcome, and its bytes unless equal bytes are stored already."""
@@ -134,14 +134,15 @@ class FetchLog:
         else:
             row = outcome.row().items()
             entry["row"] = {name: value for name, value in row if value is not None}
+        text = encode(entry)
         try:
-            check(encode(entry))
+            check(text)
         except ValueError as error:  # the table could not hold it
             outcome.fail(error)
             self.write_outcome(outcome)
             return
         place = self._store(outcome) if moved is None else None
-        self._append(entry | ({} if place is None else {"place": place}))
+        self._append(text if place is None else encode(entry | {"place": place}))
 
     def _store(self, outcome: Outcome) -> dict[str, Any] | None:
         """Store an outcome's bytes and return their place; None when there are no new ones."""
@@ -156,11 +157,11 @@ class FetchLog:
         self._stored.add(content_key(picture.sha256))
         return {"sha256": picture.sha256, "format": kind, **place._asdict()}
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, text: bytes) -> None:
         if self._segment is None:
             self._segment = Segment(self._folders.journal, self._slots)
             self._opened = time.monotonic()
-        self._segment.append(entry)
+        self._segment.append(text)
         full = self._segment.bytes >= SEGMENT_BYTES
         full |= self._shard is not None and self._shard.bytes >= self._shard_bytes
         if full or time.monotonic() - self._opened > self._max_seconds:
@@ -198,9 +199,8 @@ class Segment:
         self._stream = storage.open_output(storage.join(folder, slots.new_name() + ENDING))
         self.bytes = 0
 
-    def append(self, entry: Entry) -> None:
-        """Write one entry; on a local disk it survives the end of this process from now on."""
-        text = encode(entry)
+    def append(self, text: bytes) -> None:
+        """Write one encoded entry; on a local disk it survives this process's end from now on."""
         self._stream.write(PREFIX.pack(MAGIC, len(text), zlib.crc32(text)) + text)
         self.bytes += PREFIX.size + len(text)
 

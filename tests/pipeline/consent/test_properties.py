@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benben.pipeline.consent import directives
+from benben.pipeline.consent.image_consent import HeaderVerdicts, header_reason
 from benben.pipeline.consent.picture_metadata import metadata_refusal
+from benben.pipeline.consent.robots import normal_path, path_of
 from benben.pipeline.consent.site_files import (
     AI_TXT,
     ROBOTS,
@@ -22,6 +25,7 @@ from tests.pipeline.consent.forms import FORMS, Form
 from tests.web import settings
 
 CHOSEN = settings()
+VERDICTS = HeaderVerdicts(CHOSEN.consent, "benben")
 URL = "https://ex.org/img/a.png?x=*$"
 IMAGE = "https://ex.org/img/a.png"
 WORDS = st.sampled_from(
@@ -45,6 +49,25 @@ def reason(path: str, text: str, url: str = IMAGE) -> str | None:
 def test_no_text_of_a_site_raises(text: str, path: str) -> None:
     reason(path, text, URL)
     License(text, ["free"]).permits("/")
+
+
+PARTS = st.text("ab/?#%:@.[]*$\xe9", max_size=12)
+
+
+@given(st.sampled_from(["http://ex.org", "https://u@ex.org:8080", "ftp://ex.org"]), PARTS)
+def test_a_path_is_what_a_url_parser_takes_for_it(base: str, rest: str) -> None:
+    url = f"{base}/{rest}"
+    parts = urlsplit(url)
+    whole = parts.path + (f"?{parts.query}" if parts.query else "")
+    assert path_of(url) == normal_path(whole).replace("*", "%2A").replace("$", "%24")
+
+
+@given(TEXTS, st.sampled_from(directives.HEADERS))
+def test_a_verdict_that_is_remembered_is_the_verdict(value: str, name: str) -> None:
+    said = directives.statements({name: value})
+    found = VERDICTS.reason(said)
+    assert found == VERDICTS.reason(said)
+    assert found == header_reason(directives.Statements(said), CHOSEN.consent, "benben")
 
 
 @given(st.binary(max_size=300), st.text(max_size=20))

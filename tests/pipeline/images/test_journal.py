@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from benben.pipeline import storage
 from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
 from benben.pipeline.images.fetch.fetcher import fetch_part
-from benben.pipeline.images.fetch.journal import SLOTS, Segment, SlotRange, read, slot_of, task_of
+from benben.pipeline.images.fetch.journal import (
+    SLOTS,
+    Segment,
+    SlotRange,
+    encode,
+    read,
+    slot_of,
+    task_of,
+)
 from benben.pipeline.images.fetch.plan import PartOutcomes, WantedImage
 from benben.pipeline.images.fetch.resolver import owner
 from tests.pipeline.images.stores import pictures, store
@@ -39,7 +47,7 @@ def entries(folder: Path, share: SlotRange = ALL) -> list[int]:
 def fill(folder: Path, numbers: range, share: SlotRange = ALL) -> None:
     segment = Segment(str(folder), share)
     for number in numbers:
-        segment.append(entry(number * SLOTS // 10, number))
+        segment.append(encode(entry(number * SLOTS // 10, number)))
     segment.close()
 
 
@@ -50,7 +58,7 @@ def test_entries_are_read_in_order(tmp_path: Path) -> None:
 
 def test_entries_can_be_read_before_the_segment_is_closed(tmp_path: Path) -> None:
     segment = Segment(str(tmp_path), ALL)
-    segment.append(entry(1, 7))
+    segment.append(encode(entry(1, 7)))
     assert entries(tmp_path) == [7]
     segment.close()
 
@@ -96,7 +104,7 @@ def test_an_entry_that_no_table_could_hold_is_skipped_with_a_warning(
 ) -> None:
     segment = Segment(str(tmp_path), ALL)
     for number in range(3):
-        segment.append(entry(1, number) | (poison if number == 1 else {}))
+        segment.append(encode(entry(1, number) | (poison if number == 1 else {})))
     segment.close()
     with pytest.warns(UserWarning, match="entry skipped"):
         assert entries(tmp_path) == [0, 2]
