@@ -9,6 +9,9 @@ import ada_url
 import tldextract
 
 _WEB = ("http://", "https://")
+# Characters of an address. RFC 9110, 4.1 asks servers to take 8,000; a long <base> would be part of
+# the address of every image.
+MOST_CHARACTERS = 8000
 # Characters that WHATWG parsing leaves alone in a path and query; dots are tested separately.
 _CLEAN_TAIL = re.compile(r"[\w!$&()*+,\-./;=@~%?:]*", re.ASCII)
 _CLEAN_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}/", re.ASCII)
@@ -21,15 +24,19 @@ _suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 def join(base: str, reference: str) -> str | None:
     """Resolve a reference as browsers do (WHATWG URL Standard); None unless http or https.
 
-    References that parsing would not change, such as those of most images, skip the parser.
+    None also for one of more than MOST_CHARACTERS. References that parsing would not change, such as
+    those of most images, skip the parser.
     """
+    if len(reference) > MOST_CHARACTERS:
+        return None
     if _CLEAN_TAIL.fullmatch(reference) and "/." not in reference and "%2" not in reference:
         origin = _CLEAN_ORIGIN.match(reference)
         if origin and "xn--" not in origin[0]:
             return reference
         if reference.startswith("/") and not reference.startswith("//"):
             return _origin(base) + reference if _origin(base) else None
-    return parse_join(base, reference)
+    url = parse_join(base, reference)
+    return url if url is None or len(url) <= MOST_CHARACTERS else None
 
 
 def parse_join(base: str, reference: str) -> str | None:

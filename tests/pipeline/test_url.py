@@ -114,6 +114,14 @@ def test_the_short_way_gives_what_parsing_gives(reference: str) -> None:
         assert url.join(PAGE, text) == url.parse_join(PAGE, text)
 
 
+def test_an_address_that_no_server_need_take_is_none() -> None:
+    base = f"http://a.example/{'b' * 7000}/"
+    assert url.join(base, "c.jpg") == f"{base}c.jpg"
+    assert url.join(base, "../c.jpg") == "http://a.example/c.jpg"
+    for long in ("c" * 1000, f"/{'c' * 9000}", f"http://b.example/{'c' * 9000}", "ü" * 3000):
+        assert url.join(base, long) is None
+
+
 def test_host_and_domain() -> None:
     assert url.host("https://WWW.Example.co.uk:8080/x") == "www.example.co.uk"
     assert url.domain("www.example.co.uk") == "example.co.uk"
