@@ -24,8 +24,8 @@ _suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 def join(base: str, reference: str) -> str | None:
     """Resolve a reference as browsers do (WHATWG URL Standard); None unless http or https.
 
-    None also for one of more than MOST_CHARACTERS. References that parsing would not change, such as
-    those of most images, skip the parser.
+    None also for one of more than MOST_CHARACTERS. References that parsing would not change, such
+    as those of most images, skip the parser.
     """
     if len(reference) > MOST_CHARACTERS:
         return None

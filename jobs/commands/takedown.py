@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from benben.analysis.dataset_card import card
 from benben.analysis.report import funnel, html_report
 from benben.analysis.tables import RunTables
+from benben.jobs.engine import lock
 from benben.jobs.engine.progress import say
 from benben.pipeline import manifest, storage
 from benben.pipeline.errors import InputError, UserError
@@ -72,6 +73,13 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{len(entries)} takedowns; the log is unchanged")
         return 0
     requested = _requested(given)
+    if given.apply and storage.list_folders(given.run):  # a name mistyped makes no folder
+        with lock.writing(given.run):
+            return _take_down(given, requested)
+    return _take_down(given, requested)
+
+
+def _take_down(given: argparse.Namespace, requested: list[Tombstone]) -> int:
     pending = takedown_log.read_pending(given.run)
     if pending and not given.apply:
         raise UserError(f"{given.run}: a takedown is not finished; run it again with --apply")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from benben.jobs.engine import failure, session, waves
+from benben.jobs.engine import failure, lock, session, waves
 from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import say
 from benben.pipeline import manifest, storage
@@ -143,12 +143,17 @@ class Run:
             say(f"{stage.name}: up to date, skipped")
             assert committed[0] is not None
             return committed[0]
+        with lock.writing(self.config.output):
+            return self._execute(stage, work, force)
+
+    def _execute(self, stage: Stage, work: Work, force: bool) -> Manifest:
         self._prepare(stage, work.id, force)
         started = time.monotonic()
         say(f"{stage.name}: started")
         self._log = MetricsLog(self.config.output, stage.name)
         self._log.event("started", id=work.id)
         result = self._do(stage)
+        lock.check(self.config.output)
         seconds = time.monotonic() - started
         for name in reversed(stage.writes):
             self._commit(stage, name, work, result, seconds)

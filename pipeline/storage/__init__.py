@@ -8,6 +8,7 @@ pace that all processes share (`throttle`, `retrying`).
 from benben.pipeline.storage.files import (
     UNFINISHED,
     ParquetWriter,
+    create,
     delete_file,
     delete_folder,
     even_batches,
@@ -36,6 +37,7 @@ __all__ = [
     "UNFINISHED",
     "ParquetWriter",
     "arrow_filesystem",
+    "create",
     "delete_file",
     "delete_folder",
     "even_batches",

@@ -135,6 +135,34 @@ def write_bytes(url: str, data: bytes) -> None:
         stream.write(data)
 
 
+def create(url: str, data: bytes) -> bool:
+    """Write a file unless it exists, and tell whether it was written.
+
+    On S3 and a local disk only one of several that try at once succeeds.
+    """
+    filesystem, path = resolve(url)
+    if exists(url):
+        return False
+    if isinstance(filesystem, FsspecStore):
+        store, key = bucket_of(path)
+        try:
+            with as_os_errors(url):
+                obstore.put(store, key, data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+    if filesystem is LOCAL:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            with naming(url), open(path, "xb") as file:
+                file.write(data)
+        except FileExistsError:
+            return False
+        return True
+    write_bytes(url, data)
+    return True
+
+
 @contextmanager
 def new_file(url: str) -> Iterator[BinaryIO]:
     """Open a file for writing that appears whole at the end, or not at all on an error.

@@ -51,7 +51,7 @@ def retry_after_seconds(value: str | None, now: datetime | None = None) -> float
     if not value:
         return None
     if re.fullmatch(r"[0-9]+", value.strip()):
-        return float(value)
+        return float(value.strip())
     try:
         when = parsedate_to_datetime(value)
         when = when if when.tzinfo else when.replace(tzinfo=UTC)

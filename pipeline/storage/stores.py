@@ -27,7 +27,12 @@ import obstore
 import pyarrow as pa
 from fsspec.implementations.arrow import ArrowFSWrapper
 from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 from pyarrow import fs
@@ -111,6 +116,8 @@ def as_os_errors(url: str) -> Iterator[None]:
         yield
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise PermissionError(f"{url}: {short(error)}") from None
+    except AlreadyExistsError as error:
+        raise FileExistsError(f"{url}: {short(error)}") from None
     except BaseError as error:
         raise OSError(f"{url}: {short(error)}") from None
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from benben.jobs.commands import cli
+from benben.jobs.engine import lock
 from benben.pipeline import manifest, storage
 from benben.pipeline.takedown import rewrite_dataset, takedown_log
 from tests.analysis.run_folder import HELD_OUT
@@ -32,6 +33,8 @@ class Stopped(BaseException):
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(lock, "STALE_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "SETTLE_SECONDS", 0.1)
     with s3(monkeypatch):
         yield
 

@@ -33,6 +33,14 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
     assert storage.list_files(str(tmp_path)) == []
 
 
+@pytest.mark.parametrize("scheme", ["", "memory://"])
+def test_a_file_is_created_once(tmp_path: Path, scheme: str) -> None:
+    path = f"{scheme}{tmp_path}/deep/one"
+    assert storage.create(path, b"first")
+    assert not storage.create(path, b"second")
+    assert storage.read_bytes(path) == b"first"
+
+
 def test_lists_are_sorted_and_in_the_callers_form(tmp_path: Path) -> None:
     for name in ("b/2", "a", "b/1"):
         storage.write_bytes(f"{tmp_path}/{name}", b"x")

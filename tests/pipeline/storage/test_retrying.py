@@ -18,6 +18,7 @@ def test_backoff_doubles_with_jitter_up_to_a_limit() -> None:
     [
         ("120", 120),
         (" 0 ", 0),
+        ("\x1c120\x1f", 120),
         ("Mon, 23 Nov 2026 12:00:30 GMT", 30),
         ("Mon, 23 Nov 2026 11:00:00 GMT", 0),
         ("soon", None),

@@ -112,6 +112,12 @@ def test_small_ranges_of_a_store_that_fails(store: Failing) -> None:
     assert store.failed > 5, "the store did fail"
 
 
+def test_of_two_that_create_an_object_one_succeeds(store: Failing) -> None:
+    assert storage.create(f"s3://{BUCKET}/once", b"first")
+    assert not storage.create(f"s3://{BUCKET}/once", b"second")
+    assert storage.read_bytes(f"s3://{BUCKET}/once") == b"first"
+
+
 def test_folder_markers_are_no_files(store: Failing) -> None:
     client = boto3.client("s3")
     for key in ("t/", "t/x/", "t/x/f"):
