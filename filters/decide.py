@@ -40,6 +40,7 @@ def decide_batch(
     rules: RuleSettings,
     facts: pa.ListArray | None = None,
     removed: Sequence[pa.ListArray] = (),
+    final: bool = False,
 ) -> pa.RecordBatch:
     """Judge a batch of SIGNALS: a batch of VERDICTS with the same rows in the same order.
 
@@ -47,15 +48,17 @@ def decide_batch(
     of structs with `reason` (why there is no image; null: there is one) and any of width, height,
     format, num_bytes, nsfw ... Without it, rules on these are recorded as pending.
     `removed`: columns of nodes (NODE_VERDICTs) that were dropped before, the earliest first. They
-    keep their reason, and documents are judged without them. Raises ValueError if `facts` are not
-    aligned with the images.
+    keep their reason, and documents are judged without them.
+    `final`: no facts come later, so documents are judged by the images that are left now.
+    Raises ValueError if `facts` are not aligned with the images.
     """
     nodes = _Nodes(signals, facts)
     for column in removed:
         nodes.ledger.take_over(Nested(column))
     nodes.drop_missing_images()
     _judge_all_nodes(nodes, rules)
-    return to_batch(signals, nodes.ledger, _judge_documents(nodes, rules.document))
+    settled = final or facts is not None
+    return to_batch(signals, nodes.ledger, _judge_documents(nodes, rules.document, settled))
 
 
 class _Nodes:
@@ -206,7 +209,7 @@ class Unit:
         return lambda name: CATALOGUE["text_node"][name].values(added)
 
 
-def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
+def _judge_documents(nodes: _Nodes, rules: dict[str, Rule], settled: bool) -> DocumentFailures:
     values = nodes.values("document")
     names, failed = to_numpy(nodes.signals.column("reason"))
     extracted = failed < 0
@@ -215,7 +218,7 @@ def _judge_documents(nodes: _Nodes, rules: dict[str, Rule]) -> DocumentFailures:
     parts = [(where, failed[where], nothing, nothing)]
     for name, rule in rules.items():
         judged = judge("document", name, rule, values, nodes.languages, nodes.language)
-        if nodes.facts is None:
+        if not settled:
             judged.postpone(CATALOGUE["document"][name].trend)
         entry = f"document.{name}.{nodes.why_unknown('document', name)}"
         nodes.ledger.note(entry, np.flatnonzero(judged.unknown & extracted))

@@ -25,7 +25,7 @@ from benben.pipeline.dataset.obelics import crawl_name, crawl_paths, general_met
 from benben.pipeline.dataset.shard_layout import ShardLayout
 from benben.pipeline.dataset.splits import Splits
 from benben.pipeline.document import Document, from_batch
-from benben.pipeline.images.image_facts import ImageFacts
+from benben.pipeline.images.image_facts import DISABLED, ImageFacts, url_key
 from benben.pipeline.images.store import stored
 from benben.pipeline.manifest import Count, PartFile
 from benben.pipeline.schema import DATASET, IMAGE_BYTES
@@ -37,6 +37,8 @@ BATCH_DOCUMENTS = 1_000
 PLACED_ROWS = DATASET.append(pa.field("part", pa.int32()))  # the shard, as a number
 SHIPPED = pa.schema([("split", pa.string()), ("bucket", pa.int32())])
 WANTED = pa.schema([("sha256", pa.string())])
+SHOWN = pa.schema([("key", pa.binary()), ("url", pa.string())])
+REFUSED = pa.schema([("key", pa.binary()), ("reason", pa.string())])
 STORED = pa.schema([("part", pa.int32()), ("sha256", pa.string())])
 COPIED = ("doc_id", "host", "captured_at")  # from `documents`
 
@@ -64,6 +66,7 @@ def assemble(run: Run) -> Result:
         name=placed.layout.names.__getitem__,
         transform=lambda part, mine: storage.even_batches(mine, settings.row_group_rows),
     )
+    check_shown(run, rows)
     return count(run, rows, ship_images(run, rows))
 
 
@@ -202,6 +205,33 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
     )
 
 
+def check_shown(run: Run, files: list[PartFile]) -> None:
+    """Look for each shipped image among those that may not be used, whatever kept it before.
+
+    Raises RuntimeError if one of them ships.
+    """
+    folder = run.target("dataset")
+
+    def read_shown(path: str) -> tables.Batches:
+        for batch in storage.iter_parquet(path, ["images"]):
+            urls = pc.unique(batch["images"].flatten().drop_null())
+            keys = pa.array(map(url_key, urls.to_pylist()), pa.binary())
+            yield pa.RecordBatch.from_arrays([keys, urls], schema=SHOWN)
+
+    def read_refused(_: int, path: str) -> tables.Batches:
+        for batch in storage.iter_parquet(path, ["url", "reason"]):
+            refused = batch.filter(pc.not_equal(batch["reason"], DISABLED))  # null: not refused
+            keys = pa.array(map(url_key, refused["url"].to_pylist()), pa.binary())
+            yield pa.RecordBatch.from_arrays([keys, refused["reason"]], schema=REFUSED)
+
+    shown = tables.frame(
+        run.spark, [(storage.join(folder, file.name),) for file in files], read_shown, SHOWN
+    )
+    refused = tables.frame(run.spark, sorted(run.paths("images").items()), read_refused, REFUSED)
+    for row in shown.join(refused, "key").limit(1).collect():
+        raise RuntimeError(f"{row['url']}: an image that was refused ships: {row['reason']}")
+
+
 def count(run: Run, rows: list[PartFile], images: list[PartFile]) -> Result:
     """Count the rows, the images they show and the distinct images, from the files themselves."""
     folder = run.target("dataset")
@@ -224,7 +254,10 @@ def count(run: Run, rows: list[PartFile], images: list[PartFile]) -> Result:
 
 STAGE = Stage(
     name="assemble",
-    reads=("documents", "signals", "final_verdicts", "image_uses", "image_bytes", "splits"),
+    reads=(
+        *("documents", "signals", "final_verdicts", "images", "image_uses", "image_bytes"),
+        "splits",
+    ),
     writes=("dataset",),
     sections=("assemble",),
     run=assemble,

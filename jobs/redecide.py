@@ -41,7 +41,7 @@ def redecide(run: Run) -> Result:
     def work(part: Part) -> Result:
         counts: Counts = {}
         unjudged: Counter[str] = Counter()
-        facts = ImageFacts.read(known.get(part.number)) if fetched else None
+        facts = ImageFacts.read(known.get(part.number))
         known_duplicates = [Duplicates.read(part.paths.get(name)) for name in DROPPING]
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -50,10 +50,13 @@ def redecide(run: Run) -> Result:
                 [["doc_id", "nodes"], wanted, ["kept", "reasons", "dropped"]],
                 BATCH_DOCUMENTS,
             ):
-                images = facts.of_images(documents) if facts else None
                 dropped = [duplicates.dropped_nodes(documents) for duplicates in known_duplicates]
-                before = (decided["dropped"], *dropped)
-                verdicts = decide_batch(signals, rules, images, before)
+                before = [decided["dropped"], *dropped]
+                if fetched:
+                    verdicts = decide_batch(signals, rules, facts.of_images(documents), before)
+                else:
+                    refused = [*before, facts.refused_nodes(documents)]
+                    verdicts = decide_batch(signals, rules, None, refused, final=True)
                 judged_now = np.asarray(decided["kept"])
                 for duplicates in known_duplicates:
                     verdicts = duplicates.replace_verdicts(verdicts)
@@ -65,7 +68,7 @@ def redecide(run: Run) -> Result:
                 seen, judged = signals.filter(entered), verdicts.filter(entered)
                 gone = [column.filter(entered) for column in before]
                 add_counts(counts, count_verdicts(seen, judged, gone))
-                unjudged.update(count_unjudged(judged))
+                unjudged.update(count_unjudged(judged.filter(judged["kept"])))
                 yield verdicts
 
         file = write_part(target, part.number, VERDICTS, batches())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import yaml
@@ -17,6 +18,7 @@ from benben.analysis.report.funnel import Row
 from benben.analysis.tables import RunTables
 from benben.pipeline import storage
 
+BASE = "no_rules"  # gives the sections that do not decide what a run makes, and no rules
 TITLE = "Interleaved web documents"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"),
          (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
@@ -66,8 +68,11 @@ def render(facts: Facts, rows: list[Row], title: str, list_files: bool = False) 
         header=f"---\n{yaml.safe_dump(metadata(facts, title, list_files), sort_keys=False)}---",
         title=title,
         facts=facts,
+        names=partial(split_names, facts),
         funnel=rows,
-        config=yaml.safe_dump(facts.config, sort_keys=True, allow_unicode=True).rstrip(),
+        config=yaml.safe_dump(
+            {"base": BASE, **facts.config}, sort_keys=True, allow_unicode=True
+        ).rstrip(),
     )
 
 
@@ -98,6 +103,12 @@ def configs(facts: Facts, list_files: bool) -> list[dict[str, Any]]:
         files = {"split": split.name, "path": list(split.files) if list_files else pattern}
         found.setdefault(split.config, entry)["data_files"].append(files)
     return list(found.values())
+
+
+def split_names(facts: Facts, kind: str) -> list[str]:
+    """Names of the splits of one kind of row, `train` first."""
+    names = [split.name for split in facts.splits if split.config == kind]
+    return sorted(names, key=lambda name: (name != "train", name))
 
 
 def amount(value: float) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 from benben.analysis.query import Query
 from benben.analysis.report import funnel
 from benben.analysis.tables import RunTables
+from benben.pipeline.consent.receipts import PAGE_REASON
 from benben.pipeline.errors import InputError
+from benben.pipeline.images.image_facts import DISABLED
 
 MAX_ARCHIVES = 20  # named on the card
 # Name of a number -> SQL, in the order of the card.
@@ -33,6 +35,9 @@ _SIZES = """
     (select any_value(width) as width, any_value(height) as height from images
      where sha256 in (select unnest(image_sha256) from data) group by sha256)
 """
+_SCORED = """
+    select count(nsfw) from images where sha256 in (select unnest(image_sha256) from data)
+"""
 _SHARED = """
     with held as (from validation union all from test)
     select count(*) from (
@@ -46,6 +51,19 @@ _NUM_ARCHIVES = """
 _ARCHIVES = f"""
     select distinct documents.warc from documents join data using (doc_id) order by 1
     limit {MAX_ARCHIVES}
+"""
+_UNJUDGED = """
+    select entry, count(*) from
+    (select unnest(unjudged) as entry from final_verdicts
+     where kept and doc_id in (select doc_id from data)) group by 1
+"""
+_REFUSED_PAGES = f"""
+    select entry, count(*) from (select unnest(reasons) as entry from final_verdicts)
+    where entry like 'consent.%' or entry = '{PAGE_REASON}' group by 1
+"""
+_SHOWN_REFUSED = f"""
+    select count(*) from images join (select distinct unnest(images) as url from data) using (url)
+    where reason <> '{DISABLED}'
 """
 _PERIOD = """
     select min(captured_at), max(captured_at) from data
@@ -74,8 +92,13 @@ class Facts:
     formats: Counter[str]
     licenses: Counter[str]  # of shipped pages
     opt_outs: Counter[str]  # reservations found on captured pages, shipped or not
+    shipped_opt_outs: int  # shipped pages with such reservations: none of them binds this run
     refused: Counter[str]  # images left out because of a reservation, by reason
+    refused_pages: Counter[str]  # pages left out because of one, by reason
     receipts: Counter[str]  # of consent, by kind
+    fetched: bool  # whether images were fetched, so that their sites were asked
+    switched_off: tuple[str, ...]  # kinds of reservations that this run does not respect
+    unjudged: Counter[str]  # shipped documents that a rule could not judge, by rule
     gaps: tuple[str, ...]  # sentences
     config: dict[str, Any]  # settings of all stages
     config_hash: str
@@ -105,8 +128,15 @@ def gather(tables: RunTables) -> Facts:
             query,
             "select reason, count(*) from images where reason like 'consent.%' group by 1",
         ),
+        shipped_opt_outs=query.value(
+            "select count(*) from documents join data using (doc_id) where len(opt_outs) > 0"
+        ),
+        refused_pages=_counter(query, _REFUSED_PAGES),
         receipts=_counter(query, "select kind, count(*) from consent group by 1"),
-        gaps=tuple(_gaps(query)),
+        fetched=bool(config.get("fetch", {}).get("enabled")),
+        switched_off=tuple(_switched_off(config)),
+        unjudged=_counter(query, _UNJUDGED),
+        gaps=tuple(_gaps(query, config)),
         config=config,
         config_hash=hashlib.blake2b(packed, digest_size=8).hexdigest(),
         version=dataset.version,
@@ -157,9 +187,20 @@ def _splits(tables: RunTables) -> list[Split]:
     ]
 
 
-def _gaps(query: Query) -> list[str]:
+def _switched_off(config: dict[str, Any]) -> list[str]:
+    """Names of the switches of `fetch.consent` that are off, and of empty lists of directives."""
+    consent = config.get("fetch", {}).get("consent", {})
+    return [name for name, value in consent.items() if value is False] + [
+        name for name in ("directives",) if consent.get(name) == []
+    ]
+
+
+def _gaps(query: Query, config: dict[str, Any]) -> list[str]:
     """Sentences about what the dataset lacks, as far as its own tables show."""
     gaps = []
+    refused = query.value(_SHOWN_REFUSED)
+    if refused:
+        gaps.append(f"{refused:,} images ship though they were refused.")
     slots = query.value("select coalesce(sum(num_images), 0) from data")
     stored = query.value(
         "select count(*) from (select unnest(image_sha256) as s from data) where s is not null"
@@ -169,8 +210,14 @@ def _gaps(query: Query) -> list[str]:
     shared = query.value(_SHARED)
     if shared:
         gaps.append(f"{shared:,} images of the held-out splits also appear in documents of train.")
-    if not query.value("select count(nsfw) from images"):
+    if not query.value(_SCORED):
         gaps.append("Images were not scored for adult content.")
+    kinds = config.get("assemble", {}).get("redact", [])
+    gaps.append(
+        f"In texts, markers replace {', '.join(kinds)}; other personal data stays."
+        if kinds
+        else "Personal data in texts is not replaced."
+    )
     paragraphs = "select unnest(paragraphs) as p from signals"
     if not query.value(f"select count(p.log_probability) from ({paragraphs})"):
         gaps.append("Texts were not scored by a language model.")

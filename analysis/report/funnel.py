@@ -59,7 +59,10 @@ def shipped_documents(rows: list[Row]) -> int:
 
 
 def unjudged(output: str) -> dict[str, int]:
-    """Count the documents that a rule could not judge, by SCOPE.SIGNAL.pending or .unmeasured."""
+    """Count the documents that ship though a rule could not judge them or some of their nodes.
+
+    By SCOPE.SIGNAL.pending, where the images were not fetched, or SCOPE.SIGNAL.unmeasured.
+    """
     found = manifest.read(storage.join(output, "final_verdicts"))
     metrics = found.metrics if found else {}
     return {

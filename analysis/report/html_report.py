@@ -57,6 +57,7 @@ def render(output: str, documents: int = SHIPPED_DOCUMENTS, corpus: Corpus = DEF
             style=Markup(style),
             stages=[stage for stage in manifests if stage],
             funnel=funnel.read(output),
+            unjudged=funnel.unjudged(output),
             distributions=found,
             topics=topics(query, corpus.topics, corpus.documents, reference)
             if corpus.topics

@@ -122,7 +122,7 @@ def run_all(options: argparse.Namespace) -> int:
     rows = funnel.read(output)
     print(funnel.as_text(rows))
     for rule, number in funnel.unjudged(output).items():
-        print(f"not judged: {rule} of {number:,} documents")
+        print(f"not judged: {rule} of {number:,} documents that ship")
     print("\n".join(["", *estimate.compared(output)]))
     print(f"\nseconds  {time.monotonic() - started:.1f}")
     print(f"dataset  {storage.join(output, 'dataset')}")

@@ -11,10 +11,12 @@ import xxhash
 
 from benben.pipeline import storage
 from benben.pipeline.dataset.obelics import ImageFact
-from benben.pipeline.schema import IMAGE_USES
+from benben.pipeline.schema import IMAGE_USES, VERDICTS
 
 FACTS = [field for field in IMAGE_USES if field.name != "key"]
 NOT_FETCHED = "image.not-fetched"  # reason of an image without a row in `images`
+DISABLED = "fetch.disabled"  # reason of an image that is not refused, in a run without a fetch
+DROPPED = VERDICTS.field("dropped").type
 
 
 def url_key(url: str) -> bytes:
@@ -62,6 +64,25 @@ class ImageFacts:
         offsets = np.append(0, np.cumsum(counts)).astype(np.int32)
         entries = pa.StructArray.from_arrays(columns, fields=FACTS)
         return pa.ListArray.from_arrays(pa.array(offsets), entries)
+
+    def refused_nodes(self, documents: pa.RecordBatch) -> pa.ListArray:
+        """Image nodes that may not be used, in the form of the column `dropped`.
+
+        For a run without a fetch: those that a page or a list refused, and those nobody asked for.
+        """
+        found = self.of_images(documents)
+        reason = found.flatten().field("reason")
+        flat = documents.column("nodes").flatten()
+        index = flat.field("index").filter(pc.equal(flat.field("kind"), "image"))
+        refused = pc.and_(reason.is_valid(), pc.not_equal(reason, DISABLED)).fill_null(False)
+        rows = pc.list_parent_indices(found).filter(refused)
+        counts = np.bincount(rows.to_numpy(zero_copy_only=False), minlength=documents.num_rows)
+        offsets = pa.array(np.append(0, np.cumsum(counts)), pa.int32())
+        known = {"index": index.filter(refused), "reason": reason.filter(refused)}
+        fields = list(DROPPED.value_type)
+        nothing = pa.nulls(len(known["index"]))
+        columns = [known.get(field.name, nothing).cast(field.type) for field in fields]
+        return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(columns, fields=fields))
 
     def fetched(self, urls: Iterable[str]) -> dict[str, ImageFact]:
         """The facts that the dataset holds about those of the URLs that were fetched."""

@@ -234,3 +234,15 @@ def test_a_node_that_goes_late_goes_for_what_took_its_last_paragraphs() -> None:
     again = decide_batch(signals, rules(text_node={"words": {"max": 10}}), removed=before)
     counted = count_verdicts(signals, again, before)
     assert counted["nodes"].rejected == {"text_node.words.max": 1}
+
+
+def test_where_no_fetch_comes_documents_are_judged_by_the_images_they_have() -> None:
+    signals = measure(page(text(LONG), *(image(f"https://example.com/{n}.jpg") for n in range(3))))
+    judged = rules(image_node={"width": {"min": 150}}, document={"images": {"max": 2}})
+    found = decide_batch(signals, judged, final=True)
+    assert found.to_pylist()[0]["reasons"] == ["document.images.max"]
+    refused = [{"index": 2, "reason": "consent.page"}]
+    column = pa.array([refused], schema.VERDICTS.field("dropped").type)
+    left = decide_batch(signals, judged, None, [column], final=True)
+    assert left.to_pylist()[0]["kept"]
+    assert count_unjudged(left) == {"image_node.width.pending": 1}

@@ -52,6 +52,7 @@ from benben.pipeline.images.fetch.resolver import (
     host_port,
     owner,
 )
+from benben.pipeline.images.image_facts import DISABLED
 from benben.pipeline.images.processing.picture import SNIFF_BYTES, BadImage
 from benben.pipeline.images.processing.processor import ImageProcessor
 from benben.pipeline.settings.fetch import FetchSettings
@@ -128,7 +129,7 @@ def _without_request(
     if image.opt_out is not None:
         return Outcome(image.url, image.target, image.hops, image.opt_out, source="none")
     if not settings.enabled:
-        reason = processor.lists.reason(URL(image.url)) or "fetch.disabled"
+        reason = processor.lists.reason(URL(image.url)) or DISABLED
         return Outcome(image.url, image.target, image.hops, reason, source="none")
     if settings.archives and image.warc is not None:
         try:
