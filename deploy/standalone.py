@@ -113,9 +113,14 @@ class Cluster:
 if __name__ == "__main__":
     folder, *counts = sys.argv[1:4]
     workers, cores = (int(text) for text in (*counts, *DEFAULT_SIZE[len(counts) :]))
-    cluster = Cluster(Path(folder), cores).start(workers)
-    print(cluster.url, flush=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    cluster = Cluster(Path(folder), cores)
     try:
+        cluster.start(workers)
+        print(cluster.url, flush=True)
         signal.pause()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     finally:
         cluster.stop()

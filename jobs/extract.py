@@ -19,7 +19,7 @@ from benben.pipeline.archive.warc import Capture, Loss, read_captures
 from benben.pipeline.document import Document, from_nodes, to_batch
 from benben.pipeline.errors import InputError
 from benben.pipeline.manifest import Count, Counts, write_part
-from benben.pipeline.page.extract import extract_page
+from benben.pipeline.page.extract import extract_page, extractor
 from benben.pipeline.schema import DEAD_LETTERS, DOCUMENTS
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.extract import ExtractSettings
@@ -77,6 +77,7 @@ def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result
         found = read_chosen(task.captures, config)
     else:
         found = read_splits(task.splits, config, passed)
+    extractor(config.extract)  # compiled before any page's time counts
     extracted = partial(to_document, settings=config.extract)
     with isolation.isolated_on_retry(
         extracted, config.extract.limits.seconds * PATIENCE, dead
@@ -149,7 +150,8 @@ def to_document(capture: Capture, settings: ExtractSettings) -> Document:
     """Extract the page of a capture; a document without nodes gets a reason."""
     if capture.reason:
         return Document(capture.url, reason=f"capture.{capture.reason}")
-    document = extract_page(capture.payload, capture.url, capture.headers, settings)
+    with isolation.processor_time(settings.limits.seconds):
+        document = extract_page(capture.payload, capture.url, capture.headers, settings)
     if not document.nodes and not document.reason:
         document.reason = "extract.no-nodes"
     return document

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.jobs.engine import script, tables
+from benben.jobs.engine import isolation, script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
@@ -139,7 +139,9 @@ def fetch_round(run: Run, rounds: Rounds, hops: int) -> int:
 
     def work(task: tuple[int, str]) -> Result:
         part, path = task
-        fetch_part(WantedFile(path), rounds.folders, rounds.slots(part), settings, archives)
+        slots = rounds.slots(part)
+        with isolation.pictures_on_retry(settings) as decode:
+            fetch_part(WantedFile(path), rounds.folders, slots, settings, archives, decode)
         number = sum(1 for _ in rounds.outcomes_of(part, path).moved(hops))
         return Result(metrics={"moved": number})
 

@@ -39,7 +39,11 @@ class Progress:
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS[self._terminal]):
-            self._show(self._done())
+            try:
+                done = self._done()
+            except Exception:  # Spark has ended, which is reported elsewhere
+                return
+            self._show(done)
 
     def _done(self) -> int:
         done = 0

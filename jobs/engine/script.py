@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from benben.common.terminal import safe_output
-from benben.jobs.engine import failure
+from benben.jobs.engine import failure, session
 from benben.jobs.engine.stage import Run, Stage
 from benben.pipeline import config
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import ConservationError
 from benben.pipeline.settings import Config
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(module: str, arguments: Sequence[str] | None = None) -> int:
@@ -63,19 +68,50 @@ def checked(settings: Config) -> Config:
 def exit_code(act: Callable[[], int], debug: bool) -> int:
     """Call `act`, print what goes wrong, and return the exit code.
 
-    0: done. 1: a failure. 2: a mistake that the user can mend. 130: interrupted. Nothing that is
-    printed can steer the terminal, whatever the pages hold.
+    0: done. 1: a failure. 2: a mistake that the user can mend. 130: interrupted. 143: terminated.
+    Nothing that is printed can steer the terminal, whatever the pages hold.
     """
-    with safe_output():
+    with safe_output(), _stoppable():
         return _exit_code(act, debug)
+
+
+class Stopped(BaseException):
+    """The process was asked to end by a signal, the exception's only value.
+
+    Not KeyboardInterrupt, of which Py4J writes a stack trace.
+    """
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raise Stopped on SIGINT and SIGTERM, so that what has begun is closed.
+
+    Only a main thread can. Signals that come while the process ends are ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        for other in _SIGNALS:
+            signal.signal(other, signal.SIG_IGN)
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _exit_code(act: Callable[[], int], debug: bool) -> int:
     try:
         return act()
-    except KeyboardInterrupt:
-        print("benben: stopped; run the same command again to go on", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, Stopped) as stopped:
+        session.end()
+        print("benben: stopped; the same command goes on from here", file=sys.stderr)
+        return 128 + (stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT)
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 
 import yaml
 from pyspark import SparkConf, SparkContext
+from pyspark.accumulators import AccumulatorServer
 from pyspark.sql import SparkSession
 
 from benben.pipeline.errors import UserError
 from benben.pipeline.settings.spark import SparkSettings
 
 WORKSTATION = "local[*,2]"  # all cores; two attempts at a task, the second one isolated
+END_SECONDS = 20.0  # for the JVM to end by itself
 CONFIGS = resources.files("benben.configs")
 TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: the time limit of a frame's tasks
 # Environment variables of the driver that workers need for storage; no credentials.
@@ -30,6 +38,7 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     use_bundled_java()
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its errors are ours, and reported once
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit started the JVM
     if not submitted:  # the machine's own name may have no address
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -51,7 +60,49 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
         builder = SparkSession.builder.appName(f"benben {stage}")
         for key, value in options.items():
             builder = builder.config(key, value)
-        return builder.getOrCreate()
+        with _undisturbed():
+            return builder.getOrCreate()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM after the block: a JVM that has just begun would outlive us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: pending.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if pending:
+            signal.raise_signal(pending[0])
+
+
+def _say_nothing(*_: object) -> None:
+    pass
+
+
+def end() -> None:
+    """End Spark with all its processes, whatever it is doing.
+
+    Nothing is asked of the JVM: the answer to what a signal interrupted may come in place of
+    another.
+    """
+    process = getattr(SparkContext._gateway, "proc", None)
+    setattr(AccumulatorServer, "handle_error", _say_nothing)  # noqa: B010  # it writes a stack trace
+    if process is None:  # spark-submit started the JVM, and ends it with this process
+        return
+    process.terminate()  # its shutdown hooks end the Python workers
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def defaults(stage: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -188,8 +189,9 @@ class Run:
         try:
             result = stage.run(self)
             self._check(stage, result)
-        except BaseException as error:
-            self._log.event("failed", error=f"{type(error).__name__}: {error}"[:1000])
+        except Exception as error:
+            with suppress(Exception):  # it asks Spark, which may be what has ended
+                self._log.event("failed", error=f"{type(error).__name__}: {error}"[:1000])
             mistake = failure.user_error(error)
             if mistake is None or mistake is error:
                 raise

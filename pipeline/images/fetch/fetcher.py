@@ -54,7 +54,7 @@ from benben.pipeline.images.fetch.resolver import (
 )
 from benben.pipeline.images.image_facts import DISABLED
 from benben.pipeline.images.processing.picture import SNIFF_BYTES, BadImage
-from benben.pipeline.images.processing.processor import ImageProcessor
+from benben.pipeline.images.processing.processor import Decode, ImageProcessor
 from benben.pipeline.settings.fetch import FetchSettings
 from benben.pipeline.storage.retrying import retry_after_seconds
 
@@ -77,14 +77,15 @@ def fetch_part(
     slots: SlotRange,
     settings: FetchSettings,
     archives: ArchiveLookup,
+    decode: Decode | None = None,
 ) -> None:
     """Write an outcome of each wanted image to the journal, unless it has one.
 
     `wanted` must be grouped by owner. It is read several times: images that need no request come
-    first.
+    first. `decode` replaces the decoder of this process.
     """
     progress = Progress(folders, slots, settings.attempt)
-    processor = ImageProcessor(settings, OptOutLists(settings.consent))
+    processor = ImageProcessor(settings, OptOutLists(settings.consent), decode)
     with FetchLog(folders, slots, settings, progress.stored) as log:
 
         def keep(outcome: Outcome) -> None:

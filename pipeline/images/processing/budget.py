@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 SCANS = 100  # of a JPEG; encoders write about ten, libjpeg-turbo's own tools refuse over 500
 SCANNED_PIXELS = 1_500_000_000  # pixels times scans of a JPEG, some seconds of libjpeg-turbo's time
 
 _SCAN = b"\xff\xda"
 _ITEM_LOCATIONS = re.compile(rb"iloc[\0-\2]\0\0\0", re.DOTALL)
+_ITEM_DATA = re.compile(b"idat")
 _CODEC = re.compile(rb"av1C[\x81]...", re.DOTALL)
 _CHUNKS = re.compile(rb"(?:stco|co64)\0\0\0\0", re.DOTALL)
 _SEQUENCE_HEADER = 1  # type of an open bitstream unit (AV1 specification, 6.2.2)
-_MOST_PLACES = 10_000  # items and chunks of a file that are looked at
-_MOST_UNITS = 64  # of each; a sequence header comes first
+# What is looked at in a file, under a second's time: items, their extents and chunks of tracks; and
+# the units in all of them.
+_MOST_PLACES = 10_000
+_MOST_UNITS = 50_000
 
 
 def jpeg_scans(data: bytes) -> int:
@@ -28,13 +32,20 @@ def jpeg_scans(data: bytes) -> int:
 
 
 def avif_pixels(data: bytes) -> int:
-    """Pixels of the largest frame that the AV1 streams of an AVIF may hold; 0 if none is found."""
-    most = 0
+    """Pixels of the largest frame that the AV1 streams of an AVIF may hold.
+
+    0 if none is found, and if there may be one that is not looked at.
+    """
+    most = units = 0
     for number, (start, end) in enumerate(_streams(data)):
+        for kind, at, stop in _units(data, start, min(end, len(data))):
+            units += 1
+            if kind == _SEQUENCE_HEADER:
+                most = max(most, _frame_pixels(data[at:stop]))
+            if units == _MOST_UNITS:
+                return 0
         if number == _MOST_PLACES:
-            break
-        for width, height in _frame_sizes(data, start, min(end, len(data))):
-            most = max(most, width * height)
+            return 0
     return most
 
 
@@ -43,11 +54,11 @@ def _streams(data: bytes) -> Iterator[tuple[int, int]]:
     for found in _CODEC.finditer(data):
         size = int.from_bytes(data[found.start() - 4 : found.start()])
         yield found.end(), found.start() - 4 + size
-    inside = data.find(b"idat") + 4
+    boxes = [found.end() for found in islice(_ITEM_DATA.finditer(data), _MOST_PLACES)]
     for found in _ITEM_LOCATIONS.finditer(data):
         for in_box, start, length in _items(data, found.start() + 4):
-            start += inside if in_box else 0
-            yield start, start + length if length else len(data)
+            for base in (boxes or [len(data)]) if in_box else [0]:  # a decoder may choose any
+                yield base + start, base + start + length if length else len(data)
     for found in _CHUNKS.finditer(data):
         width = 8 if found[0].startswith(b"co64") else 4
         at = found.end() + 4
@@ -59,7 +70,10 @@ def _streams(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _items(data: bytes, at: int) -> Iterator[tuple[bool, int, int]]:
-    """Whether in the item data box, offset and length of each extent (ISO/IEC 14496-12, 8.11.3)."""
+    """Whether in the item data box, offset and length of each extent (ISO/IEC 14496-12, 8.11.3).
+
+    An item without extents counts as one.
+    """
     version = data[at]
     sizes = data[at + 4 : at + 6].ljust(2, b"\0")
     offset_size, length_size = sizes[0] >> 4, sizes[0] & 15
@@ -77,23 +91,25 @@ def _items(data: bytes, at: int) -> Iterator[tuple[bool, int, int]]:
         in_box = number(2) & 15 == 1 if version else False  # construction method
         number(2)  # data reference
         base = number(base_size)
-        for _ in range(number(2)):
+        extents = number(2)
+        for _ in range(extents):
             number(index_size)
             offset = number(offset_size)
             yield in_box, base + offset, number(length_size)
-            if position > len(data):
-                return
-
-
-def _frame_sizes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
-    """Largest width and height by each sequence header in a series of open bitstream units."""
-    for _ in range(_MOST_UNITS):
-        if at >= end:
+        if not extents:
+            yield False, len(data), 0
+        if position > len(data):
             return
+
+
+def _units(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Type, start and end of each open bitstream unit in a series (AV1 specification, 5.3)."""
+    while at < end:
         head = data[at]
-        if head & 0x81 or not head & 2:  # forbidden bits, or a unit without a size
-            if head >> 3 & 15 == _SEQUENCE_HEADER and not head & 0x81:
-                yield from _sequence(data[at + 1 + (head >> 2 & 1) : end])
+        if head & 0x81:  # forbidden bits
+            return
+        if not head & 2:  # a unit without a size is the last one
+            yield head >> 3 & 15, at + 1 + (head >> 2 & 1), end
             return
         at += 2 if head & 4 else 1
         size = shift = 0
@@ -104,8 +120,7 @@ def _frame_sizes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
             shift += 7
             if byte < 128 or shift > 56:
                 break
-        if head >> 3 & 15 == _SEQUENCE_HEADER:
-            yield from _sequence(data[at : at + min(size, 64)])
+        yield head >> 3 & 15, at, min(at + size, end)
         at += size
 
 
@@ -121,8 +136,8 @@ class _Bits:
         return self._value >> self._left & (1 << count) - 1
 
 
-def _sequence(data: bytes) -> Iterator[tuple[int, int]]:
-    """Width and height of a sequence header (AV1 specification, 5.5.1)."""
+def _frame_pixels(data: bytes) -> int:
+    """Most pixels of a frame by a sequence header (AV1 specification, 5.5.1)."""
     bits = _Bits(data)
     bits.take(4)  # profile, still picture
     if bits.take(1):  # reduced header
@@ -130,7 +145,7 @@ def _sequence(data: bytes) -> Iterator[tuple[int, int]]:
     else:
         _skip_operating_points(bits)
     width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
-    yield bits.take(width_bits) + 1, bits.take(height_bits) + 1
+    return (bits.take(width_bits) + 1) * (bits.take(height_bits) + 1)
 
 
 def _skip_operating_points(bits: _Bits) -> None:

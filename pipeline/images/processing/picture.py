@@ -201,7 +201,7 @@ class Decoder:
         if picture.format == "avif":
             coded = budget.avif_pixels(data)
             if not coded:
-                raise BadImage("picture.corrupt", "no AV1 sequence header")
+                raise BadImage("picture.corrupt", "its AV1 sequence header cannot be found")
             number = max(number, coded)
         cost = number * DECODE_COST[picture.format or ""]
         if number > limits.pixels or cost > limits.decode_bytes:

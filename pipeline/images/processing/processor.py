@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,16 @@ class _Result:
             setattr(outcome, name, getattr(self, name))
 
 
+Decode = Callable[[bytes, Outcome], Outcome]  # `process` elsewhere, such as in another process
+
+
 class ImageProcessor:
     """Processes the images of one part. Safe to share between threads."""
 
-    def __init__(self, settings: FetchSettings, lists: OptOutLists) -> None:
-        self._settings, self.lists = settings, lists
+    def __init__(
+        self, settings: FetchSettings, lists: OptOutLists, decode: Decode | None = None
+    ) -> None:
+        self._settings, self.lists, self._isolated = settings, lists, decode
         self.decoder = Decoder(settings)
         self._nsfw = _open_model(settings.nsfw)
         self._embedding = _open_model(settings.embedding)
@@ -57,6 +63,11 @@ class ImageProcessor:
         known = self._results.get(sha256)
         if known is not None:
             known.fill(outcome)
+            return
+        if self._isolated is not None:
+            done = self._isolated(data, outcome)
+            for name in (*_Result.__slots__, "data"):
+                setattr(outcome, name, getattr(done, name))
             return
         if self._settings.consent.metadata:
             outcome.detail = metadata_refusal(data)

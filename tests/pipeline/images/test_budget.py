@@ -83,3 +83,35 @@ def test_any_bytes_are_scanned(seed: int) -> None:
         data[place] ^= 0xFF >> seed % 8
     assert budget.avif_pixels(bytes(data)) >= 0
     assert budget.avif_pixels(bytes(data[: seed * 20])) >= 0
+
+
+def locations(version: int, sizes: bytes, items: bytes) -> bytes:
+    """An item location box from its version on."""
+    return b"iloc" + bytes([version, 0, 0, 0]) + sizes + items
+
+
+UNCLEAR = {
+    "items without extents": locations(2, b"\0\0", b"\xff" * 4) + bytes(2_000_000),
+    "extents without a size": locations(1, b"\0\0", b"\xff" * 2) + b"\0\1\0\1\0\0\xff\xff" * 99_999,
+    "many boxes": locations(0, b"\0\0", b"\xff" * 2) * 200_000,
+    "many item data boxes": locations(1, b"\0\0", b"\xff" * 2) + b"\0\1\0\1" * 9 + b"idat" * 99_999,
+    "many chunks": b"stco" + bytes(4) + b"\0\xff\xff\xff" + bytes(400_000),
+    "many units": b"av1C\x81" + bytes(3) + b"\x12\0" * 99_999,
+    "many codec settings": b"\xff\xff\xff\xffav1C\x81" * 99_999,
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_an_avif_that_is_not_looked_at_whole_is_refused(name: str) -> None:
+    """Its pixels are not those of what was found; nor does looking take long."""
+    real = encoded("AVIF")
+    assert budget.avif_pixels(real) > 0
+    assert budget.avif_pixels(real[:-4] + UNCLEAR[name]) == 0
+
+
+def test_each_item_data_box_may_be_the_one_that_is_decoded() -> None:
+    large = encoded("AVIF", (1600, 1200))
+    header = large.index(b"\x0a", large.index(b"mdat"))  # a unit with a sequence header
+    item = locations(1, b"\0\0", b"\0\1" + b"\0\1\0\1\0\0\0\1")
+    data = encoded("AVIF") + item + b"idat" + bytes(20) + b"idat" + large[header:]
+    assert budget.avif_pixels(data) == 1600 * 1200
