@@ -19,7 +19,9 @@ from benben.pipeline.archive.records import CorruptError, Form, Inflate, head_si
 HTML = ("text/html", "application/xhtml+xml")
 _XML = ("application/xml", "text/xml")
 _STATUS = re.compile(rb"(?:HTTP(?:/[\d.]+)?|ICY)[ \t]+(\d{3})(?!\d)", re.IGNORECASE)
-_FIELD = re.compile(r"\n([^:\s][^:\n]*?)[ \t]*:[ \t]*([^\r\n]*[^\s]|)")
+# Blanks around a name and a value are stripped afterwards: a pattern for them would begin anew at
+# each blank of a long row.
+_FIELD = re.compile(r"\n([^:\s][^:\n]*+):([^\r\n]*+)")
 _FOLD = re.compile(r"\r?\n[ \t]+")  # obsolete line folding, RFC 9112 5.2
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?\s*([^\"'\s;,]+)", re.IGNORECASE)
@@ -105,7 +107,7 @@ def parse_headers(head: bytes) -> Headers:
     text = _FOLD.sub(" ", text) if "\n " in text or "\n\t" in text else text
     lines: dict[str, list[str]] = {}
     for name, value in _FIELD.findall(text):
-        lines.setdefault(name.lower(), []).append(value)
+        lines.setdefault(name.rstrip(" \t").lower(), []).append(value.lstrip(" \t").rstrip())
     return Headers(lines)
 
 

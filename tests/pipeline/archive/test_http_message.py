@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benben.pipeline.archive.http_response import is_html, media_type, parse_response
+from benben.pipeline.archive.http_response import (
+    is_html,
+    media_type,
+    parse_headers,
+    parse_response,
+)
 
 
 def test_status_headers_and_body() -> None:
@@ -91,3 +96,11 @@ def test_random_bytes_never_fail(data: bytes) -> None:
         message = parse_response(block)
         assert 0 <= message.body_at <= len(block)
         media_type(message.headers.get("content-type"))
+
+
+def test_long_rows_of_blanks_in_a_head_are_read_once() -> None:
+    blanks = b" \t" * 2_000_000
+    head = (
+        b"HTTP/1.1 200 OK\r\nno-colon" + blanks + b"\r\nA" + blanks + b":" + blanks + b"b" + blanks
+    )
+    assert dict(parse_headers(head)) == {"a": "b"}
