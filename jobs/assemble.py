@@ -52,6 +52,7 @@ class Placement:
         self.archives = crawl_paths(archive_urls(run))
         self.bytes_per_token = run.config.assemble.bytes_per_token
         self.redact = run.config.assemble.redact
+        self.markdown = run.config.assemble.text == "markdown"
 
 
 def assemble(run: Run) -> Result:
@@ -157,12 +158,13 @@ def shipped(
     """Return the parallel lists of one document without its dropped nodes, and their counts."""
     nodes, redacted = pii.redact_nodes(kept_nodes(document, dropped), placed.redact)
     known = facts.fetched(node.url for node in nodes if node.url)
-    row = to_row(nodes, document.url, known)
+    row = to_row(nodes, document.url, known, placed.markdown)
     return {
         "images": row.images,
         "texts": row.texts,
         "metadata": json.dumps(row.metadata, ensure_ascii=False),
         "image_sha256": row.sha256,
+        "text_metadata": json.dumps(row.nodes, separators=(",", ":")),
         "num_images": row.num_images,
         "num_texts": len(row.own_texts),
         "num_words": row.num_words,

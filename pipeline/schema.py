@@ -260,5 +260,6 @@ DATASET = pa.schema(
         ("quality", pa.float32()),  # null: no model
         ("nsfw", pa.float32()),  # highest of its images; null: no model
         ("image_sha256", pa.list_(pa.string())),  # same length as images, null in text slots
+        ("text_metadata", pa.string()),  # JSON list as long as texts: facts of each text's nodes
     ]
 )

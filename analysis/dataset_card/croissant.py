@@ -61,8 +61,12 @@ FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
         "captured_at": ("sc:Text", False, "When the page was captured, ISO 8601 UTC"),
         "num_images": ("sc:Integer", False, "Number of images"),
         "num_texts": ("sc:Integer", False, "Number of positions with text from the page"),
-        "num_words": ("sc:Integer", False, "Number of words, separated by white space"),
-        "num_chars": ("sc:Integer", False, "Number of characters in the texts"),
+        "num_words": (
+            "sc:Integer",
+            False,
+            "Number of words of the plain texts, by white space",
+        ),
+        "num_chars": ("sc:Integer", False, "Number of characters in the plain texts"),
         "num_tokens": ("sc:Integer", False, "Number of tokens, estimated from bytes"),
         "num_redacted": ("sc:Integer", False, "Number of places with personal data replaced"),
         "language_score": ("sc:Float", False, "Confidence in the language, 0 to 1"),
@@ -70,6 +74,7 @@ FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
         "quality": ("sc:Float", False, "Quality of the page by a classifier, 0 to 1"),
         "nsfw": ("sc:Float", False, "Highest adult-content score of the images, 0 to 1"),
         "image_sha256": ("sc:Text", True, "SHA-256 of each image, the key of `images`"),
+        "text_metadata": ("sc:Text", False, "JSON list with what is known about each text's nodes"),
     },
     "images": {
         "sha256": ("sc:Text", False, "SHA-256 of the bytes, in hexadecimal"),

@@ -96,6 +96,7 @@ class Facts:
     refused: Counter[str]  # images left out because of a reservation, by reason
     refused_pages: Counter[str]  # pages left out because of one, by reason
     receipts: Counter[str]  # of consent, by kind
+    markdown: bool  # whether texts are Markdown
     fetched: bool  # whether images were fetched, so that their sites were asked
     switched_off: tuple[str, ...]  # kinds of reservations that this run does not respect
     unjudged: Counter[str]  # shipped documents that a rule could not judge, by rule
@@ -133,6 +134,7 @@ def gather(tables: RunTables) -> Facts:
         ),
         refused_pages=_counter(query, _REFUSED_PAGES),
         receipts=_counter(query, "select kind, count(*) from consent group by 1"),
+        markdown=config.get("assemble", {}).get("text") == "markdown",
         fetched=bool(config.get("fetch", {}).get("enabled")),
         switched_off=tuple(_switched_off(config)),
         unjudged=_counter(query, _UNJUDGED),

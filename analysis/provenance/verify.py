@@ -39,7 +39,8 @@ def verify(tables: RunTables, available: Archives, sample: int) -> Iterator[tupl
     if dataset is None or made is None:
         raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
     settings = ExtractSettings.model_validate(made.config["extract"])
-    redact = dataset.config.get("assemble", {}).get("redact", [])
+    shipping = dataset.config.get("assemble", {})
+    redact, markdown = shipping.get("redact", []), shipping.get("text") == "markdown"
     chosen = Query(tables).rows(f"select doc_id from data order by md5(doc_id) limit {int(sample)}")
     ids = [doc_id for (doc_id,) in chosen]
     shipped: Any = tables.lookup("dataset/data", "doc_id", ids)
@@ -63,7 +64,7 @@ def verify(tables: RunTables, available: Archives, sample: int) -> Iterator[tupl
             yield doc_id, page
             continue
         nodes = kept_nodes(page, verdicts[doc_id]["dropped"] or [])
-        row = to_row(pii.redact_nodes(nodes, redact)[0], page.url, facts)
+        row = to_row(pii.redact_nodes(nodes, redact)[0], page.url, facts, markdown)
         yield doc_id, _differences(row, shipped[doc_id])
 
 

@@ -19,6 +19,7 @@ import stopwordsiso
 import xxhash
 
 from benben.analysis.query import Query
+from benben.pipeline.dataset.markdown import to_plain
 from benben.pipeline.dataset.obelics import BREAK_TEXT
 
 TOPIC_WORDS = 10  # shown for each topic
@@ -107,7 +108,7 @@ def _texts(query: Query, lang: str, limit: int) -> list[str]:
     rows = query.rows(
         f"select texts from data where lang = ? order by md5(doc_id) limit {int(limit)}", lang
     )
-    return [" ".join(text for text in texts if text and text != BREAK_TEXT) for (texts,) in rows]
+    return [_plain(texts) for (texts,) in rows]
 
 
 def _fit(lang: str, texts: list[str], number: int, reference_texts: list[str]) -> Topics:
@@ -152,7 +153,12 @@ def _fit(lang: str, texts: list[str], number: int, reference_texts: list[str]) -
 
 
 def _tokens(texts: list[str | None]) -> list[str]:
-    return " ".join(text for text in texts if text and text != BREAK_TEXT).casefold().split()
+    return _plain(texts).casefold().split()
+
+
+def _plain(texts: list[str | None]) -> str:
+    """The texts of a row in one, without marks of Markdown, which are no words."""
+    return " ".join(to_plain(text) for text in texts if text and text != BREAK_TEXT)
 
 
 def _keys(tokens: list[str], words: int) -> list[int]:

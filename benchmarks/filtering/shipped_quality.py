@@ -5,9 +5,9 @@
 
 Prints `shipped_quality`: mean token F1 of what ships on the human gold, the baseline trafilatura's
 on the same pages; then F1 by page type, gold tokens that each rule loses beside the boilerplate
-tokens that it removes, shares of the gold's headings, list items, table rows and code blocks that
-are extracted and that ship, and recall and precision of the images before the fetch. Documents are
-not judged, only their nodes.
+tokens that it removes, shares of the gold's headings, list items, table rows and code blocks whose
+text is extracted, ships, and ships with its mark in Markdown, and recall and precision of images
+before the fetch. Documents are not judged, only their nodes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import trafilatura
 
 from benben.pipeline import config
+from benben.pipeline.dataset.obelics import to_row
 from benben.pipeline.document import Node
 from benben.pipeline.page.score import content_score
 from benben.pipeline.settings import Config
@@ -91,7 +92,7 @@ def rule_costs(measured: Sequence[Measured], judged: Sequence[Judged]) -> dict[s
 def structure_kept(
     measured: Sequence[Measured], judged: Sequence[Judged]
 ) -> dict[str, dict[str, float]]:
-    """Share of the elements of gold Markdown whose text is extracted, and ships."""
+    """Share of the elements of gold Markdown whose text is extracted, ships, and ships as such."""
     number: Counter[str] = Counter()
     found: Counter[tuple[str, str]] = Counter()
     for one, verdict in zip(measured, judged, strict=True):
@@ -100,9 +101,13 @@ def structure_kept(
         for name, text in (("extracted", one.document.main_text(0)), ("shipped", verdict.text)):
             hits = gold_structure.kept(wanted, text)
             found.update((part.kind, name) for part, hit in zip(wanted, hits, strict=True) if hit)
+        row = to_row(verdict.nodes, one.page.url, {}, markdown=True)
+        markdown = "\n\n".join(text for text in row.texts if text)
+        marked = {(part.kind, part.key) for part in gold_structure.parts(markdown)}
+        found.update((part.kind, "marked") for part in wanted if (part.kind, part.key) in marked)
     return {
         kind: {"number": number[kind]}
-        | {name: found[kind, name] / number[kind] for name in ("extracted", "shipped")}
+        | {name: found[kind, name] / number[kind] for name in ("extracted", "shipped", "marked")}
         for kind in gold_structure.ELEMENTS
         if number[kind]
     }

@@ -1,17 +1,19 @@
 """Kept nodes to OBELICS's parallel lists (arXiv 2306.16527).
 
 At each position exactly one of `texts` and `images` is set; `metadata` is a JSON list of the same
-length, null at texts; `general_metadata` is a JSON object about the page.
+length, null at texts; `general_metadata` is a JSON object about the page. Texts are plain, as in
+OBELICS, or Markdown.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from benben.pipeline.dataset.markdown import MarkdownWriter, node_facts
 from benben.pipeline.document import Node
 
 # OBELICS puts this text between the articles of a page that has several.
@@ -35,10 +37,12 @@ class ImageFact:
 class Row:
     """The parallel lists of one document."""
 
-    texts: list[str | None]
+    texts: list[str | None]  # as they ship
     images: list[str | None]
     metadata: list[dict[str, object] | None]
     sha256: list[str | None]
+    plain: list[str | None]  # the texts without marks of Markdown
+    nodes: list[list[dict[str, object]] | None]  # what is known of each text's nodes
 
     @property
     def num_images(self) -> int:
@@ -47,8 +51,8 @@ class Row:
 
     @property
     def own_texts(self) -> list[str]:
-        """The texts of the page itself, without break markers."""
-        return [text for text in self.texts if text is not None and text != BREAK_TEXT]
+        """The plain texts of the page itself, without break markers."""
+        return [text for text in self.plain if text is not None and text != BREAK_TEXT]
 
     @property
     def num_words(self) -> int:
@@ -62,23 +66,30 @@ class Row:
 
     def num_tokens(self, bytes_per_token: float) -> int:
         """Estimate the tokens of a language model from bytes of UTF-8, which suits all scripts."""
-        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in self.own_texts)
+        shipped = (text for text in self.texts if text is not None and text != BREAK_TEXT)
+        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in shipped)
         return round(size / bytes_per_token)
 
 
-def to_row(nodes: Iterable[Node], page_url: str, facts: Mapping[str, ImageFact]) -> Row:
+def to_row(
+    nodes: Sequence[Node], page_url: str, facts: Mapping[str, ImageFact], markdown: bool = False
+) -> Row:
     """Turn kept nodes into OBELICS's lists.
 
-    Consecutive text nodes become one text, joined by a blank line. Breaks at either end or next to
-    another break are left out. `facts` maps an image's URL to what was downloaded.
+    Consecutive text nodes become one text, joined by a blank line or, if so wished, as Markdown.
+    Breaks at either end or next to another break are left out. `facts` maps an image's URL to what
+    was downloaded.
     """
-    row = Row([], [], [], [])
-    paragraphs: list[str] = []
+    row = Row([], [], [], [], [], [])
+    writer, known = MarkdownWriter(), node_facts(nodes)
+    paragraphs: list[Node] = []
     waiting_break = False
 
     def close_text() -> None:
         if paragraphs:
-            _append(row, text="\n\n".join(paragraphs))
+            plain = "\n\n".join(node.text or "" for node in paragraphs)
+            text = writer.write(paragraphs) if markdown else plain
+            _append(row, text, plain=plain, nodes=[next(known) for _ in paragraphs])
             paragraphs.clear()
 
     for node in nodes:
@@ -87,10 +98,10 @@ def to_row(nodes: Iterable[Node], page_url: str, facts: Mapping[str, ImageFact])
             continue
         if waiting_break:
             close_text()
-            _append(row, text=BREAK_TEXT)
+            _append(row, BREAK_TEXT, plain=BREAK_TEXT)
             waiting_break = False
         if node.kind == "text":
-            paragraphs.append(node.text or "")
+            paragraphs.append(node)
         else:
             close_text()
             fact = facts.get(node.url or "")
@@ -105,7 +116,11 @@ def _append(
     url: str | None = None,
     metadata: dict[str, object] | None = None,
     fact: ImageFact | None = None,
+    plain: str | None = None,
+    nodes: list[dict[str, object]] | None = None,
 ) -> None:
+    row.plain.append(plain)
+    row.nodes.append(nodes)
     row.texts.append(text)
     row.images.append(url)
     row.metadata.append(metadata)

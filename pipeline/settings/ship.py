@@ -39,6 +39,9 @@ class AssembleSettings(Section):
     bytes_per_token: float = Field(
         gt=0, description="bytes of UTF-8 for each token, to estimate `num_tokens`"
     )
+    text: Literal["markdown", "plain"] = Field(
+        description="form of the texts: Markdown shows headings, lists, tables and code"
+    )
     redact: list[Literal["emails", "ips", "phones", "credentials"]] = Field(
         description="kinds of personal data and secrets that markers replace in the dataset"
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benben.pipeline.dataset.markdown import to_plain
 from benben.pipeline.takedown.tombstones import REASON_PREFIX, Tombstones, reason_of
 
 NO_IMAGE = f"{REASON_PREFIX}no_image"  # reason of a document that has no image left
@@ -50,6 +51,7 @@ class Removal:
         return reason_of(
             self.tombstones.match_page(url, row["doc_id"])
             or self.tombstones.match_text(row["texts"])
+            or self.tombstones.match_text([text and to_plain(text) for text in row["texts"]])
             or self.tombstones.match_text(_image_texts(row["metadata"]))
         )
 
@@ -103,10 +105,13 @@ def _without_slots(row: dict[str, Any], lost: Set[int]) -> dict[str, Any]:
     """Return a row without the slots at these positions."""
     left = [position for position in range(len(row["texts"])) if position not in lost]
     entries = json.loads(row["metadata"])
+    nodes = json.loads(row.get("text_metadata") or "null")  # of a dataset made before: none
     return {
         **row,
         **{name: [row[name][position] for position in left] for name in _PARALLEL_LISTS},
         "metadata": json.dumps([entries[position] for position in left], ensure_ascii=False),
+        "text_metadata": nodes
+        and json.dumps([nodes[position] for position in left], separators=(",", ":")),
         "num_images": row["num_images"] - len(lost),
     }
 

@@ -126,7 +126,8 @@ def _document(number: int, url: str = "", text: str = TEXT, images: int = 2) -> 
 def _node(kind: str, index: int, value: str) -> dict[str, Any]:
     entry = dict.fromkeys(field.name for field in schema.NODE)
     key = "text" if kind == "text" else "url"
-    return {**entry, "kind": kind, "index": index, "tag": "p", "alt": HOSTILE, key: value}
+    place = {"index": index, "tag": "p", "path": f"p.{index + 1}"}
+    return {**entry, "kind": kind, **place, "alt": HOSTILE, key: value}
 
 
 def _verdict(row: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +212,7 @@ def _row(document: dict[str, Any], images: list[dict[str, Any]]) -> dict[str, An
         "num_chars": row.num_chars,
         "num_tokens": row.num_tokens(4),
         "image_sha256": row.sha256,
+        "text_metadata": json.dumps(row.nodes),
     }
 
 

@@ -25,7 +25,7 @@ DROPPED = [{"index": 2, "paragraph": None}]
 
 
 def row(redact: list[str]) -> dict[str, Any]:
-    placed: Any = SimpleNamespace(redact=redact, bytes_per_token=4)
+    placed: Any = SimpleNamespace(redact=redact, bytes_per_token=4, markdown=False)
     return shipped(DOCUMENT, DROPPED, ImageFacts.read(None), placed)
 
 
@@ -55,3 +55,38 @@ def test_without_redaction_the_page_ships_as_it_is() -> None:
 )
 def test_each_shipped_config_says_what_it_redacts(name: str, kinds: list[str]) -> None:
     assert config.load(name, ["input=[x]"]).assemble.redact == kinds
+
+
+def test_texts_are_markdown_or_plain_with_equal_counts() -> None:
+    nodes = [
+        Node("text", 0, path="h2.1", tag="h2", text="Owls"),
+        Node("text", 1, path="ul.2/li.1", tag="li", text="barn"),
+        Node("text", 2, path="ul.2/li.2", tag="li", text="snowy"),
+        Node("image", 3, url="http://a.test/x.png"),
+        Node("text", 4, path="p.4", tag="p", text="They hunt."),
+    ]
+    document = Document("http://a.test/", nodes)
+    placed: Any = SimpleNamespace(redact=[], bytes_per_token=4, markdown=True)
+    marked = shipped(document, [], ImageFacts.read(None), placed)
+    placed.markdown = False
+    plain = shipped(document, [], ImageFacts.read(None), placed)
+    assert marked["texts"] == ["## Owls\n\n- barn\n- snowy", None, "They hunt."]
+    assert plain["texts"] == ["Owls\n\nbarn\n\nsnowy", None, "They hunt."]
+    for name in ("num_words", "num_chars", "num_texts", "images", "metadata", "text_metadata"):
+        assert marked[name] == plain[name]
+    assert json.loads(str(marked["text_metadata"])) == [
+        [
+            {"index": 0, "tag": "h2", "level": 2},
+            {"index": 1, "tag": "li", "list_depth": 1, "section": 0},
+            {"index": 2, "tag": "li", "list_depth": 1, "section": 0},
+        ],
+        None,
+        [{"index": 4, "tag": "p", "section": 0}],
+    ]
+
+
+def test_obelics_ships_plain_texts_and_default_markdown() -> None:
+    forms = {
+        name: config.load(name, ["input=[x]"]).assemble.text for name in ("default", "obelics")
+    }
+    assert forms == {"default": "markdown", "obelics": "plain"}

@@ -38,7 +38,7 @@ def run(crawl: Path, tmp_path: Path) -> Path:
     return make_run(crawl, tmp_path, [])
 
 
-def make_run(crawl: Path, tmp_path: Path, redact: list[str]) -> Path:
+def make_run(crawl: Path, tmp_path: Path, redact: list[str], text: str = "plain") -> Path:
     chosen = config.load("default", ["input=[x]"])
     found = read_captures(str(sorted(crawl.rglob("*.warc.gz"))[0]))
     captures = [one for one in found if isinstance(one, Capture)][:10]
@@ -52,7 +52,8 @@ def make_run(crawl: Path, tmp_path: Path, redact: list[str]) -> Path:
         documents, batch.to_pylist(), verdicts.to_pylist(), strict=True
     ):
         nodes = shipped.kept_nodes(document, verdict["dropped"])
-        row = to_row(pii.redact_nodes(nodes, redact)[0], document.url, {})
+        shipping = pii.redact_nodes(nodes, redact)[0]
+        row = to_row(shipping, document.url, {}, text == "markdown")
         rows.append(
             {
                 **dict.fromkeys(schema.DATASET.names),
@@ -68,8 +69,8 @@ def make_run(crawl: Path, tmp_path: Path, redact: list[str]) -> Path:
     write_table(output, "documents", "extract", {"part": batch}, config=settings)
     write_table(output, "final_verdicts", "redecide", {"part": verdicts})
     dataset = pa.RecordBatch.from_pylist(rows, schema.DATASET)
-    shipping = {"assemble": {"redact": redact}}
-    write_table(output, "dataset", "assemble", {"data/train": dataset}, config=shipping)
+    given = {"assemble": {"redact": redact, "text": text}}
+    write_table(output, "dataset", "assemble", {"data/train": dataset}, config=given)
     images = pa.RecordBatch.from_pylist([], schema.IMAGES)
     write_table(output, "images", "fetch", {"part": images})
     return tmp_path / "run"
@@ -78,6 +79,16 @@ def make_run(crawl: Path, tmp_path: Path, redact: list[str]) -> Path:
 def test_reproduced_rows_are_equal(
     run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert verify.main([str(run), "--input", str(crawl)]) == 0
+    assert capsys.readouterr().out == "10 of 10 rows are equal\n"
+
+
+def test_rows_of_markdown_are_reproduced(
+    crawl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(crawl, tmp_path, [], "markdown")
+    texts = [row["texts"] for row in pq.read_table(run / "dataset/data").to_pylist()]
+    assert any("# " in text for page in texts for text in page if text)
     assert verify.main([str(run), "--input", str(crawl)]) == 0
     assert capsys.readouterr().out == "10 of 10 rows are equal\n"
 

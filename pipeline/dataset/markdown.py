@@ -1,0 +1,306 @@
+"""Text nodes as Markdown, and back: headings, lists, tables, code and quotations.
+
+Structure is read from each node's tag and DOM path. What stands inside a line is written as it is,
+without marks for emphasis and links, which extraction does not store; formulas are TeX already.
+Only the start of a line that would be read as structure is escaped, by a backslash. `to_plain` is
+the inverse: it gives the texts of the nodes, joined by blank lines, character by character.
+
+Marks are those of CommonMark 0.31.2 and, for tables, of GitHub Flavored Markdown 0.29.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benben.pipeline.document import Node
+
+QUOTE, CELL_END, BREAK = "> ", " | ", "<br>"
+CELLS = frozenset(("td", "th"))
+CODE = frozenset(("pre", "listing", "xmp", "plaintext"))
+_LEVEL = re.compile(r"h([1-6])")
+# What would be read as structure at the start of a line: a heading, an item, a quotation, a row of
+# a table, a fence, a rule; white space would be read as the indentation of an item.
+_MARK = r"(?:#{1,6}(?!\S)|[-*+](?!\S)|[>|]|`{3}|~{3}|[-=*_][-=*_\s]*$|\s)"
+_BARE = re.compile(rf"\\*{_MARK}")
+_ESCAPED = re.compile(rf"\\+{_MARK}")
+_NUMBER = re.compile(r"(\d{1,9})(\\*[.)])(?!\S)")
+_BREAKS = re.compile(r"(\\*)<br>")
+_TICKS = re.compile(r"^\s*(`{3,})", re.MULTILINE)
+_DELIMITERS = re.compile(r"\|(?: --- \|)+")
+_ITEM = re.compile(r"(?:-|\d{1,9}\.) ")
+_HEADING = re.compile(r"#{1,6} ")
+_FENCE = re.compile(r"`{3,}$")
+
+
+# Where a node stands
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A quotation or a list item that a node stands in."""
+
+    key: str  # its DOM path
+    mark: str  # "> ", "- " or "3. "
+    group: str = ""  # an item's list, by DOM path
+
+
+def containers(node: Node) -> list[Container]:
+    """The quotations and list items that a node stands in, the outermost first."""
+    found: list[Container] = []
+    parts = node.path.split("/")
+    for place, part in enumerate(parts):
+        tag, _, position = part.partition(".")
+        key = "/".join(parts[: place + 1])
+        if tag == "blockquote":
+            found.append(Container(key, QUOTE))
+        elif tag == "li":
+            ordered = place > 0 and parts[place - 1].startswith("ol.") and position.isdigit()
+            mark = f"{position}. " if ordered else "- "
+            found.append(Container(key, mark, "/".join(parts[:place])))
+    return found
+
+
+def level(node: Node) -> int | None:
+    """Level of a heading, 1 to 6; None for other nodes."""
+    found = _LEVEL.fullmatch(node.tag)
+    return int(found[1]) if found else None
+
+
+def table_of(node: Node) -> str | None:
+    """DOM path of the table that a node is a row of; None for other nodes."""
+    head, row, cell = node.path.rpartition("/tr.")
+    if node.tag not in CELLS or not row or cell.count("/") != 1:
+        return None
+    return re.sub(r"/(?:tbody|thead|tfoot)\.\d+$", "", head)
+
+
+def node_facts(nodes: Iterable[Node]) -> Iterator[dict[str, Any]]:
+    """What is known of each text node: index, tag, level of a heading, list depth, section.
+
+    `section` is the index of the heading that a node stands under. What does not apply is left out.
+    """
+    section: int | None = None
+    for node in nodes:
+        if node.kind == "break":
+            section = None
+        if node.kind != "text":
+            continue
+        depth = sum(one.mark != QUOTE for one in containers(node))
+        known = {"index": node.index, "tag": node.tag, "level": level(node)}
+        known |= {"list_depth": depth or None, "section": section}
+        yield {name: value for name, value in known.items() if value is not None}
+        section = node.index if level(node) else section
+
+
+# Lines that would be read as structure
+
+
+def escape(line: str) -> str:
+    """Mark the start of a line of text that would be read as structure."""
+    if _BARE.match(line):
+        return f"\\{line}"
+    return _NUMBER.sub(r"\1\\\2", line, count=1) if _NUMBER.match(line) else line
+
+
+def unescape(line: str) -> str:
+    """The inverse of `escape`."""
+    if _ESCAPED.match(line):
+        return line[1:]
+    number = _NUMBER.match(line)
+    if number and number[2].startswith("\\"):
+        return number[1] + line[len(number[1]) + 1 :]
+    return line
+
+
+def _in_one_line(text: str) -> str:
+    return _BREAKS.sub(r"\\\1<br>", text).replace("\n", BREAK)
+
+
+def _in_lines(text: str) -> str:
+    return _BREAKS.sub(lambda found: found[1][1:] + BREAK if found[1] else "\n", text)
+
+
+# Writing
+
+
+@dataclass
+class MarkdownWriter:
+    """Writes the texts of one document in order; images and breaks stand between them."""
+
+    _begun: set[str] = field(default_factory=set)  # keys of items that have begun
+
+    def write(self, nodes: Sequence[Node]) -> str:
+        """The Markdown of consecutive text nodes."""
+        plain = "\n\n".join(node.text or "" for node in nodes)
+        written = "\n".join(self._lines(nodes))
+        if to_plain(written) == plain:
+            return written
+        return "\n".join(map(escape, plain.split("\n")))  # texts that no structure can hold
+
+    def _lines(self, nodes: Sequence[Node]) -> Iterator[str]:
+        before: list[Container] = []
+        table: str | None = None
+        for number, (node, table_here) in enumerate(zip(nodes, _tables(nodes), strict=True)):
+            around = self._shown(node, before)
+            new = [one for one in around if one.group and one.key not in self._begun]
+            groups = {one.group for one in before if one.group}
+            tight = any(one.group in groups for one in new) or (
+                new and groups and around[0] in before
+            )
+            row = table_here is not None and table_here == table
+            if number and not tight and not row:
+                shared = [one for one in around if one in before]
+                yield _prefix(shared, ()).rstrip()
+            block = _block(node, table_here, first=not row)
+            for place, line in enumerate(block):
+                prefix = _prefix(around, new if place == 0 else ())
+                yield prefix + line if line else prefix.rstrip()
+            self._begun.update(one.key for one in containers(node) if one.group)
+            before, table = around, table_here
+
+    def _shown(self, node: Node, before: list[Container]) -> list[Container]:
+        """The containers of a node that are written, given those of the node before.
+
+        Left out are items that were begun and left, and items that begin with another item.
+        """
+        around = containers(node)
+        new = [one for one in around if one.group and one.key not in self._begun]
+        return [
+            one
+            for one in around
+            if not one.group or one in before or (one in new and one is new[-1])
+        ]
+
+
+def _continues_list(
+    before: Sequence[Container], around: Sequence[Container], new: Sequence[Container]
+) -> bool:
+    """Tell whether a node begins an item of the list, or of a list in the item, before it."""
+    groups = {one.group for one in before if one.group}
+    nested = bool(groups) and around[:1] == before[:1]
+    return bool(new) and (nested or any(one.group in groups for one in new))
+
+
+def _prefix(around: Sequence[Container], new: Sequence[Container]) -> str:
+    """What precedes a line: marks of quotations and new items, spaces for other items."""
+    return "".join(
+        one.mark if not one.group or one in new else " " * len(one.mark) for one in around
+    )
+
+
+def _tables(nodes: Sequence[Node]) -> list[str | None]:
+    """The table that each node is written as a row of: of two rows or more, with two cells."""
+    found = [table_of(node) for node in nodes]
+    begin = 0
+    for end in range(1, len(nodes) + 1):
+        if end < len(nodes) and found[end] == found[begin]:
+            continue
+        if end - begin < 2 or CELL_END not in (nodes[begin].text or ""):
+            found[begin:end] = [None] * (end - begin)
+        begin = end
+    return found
+
+
+def _block(node: Node, table: str | None, first: bool) -> Iterator[str]:
+    """The lines of a node without what its containers put before them."""
+    text = node.text or ""
+    line = _in_one_line(text)
+    if table is not None and _in_lines(line) == text:
+        yield f"| {line} |"
+        if first:
+            yield "|" + " --- |" * (1 + text.count(CELL_END))
+    elif node.tag in CODE:
+        fence = "`" * (1 + max([2, *(len(ticks) for ticks in _TICKS.findall(text))]))
+        yield from (fence, *text.split("\n"), fence)
+    elif level(node) and _in_lines(line) == text:
+        yield f"{'#' * (level(node) or 1)} {line}"
+    else:
+        yield from map(escape, text.split("\n"))
+
+
+# Reading
+
+
+def to_plain(markdown: str) -> str:
+    """The plain text of what a MarkdownWriter wrote."""
+    reader = _Reader()
+    for line in markdown.split("\n"):
+        reader.read(line)
+    return "\n".join(reader.lines)
+
+
+class _Reader:
+    """Reads Markdown line by line into `lines` of plain text."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._open: list[int] = []  # widths of the items around the last line; 0: a quotation
+        self._fence = ""
+        self._row = 0  # rows of the table so far
+
+    def read(self, line: str) -> None:
+        """Read one line."""
+        line, kept = self._continue(line)
+        if self._fence:
+            if line == self._fence:
+                self._fence = ""
+            else:
+                self.lines.append(line)
+            return
+        if line == "":
+            self._row = 0
+            self.lines.append("")
+            return
+        del self._open[kept:]
+        line, new = self._begin(line)
+        self._leaf(line, new)
+
+    def _continue(self, line: str) -> tuple[str, int]:
+        """What is left of a line within the open containers, and how many of them it continues."""
+        for place, width in enumerate(self._open):
+            if width == 0 and line.startswith(">"):
+                line = line[2:] if line.startswith(QUOTE) else line[1:]
+            elif width and line[:width] == " " * width:
+                line = line[width:]
+            elif line != "":
+                return line, place
+        return line, len(self._open)
+
+    def _begin(self, line: str) -> tuple[str, bool]:
+        """What is left of a line after the marks of new containers; tells if an item begins."""
+        new = False
+        while True:
+            if line.startswith(QUOTE):
+                line = line[2:]
+                self._open.append(0)
+            elif found := _ITEM.match(line):
+                line, new = line[found.end() :], True
+                self._open.append(found.end())
+            else:
+                return line, new
+
+    def _leaf(self, line: str, new: bool) -> None:
+        if _FENCE.match(line):
+            self._fence, line = line, ""
+            self._block()
+            return
+        row = line.startswith("| ")
+        self._row = self._row + 1 if row and not new else int(row)
+        if self._row == 2 and _DELIMITERS.fullmatch(line):
+            return
+        heading = _HEADING.match(line)
+        if row or heading or new:
+            self._block()
+        if row:
+            line = _in_lines(line[2:-2])
+        else:
+            line = _in_lines(line[heading.end() :]) if heading else unescape(line)
+        self.lines.append(line)
+
+    def _block(self) -> None:
+        """Begin a block: a blank line precedes it."""
+        if self.lines and self.lines[-1] != "":
+            self.lines.append("")
