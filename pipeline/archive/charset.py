@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
 
 from resiliparse.parse.encoding import detect_encoding
 from webencodings import LABELS
@@ -53,15 +52,6 @@ _CODECS = {
     "x-mac-cyrillic": "mac_cyrillic",
     "x-user-defined": "latin-1",
 }
-# Text encoded twice: a lead byte of UTF-8 and what follows it, each read as windows-1252.
-_NEXT = rb"(?:\xc2[\x80-\xbf]|\xc5[\x92\x93\xa0\xa1\xb8\xbd\xbe]|\xc6\x92|\xcb|\xe2[\x80\x82\x84].)"
-_SIGN = re.compile(rb"\xc3(?:[\x82-\x9f]" + _NEXT + rb"|[\xa0-\xaf]" + _NEXT * 2 + rb")", re.DOTALL)
-_MOJIBAKE = re.compile(
-    "[\u00c2-\u00df][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–-‰‹›€™]"
-    "|[\u00e0-\u00ef][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–-‰‹›€™]{2}"
-)
-_PIECE = 2_000  # characters repaired at once
-_MOST_REPAIRED = 150_000  # characters of a page
 
 _NOT_ASCII = ("iso-2022-jp", "utf-16be", "utf-16le")  # bytes below 128 mean other things
 # Names of the detector that are no labels of the standard.
@@ -85,15 +75,34 @@ def decode_html(payload: bytes, content_type: str | None) -> tuple[str, str]:
 
     `content_type` is the value of the HTTP header.
     """
+    _, html, charset = _read(payload, content_type)
+    return html, charset
+
+
+def to_utf8(payload: bytes, content_type: str | None) -> tuple[bytes, str]:
+    """Return a page in UTF-8, and the name of the encoding it had; see `decode_html`."""
+    same, html, charset = _read(payload, content_type)
+    return html.encode("utf-8", "replace") if same is None else same, charset
+
+
+def _read(payload: bytes, content_type: str | None) -> tuple[bytes | None, str, str]:
+    """Return the bytes of a page if they are the UTF-8 of its text, the text, the encoding."""
     for bom, name in _BOMS:
         if payload.startswith(bom):
-            return payload[len(bom) :].decode(name, "replace"), name
+            payload = payload[len(bom) :]
+            return None, payload.decode(name, "replace"), name
     try:
         text = payload.decode()
     except UnicodeDecodeError:
-        text = ""
+        return None, *_guess(payload, "", content_type)
     if not text.isascii():
-        return text, "utf-8"
+        return payload, text, "utf-8"
+    found, charset = _guess(payload, text, content_type)
+    return payload if found is text else None, found, charset
+
+
+def _guess(payload: bytes, text: str, content_type: str | None) -> tuple[str, str]:
+    """Decode what is ASCII (`text`), or not in UTF-8."""
     label = media_type(content_type)[1]
     header, meta = whatwg_label(label) if label else None, _declared_in(payload)
     declared = header or meta
@@ -176,35 +185,3 @@ def _decode(payload: bytes, name: str) -> str:
         except UnicodeDecodeError:
             return payload.decode(wider, "replace")
     return payload.decode(_CODECS.get(name, name), "replace")
-
-
-# Text that was encoded twice.
-
-
-def repair_mojibake(page: bytes) -> bytes:
-    """Return a page in UTF-8 with the stretches of text that were encoded twice decoded once more.
-
-    The library ftfy judges each: what could have been meant stays.
-    """
-    if page.isascii() or not _SIGN.search(page):
-        return page
-    import ftfy  # here, since few pages need it
-
-    html = page.decode("utf-8", "replace")
-    parts, end = [], 0
-    for start, stop in _suspicious(html):
-        parts += [html[end:start], ftfy.fix_encoding(html[start:stop])]
-        end = stop
-    return "".join([*parts, html[end:]]).encode("utf-8", "replace")
-
-
-def _suspicious(html: str) -> Iterator[tuple[int, int]]:
-    """Yield the texts between tags that look as if they were encoded twice."""
-    end = repaired = 0
-    while repaired < _MOST_REPAIRED and (found := _MOJIBAKE.search(html, end)):
-        before = max(end, found.start() - _PIECE // 2)
-        start = max(before, html.rfind(">", before, found.start()) + 1)
-        stop = html.find("<", found.end(), start + _PIECE)
-        end = stop if stop >= 0 else min(len(html), max(start + _PIECE, found.end()))
-        repaired += end - start
-        yield start, end

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benben.pipeline import config
-from benben.pipeline.archive.charset import decode_html, repair_mojibake
+from benben.pipeline.archive.charset import to_utf8
 from benben.pipeline.consent import directives
 from benben.pipeline.consent.site_files import inline_license
 from benben.pipeline.document import Document
@@ -21,7 +21,7 @@ from benben.pipeline.page.dom.copies import without_copies
 from benben.pipeline.page.dom.elements import KEPT, compile_plan, tag_id
 from benben.pipeline.page.dom.lexbor import parse
 from benben.pipeline.page.dom.notes import Attributes
-from benben.pipeline.page.dom.prescan import LimitError
+from benben.pipeline.page.dom.prescan import LimitError, Survey
 from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.image_url import ImageAddresses
 from benben.pipeline.page.markup import mended, with_article
@@ -32,7 +32,7 @@ from benben.pipeline.url import join
 
 _ARTICLE_TAG = b"<json-ld>"
 _LACKING = 0.2  # a page with less text than this share of its article has not got it
-_FIRST_PAGE = "<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</pre>"
+_FIRST_PAGE = b"<title>a</title><p class=b>c<figure><img src=d></figure><pre>e</pre>"
 
 
 class Extractor:
@@ -45,8 +45,8 @@ class Extractor:
         # The first page compiles the functions, which must not count against a page's time limit.
         self._parse(_FIRST_PAGE, "https://example.org/", None)
 
-    def extract(self, html: str, url: str, headers: Mapping[str, str] | None = None) -> Document:
-        """Extract decoded HTML; see `extract_page`."""
+    def extract(self, html: bytes, url: str, headers: Mapping[str, str] | None = None) -> Document:
+        """Extract HTML in UTF-8; see `extract_page`."""
         if len(html) > self.settings.limits.page_bytes:
             return Document(url, reason="extract.page_bytes")
         started = time.thread_time()
@@ -57,13 +57,11 @@ class Extractor:
             return Document(url, reason="extract.seconds")
         return document
 
-    def _parse(self, html: str, url: str, headers: Mapping[str, str] | None) -> Document:
+    def _parse(self, html: bytes, url: str, headers: Mapping[str, str] | None) -> Document:
         document = Document(url)
         try:
-            page = mended(html, _content_type(headers or {}))
-            if self.settings.mojibake:
-                page = repair_mojibake(page)
-            article = self._fill(document, page, headers)
+            page, seen = mended(html, _content_type(headers or {}), self.settings.mojibake)
+            article = self._fill(document, page, headers, seen)
             if article:
                 self._fill(document, with_article(page, article), headers)
         except LimitError as limit:
@@ -71,13 +69,17 @@ class Extractor:
         return document
 
     def _fill(
-        self, document: Document, html: bytes, headers: Mapping[str, str] | None
+        self,
+        document: Document,
+        html: bytes,
+        headers: Mapping[str, str] | None,
+        seen: Survey | None = None,
     ) -> str | None:
         """Fill a document from a page in UTF-8, or return the article that only its metadata hold.
 
         Raises LimitError.
         """
-        tree = parse(html)
+        tree = parse(html, seen=seen)
         root = tree.root
         if root is None:
             return None
@@ -143,10 +145,10 @@ def extract_page(
     """
     engine = extractor(settings)
     if isinstance(payload, str):
-        return engine.extract(payload, url, headers)
+        return engine.extract(payload.encode("utf-8", "replace"), url, headers)
     if len(payload) > engine.settings.limits.page_bytes:
         return Document(url=url, reason="extract.page_bytes")
-    html, charset = decode_html(payload, _content_type(headers or {}))
+    html, charset = to_utf8(payload, _content_type(headers or {}))
     document = engine.extract(html, url, headers)
     document.charset = charset
     return document

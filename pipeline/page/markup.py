@@ -1,18 +1,20 @@
-"""Markup that is mended before the parse, which reads every page as HTML without scripts.
+"""What is mended before the parse, which reads every page as HTML without scripts.
 
-Each of these is rare, so a page is first searched for the word that gives it away.
+Each of these is rare, and a look at the page's tags tells where it is needed.
 """
 
 from __future__ import annotations
 
+import codecs
 import html as entities
 import re
 from collections.abc import Iterator
 
 from benben.pipeline.page.dom.lexbor import parse
+from benben.pipeline.page.dom.prescan import Survey, encoded_twice, survey
 
-_XHTML = "http://www.w3.org/1999/xhtml"
-_PROLOG = 2000  # characters in which a page of XML says so
+_XHTML = b"http://www.w3.org/1999/xhtml"
+_PROLOG = 2000  # bytes in which a page of XML says so
 _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
      "track", "wbr")
@@ -27,26 +29,34 @@ _BODY = re.compile(rb"<body(?=[\s/>])[^<>]*+>", re.I)
 _TEMPLATE = re.compile(rb"<(/?)template(?=[\s/>])([^<>]*+)>", re.I)
 _SHADOW = re.compile(rb"\sshadowroot(mode)?\s*=", re.I)
 _MARKUP = re.compile(r"</?(p|br|div|h[1-6]|ul|ol|li|a|b|i|em|strong|span)\b[^<>]*>", re.I)
+# Of text that was encoded twice:
+_PIECE = 2_000  # bytes repaired at once
+_MOST_REPAIRED = 150_000  # bytes of a page
 
 
-def mended(html: str, content_type: str | None) -> bytes:
-    """Return a page in UTF-8 as the parser must see it to find what a browser shows."""
-    if _is_xhtml(html, content_type):
-        html = _as_html(html)
-    page = html.encode("utf-8", "replace")
-    if b"<noscript" in page:
-        page = _with_closed_noscript(page)
-    if b"shadowroot" in page:
+def mended(page: bytes, content_type: str | None, mojibake: bool = True) -> tuple[bytes, Survey]:
+    """Return a page in UTF-8 as the parser must see it to find what a browser shows.
+
+    The survey is that of the returned page. `mojibake`: text that was encoded twice is repaired.
+    """
+    if _is_xhtml(page, content_type):
+        page = _as_html(page.decode("utf-8", "replace")).encode("utf-8", "replace")
+    if mojibake and not page.isascii() and encoded_twice(page) >= 0:
+        page = _decoded_once_more(page)
+    seen, given = survey(page), page
+    if seen.noscripts:
+        page = _with_closed_noscript(page, seen)
+    if seen.templates:
         page = _with_open_shadow(page)
-    return page
+    return page, seen if page is given else survey(page)
 
 
-def _is_xhtml(html: str, content_type: str | None) -> bool:
+def _is_xhtml(page: bytes, content_type: str | None) -> bool:
     """Tell whether a browser reads a page as XML: by its type, without one by its first lines."""
     if content_type:
         return "xml" in content_type.split(";")[0].lower()
-    start = html[:_PROLOG]
-    return start.lstrip("\ufeff \t\r\n").startswith("<?xml") and _XHTML in start
+    start = page[:_PROLOG]
+    return start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<?xml") and _XHTML in start
 
 
 def _as_html(html: str) -> str:
@@ -70,18 +80,18 @@ def _cdata(found: re.Match[str], html: str) -> str:
     return entities.escape(found[1], quote=False)
 
 
-def _with_closed_noscript(page: bytes) -> bytes:
+def _with_closed_noscript(page: bytes, seen: Survey) -> bytes:
     """Close what is open at the end of a <noscript>, and move those of the head to the body.
 
     With scripts, a browser takes a <noscript> as text up to its end tag. To the parser an element
     left open in it, such as <iframe/>, goes on behind it, and one that the head cannot hold ends
     the head.
     """
-    body = _BODY.search(page)
+    body = _BODY.match(page, seen.body) if seen.body >= 0 else None
     parts: list[bytes] = []
     moved: list[bytes] = []
     done, opened, begins, changed = 0, None, True, False
-    for tag in _noscript_tags(page):
+    for tag in filter(None, (_NOSCRIPT.match(page, place) for place in seen.noscripts)):
         if not tag[1]:
             opened = opened or tag
         elif opened:
@@ -101,16 +111,6 @@ def _with_closed_noscript(page: bytes) -> bytes:
     if not changed:
         return page
     return b"".join([*parts, *_up_to(page, done, len(page), body, moved)])
-
-
-def _noscript_tags(page: bytes) -> Iterator[re.Match[bytes]]:
-    """Yield the tags of <noscript>; a plain search finds them faster than the expression."""
-    place = page.find(b"noscript")
-    while place >= 0:
-        start = place - 2 if page.startswith(b"</", place - 2) and place > 1 else place - 1
-        if start >= 0 and (tag := _NOSCRIPT.match(page, start)):
-            yield tag
-        place = page.find(b"noscript", place + 8)
 
 
 def _up_to(
@@ -170,7 +170,7 @@ def _with_open_shadow(page: bytes) -> bytes:
             done = tag.end()
         if tag[1]:
             shown.pop()
-    return b"".join([*parts, page[done:]])
+    return b"".join([*parts, page[done:]]) if parts else page
 
 
 def with_article(page: bytes, article: str) -> bytes:
@@ -182,3 +182,53 @@ def with_article(page: bytes, article: str) -> bytes:
     end = len(page) if end < 0 else end
     closed = _closed(article.encode("utf-8", "replace"))
     return b"".join([page[:end], b"<json-ld>", closed, b"</json-ld>", page[end:]])
+
+
+# Text that was encoded twice.
+
+
+def _decoded_once_more(page: bytes) -> bytes:
+    """Return a page with the stretches of text that were encoded twice decoded once more.
+
+    The library ftfy judges each: what could have been meant stays.
+    """
+    import ftfy  # here, since few pages need it
+
+    parts, end = [], 0
+    for start, stop in _suspicious(page):
+        text = page[start:stop].decode("utf-8", "replace")
+        parts += [page[end:start], ftfy.fix_encoding(text).encode("utf-8", "replace")]
+        end = stop
+    return b"".join([*parts, page[end:]])
+
+
+def _suspicious(page: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the texts between tags that look as if they were encoded twice."""
+    end = repaired = 0
+    while repaired < _MOST_REPAIRED and (found := encoded_twice(page, end)) >= 0:
+        before = max(end, _character(page, found - _PIECE // 2))
+        start = max(before, page.rfind(b">", before, found) + 1)
+        end = _stretch_end(page, start, found)
+        repaired += end - start
+        yield start, end
+
+
+def _stretch_end(page: bytes, start: int, found: int) -> int:
+    """Return where a text ends that is repaired at once: at a tag, or at a blank of a long text.
+
+    ASCII is never a part of a character that was encoded twice.
+    """
+    end = page.find(b"<", found, start + _PIECE)
+    if end < 0:
+        end = page.rfind(b" ", found, start + _PIECE)
+    if end < 0:
+        end = page.find(b"<", found, start + _MOST_REPAIRED)
+    return end if end >= 0 else _character(page, start + _MOST_REPAIRED)
+
+
+def _character(page: bytes, place: int) -> int:
+    """Return the place of the character that a place of UTF-8 lies in."""
+    place = min(max(place, 0), len(page))
+    while 0 < place < len(page) and 0x80 <= page[place] < 0xC0:
+        place -= 1
+    return place

@@ -11,7 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, compiled, int64
+from benben.pipeline.compiled import (
+    Bytes,
+    Floats,
+    Integers,
+    borrowed,
+    by_reference,
+    called,
+    compiled,
+    int64,
+)
 from benben.pipeline.document import IMAGE, ImageNode, NodeColumns, Strings
 from benben.pipeline.page.dom.columns import (
     A_TEXT,
@@ -43,7 +52,6 @@ from benben.pipeline.page.dom.elements import (
     SEPARATORS,
     Plan,
     Tables,
-    borrow_tables,
     tag_id,
 )
 from benben.pipeline.page.dom.notes import Attributes, read_note, write_step
@@ -317,7 +325,7 @@ def write_paths(
     own_tables: Tables,
 ) -> Strings:
     """Return the paths of the nodes."""
-    tables = borrow_tables(own_tables)
+    tables = by_reference(own_tables)
     elements, blocks, notes = borrowed(elements), borrowed(blocks), borrowed(notes)
     size = len(chosen.first)
     data = np.empty(_path_bytes(elements, blocks, images), np.uint8)
@@ -352,7 +360,7 @@ def number_figures(elements: Integers) -> Figures:
     return figures
 
 
-@compiled
+@called
 def _path_bytes(elements: Integers, blocks: Integers, images: Integers) -> int:
     """Return the most bytes that the paths of the nodes can take."""
     total = 0
@@ -363,7 +371,7 @@ def _path_bytes(elements: Integers, blocks: Integers, images: Integers) -> int:
     return total
 
 
-@compiled
+@called
 def _write_path(
     into: Bytes, end: int, elements: Integers, element: int, tables: Tables, chain: Integers
 ) -> int:
@@ -394,7 +402,7 @@ def _copy(into: Bytes, end: int, source: Bytes, start: int, stop: int) -> int:
     return end
 
 
-@compiled
+@called
 def _join(
     into: Bytes,
     end: int,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benben.pipeline.compiled import Integers, compiled
+from benben.pipeline.compiled import Integers, called, compiled
 from benben.pipeline.page.dom.columns import (
     A_TEXT,
     ELEMENT,
@@ -68,7 +68,7 @@ def join_rows(elements: Integers, blocks: Integers, joins: Integers) -> Borders:
     return borders
 
 
-@compiled
+@called
 def _find_cells(elements: Integers) -> Cells:
     """Number the tables, and the cells of their rows."""
     size = len(elements)
@@ -102,7 +102,7 @@ def _find_cells(elements: Integers) -> Cells:
     return cells
 
 
-@compiled
+@called
 def _fill_rows(elements: Integers, blocks: Integers, cells: Cells) -> None:
     """Count the cells with text of each row, and mark the columns they use."""
     for row in range(len(elements)):
@@ -140,7 +140,7 @@ def _cell_of(elements: Integers, element: int) -> int:
     return 0
 
 
-@compiled
+@called
 def _join_row(
     elements: Integers,
     blocks: Integers,

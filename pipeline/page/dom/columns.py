@@ -23,8 +23,8 @@ from benben.pipeline.characters import (
     WHITE,
     WIDE,
 )
-from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compiled, int64
-from benben.pipeline.hash_tables import Table, borrowed_table, empty_table, make_table
+from benben.pipeline.compiled import Bytes, Integers, address_of, byte_at, called, compiled, int64
+from benben.pipeline.hash_tables import Table, empty_table, make_table
 from benben.pipeline.page.dom.elements import LINES, PRE, QUIET, TEXT_FREE, Tables
 from benben.pipeline.page.dom.lexbor import quick_hash
 
@@ -47,6 +47,10 @@ IMAGE_WIDTH = 5
 # Elements that say something about the page: title, meta, link, base, script (parts of `notes`).
 FACT_TAG, FACT_START, FACT_STOP = range(3)
 FACT_WIDTH = 3
+
+# What the walk keeps of each level above the current node.
+LEVEL_NODE, LEVEL_KIND, LEVEL_POSITION, LEVEL_TAG = range(4)
+LEVEL_WIDTH = 4
 
 # State of the walk: rows used of each table, then where the text stands. PIECE is where the
 # current block's text begins, SOLID the end of its last character that is not white space, PENDING
@@ -78,6 +82,7 @@ KEEP = -1  # in place of the number of a text
 _NOTHING_REPLACED = Table(np.zeros(64, np.int64), np.zeros(64, np.int64), 6)
 _SILENT = QUIET | TEXT_FREE
 _LAST_CODE = 0xFFFF
+_LONGEST = 4  # bytes of a character
 
 
 class Columns(NamedTuple):
@@ -87,6 +92,7 @@ class Columns(NamedTuple):
     blocks: Integers  # rows of BLOCK_WIDTH
     images: Integers  # rows of IMAGE_WIDTH
     facts: Integers  # rows of FACT_WIDTH
+    levels: Integers  # rows of LEVEL_WIDTH
     text: Bytes  # UTF-8 of the blocks
     notes: Bytes  # UTF-8 parts that end in a zero: an attribute's number and value, or a path
     at: Integers  # COUNTERS
@@ -117,15 +123,19 @@ def allocate(sizes: Sizes, replaced: Mapping[int, str | None]) -> Columns:
     texts = [text.encode("utf-8", "replace") for text in replaced.values() if text is not None]
     ends = np.cumsum([0, *(len(text) for text in texts)])
     blocks = sizes.texts + sizes.elements + 1
+    elements = np.empty((sizes.elements + 2, ELEMENT_WIDTH), np.int64)
+    rows = np.empty((blocks + 1, BLOCK_WIDTH), np.int64)
+    elements[0] = rows[0] = 0
     at = np.zeros(COUNTERS, np.int64)
     at[REPLACED] = len(replaced) > 0
     at[PROSE], at[TITLES], at[LOOKS] = sizes.prose, sizes.titles, _LOOKS * (sizes.elements + 1)
     paths = sizes.images * (IMAGE_PATH_LEVELS + 1) * _LEVEL_BYTES
     return Columns(
-        elements=np.empty((sizes.elements + 2, ELEMENT_WIDTH), np.int64),
-        blocks=np.empty((blocks + 1, BLOCK_WIDTH), np.int64),
+        elements=elements,
+        blocks=rows,
         images=np.empty((sizes.elements + 1, IMAGE_WIDTH), np.int64),
         facts=np.empty((sizes.elements + 1, FACT_WIDTH), np.int64),
+        levels=np.empty((sizes.depth + 2, LEVEL_WIDTH), np.int64),
         text=np.empty(
             sizes.text_bytes
             + ends[-1]
@@ -160,26 +170,7 @@ def _numbered(replaced: Mapping[int, str | None]) -> Table:
     return make_table(np.array(list(replaced), np.int64), numbers)
 
 
-@compiled
-def borrow(columns: Columns) -> Columns:
-    """Return the columns without reference counts, for use inside compiled code."""
-    return Columns(
-        borrowed(columns.elements),
-        borrowed(columns.blocks),
-        borrowed(columns.images),
-        borrowed(columns.facts),
-        borrowed(columns.text),
-        borrowed(columns.notes),
-        borrowed(columns.at),
-        borrowed_table(columns.memo),
-        borrowed_table(columns.replaced),
-        borrowed(columns.others),
-        borrowed(columns.other_ends),
-        borrowed(columns.scratch),
-    )
-
-
-@compiled
+@called
 def write_text(
     out: Columns, tables: Tables, address: int, length: int, element: int, linked: bool
 ) -> None:
@@ -297,7 +288,7 @@ def decode(address: int, stop: int) -> tuple[int, int]:
     return min(code, _LAST_CODE), size
 
 
-@compiled
+@called
 def add_preformatted(out: Columns, classes: Bytes, address: int, length: int, linked: bool) -> None:
     """Append a text node as it is written, except for line breaks at the start of its block."""
     at, text = out.at, out.text
@@ -333,9 +324,9 @@ def add_preformatted(out: Columns, classes: Bytes, address: int, length: int, li
 @compiled
 def _count_blanks(out: Columns, classes: Bytes, start: int, stop: int, linked: bool) -> None:
     """Count white space of preformatted text, once a character behind it is known to follow."""
-    row, base = out.blocks[out.at[BLOCKS]], out.text.ctypes.data
+    row, base = out.blocks[out.at[BLOCKS]], address_of(out.text)
     if start == out.at[PIECE]:
-        code, _ = decode(base + start, base + len(out.text))
+        code, _ = decode(base + start, base + stop + _LONGEST)
         row[FIRST_CLASS] = classes[code] & CLASS
     while start < stop:
         code, size = decode(base + start, base + stop)
@@ -367,7 +358,7 @@ def end_code_line(out: Columns) -> None:
         at[PENDING] = ONE_LINE
 
 
-@compiled
+@called
 def flush(out: Columns, element: int) -> None:
     """End the current block, if there is text in it."""
     at = out.at
@@ -385,7 +376,7 @@ def end_block(out: Columns, element: int, end: int) -> None:
     at = out.at
     row = out.blocks[at[BLOCKS]]
     row[KIND], row[ELEMENT], row[START], row[STOP] = A_TEXT, element, at[PIECE], end
-    row[HASH] = quick_hash(out.text.ctypes.data + at[PIECE], end - at[PIECE])
+    row[HASH] = quick_hash(address_of(out.text) + at[PIECE], end - at[PIECE])
     at[PIECE] = at[SOLID] = at[WRITTEN]
     at[WAS_LINKED] = 0
     begin_block(out)
@@ -395,4 +386,6 @@ def end_block(out: Columns, element: int, end: int) -> None:
 def begin_block(out: Columns) -> None:
     """Start the next row with all counts at zero."""
     out.at[BLOCKS] += 1
-    out.blocks[out.at[BLOCKS]] = 0
+    row = out.blocks[out.at[BLOCKS]]
+    for column in range(BLOCK_WIDTH):
+        row[column] = 0

@@ -12,13 +12,12 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
 from benben.pipeline.characters import CLASSES
-from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compiled, int64
+from benben.pipeline.compiled import Bytes, Integers, byte_at, called, compiled, int64
 from benben.pipeline.errors import InputError
-from benben.pipeline.hash_tables import Table, borrowed_table, first_slot, look_up, make_table
+from benben.pipeline.hash_tables import Table, first_slot, look_up, make_table
 from benben.pipeline.page.dom.lexbor import (
     DYNAMIC,
     attribute_after,
@@ -153,8 +152,8 @@ class Tables(NamedTuple):
     name_ends: Integers
     attributes: Bytes  # Lexbor's number of an attribute -> ours, or 0
     attribute_names: Table  # hash of an attribute's name -> our number
-    addresses: npt.NDArray[np.bool_]  # by our number: whether the attribute holds an address
-    backgrounds: npt.NDArray[np.bool_]  # ... or may name a background
+    addresses: Bytes  # by our number: whether the attribute holds an address
+    backgrounds: Bytes  # ... or may name a background
     words: Table  # hash of a word of class or id -> flags
     tokens: Table  # hash of a whole token of class, id or title -> flags
     classes: Bytes  # class of each character, as in pipeline/characters.py
@@ -164,33 +163,6 @@ class Tables(NamedTuple):
     drop_notes: bool  # whether marks of notes are dropped
     keeps: bool  # whether selectors keep elements, which may lie in dropped ones
     background: bool  # whether inline styles' background images count
-
-
-@compiled
-def borrow_tables(tables: Tables) -> Tables:
-    """Return the tables without reference counts, for use inside compiled code."""
-    return Tables(
-        borrowed(tables.kinds),
-        borrowed_table(tables.own_tags),
-        borrowed(tables.in_code),
-        borrowed(tables.gaps),
-        borrowed(tables.flags),
-        borrowed(tables.names),
-        borrowed(tables.name_ends),
-        borrowed(tables.attributes),
-        borrowed_table(tables.attribute_names),
-        borrowed(tables.addresses),
-        borrowed(tables.backgrounds),
-        borrowed_table(tables.words),
-        borrowed_table(tables.tokens),
-        borrowed(tables.classes),
-        borrowed(tables.quotes),
-        borrowed(tables.raised),
-        tables.drop_hidden,
-        tables.drop_notes,
-        tables.keeps,
-        tables.background,
-    )
 
 
 class Plan(NamedTuple):
@@ -261,9 +233,9 @@ def _plan(
     )
     attributes = list(dict.fromkeys(found))
     numbers = {name: FIRST_ATTRIBUTE + number for number, name in enumerate(attributes)}
-    addresses = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.bool_)
+    addresses = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.uint8)
     addresses[[numbers[name] for name in ("src", *images.attributes)]] = True
-    backgrounds = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.bool_)
+    backgrounds = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.uint8)
     backgrounds[[numbers[name] for name in images.background_attributes]] = True
     in_code = np.full(TAGS, BLOCK, np.uint8)
     in_code[[tag_id(name) for name in _CODE_LINES]] = CODE_LINE
@@ -366,7 +338,7 @@ def number_of(tables: Tables, attribute: int) -> int:
     return look_up(tables.attribute_names, name_hash(name))
 
 
-@compiled
+@called
 def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> int:
     """Return the flags that an element's attributes give it; those of a div become its own."""
     flags = 0
@@ -402,7 +374,7 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
     return flags
 
 
-@compiled
+@called
 def inline_flags(tables: Tables, memo: Table, element: int) -> int:
     """Return the flags of an inline element's class, and HAS_ADDRESS if it has a href."""
     flags = 0
@@ -419,7 +391,7 @@ def inline_flags(tables: Tables, memo: Table, element: int) -> int:
     return flags
 
 
-@compiled
+@called
 def _style_flags(memo: Table, address: int, length: int) -> int:
     """Return the flags of an inline style, remembered for the page."""
     key = (quick_hash(address, length) ^ _OF_STYLE) | 1
@@ -449,7 +421,7 @@ def _read_style(address: int, length: int) -> int:
     return flags
 
 
-@compiled
+@called
 def value_flags(tables: Tables, memo: Table, address: int, length: int) -> int:
     """Return the flags of a value's words and whole tokens, remembered for the page."""
     key = quick_hash(address, length)

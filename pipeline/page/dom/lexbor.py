@@ -20,7 +20,7 @@ import selectolax
 
 from benben.common import hashing
 from benben.pipeline.compiled import Bytes, byte_at, compiled, int64, word_at
-from benben.pipeline.page.dom import prescan
+from benben.pipeline.page.dom.prescan import LimitError, Survey, survey
 
 
 class LayoutError(ImportError):
@@ -52,13 +52,18 @@ DYNAMIC = 1 << 12
 _FACTOR = np.uint64(hashing.FACTORS[0])
 
 
-def parse(html: str | bytes, is_piece: bool = False) -> LexborHTMLParser:
+def parse(
+    html: str | bytes, is_piece: bool = False, seen: Survey | None = None
+) -> LexborHTMLParser:
     """Parse a page, or a piece of one; addresses of its nodes are valid while the result is held.
 
-    Raises LimitError for what would cost the parser out of proportion to its bytes.
+    `seen`: what a survey of the page told. Raises LimitError for what would cost the parser out of
+    proportion to its bytes.
     """
     page = html.encode("utf-8", "replace") if isinstance(html, str) else html
-    prescan.check(page, is_piece)
+    limit = (seen or survey(page, is_piece)).limit
+    if limit:
+        raise LimitError(limit)
     return LexborHTMLParser(page, options=_OPTIONS)
 
 

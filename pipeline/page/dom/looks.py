@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from benben.pipeline.characters import WHITE
-from benben.pipeline.compiled import Bytes, byte_at, called, compiled, int64
+from benben.pipeline.compiled import Bytes, address_of, byte_at, called, compiled, int64
 from benben.pipeline.hash_tables import look_up
 from benben.pipeline.page.dom.columns import (
     LOOKS,
@@ -63,6 +63,7 @@ _LATEX, _MATH_WORD, _TEX_FIELD, _TEX, _MATH_TYPE = (
 )
 _OVERHEAD = 2  # bytes that noting a value takes besides the value
 _QUOTATION_MARKS = (0x22, 0x27, 0xAB, 0x2018, 0x201A, 0x201C, 0x201E, 0x300C, 0x300E)
+_QUOTE_BYTES = 3  # of each of the marks in `quotes`
 _MINUS = 0x2212
 _FRAGMENT = np.frombuffer(b"#", np.uint8)
 _NOTE_BYTES = 5  # of the mark of a note without brackets
@@ -275,8 +276,8 @@ def is_quoted(out: Columns, tables: Tables, root: int) -> bool:
 def quote(out: Columns, tables: Tables, element: int, linked: bool, closing: int) -> None:
     """Write a quotation mark; those of quotes in quotes are single."""
     out.at[QUOTED] -= closing
-    size = len(tables.quotes) // 4
-    address = tables.quotes.ctypes.data + size * (out.at[QUOTED] % 2 * 2 + closing)
+    size = int64(_QUOTE_BYTES)
+    address = address_of(tables.quotes) + size * (out.at[QUOTED] % 2 * 2 + closing)
     _write(out, tables, address, size, element, linked)
     out.at[QUOTED] += 1 - closing
 
@@ -299,7 +300,7 @@ def raise_text(
     if at[PENDING] or at[WRITTEN] == at[PIECE]:
         return INLINE
     written, place, digits, mapped = SCRATCH, int64(0), False, True
-    start = scratch.ctypes.data
+    start = address_of(scratch)
     while place < size:
         code, step = decode(start + place, start + size)
         place += step
@@ -355,7 +356,7 @@ def replace(out: Columns, tables: Tables, node: int, element: int, linked: bool)
     """Write the text that stands for an element."""
     number = look_up(out.replaced, node)
     start, end = out.other_ends[number - 1], out.other_ends[number]
-    _write(out, tables, out.others.ctypes.data + start, end - start, element, linked)
+    _write(out, tables, address_of(out.others) + start, end - start, element, linked)
 
 
 @called

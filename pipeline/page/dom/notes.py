@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benben.pipeline.compiled import Bytes, Integers, byte_at, called, compiled
+from benben.pipeline.compiled import Bytes, byte_at, called, compiled
 from benben.pipeline.page.dom.columns import (
     BLOCKS,
     CONTENT,
@@ -21,6 +21,9 @@ from benben.pipeline.page.dom.columns import (
     IMAGE_BLOCK,
     IMAGE_PATH_LEVELS,
     IMAGES,
+    LEVEL_KIND,
+    LEVEL_POSITION,
+    LEVEL_TAG,
     NEXT_ELEMENT,
     NOTE_START,
     NOTE_STOP,
@@ -78,7 +81,6 @@ _DATASET = np.frombuffer(b"dataset", np.uint8)
 _BENBEN = np.frombuffer(b"benben", np.uint8)
 _CRAWL, _AI = np.frombuffer(b"crawl", np.uint8), np.frombuffer(b"-ai", np.uint8)
 _RSL = np.frombuffer(b"rsl+xml", np.uint8)
-_KIND, _POSITION, _TAG = 1, 2, 3  # columns of the walk's levels
 _SLASH, _DOT, _ZERO, _SPACE = 47, 46, 48, 32
 _QUOTES = (34, 39, 60)
 
@@ -100,14 +102,17 @@ def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
 
 
 @called
-def note_image(out: Columns, tables: Tables, node: int, levels: Integers, position: int) -> None:
-    """Note an image: its attributes, its path below its block, the sources of its <picture>."""
+def note_image(out: Columns, tables: Tables, node: int, depth: int, position: int) -> None:
+    """Note an image: its attributes, its path below its block, the sources of its <picture>.
+
+    `depth`: levels above it.
+    """
     at = out.at
     row = out.images[at[IMAGES]]
     row[IMAGE_BLOCK] = at[BLOCKS]
     row[PATH_START] = row[PATH_STOP] = at[NOTED]
     if position:
-        _write_path(out, tables, levels, tag_of(tables, node), position)
+        _write_path(out, tables, depth, tag_of(tables, node), position)
         row[PATH_STOP] = at[NOTED]
         _end_part(out)
     row[NOTE_START] = at[PARTS]
@@ -158,7 +163,7 @@ def note_fact(out: Columns, tables: Tables, node: int, tag: int) -> None:
     at[FACTS] += 1
 
 
-@compiled
+@called
 def _is_relevant(tables: Tables, element: int) -> bool:
     """Tell whether a <meta> may be one that read_facts reads."""
     attribute = attribute_of(element)
@@ -196,7 +201,7 @@ def says(tables: Tables, element: int, wanted: int, word: Bytes) -> bool:
     return False
 
 
-@compiled
+@called
 def _write_attributes(out: Columns, tables: Tables, element: int) -> None:
     attribute = attribute_of(element)
     while attribute:
@@ -209,7 +214,7 @@ def _write_attributes(out: Columns, tables: Tables, element: int) -> None:
         attribute = attribute_after(attribute)
 
 
-@compiled
+@called
 def _write_other(out: Columns, tables: Tables, image: int) -> None:
     """Write the first attribute that settings do not name and that may hold an image's path."""
     attribute = attribute_of(image)
@@ -253,16 +258,15 @@ def _end_part(out: Columns) -> None:
     out.at[PARTS] += 1
 
 
-@compiled
-def _write_path(out: Columns, tables: Tables, levels: Integers, tag: int, position: int) -> None:
+@called
+def _write_path(out: Columns, tables: Tables, depth: int, tag: int, position: int) -> None:
     """Write the path of an image from its block element, such as "a.1/img.2"."""
-    first = len(levels)
-    while first > 0 and levels[first - 1, _KIND] != BLOCK:
+    first = depth
+    while first > 0 and out.levels[first - 1, LEVEL_KIND] != BLOCK:
         first -= 1
-    for level in range(max(first, len(levels) - IMAGE_PATH_LEVELS), len(levels)):
-        end = write_step(
-            out.notes, out.at[NOTED], tables, levels[level, _TAG], levels[level, _POSITION]
-        )
+    for number in range(max(first, depth - IMAGE_PATH_LEVELS), depth):
+        level = out.levels[number]
+        end = write_step(out.notes, out.at[NOTED], tables, level[LEVEL_TAG], level[LEVEL_POSITION])
         out.notes[end] = _SLASH
         out.at[NOTED] = end + 1
     out.at[NOTED] = write_step(out.notes, out.at[NOTED], tables, tag, position)

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from benben.pipeline.compiled import Integers, borrowed, called, compiled, int64
+from benben.pipeline.compiled import Integers, by_reference, called, compiled, int64
 from benben.pipeline.hash_tables import look_up
 from benben.pipeline.page import formulas
 from benben.pipeline.page.dom.columns import (
@@ -30,6 +28,10 @@ from benben.pipeline.page.dom.columns import (
     IMAGES,
     KEEP,
     KIND,
+    LEVEL_KIND,
+    LEVEL_NODE,
+    LEVEL_POSITION,
+    LEVEL_TAG,
     NOTED,
     PARENT,
     POSITION,
@@ -44,7 +46,6 @@ from benben.pipeline.page.dom.columns import (
     Sizes,
     allocate,
     begin_block,
-    borrow,
     break_line,
     end_code_line,
     flush,
@@ -79,7 +80,6 @@ from benben.pipeline.page.dom.elements import (
     Plan,
     Tables,
     attribute_flags,
-    borrow_tables,
     inline_flags,
     tag_id,
     tag_of,
@@ -110,9 +110,6 @@ from benben.pipeline.settings.extract import Limits
 _DIV, _SUP, _BODY, _HTML = (tag_id(name) for name in ("div", "sup", "body", "html"))
 # What body and html say of themselves, they say of the page.
 _OF_PAGE = ~(GONE | QUIET | TEXT_FREE | ARTICLE_BREAK | HIDDEN | COPY)
-# What the walk keeps of each level above the current node.
-_NODE, _KIND, _POSITION, _TAG = range(4)
-LEVEL_WIDTH = 4
 
 
 @dataclass(frozen=True)
@@ -146,8 +143,7 @@ def walk(root: Any, plan: Plan, limits: Limits) -> Walk:
     """Walk a parsed page below its root node. Raises LimitError."""
     sizes = measure(root.mem_id, plan.tables)
     out = allocate(sizes, _replacements(root, plan, sizes))
-    stack = np.empty((sizes.depth + 2, LEVEL_WIDTH), np.int64)
-    collect(root.mem_id, plan.tables, out, stack, limits.depth)
+    collect(root.mem_id, plan.tables, out, limits.depth)
     at = out.at
     if at[STATUS] == TOO_DEEP:
         raise LimitError("depth")
@@ -175,26 +171,25 @@ def _replacements(root: Any, plan: Plan, sizes: Sizes) -> dict[int, str | None]:
 
 
 @compiled
-def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limit: int) -> None:
-    """Fill the columns from the tree below a node; `stack` has room for its levels."""
-    tables, out, stack = borrow_tables(tables), borrow(out), borrowed(stack)
-    out.elements[0] = out.blocks[0] = 0
+def collect(root: int, tables: Tables, out: Columns, depth_limit: int) -> None:
+    """Fill the columns from the tree below a node."""
+    tables, out = by_reference(tables), by_reference(out)
     node = child_of(root)
     depth = element = position = links = int64(0)  # with literals all is compiled twice
     while node or depth:
         if node == 0:
             depth -= 1
-            level = stack[depth]
-            position = level[_POSITION]
-            if level[_KIND] == LINK:
+            level = out.levels[depth]
+            position = level[LEVEL_POSITION]
+            if level[LEVEL_KIND] == LINK:
                 links -= 1
-            elif level[_KIND] == BLOCK:
+            elif level[LEVEL_KIND] == BLOCK:
                 flush(out, element)
                 out.elements[element, END] = out.at[BLOCKS]
                 element = out.elements[element, PARENT]
-            elif level[_KIND] != INLINE:
-                _end(out, tables, level[_KIND], element, links > 0)
-            node = next_of(level[_NODE])
+            elif level[LEVEL_KIND] != INLINE:
+                _end(out, tables, level[LEVEL_KIND], element, links > 0)
+            node = next_of(level[LEVEL_NODE])
             continue
         kind = DROP
         if type_of(node) == TEXT_NODE:
@@ -213,12 +208,17 @@ def collect(root: int, tables: Tables, out: Columns, stack: Integers, depth_limi
                     break
             elif kind != DROP:
                 kind = _take_element(
-                    out, tables, node, tag, kind, element, stack[:depth], position, links > 0
+                    out, tables, node, tag, kind, element, depth, position, links > 0
                 )
         if kind <= BLOCK:
             links += kind == LINK
-            level = stack[depth]
-            level[_NODE], level[_KIND], level[_POSITION], level[_TAG] = node, kind, position, tag
+            level = out.levels[depth]
+            level[LEVEL_NODE], level[LEVEL_KIND], level[LEVEL_POSITION], level[LEVEL_TAG] = (
+                node,
+                kind,
+                position,
+                tag,
+            )
             depth, position = depth + 1, int64(0)
             node = child_of(node)
         else:
@@ -242,7 +242,7 @@ def _kind_of(out: Columns, tables: Tables, node: int, tag: int, element: int) ->
     return kind
 
 
-@compiled
+@called
 def _take_element(
     out: Columns,
     tables: Tables,
@@ -250,7 +250,7 @@ def _take_element(
     tag: int,
     kind: int,
     element: int,
-    levels: Integers,
+    depth: int,
     position: int,
     linked: bool,
 ) -> int:
@@ -263,7 +263,7 @@ def _take_element(
         note_fact(out, tables, node, tag)
     elif kind == IMAGE:
         flush(out, element)
-        note_image(out, tables, node, levels, position)
+        note_image(out, tables, node, depth, position)
         _add(out, AN_IMAGE, element)
     else:
         flags = inline_flags(tables, out.memo, node) if attribute_of(node) else 0
@@ -313,7 +313,7 @@ def _add(out: Columns, kind: int, element: int) -> None:
     begin_block(out)
 
 
-@compiled
+@called
 def _enter(
     out: Columns, tables: Tables, node: int, tag: int, position: int, around: int, depth: int
 ) -> int:
@@ -342,6 +342,6 @@ def _enter(
     row[FLAGS] = flags | out.elements[around, FLAGS] & INHERITED
     row[FIRST] = out.at[BLOCKS]
     if flags & BACKGROUND and tables.background:
-        note_image(out, tables, node, out.elements[:0], int64(0))
+        note_image(out, tables, node, int64(0), int64(0))
         _add(out, AN_IMAGE, element)
     return int64(element)

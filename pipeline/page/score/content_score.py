@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from benben.pipeline.compiled import Floats, Integers, borrowed, compiled
+from benben.pipeline.compiled import Floats, Integers, borrowed, called, compiled
 from benben.pipeline.page.dom.walk import Walk
 from benben.pipeline.page.score.features import FEATURES, PAGE, TEXT, Blocks, describe
 
@@ -259,7 +259,7 @@ def doubts(scores: Floats, lengths: Integers) -> Floats:
     return found
 
 
-@compiled
+@called
 def even_out(probs: Floats, kinds: Integers, lengths: Integers, share: float) -> Floats:
     """Move blocks of one kind of markup together, such as the items of a list.
 
@@ -271,7 +271,7 @@ def even_out(probs: Floats, kinds: Integers, lengths: Integers, share: float) ->
     return 1 / (1 + np.exp(-((1 - share) * logits + share * means[kinds])))
 
 
-@compiled
+@called
 def lift_images(scores: Floats, lengths: Integers) -> Floats:
     """Raise blocks without text to what the nearest texts before and after them suggest.
 
@@ -292,7 +292,7 @@ def lift_images(scores: Floats, lengths: Integers) -> Floats:
     return scores
 
 
-@compiled
+@called
 def best_cut(probs: Floats, lengths: Integers) -> float:
     """Return the cut whose selection has the highest expected F1, weighted by length."""
     order = np.argsort(-probs, kind="mergesort")
@@ -308,7 +308,7 @@ def best_cut(probs: Floats, lengths: Integers) -> float:
     return cut
 
 
-@compiled
+@called
 def recentre(probs: Floats, cut: float) -> Floats:
     """Shift probabilities by their log odds so that `cut` becomes one half."""
     share = probs * (1 - cut)

@@ -23,7 +23,7 @@ from benben.pipeline.characters import (
     SPACE,
     STOP,
 )
-from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, compiled, int64
+from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, called, compiled, int64
 from benben.pipeline.hash_tables import FREE, Table, borrowed_table, find_row, slot_bits
 from benben.pipeline.page.dom.columns import (
     AN_IMAGE,
@@ -224,7 +224,7 @@ def describe_blocks(
     return rows, numbers, lengths, comments
 
 
-@compiled
+@called
 def _write_labels(
     rows: Floats,
     first: int,
@@ -252,7 +252,7 @@ def _write_labels(
     return reader_comments(elements, blocks, bits, heading, title)
 
 
-@compiled
+@called
 def _write_places(
     rows: Floats, first: int, elements: Integers, blocks: Integers, sums: Floats, title: int
 ) -> None:
@@ -324,7 +324,7 @@ def _markup(row: Floats, first: int, elements: Integers, element: int, layout: L
     return int64(own * 31 + outer * 17 + tag * 7 + depth)  # may overflow
 
 
-@compiled
+@called
 def _levels(elements: Integers, sums: Floats) -> Floats:
     """Compute the statistics of each element, in the order of LEVEL."""
     found = np.empty((len(elements), len(LEVEL)), np.float32)
@@ -369,7 +369,7 @@ def write_positions(row: Floats, first: int, number: int, size: int, sums: Float
     row[first + 4] = log(number)
 
 
-@compiled
+@called
 def write_near(
     rows: Floats, first: int, elements: Integers, blocks: Integers, heading: npt.NDArray[np.bool_]
 ) -> None:
@@ -396,7 +396,7 @@ def write_near(
             row[same + len(SHIFTS) + place] = inside and its == element
 
 
-@compiled
+@called
 def write_windows(rows: Floats, first: int, sums: Floats) -> None:
     """Write how much text and prose lie around, and how much of the text is in links."""
     size, count = len(rows), len(WINDOWS)
@@ -414,7 +414,7 @@ def write_windows(rows: Floats, first: int, sums: Floats) -> None:
             row[first + 2 * count + place] = prose / some
 
 
-@compiled
+@called
 def write_alike(rows: Floats, first: int, kinds: Integers, lengths: Integers) -> Integers:
     """Write how many blocks have the same kind of markup, and how much text is in them."""
     blocks, chars, numbers = group(kinds, lengths)
@@ -427,7 +427,7 @@ def write_alike(rows: Floats, first: int, kinds: Integers, lengths: Integers) ->
     return numbers
 
 
-@compiled
+@called
 def write_page(rows: Floats, first: int, sums: Floats) -> None:
     """Write the statistics of the whole page."""
     whole = sums[-1]
@@ -465,7 +465,7 @@ def add_up(sums: Floats, number: int, block: Integers, link_share: float) -> Non
     after[SUM_STOPS] = before[SUM_STOPS] + stops
 
 
-@compiled
+@called
 def group(keys: Integers, weights: Integers) -> tuple[Integers, Integers, Integers]:
     """Return for each key how often it occurs, the sum of its weights, and its number from 0."""
     bits = slot_bits(len(keys))

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from benben.pipeline.compiled import Bytes, Floats, Integers, compiled, int64
+from benben.pipeline.compiled import Bytes, Floats, Integers, called, compiled, int64
 from benben.pipeline.hash_tables import Table, look_up, make_table
 from benben.pipeline.page.dom.columns import CHARS, ELEMENT, END, FIRST, FLAGS, PARENT, TAG
 from benben.pipeline.page.dom.elements import FIRST_BIT, GROUPS, tag_id
@@ -52,7 +52,7 @@ def _ascii_lower(word: str) -> str:
 WORDS = _word_table()
 
 
-@compiled
+@called
 def count_words(row: Floats, first: int, text: Bytes, words: Table) -> int:
     """Write how much of a text is words of each group; return the groups that occur, as bits."""
     count = len(LABELS)
@@ -108,7 +108,7 @@ def _enter(row: Floats, first: int, bits: int) -> int:
     return bits
 
 
-@compiled
+@called
 def write_headings(
     rows: Floats, first: int, bits: Integers, is_heading: Integers, lengths: Integers
 ) -> None:
@@ -123,7 +123,7 @@ def write_headings(
         distance += 1
 
 
-@compiled
+@called
 def write_sections(
     rows: Floats, first: int, bits: Integers, elements: Integers, blocks: Integers
 ) -> None:
@@ -146,7 +146,7 @@ def write_sections(
         _spread(rows[number], first, inside[blocks[number, ELEMENT]])
 
 
-@compiled
+@called
 def reader_comments(
     elements: Integers, blocks: Integers, bits: Integers, is_heading: Integers, title: int
 ) -> NDArray[np.bool_]:
@@ -194,7 +194,7 @@ _H1 = tag_id("h1")
 _SHAPE = 0x100000001B3
 
 
-@compiled
+@called
 def shapes(elements: Integers, keys: Integers) -> None:
     """Write a key of each element that its siblings of the same tag and class words share."""
     for element in range(len(elements)):
@@ -202,7 +202,7 @@ def shapes(elements: Integers, keys: Integers) -> None:
         keys[element] = int64((own + 1) * _SHAPE ^ elements[element, PARENT] * 0x9E3779B1)
 
 
-@compiled
+@called
 def number_cards(
     elements: Integers, siblings: Integers, counts: Integers, blocks: int
 ) -> tuple[Integers, Integers]:
@@ -220,7 +220,7 @@ def number_cards(
     return cards, places
 
 
-@compiled
+@called
 def write_cards(
     rows: Floats,
     first: int,
@@ -257,7 +257,7 @@ def write_cards(
                 element = elements[element, PARENT]
 
 
-@compiled
+@called
 def title_block(elements: Integers, blocks: Integers) -> int:
     """Return the first block in an h1, or -1."""
     for number in range(len(blocks)):
@@ -266,7 +266,7 @@ def title_block(elements: Integers, blocks: Integers) -> int:
     return -1
 
 
-@compiled
+@called
 def main_element(elements: Integers, blocks: Integers, prose: Floats) -> int:
     """Return the element with the most prose in its children, or 0.
 
@@ -282,7 +282,7 @@ def main_element(elements: Integers, blocks: Integers, prose: Floats) -> int:
     return int64(np.argmax(scores)) if scores.max() > 0 else int64(0)
 
 
-@compiled
+@called
 def write_relation(
     rows: Floats, first: int, elements: Integers, blocks: Integers, chars: Floats, anchor: int
 ) -> None:
@@ -311,7 +311,7 @@ def write_relation(
             row[first + 3] = inside / max(1.0, chars[-1])
 
 
-@compiled
+@called
 def write_title_place(rows: Floats, first: int, title: int) -> None:
     """Write how each block lies to the block of the title, in reading order."""
     for number in range(len(rows)):

@@ -137,7 +137,7 @@ def test_markup_is_mended_in_linear_time() -> None:
     ):
         html = '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml">' + piece * 100_000
         started = time.process_time()
-        mended(html, None)
+        mended(html.encode(), None)
         assert time.process_time() - started < 20
 
 

@@ -72,7 +72,7 @@ FINE = {
 
 @pytest.mark.parametrize("name", FINE)
 def test_a_large_page_is_no_costly_one(name: str) -> None:
-    assert prescan.excess(FINE[name].encode()) == ""
+    assert prescan.survey(FINE[name].encode()).limit == ""
 
 
 def test_a_long_title_has_room() -> None:
@@ -88,7 +88,7 @@ def test_a_long_title_has_room() -> None:
 def test_a_page_may_end_anywhere(end: str) -> None:
     for length in range(20):
         page = (repeated(PARAGRAPH, 300) + "x" * length + end).encode()
-        assert prescan.excess(page) == ""
+        assert prescan.survey(page).limit == ""
 
 
 def test_pieces_of_a_page_cost_no_more_than_a_page() -> None:
