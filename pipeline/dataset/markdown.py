@@ -18,9 +18,10 @@ from typing import Any
 from benben.pipeline.document import Node
 
 QUOTE, CELL_END, BREAK = "> ", " | ", "<br>"
-CELLS = frozenset(("td", "th"))
 CODE = frozenset(("pre", "listing", "xmp", "plaintext"))
+_ROW = re.compile(r"(.*?table\.\d+)((?:/t(?:body|head|foot)\.\d+)?/tr\.\d+)/t[dh]\.\d+(?:/[^/]+)?")
 _LEVEL = re.compile(r"h([1-6])")
+_IN_HEADING = re.compile(r"(?:^|/)h([1-6])\.\d+/")
 # What would be read as structure at the start of a line: a heading, an item, a quotation, a row of
 # a table, a fence, a rule; white space would be read as the indentation of an item.
 _MARK = r"(?:#{1,6}(?!\S)|[-*+](?!\S)|[>|]|`{3}|~{3}|[-=*_][-=*_\s]*$|\s)"
@@ -48,13 +49,16 @@ class Container:
 
 
 def containers(node: Node) -> list[Container]:
-    """The quotations and list items that a node stands in, the outermost first."""
+    """The quotations and list items that a node stands in, the outermost first.
+
+    A quotation in an item, or around code, indents what it holds and quotes nothing.
+    """
     found: list[Container] = []
     parts = node.path.split("/")
     for place, part in enumerate(parts):
         tag, _, position = part.partition(".")
         key = "/".join(parts[: place + 1])
-        if tag == "blockquote":
+        if tag == "blockquote" and not found and node.tag not in CODE:
             found.append(Container(key, QUOTE))
         elif tag == "li":
             ordered = place > 0 and parts[place - 1].startswith("ol.") and position.isdigit()
@@ -64,17 +68,18 @@ def containers(node: Node) -> list[Container]:
 
 
 def level(node: Node) -> int | None:
-    """Level of a heading, 1 to 6; None for other nodes."""
-    found = _LEVEL.fullmatch(node.tag)
+    """Level of a heading, or of the heading that a block stands in, 1 to 6; None without one."""
+    found = _LEVEL.fullmatch(node.tag) or _IN_HEADING.search(node.path)
     return int(found[1]) if found else None
 
 
-def table_of(node: Node) -> str | None:
-    """DOM path of the table that a node is a row of; None for other nodes."""
-    head, row, cell = node.path.rpartition("/tr.")
-    if node.tag not in CELLS or not row or cell.count("/") != 1:
-        return None
-    return re.sub(r"/(?:tbody|thead|tfoot)\.\d+$", "", head)
+def row_of(node: Node) -> tuple[str, str] | None:
+    """DOM paths of the table and of the row that a node is; None for other nodes.
+
+    Extraction gives a row as one text, with the path of its first cell or of the block in it.
+    """
+    found = _ROW.fullmatch(node.path)
+    return (found[1], found[2]) if found else None
 
 
 def node_facts(nodes: Iterable[Node]) -> Iterator[dict[str, Any]]:
@@ -130,7 +135,7 @@ def _in_lines(text: str) -> str:
 class MarkdownWriter:
     """Writes the texts of one document in order; images and breaks stand between them."""
 
-    _begun: set[str] = field(default_factory=set)  # keys of items that have begun
+    _begun: set[str] = field(default_factory=set)  # keys of items that have begun, or have no mark
 
     def write(self, nodes: Sequence[Node]) -> str:
         """The Markdown of consecutive text nodes."""
@@ -144,6 +149,8 @@ class MarkdownWriter:
         before: list[Container] = []
         table: str | None = None
         for number, (node, table_here) in enumerate(zip(nodes, _tables(nodes), strict=True)):
+            if level(node):  # an item that begins with a heading is a section
+                self._begun.update(one.key for one in containers(node) if one.group)
             around = self._shown(node, before)
             new = [one for one in around if one.group and one.key not in self._begun]
             groups = {one.group for one in before if one.group}
@@ -192,14 +199,21 @@ def _prefix(around: Sequence[Container], new: Sequence[Container]) -> str:
 
 
 def _tables(nodes: Sequence[Node]) -> list[str | None]:
-    """The table that each node is written as a row of: of two rows or more, with two cells."""
-    found = [table_of(node) for node in nodes]
+    """The table that each node is written as a row of, from the first row with several cells on.
+
+    Rows are one text each: where a row has several, the table is there for the layout.
+    """
+    rows = [row_of(node) for node in nodes]
+    found = [row[0] if row else None for row in rows]
     begin = 0
     for end in range(1, len(nodes) + 1):
         if end < len(nodes) and found[end] == found[begin]:
             continue
-        if end - begin < 2 or CELL_END not in (nodes[begin].text or ""):
-            found[begin:end] = [None] * (end - begin)
+        places = range(begin, end)
+        first = next((one for one in places if CELL_END in (nodes[one].text or "")), end)
+        if len(set(rows[begin:end])) < len(places):
+            first = end
+        found[begin:first] = [None] * (first - begin)
         begin = end
     return found
 

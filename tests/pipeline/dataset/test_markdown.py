@@ -100,6 +100,36 @@ def test_rows_of_one_cell_are_no_table() -> None:
     assert MarkdownWriter().write(nodes) == "a\n\nb"
 
 
+def test_an_item_that_begins_with_a_heading_is_a_section() -> None:
+    nodes = [node("ul.1/li.1/h3.1", "Owls"), node("ul.1/li.1/p.2", "hunt"), node("ul.1/li.2", "x")]
+    assert MarkdownWriter().write(nodes) == "### Owls\n\nhunt\n\n- x"
+
+
+def test_blocks_in_a_heading_are_headings() -> None:
+    assert MarkdownWriter().write([node("div.1/h2.1/div.1", "Owls")]) == "## Owls"
+
+
+def test_quotations_that_only_indent_have_no_mark() -> None:
+    nodes = [node("blockquote.1/pre.1", "x = 1"), node("ul.2/li.1/blockquote.1/p.1", "a")]
+    assert MarkdownWriter().write(nodes) == "```\nx = 1\n```\n\n- a"
+
+
+def test_a_table_begins_with_the_first_row_of_several_cells() -> None:
+    rows = ["Prices", "Owl | 2", "Mouse"]
+    nodes = [node(f"table.1/tbody.1/tr.{n}/td.1/p.1", row) for n, row in enumerate(rows, 1)]
+    expected = "Prices\n\n| Owl | 2 |\n| --- | --- |\n| Mouse |"
+    assert MarkdownWriter().write(nodes) == expected
+
+
+def test_a_row_with_several_texts_is_layout() -> None:
+    nodes = [node("table.1/tr.1/td.1/p.1", "Home | About"), node("table.1/tr.1/td.1/p.2", "b")]
+    assert MarkdownWriter().write(nodes) == "Home | About\n\nb"
+
+
+def test_code_with_fences_gets_a_longer_one() -> None:
+    assert MarkdownWriter().write([node("pre.1", "a\n````\nb")]) == "`````\na\n````\nb\n`````"
+
+
 MARKS = st.sampled_from(
     ["#", "##", " ", "-", "*", "+", ">", "|", "```", "~~~", "=", "1.", "12)", "\\", "<br>", "\n",
      "\n\n", "a", "b | c", "_", "\t", "---", "| --- |", "\u2028", "\r", "&"]
