@@ -96,8 +96,14 @@ def identities(tables: Iterable[str]) -> dict[str, str]:
 
 
 def files(tables: Iterable[str]) -> list[str]:
-    """The files of tables. Raises InputError."""
-    return [path for folder in tables for path in _made(folder).paths(folder)]
+    """The files of tables. Raises InputError, also for a table of other columns."""
+    found: list[str] = []
+    for folder in tables:
+        paths = _made(folder).paths(folder)
+        if paths and storage.footer(paths[0]).schema.names != SCHEMA.names:
+            raise InputError(f"{folder}: an earlier version made this; use `benben robots` again")
+        found += paths
+    return found
 
 
 def rows(tables: Iterable[str]) -> int:

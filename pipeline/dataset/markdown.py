@@ -19,6 +19,8 @@ from benben.pipeline.document import Node
 
 QUOTE, CELL_END, BREAK = "> ", " | ", "<br>"
 CODE = frozenset(("pre", "listing", "xmp", "plaintext"))
+MAX_CONTAINERS = 10
+_CONTAINER = re.compile(r"(?:^|/)(li|blockquote)\.(\d+)(?=/|$)")
 _ROW = re.compile(r"(.*?table\.\d+)((?:/t(?:body|head|foot)\.\d+)?/tr\.\d+)/t[dh]\.\d+(?:/[^/]+)?")
 _LEVEL = re.compile(r"h([1-6])")
 _IN_HEADING = re.compile(r"(?:^|/)h([1-6])\.\d+/")
@@ -51,19 +53,19 @@ class Container:
 def containers(node: Node) -> list[Container]:
     """The quotations and list items that a node stands in, the outermost first.
 
-    A quotation in an item, or around code, indents what it holds and quotes nothing.
+    A quotation in an item, or around code, indents what it holds and quotes nothing. Beyond
+    MAX_CONTAINERS nothing is indented further, so that no page makes lines of white space alone.
     """
     found: list[Container] = []
-    parts = node.path.split("/")
-    for place, part in enumerate(parts):
-        tag, _, position = part.partition(".")
-        key = "/".join(parts[: place + 1])
-        if tag == "blockquote" and not found and node.tag not in CODE:
+    for match in _CONTAINER.finditer(node.path):
+        key, parent = node.path[: match.end()], node.path[: match.start()]
+        if match[1] == "li":
+            ordered = parent.rpartition("/")[2].startswith("ol.")
+            found.append(Container(key, f"{match[2]}. " if ordered else "- ", parent))
+        elif not found and node.tag not in CODE:
             found.append(Container(key, QUOTE))
-        elif tag == "li":
-            ordered = place > 0 and parts[place - 1].startswith("ol.") and position.isdigit()
-            mark = f"{position}. " if ordered else "- "
-            found.append(Container(key, mark, "/".join(parts[:place])))
+        if len(found) == MAX_CONTAINERS:
+            break
     return found
 
 
@@ -93,7 +95,7 @@ def node_facts(nodes: Iterable[Node]) -> Iterator[dict[str, Any]]:
             section = None
         if node.kind != "text":
             continue
-        depth = sum(one.mark != QUOTE for one in containers(node))
+        depth = f"/{node.path}".count("/li.")
         known = {"index": node.index, "tag": node.tag, "level": level(node)}
         known |= {"list_depth": depth or None, "section": section}
         yield {name: value for name, value in known.items() if value is not None}

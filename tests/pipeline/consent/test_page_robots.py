@@ -16,8 +16,9 @@ from benben.pipeline.consent import page_robots
 from benben.pipeline.consent.page_robots import PageRobots, read_robots
 from benben.pipeline.consent.receipts import ReceiptCheck, page_rows
 from benben.pipeline.errors import InputError
-from benben.pipeline.schema import DOCUMENTS, PAGE_ROBOTS, VERDICTS
+from benben.pipeline.schema import DOCUMENTS, PAGE_ROBOTS, ROBOTS, VERDICTS
 from benben.pipeline.storage.ranges import Bytes
+from tests.jobs.made_pages import write_table
 from tests.pipeline.consent.captured import ARCHIVE, DENY
 
 FETCH = config.load("default", ["input=[x]"]).fetch
@@ -75,6 +76,14 @@ def test_reasons_of_pages() -> None:
 def test_a_missing_table_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="benben robots"):
         page_robots.identities([str(tmp_path)])
+
+
+def test_a_table_of_an_earlier_version_says_so(tmp_path: Path) -> None:
+    write_table(tmp_path.parent, tmp_path.name, ROBOTS.remove(0), [[]])
+    with pytest.raises(InputError, match="benben robots"):
+        page_robots.files([str(tmp_path)])
+    write_table(tmp_path.parent, tmp_path.name, ROBOTS, [[]])
+    assert len(page_robots.files([str(tmp_path)])) == 1
 
 
 def test_verdicts_and_receipts_of_refused_pages(tmp_path: Path) -> None:

@@ -130,6 +130,14 @@ def test_code_with_fences_gets_a_longer_one() -> None:
     assert MarkdownWriter().write([node("pre.1", "a\n````\nb")]) == "`````\na\n````\nb\n`````"
 
 
+def test_deep_lists_do_not_make_long_lines() -> None:
+    nodes = [node("/".join(["ul.1/li.1"] * 500) + f"/ul.1/li.{n}", "a") for n in range(1, 200)]
+    written = MarkdownWriter().write(nodes)
+    assert to_plain(written) == plain_of(nodes)
+    assert max(map(len, written.split("\n"))) < 100
+    assert next(node_facts(nodes))["list_depth"] == 501
+
+
 MARKS = st.sampled_from(
     ["#", "##", " ", "-", "*", "+", ">", "|", "```", "~~~", "=", "1.", "12)", "\\", "<br>", "\n",
      "\n\n", "a", "b | c", "_", "\t", "---", "| --- |", "\u2028", "\r", "&"]
