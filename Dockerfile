@@ -62,6 +62,8 @@ COPY sample sample
 COPY trainer trainer
 RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check \
         --constraint requirements.lock ".[${EXTRAS}]"
+# Machine code of extraction and signals, so that no worker waits for the compiler.
+RUN /opt/benben/bin/benben precompile /opt/benben/machine-code
 
 # --- what the images share: KenLM's tools and a user other than root
 FROM system AS runtime
@@ -70,7 +72,8 @@ ARG USER_ID=10001
 COPY --from=kenlm /build/out/bin/lmplz /build/out/bin/build_binary /usr/local/bin/
 ENV PATH=/opt/benben/bin:$PATH \
     PYSPARK_PYTHON=/opt/benben/bin/python \
-    PYSPARK_DRIVER_PYTHON=/opt/benben/bin/python
+    PYSPARK_DRIVER_PYTHON=/opt/benben/bin/python \
+    NUMBA_CACHE_DIR=/opt/benben/machine-code
 RUN id "${USER_NAME}" || { groupadd --gid "${USER_ID}" "${USER_NAME}" \
     && useradd --uid "${USER_ID}" --gid "${USER_ID}" --create-home "${USER_NAME}"; }
 WORKDIR /home/${USER_NAME}

@@ -6,9 +6,11 @@ it; later processes load the result from a cache folder that only this user can 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import operator
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -93,19 +95,57 @@ def _files(folder: Traversable) -> Iterator[Traversable]:
 def _cache_folder() -> str:
     """Return a folder that only this user can write to, or "" (no cache) if there is none.
 
-    The machine code in it is executed, so nobody else may put anything there.
+    The machine code in it is executed, so nobody else may put anything there. A folder of others
+    that came with the code, in an image or an environment, is copied; see `_is_trusted`.
     """
-    root = numba.config.CACHE_DIR or f"{tempfile.gettempdir()}/benben-compiled-{os.getuid()}"
+    given = numba.config.CACHE_DIR
+    ready = Path(given, _sources()) if given else None
+    if ready is not None and ready.is_dir() and not os.access(ready, os.W_OK):
+        given = ""
+    root = given or f"{tempfile.gettempdir()}/benben-compiled-{os.getuid()}"
     folder = Path(root, _sources())
     try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if ready is not None and not given and not folder.exists() and _is_trusted(ready):
+            _copy(ready, folder)
+        folder.mkdir(mode=0o700, exist_ok=True)
         for made in (folder.parent, folder):
-            made.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = made.lstat()
-            if found.st_uid != os.getuid() or found.st_mode & 0o022 or made.is_symlink():
+            if not _is_trusted(made) or made.lstat().st_uid != os.getuid():
                 return ""
     except OSError:
         return ""
     return str(folder)
+
+
+def _is_trusted(folder: Path) -> bool:
+    """Tell whether a folder belongs to this user or to root, and nobody else can write to it."""
+    found = folder.lstat()
+    return (
+        found.st_uid in (0, os.getuid()) and not found.st_mode & 0o022 and not folder.is_symlink()
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder, so that it is there as a whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as beside:
+        made = Path(shutil.copytree(source, Path(beside, "copy"), copy_function=shutil.copy))
+        for path in (made, *made.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        with contextlib.suppress(OSError):  # another process was first
+            made.rename(target)
+
+
+def _for_any_machine() -> None:
+    """Compile for the processors of one kind, so that code and sums are the same on all of them.
+
+    x86-64-v3 (x86-64 psABI) is what Intel's and AMD's servers have in common since 2013 and 2015.
+    """
+    import llvmlite.binding
+
+    features = llvmlite.binding.get_host_cpu_features()
+    if all(features.get(name) for name in ("avx2", "bmi2", "fma")):
+        os.environ.setdefault("NUMBA_CPU_NAME", "x86-64-v3")
+        os.environ.setdefault("NUMBA_CPU_FEATURES", "")
 
 
 class _ByDigest(caching.UserProvidedCacheLocator):  # type: ignore[misc]
@@ -133,6 +173,7 @@ class _ByDigest(caching.UserProvidedCacheLocator):  # type: ignore[misc]
 # Higher levels compile a third longer and give code that is no faster (extract_speed, filter_cost
 # and dedup_speed, both ways in turn).
 os.environ.setdefault("NUMBA_OPT", "1")
+_for_any_machine()
 numba.config.reload_config()
 caching.CacheImpl._locator_classes.insert(0, _ByDigest)
 numba.config.CACHE_DIR = _cache_folder()  # NUMBA_CACHE_DIR of the environment is its parent

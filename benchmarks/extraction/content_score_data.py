@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from selectolax.lexbor import LexborHTMLParser
 
 from benben.pipeline.page import extract
 from benben.pipeline.page.dom.columns import IMAGE_BLOCK
+from benben.pipeline.page.dom.copies import without_copies
 from benben.pipeline.page.dom.elements import compile_plan
+from benben.pipeline.page.dom.lexbor import parse
 from benben.pipeline.page.dom.prescan import LimitError
 from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.extract import default_settings, read_facts
+from benben.pipeline.page.markup import mended
 from benben.pipeline.page.score.features import Blocks, describe
 from benchmarks.support.cache import cached
 from benchmarks.support.data import GOLD
@@ -68,11 +70,15 @@ def _label(sources: Sequence[str]) -> Iterator[Rows]:
     settings = default_settings()
     plan = compile_plan(settings)
     for page in pages(sources):
-        tree = LexborHTMLParser(page.html)
         try:
+            html, seen = mended(page.html.encode("utf-8", "replace"), None, settings.mojibake)
+            tree = parse(html, seen=seen)
             walked = walk(tree.root, plan, settings.limits)
         except LimitError:
             continue
+        walked = without_copies(
+            walked, settings.noscript.notice_bytes, settings.noscript.notice_words
+        )
         if not len(walked.blocks):
             continue
         texts = [walked.text_of(block) for block in range(len(walked.blocks))]

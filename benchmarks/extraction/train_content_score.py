@@ -162,6 +162,10 @@ def report(tested: Sequence[Tested]) -> None:
     gold = [page for page in tested if page.page.page.text]
     f1 = np.array([page.f1 for page in gold])
     print(f"token F1, cross-validated by domain: {f1.mean():.4f}")
+    for name in PAGE_TYPES:
+        of_type = [page.page.page.page_type == name for page in gold]
+        if any(of_type):
+            print(f"  {name:14} {f1[of_type].mean():.4f}  of {sum(of_type)} pages")
     right = [page.found.page_type == page.page.page.page_type for page in gold]
     print(f"page type right: {np.mean(right):.3f}")
     order = np.argsort(confidences(gold))

@@ -55,6 +55,10 @@ TOOLS = {
         "benben.jobs.commands.tools.audit",
         "print a sample of what each rule dropped, as JSON lines",
     ),
+    "precompile": (
+        "benben.jobs.commands.precompile.main",
+        "make the machine code of extraction and signals for other machines",
+    ),
     "models": (
         "benben.jobs.commands.tools.models",
         "list the model files a config names, and where to get each",

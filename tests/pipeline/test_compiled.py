@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numba
 import pytest
 
+from benben.jobs.commands import precompile
 from benben.pipeline import compiled
 
 
@@ -43,3 +48,38 @@ def test_machine_code_is_found_wherever_the_sources_lie(
     ]
     assert {one.get_cache_path() for one in found} == {f"{tmp_path}/benben.pipeline.compiled"}
     assert compiled._ByDigest.from_function(json.dumps, json.__file__) is None
+
+
+def test_machine_code_that_came_with_the_code_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = tmp_path / "image" / compiled._sources()
+    (ready / "module").mkdir(parents=True)
+    (ready / "module" / "function.nbc").write_bytes(b"code")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "image"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != ready)  # as for no root
+    own = tmp_path / f"benben-compiled-{os.getuid()}" / compiled._sources()
+    ready.chmod(0o777)
+    assert compiled._cache_folder() == str(own)
+    assert list(own.iterdir()) == []  # others can write to the image's folder
+    own.rmdir()
+    ready.chmod(0o755)
+    for _ in range(2):
+        assert compiled._cache_folder() == str(own)
+        assert (own / "module" / "function.nbc").read_bytes() == b"code"
+        assert own.stat().st_mode & 0o077 == (own / "module").stat().st_mode & 0o077 == 0
+    assert [path.name for path in own.parent.iterdir()] == [own.name]
+
+
+@pytest.mark.slow
+def test_machine_code_is_made_ahead_and_used(tmp_path: Path) -> None:
+    """Every function that a page needs has its code in the folder: nothing is compiled later."""
+    assert precompile.main([str(tmp_path / "code")]) == 0
+    names = {path.parent.name for path in (tmp_path / "code").rglob("*.nbi")}
+    assert {"benben.pipeline.page.dom.walk", "benben.filters.signals.text"} <= names
+    before = sorted(path for path in (tmp_path / "code").rglob("*.nbc"))
+    code = "from benben.jobs.commands.precompile import compile_all; compile_all()"
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "code")}
+    subprocess.run([sys.executable, "-c", code], env=settings, check=True)
+    assert sorted(path for path in (tmp_path / "code").rglob("*.nbc")) == before
