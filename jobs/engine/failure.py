@@ -14,9 +14,14 @@ from benben.pipeline.errors import UserError
 
 _MARK = "benben-user-error "
 _MARKED = re.compile(re.escape(_MARK) + r'("(?:[^"\\]|\\.)*")')
-# Patterns of the line in Spark's text that names the cause; the first that is found wins.
+_TRACE = r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+"
+# Patterns of the line in Spark's text that names the cause; the first that is found wins. Of Python
+# exceptions that were raised from one another, the last says most.
 _CAUSES = (
-    re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+(\S.*)"),
+    re.compile(
+        rf"(?:{_TRACE}\S.*\n+(?:The above exception was|During handling of the above).*\n+)*"
+        rf"{_TRACE}(\S.*)"
+    ),
     re.compile(r"(Python worker exited unexpectedly[^\n]*)"),
     re.compile(r"(ExecutorLostFailure[^\n]*)"),
     re.compile(r"most recent failure: ([^\n]*)"),

@@ -155,6 +155,10 @@ class Run:
         self._log.event("started", id=work.id)
         result = self._do(stage)
         lock.check(self.config.output)
+        if self._work(stage).id != work.id:
+            raise UserError(
+                f"{stage.name}: what it reads changed meanwhile; run the same command again"
+            )
         seconds = time.monotonic() - started
         for name in reversed(stage.writes):
             self._commit(stage, name, work, result, seconds)

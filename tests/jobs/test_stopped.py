@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benben.jobs.engine import session
 from benben.sample.build import build
 from tests.shared import ROOT
 
@@ -104,4 +105,26 @@ def test_a_second_run_is_refused_and_the_first_goes_on(folder: Path) -> None:
         assert "is writing here" in second.stderr
         _, rest = first.communicate(timeout=600)
     assert first.returncode == 0, rest
+    assert ended(mark) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_standalone_cluster_ends_with_its_processes(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    session.use_bundled_java()
+    mark = uuid.uuid4().hex
+    with subprocess.Popen(
+        [sys.executable, "-m", "deploy.standalone", str(tmp_path), "1"],
+        cwd=ROOT,
+        env=os.environ | {MARK: mark},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as cluster:
+        assert cluster.stdout is not None
+        assert cluster.stdout.readline().startswith("spark://")
+        assert len(left(mark)) > 2
+        cluster.send_signal(number)
+    assert cluster.returncode == 128 + number
     assert ended(mark) == []

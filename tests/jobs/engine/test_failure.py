@@ -32,6 +32,20 @@ def test_the_workers_own_error_is_the_cause() -> None:
     assert failure.cause(Exception(SPARK.format(reason=PYTHON))) == "RuntimeError: page 7 is odd"
 
 
+def test_of_errors_raised_from_one_another_the_last_is_the_cause() -> None:
+    said = "The above exception was the direct cause of the following exception:"
+    chain = f"""{PYTHON}
+{said}
+
+Traceback (most recent call last):
+  File "files.py", line 250, in naming
+    raise OSError(error.errno, os.strerror(error.errno), url) from error
+OSError: [Errno 28] No space left on device: '/run/part'
+"""
+    text = failure.cause(Exception(SPARK.format(reason=chain)))
+    assert text == "OSError: [Errno 28] No space left on device: '/run/part'"
+
+
 def test_a_lost_worker_is_the_cause() -> None:
     crashed = "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"
     text = failure.cause(Exception(SPARK.format(reason=crashed)))

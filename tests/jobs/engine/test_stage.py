@@ -64,6 +64,19 @@ def test_a_loss_fails_the_stage_and_commits_nothing(spark: SparkSession, tmp_pat
     assert manifest.read(run.table("numbers")) is None
 
 
+@pytest.mark.spark
+def test_an_input_that_changes_while_it_is_read_commits_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    sizes = iter([{"input": "10"}, {"input": "20"}, {"input": "20"}, {"input": "20"}])
+    stage = Stage("changing", (), ("numbers",), (), numbers, sources=lambda _: next(sizes))
+    run = run_in(tmp_path)
+    with pytest.raises(UserError, match="changing: what it reads changed meanwhile"):
+        run.execute(stage)
+    assert manifest.read(run.table("numbers")) is None
+    assert run.execute(stage).rows == 6
+
+
 def test_reading_a_table_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run the stage that makes it first"):
         run_in(tmp_path).execute(Stage("late", ("numbers",), ("late",), (), numbers))
