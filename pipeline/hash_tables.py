@@ -19,14 +19,6 @@ _SLOTS_PER_ENTRY = 4
 _FEWEST_BITS = 6
 _GAMMA, _WORD = np.uint64(hashing.GOLDEN_GAMMA), np.uint64(64)
 
-mix64 = compiled(hashing.mix64)
-
-
-@compiled
-def splitmix64(value: np.uint64) -> np.uint64:
-    """Hash one value as `hashing.splitmix64` does."""
-    return mix64(value + _GAMMA)
-
 
 class Table(NamedTuple):
     """Values by 64-bit key. No key is 0; a free slot has the key 0 and the value 0."""
