@@ -36,14 +36,13 @@ _TEMPLATE_MARK = re.compile(r"[<>`{\[\"'#]|%7")  # each template has one
 _PLAIN = re.compile(r"(?:https?:)?[\w./~?=&,;@!$*+()-]++")
 _TEX = re.compile(r"\\|%5C", re.I)  # addresses of formulas are full of braces
 _WIDTH = re.compile(r"\{w(?:idth)?\}|%7Bw(?:idth)?%7D", re.I)
-_LAST = re.compile(r"([^/?#]*+)(?:[?#].*)?$", re.S)
-_WORD = re.compile(r"[a-z]+|[0-9]+x[0-9]+")
+_WORD = re.compile(r"[a-z]++|(?<![0-9])[0-9]++x[0-9]++")
 _CSS_URL = re.compile(
     r"""url\(\s*+(?:"((?:[^"\\]|\\.)*+)"?|'((?:[^'\\]|\\.)*+)'?|([^"')][^)]*+))""", re.I | re.S
 )
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.I | re.S)
 _BACKGROUND = re.compile(r"(?:^|[;\s{])(?:background(?:-image)?|--[\w-]+)\s*+:", re.I)
-_DECLARED = re.compile(r"\s*(\d{1,5})(?:\.\d+)?\s*(?:px)?\s*$")
+_DECLARED = re.compile(r"\s*+(\d{1,5})(?:\.\d++)?\s*+(?:px\s*+)?$")
 _MOST_WIDTH = 10_000  # of a template's widths
 
 
@@ -85,7 +84,9 @@ def _candidates(srcset: str) -> Iterator[str]:
 def _size(descriptors: str) -> float | None:
     """Return the size that descriptors give; None if they are invalid."""
     size: float | None = None
-    for word in re.sub(r"\([^)]*\)", "()", descriptors).split():
+    if "(" in descriptors:  # reserved for what is not yet specified
+        return None
+    for word in descriptors.split():
         found = _SIZE.fullmatch(word)
         if found and size is None:
             size = float(found[1])
@@ -240,11 +241,14 @@ def _fill(value: str, attributes: Attributes) -> str:
 
 def style_urls(style: str) -> Iterator[str]:
     """Yield the addresses of backgrounds in an inline style (CSS Syntax 3, 4.3.6)."""
-    declared, end = "", 0
+    is_background, end = False, 0
     for found in _CSS_URL.finditer(style):
-        declared = (declared + style[end : found.start()]).rpartition(";")[2]
+        begun = style.rfind(";", end, found.start())
+        if begun >= 0:
+            is_background, end = False, begun
+        is_background = is_background or bool(_BACKGROUND.search(style, end, found.start()))
         end = found.end()
-        if _BACKGROUND.search(declared):
+        if is_background:
             value = found[1] or found[2] or found[3] or ""
             if not _SCHEME.match(value.strip(_SPACES)):
                 yield _CSS_ESCAPE.sub(_unescape, value).strip(_SPACES)

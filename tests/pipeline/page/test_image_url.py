@@ -261,6 +261,23 @@ def test_declared_size(value: str, number: int | None) -> None:
     assert pixels(value) == number
 
 
+def test_no_value_is_read_again_and_again() -> None:
+    """Each of these took minutes when a pattern began anew at every character."""
+    many = 2_000_000
+    assert best_candidate("a " + "(" * many) is None
+    assert pixels("1" + " " * many + "z") is None
+    assert len(list(style_urls("background:" + "a url(x)" * (many // 8)))) == many // 8
+    assert not list(style_urls("color:" + "a url(x)" * (many // 8)))
+    address = f"http://a.example/{'1' * many}.jpg"
+    assert not extract_page(f"<img src={address}>", PAGE).nodes  # longer than an address may be
+
+
+def test_a_background_is_one_within_its_declaration() -> None:
+    assert list(style_urls("background:url(a) url(b);color:url(c)")) == ["a", "b"]
+    assert list(style_urls("x:url(a);background:0 url(b)")) == ["b"]
+    assert list(style_urls("x:url(a) background:url(b)")) == ["b"]
+
+
 IMAGES_OF = """(() => {
   const page = new DOMParser().parseFromString(%s, 'text/html');
   if (!page.querySelector('base')) {
