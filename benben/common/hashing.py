@@ -1,8 +1,8 @@
 """splitmix64, the project's hash function for numbers (Steele, Lea and Flood, OOPSLA 2014).
 
-`mix64` is its finaliser: it spreads every input bit over all 64 output bits. It works on
-numpy arrays. PyTorch cannot multiply unsigned 64-bit integers, so tensors have a signed form that
-gives the same bits.
+`mix64` is its finaliser: it spreads every input bit over all 64 output bits. It works on numpy
+arrays, and numba compiles the same function for single numbers (`filters/signals/text.py`). PyTorch
+cannot multiply unsigned 64-bit integers, so tensors have a signed form that gives the same bits.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from benben.common.hashing import Hashes
 from benben.filters.declaration import C4, GOPHER, Column, Signal, measured_together, stored
-from benben.filters.signals.text import Batch, Integers
+from benben.filters.signals.text import Batch, Integers, splitmix64
 from benben.filters.signals.wordlists import hash_list
 from benben.filters.signals.words import words_of
 from benben.pipeline.compiled import borrowed, compiled
-from benben.pipeline.hash_tables import FREE, find_row, slot_bits, splitmix64
+from benben.pipeline.hash_tables import FREE, find_row, slot_bits
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)

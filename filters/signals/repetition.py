@@ -28,10 +28,10 @@ from benben.filters.declaration import (
     Nested,
     text_ratio,
 )
-from benben.filters.signals.text import Batch, Integers
+from benben.filters.signals.text import Batch, Integers, splitmix64
 from benben.filters.signals.words import CHARS, WORD_COUNT, words_of
 from benben.pipeline.compiled import borrowed, compiled
-from benben.pipeline.hash_tables import slot_bits, splitmix64
+from benben.pipeline.hash_tables import slot_bits
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
 # Repeated n-grams that lie in the same paragraphs are one entry: enough to count repetition exactly

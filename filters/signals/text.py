@@ -24,7 +24,6 @@ from benben.common import hashing
 from benben.common.hashing import Hashes
 from benben.pipeline.characters import table_of
 from benben.pipeline.compiled import borrowed, compiled
-from benben.pipeline.hash_tables import splitmix64
 from benben.pipeline.settings.signals import SignalSettings
 
 T = TypeVar("T")
@@ -68,6 +67,15 @@ _CONTINUOUS_RANGES = (
 )
 _SPACE_LIKE = "\ufffc\u0084\u200b\ufeff\u0f0b"  # blank in print; the last: Tibetan
 _JOINERS = "\u200c\u200d"  # shape the letters inside Persian and Indic words
+
+_GAMMA = np.uint64(hashing.GOLDEN_GAMMA)
+_mix64 = compiled(hashing.mix64)
+
+
+@compiled
+def splitmix64(value: np.uint64) -> np.uint64:
+    """Hash one value as `hashing.splitmix64` does."""
+    return _mix64(value + _GAMMA)
 
 
 class Batch:
