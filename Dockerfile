@@ -61,9 +61,9 @@ COPY configs configs
 COPY sample sample
 COPY trainer trainer
 RUN /opt/benben/bin/pip install --no-cache-dir --disable-pip-version-check \
-        --constraint requirements.lock ".[${EXTRAS}]"
-# Machine code of extraction and signals, so that no worker waits for the compiler.
-RUN /opt/benben/bin/benben precompile /opt/benben/machine-code
+        --constraint requirements.lock ".[${EXTRAS}]" \
+    # machine code of extraction and signals, so that no worker waits for the compiler
+    && /opt/benben/bin/benben precompile /opt/benben/machine-code
 
 # --- what the images share: KenLM's tools and a user other than root
 FROM system AS runtime

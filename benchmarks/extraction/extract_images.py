@@ -1,7 +1,8 @@
 """Recall and order of the images that gold marks as content.
 
-The value is the share of gold images among the nodes, the baseline all of them. The JSON holds the
-recall after the content rule, the order and what is missing.
+The value is the share of gold images among the nodes, the baseline all of them. Images of formulas,
+which extraction writes as TeX, do not count. The JSON holds the recall after the content rule, the
+order and what is missing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from selectolax.lexbor import LexborHTMLParser
 from benben import extract_page
 from benben.pipeline import url
 from benben.pipeline.document import Node
+from benben.pipeline.page import formulas
+from benben.pipeline.page.dom.lexbor import parse
 from benben.pipeline.page.image_url import best_candidate
 from benchmarks.support import figure
 from benchmarks.support.gold import Page, pages
@@ -28,6 +31,25 @@ _ADDRESS = re.compile(r"(?:src|srcset|data-[a-z-]+)$")
 
 def gold_images(page: Page) -> Iterator[set[str]]:
     """Addresses by which each gold image may be known: file names, as hosts were replaced."""
+    written = formula_names(page)
+    return (names for names in _marked_images(page) if written.isdisjoint(names))
+
+
+def formula_names(page: Page) -> set[str]:
+    """Addresses of images for which extraction writes TeX."""
+    tree = parse(page.html)
+    written = formulas.find(tree.root)
+    found: set[str] = set()
+    for image in tree.css("img") if written else ():
+        around: Any = image
+        while around is not None and around.mem_id not in written:
+            around = around.parent
+        if around is not None:
+            found |= _names(dict(image.attributes))
+    return found
+
+
+def _marked_images(page: Page) -> Iterator[set[str]]:
     if page.gold.get("gold_html"):
         for image in LexborHTMLParser(page.gold["gold_html"]).css("img"):
             found = _names(dict(image.attributes))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benben.common import hashing
-from benben.pipeline import hash_tables
+from benben.filters.signals import text
 
 # The first outputs of the authors' C code (prng.di.unimi.it/splitmix64.c) with the seed 0.
 PUBLISHED = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
@@ -20,6 +20,6 @@ def test_hashes_are_those_of_the_published_code() -> None:
 
 def test_compiled_and_signed_forms_give_the_same_bits() -> None:
     hashes = hashing.splitmix64(VALUES)
-    assert [hash_tables.splitmix64(value) for value in VALUES] == hashes.tolist()
+    assert [text.splitmix64(value) for value in VALUES] == hashes.tolist()
     tensor = torch.from_numpy(VALUES.view(np.int64)) + hashing.signed(hashing.GOLDEN_GAMMA)
     assert (hashing.mix64_signed(tensor).numpy().view(np.uint64) == hashes).all()
