@@ -6,7 +6,6 @@ import argparse
 import importlib
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +17,6 @@ from benben.pipeline import config
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import ConservationError
 from benben.pipeline.settings import Config
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(module: str, arguments: Sequence[str] | None = None) -> int:
@@ -86,23 +83,16 @@ class Stopped(BaseException):
 def _stoppable() -> Iterator[None]:
     """Raise Stopped on SIGINT and SIGTERM, so that what has begun is closed.
 
-    Only a main thread can. Signals that come while the process ends are ignored.
+    Signals that come while the process ends are ignored.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, _: object) -> None:
-        for other in _SIGNALS:
+        for other in session.SIGNALS:
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
-    try:
+    with session.handled(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _exit_code(act: Callable[[], int], debug: bool) -> int:

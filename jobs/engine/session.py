@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 
@@ -23,6 +23,7 @@ from benben.pipeline.errors import UserError
 from benben.pipeline.settings.spark import SparkSettings
 
 WORKSTATION = "local[*,2]"  # all cores; two attempts at a task, the second one isolated
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # that ask this process to end
 END_SECONDS = 20.0  # for the JVM to end by itself
 CONFIGS = resources.files("benben.configs")
 TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: the time limit of a frame's tasks
@@ -65,21 +66,27 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Deliver SIGINT and SIGTERM after the block: a JVM that has just begun would outlive us."""
+def handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM in the block; only the main thread can, others leave them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    pending: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: pending.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, known in before.items():
+            signal.signal(number, known)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM after the block: a JVM that has just begun would outlive us."""
+    pending: list[int] = []
+    try:
+        with handled(lambda number, _: pending.append(number)):
+            yield
+    finally:
         if pending:
             signal.raise_signal(pending[0])
 

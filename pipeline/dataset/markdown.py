@@ -184,15 +184,6 @@ class MarkdownWriter:
         ]
 
 
-def _continues_list(
-    before: Sequence[Container], around: Sequence[Container], new: Sequence[Container]
-) -> bool:
-    """Tell whether a node begins an item of the list, or of a list in the item, before it."""
-    groups = {one.group for one in before if one.group}
-    nested = bool(groups) and around[:1] == before[:1]
-    return bool(new) and (nested or any(one.group in groups for one in new))
-
-
 def _prefix(around: Sequence[Container], new: Sequence[Container]) -> str:
     """What precedes a line: marks of quotations and new items, spaces for other items."""
     return "".join(

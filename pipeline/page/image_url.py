@@ -32,8 +32,6 @@ _TEMPLATE = re.compile(
     re.I,
 )
 _TEMPLATE_MARK = re.compile(r"[<>`{\[\"'#]|%7")  # each template has one
-# An address that needs no closer look: no scheme but http(s), no blank, no mark of a template.
-_PLAIN = re.compile(r"(?:https?:)?[\w./~?=&,;@!$*+()-]++")
 _TEX = re.compile(r"\\|%5C", re.I)  # addresses of formulas are full of braces
 _WIDTH = re.compile(r"\{w(?:idth)?\}|%7Bw(?:idth)?%7D", re.I)
 _WORD = re.compile(r"[a-z]++|(?<![0-9])[0-9]++x[0-9]++")
@@ -101,11 +99,6 @@ class ImageAddresses:
     def __init__(self, settings: ImageSettings) -> None:
         self.settings = settings
         self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
-        # What may hold an address beside `src`.
-        self._choices = frozenset(
-            (OTHERS, *settings.attributes, *settings.srcset_attributes,
-             *settings.background_attributes, *(("style",) if settings.background else ()))
-        ) - {"src"}  # fmt: skip
         self._types = frozenset(settings.source_types)
         self._no_values = frozenset(settings.no_values)
         self._placeholders = frozenset(settings.placeholders)
@@ -143,9 +136,6 @@ class ImageAddresses:
     def _references(self, elements: Sequence[Attributes], background: bool) -> Iterator[str]:
         """Yield the values that look like addresses, the best first."""
         image = elements[0]
-        if len(elements) == 1 and not background and self._choices.isdisjoint(image):
-            yield from self._values(image["src"], image, False) if "src" in image else ()
-            return
         if not background:
             for element in (*elements[1:], image):
                 if element is image or self._applies(element):
@@ -182,10 +172,6 @@ class ImageAddresses:
 
         `strict`: a single word is none, although a browser would take it for a file.
         """
-        if _PLAIN.fullmatch(value) and not strict:
-            if self._is_file(_last(value)):
-                yield value
-            return
         if " " in value and _LIST.search(value):
             yield from filter(self._is_address, _candidates(value))
             return
@@ -206,11 +192,8 @@ class ImageAddresses:
             return False
         if _TEMPLATE_MARK.search(value) and _TEMPLATE.search(value) and not _TEX.search(value):
             return False
-        return self._is_file(_last(value))
-
-    def _is_file(self, name: str) -> bool:
-        """Tell whether the file of an address can be an image."""
-        return name not in self._no_values and not name.endswith(self._other_files)
+        file = _last(value)
+        return file not in self._no_values and not file.endswith(self._other_files)
 
     def _is_placeholder(self, file: str) -> bool:
         """Tell whether a file name says that it stands in for a picture."""
