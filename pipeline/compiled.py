@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import operator
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -23,15 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.core import caching, cgutils
-from numba.core.typing import signature
-from numba.core.typing.templates import (
-    AbstractTemplate,
-    AttributeTemplate,
-    infer_getattr,
-    infer_global,
-)
-from numba.extending import intrinsic, lower_builtin, lower_getattr_generic, models, register_model
+from numba.core import caching
+from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Array = TypeVar("Array", bound=npt.NDArray[Any])
@@ -49,6 +41,7 @@ FILES = (  # of benben
     "pipeline/characters.py",
     "pipeline/compiled.py",
     "pipeline/hash_tables.py",
+    "pipeline/references.py",
 )
 
 
@@ -62,8 +55,8 @@ def compiled(function: Function) -> Function:
 def called(function: Function) -> Function:
     """Compile a function that compiled code calls, rather than one that becomes part of it.
 
-    For rare work: a call costs more than most of what the others do, but code that is put in many
-    places takes long to compile.
+    A call costs little where its arguments are numbers and references (`references.py`), while code
+    that is put in many places takes long to compile.
     """
     return cast(Function, numba.njit(cache=bool(numba.config.CACHE_DIR))(function))
 
@@ -98,31 +91,28 @@ def _cache_folder() -> str:
     The machine code in it is executed, so nobody else may put anything there. A folder of others
     that came with the code, in an image or an environment, is copied; see `_is_trusted`.
     """
-    given = numba.config.CACHE_DIR
-    ready = Path(given, _sources()) if given else None
-    if ready is not None and ready.is_dir() and not os.access(ready, os.W_OK):
-        given = ""
-    root = given or f"{tempfile.gettempdir()}/benben-compiled-{os.getuid()}"
-    folder = Path(root, _sources())
+    digest, own = _sources(), Path(tempfile.gettempdir(), f"benben-compiled-{os.getuid()}")
+    given = Path(numba.config.CACHE_DIR) if numba.config.CACHE_DIR else own
+    is_ours = not given.is_dir() or os.access(given, os.W_OK)
+    folder = (given if is_ours else own) / digest
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if ready is not None and not given and not folder.exists() and _is_trusted(ready):
-            _copy(ready, folder)
+        if not is_ours and not folder.exists() and all(map(_is_trusted, (given, given / digest))):
+            _copy(given / digest, folder)
         folder.mkdir(mode=0o700, exist_ok=True)
-        for made in (folder.parent, folder):
-            if not _is_trusted(made) or made.lstat().st_uid != os.getuid():
-                return ""
+        if not all(_is_trusted(made, (os.getuid(),)) for made in (folder.parent, folder)):
+            return ""
     except OSError:
         return ""
     return str(folder)
 
 
-def _is_trusted(folder: Path) -> bool:
-    """Tell whether a folder belongs to this user or to root, and nobody else can write to it."""
+def _is_trusted(folder: Path, owners: Sequence[int] = (0, os.getuid())) -> bool:
+    """Tell whether a folder can be read, belongs to an owner, and nobody else can write to it."""
+    if folder.is_symlink() or not os.access(folder, os.R_OK | os.X_OK):
+        return False
     found = folder.lstat()
-    return (
-        found.st_uid in (0, os.getuid()) and not found.st_mode & 0o022 and not folder.is_symlink()
-    )
+    return found.st_uid in owners and not found.st_mode & 0o022
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -217,147 +207,3 @@ def borrowed(array: Array) -> Array:
     of its own name.
     """
     return numba.carray(_pointer(array.ctypes.data, array), array.shape)  # type: ignore[no-any-return]
-
-
-# Records by reference.
-
-
-class _Reference(types.Type):  # type: ignore[misc]
-    """A named tuple that lies in memory."""
-
-    def __init__(self, record: Any) -> None:
-        self.record = record
-        super().__init__(f"Reference({record})")
-
-    def field(self, name: str) -> Any:
-        """Return the type of a field as compiled code sees it, or None."""
-        if name not in self.record.fields:
-            return None
-        found = self.record[self.record.fields.index(name)]
-        if isinstance(found, types.BaseNamedTuple):
-            return _Reference(found)
-        if isinstance(found, types.Array):
-            return types.CPointer(found.dtype) if found.ndim == 1 else _Rows(found.dtype)
-        return found
-
-
-class _Rows(types.Type):  # type: ignore[misc]
-    """The rows of a table in memory, one behind the other."""
-
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        self.row = types.CPointer(dtype)
-        super().__init__(f"Rows({dtype})")
-
-
-@register_model(_Reference)
-class _ReferenceModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, kind: _Reference) -> None:
-        super().__init__(manager, kind, ir.IntType(8).as_pointer())
-
-
-@register_model(_Rows)
-class _RowsModel(models.StructModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, kind: _Rows) -> None:
-        super().__init__(manager, kind, [("first", kind.row), ("width", types.intp)])
-
-
-@infer_getattr
-class _Fields(AttributeTemplate):  # type: ignore[misc]
-    key = _Reference
-
-    def generic_resolve(self, kind: _Reference, name: str) -> Any:
-        return kind.field(name)
-
-
-@lower_getattr_generic(_Reference)  # type: ignore[untyped-decorator]
-def _read_field(context: Any, builder: Any, kind: _Reference, value: Any, name: str) -> Any:
-    """Read a field: of an array its address, of a table with columns the width of a row as well."""
-    whole = builder.bitcast(value, context.get_value_type(kind.record).as_pointer())
-    pointer = cgutils.gep_inbounds(builder, whole, 0, kind.record.fields.index(name))
-    found, stored = kind.field(name), kind.record[kind.record.fields.index(name)]
-    if isinstance(found, _Reference):
-        return builder.bitcast(pointer, ir.IntType(8).as_pointer())
-    if not isinstance(stored, types.Array):
-        return builder.load(pointer)
-    array = context.make_array(stored)(context, builder, ref=pointer)
-    if stored.ndim == 1:
-        return array.data
-    rows = cgutils.create_struct_proxy(found)(context, builder)
-    rows.first, rows.width = array.data, cgutils.unpack_tuple(builder, array.shape)[1]
-    return rows._getvalue()
-
-
-@infer_global(operator.getitem)
-class _TypeOfItem(AbstractTemplate):  # type: ignore[misc]
-    def generic(self, arguments: Any, _: Any) -> Any:
-        rows, place = arguments
-        if isinstance(rows, _Rows) and isinstance(place, types.Integer):
-            return signature(rows.row, rows, types.intp)
-        if isinstance(rows, _Rows) and isinstance(place, types.BaseTuple):
-            return signature(rows.dtype, rows, types.UniTuple(types.intp, 2))
-        return None
-
-
-@infer_global(operator.setitem)
-class _TypeOfSet(AbstractTemplate):  # type: ignore[misc]
-    def generic(self, arguments: Any, _: Any) -> Any:
-        rows, place, _value = arguments
-        if isinstance(rows, _Rows) and isinstance(place, types.BaseTuple):
-            return signature(types.none, rows, types.UniTuple(types.intp, 2), rows.dtype)
-        return None
-
-
-def _item(context: Any, builder: Any, kind: _Rows, value: Any, place: Any) -> Any:
-    rows = cgutils.create_struct_proxy(kind)(context, builder, value=value)
-    number, column = (
-        cgutils.unpack_tuple(builder, place)
-        if isinstance(place.type, ir.ArrayType)
-        else (place, None)
-    )
-    row = builder.gep(rows.first, [builder.mul(number, rows.width)])
-    return row if column is None else builder.gep(row, [column])
-
-
-@lower_builtin(operator.getitem, _Rows, types.intp)  # type: ignore[untyped-decorator]
-def _row(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return _item(context, builder, signature.args[0], *arguments)
-
-
-@lower_builtin(operator.getitem, _Rows, types.BaseTuple)  # type: ignore[untyped-decorator]
-def _read_item(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return builder.load(_item(context, builder, signature.args[0], *arguments))
-
-
-@lower_builtin(operator.setitem, _Rows, types.BaseTuple, types.Any)  # type: ignore[untyped-decorator]
-def _write_item(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    rows, place, value = arguments
-    builder.store(value, _item(context, builder, signature.args[0], rows, place))
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def by_reference(_: Any, record: Any) -> Any:
-    """Put a named tuple of arrays and numbers in memory and return a reference to it.
-
-    It stands for the tuple in calls, which else pass each array as seven numbers. Its arrays have
-    neither lengths nor negative places, and their rows, which are pointers, no slices. It is valid
-    in the function that makes it and in those that this one calls, while the caller holds the
-    arrays.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = cgutils.alloca_once(builder, arguments[0].type)
-        builder.store(arguments[0], place)
-        return builder.bitcast(place, ir.IntType(8).as_pointer())
-
-    return _Reference(record)(record), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def address_of(_: Any, array: Any) -> Any:
-    """Return the address of an array of a record that `by_reference` returned."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ptrtoint(arguments[0], context.get_value_type(types.int64))
-
-    return types.int64(array), generate

@@ -16,7 +16,6 @@ from benben.pipeline.compiled import (
     Floats,
     Integers,
     borrowed,
-    by_reference,
     called,
     compiled,
     int64,
@@ -58,6 +57,7 @@ from benben.pipeline.page.dom.notes import Attributes, read_note, write_step
 from benben.pipeline.page.dom.walk import Walk
 from benben.pipeline.page.image_url import ImageAddresses, pixels
 from benben.pipeline.page.rows import BORDER, Borders, join_rows
+from benben.pipeline.references import by_reference
 from benben.pipeline.settings.extract import ExtractSettings
 
 APART = -1  # a block that begins a node, in place of the number of a separator

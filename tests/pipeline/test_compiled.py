@@ -50,6 +50,16 @@ def test_machine_code_is_found_wherever_the_sources_lie(
     assert compiled._ByDigest.from_function(json.dumps, json.__file__) is None
 
 
+def not_root(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let a folder be one that this user cannot write to."""
+    access = os.access
+
+    def refuse(path: str | Path, mode: int) -> bool:
+        return access(path, mode) and (Path(path) != folder or not mode & os.W_OK)
+
+    monkeypatch.setattr(os, "access", refuse)
+
+
 def test_machine_code_that_came_with_the_code_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +68,7 @@ def test_machine_code_that_came_with_the_code_is_copied(
     (ready / "module" / "function.nbc").write_bytes(b"code")
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "image"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != ready)  # as for no root
+    not_root(monkeypatch, ready.parent)
     own = tmp_path / f"benben-compiled-{os.getuid()}" / compiled._sources()
     ready.chmod(0o777)
     assert compiled._cache_folder() == str(own)
@@ -72,10 +82,25 @@ def test_machine_code_that_came_with_the_code_is_copied(
     assert [path.name for path in own.parent.iterdir()] == [own.name]
 
 
+def test_a_folder_of_others_without_this_code_is_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "image"
+    image.mkdir()
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(image))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    not_root(monkeypatch, image)
+    own = tmp_path / f"benben-compiled-{os.getuid()}" / compiled._sources()
+    assert compiled._cache_folder() == str(own)
+    assert own.is_dir()
+
+
 @pytest.mark.slow
 def test_machine_code_is_made_ahead_and_used(tmp_path: Path) -> None:
     """Every function that a page needs has its code in the folder: nothing is compiled later."""
     assert precompile.main([str(tmp_path / "code")]) == 0
+    made = list((tmp_path / "code").rglob("*"))
+    assert all(path.stat().st_mode & 0o077 == (0o055 if path.is_dir() else 0o044) for path in made)
     names = {path.parent.name for path in (tmp_path / "code").rglob("*.nbi")}
     assert {"benben.pipeline.page.dom.walk", "benben.filters.signals.text"} <= names
     before = sorted(path for path in (tmp_path / "code").rglob("*.nbc"))

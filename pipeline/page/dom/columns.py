@@ -23,10 +23,11 @@ from benben.pipeline.characters import (
     WHITE,
     WIDE,
 )
-from benben.pipeline.compiled import Bytes, Integers, address_of, byte_at, called, compiled, int64
+from benben.pipeline.compiled import Bytes, Integers, byte_at, called, compiled, int64
 from benben.pipeline.hash_tables import Table, empty_table, make_table
 from benben.pipeline.page.dom.elements import LINES, PRE, QUIET, TEXT_FREE, Tables
 from benben.pipeline.page.dom.lexbor import quick_hash
+from benben.pipeline.references import address_of
 
 # Block elements in document order, the root first. FIRST and END are the range of blocks inside the
 # element, POSITION its place among its parent's elements, from 1.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from benben.pipeline.characters import WHITE
-from benben.pipeline.compiled import Bytes, address_of, byte_at, called, compiled, int64
+from benben.pipeline.compiled import Bytes, byte_at, called, compiled, int64
 from benben.pipeline.hash_tables import look_up
 from benben.pipeline.page.dom.columns import (
     LOOKS,
@@ -55,6 +55,7 @@ from benben.pipeline.page.dom.lexbor import (
     value_of,
 )
 from benben.pipeline.page.dom.notes import says
+from benben.pipeline.references import address_of
 
 _A, _H1, _IMG, _MATH, _SCRIPT = (tag_id(name) for name in ("a", "h1", "img", "math", "script"))
 # In attributes of images and scripts that may be formulas.

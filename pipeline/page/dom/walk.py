@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from benben.pipeline.compiled import Integers, by_reference, called, compiled, int64
+from benben.pipeline.compiled import Integers, called, compiled, int64
 from benben.pipeline.hash_tables import look_up
 from benben.pipeline.page import formulas
 from benben.pipeline.page.dom.columns import (
@@ -105,6 +105,7 @@ from benben.pipeline.page.dom.looks import (
 )
 from benben.pipeline.page.dom.notes import Attributes, note_fact, note_image, read_note
 from benben.pipeline.page.dom.prescan import LimitError
+from benben.pipeline.references import by_reference
 from benben.pipeline.settings.extract import Limits
 
 _DIV, _SUP, _BODY, _HTML = (tag_id(name) for name in ("div", "sup", "body", "html"))
@@ -213,12 +214,8 @@ def collect(root: int, tables: Tables, out: Columns, depth_limit: int) -> None:
         if kind <= BLOCK:
             links += kind == LINK
             level = out.levels[depth]
-            level[LEVEL_NODE], level[LEVEL_KIND], level[LEVEL_POSITION], level[LEVEL_TAG] = (
-                node,
-                kind,
-                position,
-                tag,
-            )
+            level[LEVEL_NODE], level[LEVEL_KIND] = node, kind
+            level[LEVEL_POSITION], level[LEVEL_TAG] = position, tag
             depth, position = depth + 1, int64(0)
             node = child_of(node)
         else:
