@@ -76,6 +76,7 @@ class VisionConfig(Section):
     patch_size: int = 8
     stem: int = 0  # channels of the first of log2(patch_size) convolutions; 0: a patch embedding
     hidden: int = 64
+    intermediate: int | None = None  # None: 4 hidden
     layers: int = 2
     heads: int = 4
     connector: Literal["pixel_shuffle", "perceiver"] = "pixel_shuffle"

@@ -37,6 +37,7 @@ def _plan(options: argparse.Namespace) -> None:
     card = hardware.gpu(options.gpu)
     sizes = f"{memory.parameter_count(config.model):,} parameters, {config.data.seq_len:,} tokens"
     print(f"{sizes}; {card.name}, {card.gib:g} GiB")
+    print("predicted, not measured:")
     print("| GPUs | states GiB | device GiB | host GiB | step s | tokens/s | MFU | fits |")
     print("|---|---|---|---|---|---|---|---|")
     for count in options.gpus:
@@ -45,6 +46,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _row(config: Any, card: Any, count: int, options: argparse.Namespace) -> None:
     from benben.common.config_files import ConfigError
+    from benben.trainer.distributed.degrees import misfits
     from benben.trainer.planning import memory, steptime
 
     parallel = config.parallel
@@ -52,6 +54,10 @@ def _row(config: Any, card: Any, count: int, options: argparse.Namespace) -> Non
         raise ConfigError(f"{count} GPUs do not divide by sp {parallel.sp} x tp {parallel.tp}")
     degree = {"dp": count // (parallel.sp * parallel.tp)}
     config = config.model_copy(update={"parallel": parallel.model_copy(update=degree)})
+    refused = misfits(config, degree["dp"], parallel.sp, parallel.tp)
+    if refused:
+        print(f"| {count} |{' |' * 6} no: {'; '.join(refused)} |")
+        return
     need = memory.run_memory(config, config.data.seq_len)
     step = steptime.predict(config, card, count, need.host)
     fits = need.device <= card.gib * memory.GIB and need.host <= options.host_gib * memory.GIB

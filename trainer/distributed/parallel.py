@@ -23,6 +23,8 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 
+from benben.common.config_files import ConfigError
+from benben.trainer.distributed import torch_compat
 from benben.trainer.distributed.shards import shard_of
 from benben.trainer.long_sequences.ulysses import check_heads
 from benben.trainer.model.decoder import Block
@@ -78,21 +80,28 @@ def pick_device(setting: str) -> torch.device:
     return device
 
 
-def make_mesh(config: ParallelConfig, device: torch.device) -> Mesh:
+def make_mesh(config: ParallelConfig, device: torch.device, mixed: bool = False) -> Mesh:
     """Join the process group that `torchrun` describes, if any, and make the mesh.
 
-    Raises ValueError when the degrees do not multiply to the number of processes.
+    With `mixed` (parameters and computation of different types) one process alone makes a group of
+    its own, since FSDP keeps the wide parameters. Raises ConfigError when the degrees do not
+    multiply to the number of processes.
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     dp = config.dp or size // (config.sp * config.tp)
     if dp * config.sp * config.tp != size:
-        raise ValueError(
-            f"dp {dp} x sp {config.sp} x tp {config.tp} is not the {size} processes started"
+        raise ConfigError(
+            f"parallel: dp {config.dp or 'any'} x sp {config.sp} x tp {config.tp} is not the "
+            f"{size} processes started: change the degrees, or torchrun --nproc-per-node"
         )
-    if size == 1:
+    if size == 1 and not mixed:
         return Mesh(device=device)
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        if size == 1:
+            dist.init_process_group(backend, store=torch_compat.alone(), rank=0, world_size=1)
+        else:
+            dist.init_process_group(backend)
     mesh = init_device_mesh(device.type, (dp, config.sp, config.tp), mesh_dim_names=NAMES)
     flat = mesh["dp", "sp"]._flatten("fsdp")
     data, sequence, tensor = (mesh.get_local_rank(name) for name in NAMES)
@@ -126,10 +135,7 @@ def distribute(model: VLM, mesh: Mesh, dtype: torch.dtype) -> VLM:
     if mesh.shards == 1 and kept == dtype:
         return model
     if mesh.flat is None:
-        raise ValueError(
-            f"parameters in {kept}, computation in {dtype}: start under torchrun, or set "
-            "optim.params to optim.dtype"
-        )
+        raise ValueError(f"parameters in {kept}, computation in {dtype}: make_mesh(mixed=True)")
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=wide)
     options: dict[str, Any] = {"mesh": mesh.flat, "mp_policy": policy}

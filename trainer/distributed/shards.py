@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from benben.trainer.distributed.torch_compat import local_shape_and_offset, splits
@@ -69,7 +70,14 @@ def shard_of(tensor: Tensor) -> Shard:
 
 
 def parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield parameters by names that do not depend on how layers are grouped for recomputation."""
+    """Yield parameters by names that do not depend on how layers are grouped for recomputation.
+
+    They are the rank's shards in their own type: what FSDP still holds gathered after a forward
+    pass without a backward one (in the type of computation) is given up first.
+    """
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
     for name, parameter in model.named_parameters():
         yield canonical(name), parameter
 

@@ -37,6 +37,11 @@ def local_shape_and_offset(
     return compute_local_shape_and_global_offset(torch.Size(shape), mesh, placements)
 
 
+def alone() -> Any:
+    """Return the store of a process group of one process."""
+    return dist.HashStore()  # type: ignore[attr-defined]
+
+
 def is_fake(x: Tensor) -> bool:
     return isinstance(x, FakeTensor)
 

@@ -15,11 +15,12 @@ from benben.trainer.checkpoint import store
 from benben.trainer.data.loader import DataSource, DataState, Loader
 from benben.trainer.data.packing import Vocabulary, load_vocabulary, train_vocabulary
 from benben.trainer.distributed import parallel
+from benben.trainer.distributed.degrees import misfits
 from benben.trainer.distributed.parallel import Mesh
 from benben.trainer.distributed.shards import copy_full
 from benben.trainer.loop.optimizer import AdamW
-from benben.trainer.model import huggingface
-from benben.trainer.model.batch import IGNORE, Batch, Pack, join, to_batch
+from benben.trainer.model import foreign_config, huggingface
+from benben.trainer.model.batch import IGNORE, Batch, Pack, cut, join
 from benben.trainer.model.fusion import make_fusion
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import Config, DataConfig
@@ -35,10 +36,12 @@ class Session:
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
         self.folder = Path(config.checkpoint.dir)
-        self.mesh = parallel.make_mesh(config.parallel, device)
+        mixed = config.optim.dtype != config.optim.params
+        self.mesh = parallel.make_mesh(config.parallel, device, mixed)
         check(config, self.mesh)
         self.vocabulary = find_vocabulary(config, self.mesh)
         self.config = config = with_vocabulary(config, self.vocabulary)
+        check(config, self.mesh)  # again: a published decoder's sizes are known now
         self.dtype = getattr(torch, config.optim.dtype)
         self.model = build(config, self.mesh)
         self.optimizer = AdamW(self.model, config.optim)
@@ -76,17 +79,14 @@ class Session:
         source.evaluation = True
         return source
 
+    def cut(self, packs: list[Pack]) -> Batch:
+        """Cut this rank's slice from packs, on the host."""
+        pack = join(packs)
+        return cut(pack, self.model.fusion.spans(pack), self.mesh.sp_rank, self.mesh.sp)
+
     def batch(self, packs: list[Pack]) -> Batch:
         """Cut this rank's slice from packs and copy it to the device."""
-        pack = join(packs)
-        return to_batch(
-            pack,
-            self.model.fusion.spans(pack),
-            self.mesh.device,
-            self.dtype,
-            self.mesh.sp_rank,
-            self.mesh.sp,
-        )
+        return self.cut(packs).to(self.mesh.device, self.dtype)
 
     def save(self, extra: dict[str, Any]) -> None:
         """Save the whole run; a collective call."""
@@ -146,9 +146,9 @@ class Session:
         side = tower.image_size if tower else 8
         pixels = random.standard_normal((1 if tower else 0, 3, side, side)).astype(np.float32)
         pack = Pack(ids, labels, (64,) * (size // 64), pixels, (3,) if tower else ())
-        batch = self.batch([pack])
-        loss, _ = self.model(batch)
-        total, count = self.mesh.total(float(loss), batch.valid)
+        piece = self.cut([pack])
+        loss, _ = self.model(piece.to(self.mesh.device, self.dtype))
+        total, count = self.mesh.total(float(loss), piece.valid)
         return total / count
 
 
@@ -159,19 +159,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def check(config: Config, mesh: Mesh) -> None:
     """Raise ConfigError for sizes that do not divide among the ranks, or a run without data."""
-    data, optim = config.data, config.optim
-    packs = {"optim.batch_packs": optim.batch_packs, "data.lanes": data.lanes}
-    if optim.ramp_from:
-        packs |= {"optim.ramp_from": optim.ramp_from, "optim.ramp_step": optim.ramp_step}
-    wrong = [
-        f"{name} {value} must be a multiple of the {mesh.dp} data ranks"
-        for name, value in packs.items()
-        if value % mesh.dp
-    ]
-    if data.seq_len % mesh.sp:
-        wrong.append(f"data.seq_len {data.seq_len} must be a multiple of parallel.sp {mesh.sp}")
-    if not data.mix:
-        wrong.append("data.mix names no corpus")
+    wrong = misfits(config, mesh.dp, mesh.sp, mesh.tp)
     if wrong:
         raise ConfigError("; ".join(wrong))
 
@@ -220,6 +208,6 @@ def with_vocabulary(config: Config, vocabulary: Vocabulary) -> Config:
     """Return the config with the decoder's vocabulary size set."""
     lm = config.model.lm
     if lm.huggingface:
-        lm = huggingface.decoder_config(lm)
+        lm = foreign_config.decoder_config(lm)
     lm = lm.model_copy(update={"vocab_size": max(lm.vocab_size, vocabulary.size)})
     return config.model_copy(update={"model": config.model.model_copy(update={"lm": lm})})

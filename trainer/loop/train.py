@@ -7,6 +7,8 @@ import signal
 import time
 from typing import Any
 
+import torch
+
 from benben.common.errors import UserError
 from benben.trainer.checkpoint.store import newest
 from benben.trainer.data.loader import DataState
@@ -118,22 +120,25 @@ class Training:
             self.metrics.write(step, {f"eval/{k}": v for k, v in evaluate.flat(result).items()})
 
     def forward_backward(self, packs: list[Pack]) -> dict[str, Any]:
-        """Accumulate gradients of the mean loss over the whole step's tokens, on all ranks."""
+        """Accumulate gradients of the mean loss over the whole step's tokens, on all ranks.
+
+        Everything is counted on the host, and the losses are read from the device once, at the end.
+        """
         session, micro = self.session, self.config.run.micro_packs
-        batches = [session.batch(packs[i : i + micro]) for i in range(0, len(packs), micro)]
         mesh = session.mesh
-        valid = sum(batch.valid for batch in batches)
-        pairs = sum(batch.layout.pairs for batch in batches) / mesh.sp
-        images = sum(batch.images for batch in batches)
+        pieces = [session.cut(packs[i : i + micro]) for i in range(0, len(packs), micro)]
+        valid = sum(piece.valid for piece in pieces)
+        pairs = sum(piece.layout.pairs for piece in pieces) / mesh.sp
+        images = sum(piece.images for piece in pieces)
         tokens = sum(len(p.ids) - p.padding for p in packs) / mesh.sp
         sums = mesh.total(valid, tokens, pairs, images)
-        loss_sum = z_sum = 0.0
-        for batch in batches:
+        seen = torch.zeros(2, dtype=torch.float64, device=mesh.device)
+        for piece in pieces:
+            batch = piece.to(mesh.device, session.dtype)
             loss, z_loss = session.model(batch, self.config.optim.z_loss)
             (loss / max(sums[0], 1)).backward()
-            loss_sum += float(loss.detach())
-            z_sum += float(z_loss)
-        loss_sum, z_sum = mesh.total(loss_sum, z_sum)
+            seen += torch.stack([loss.detach(), z_loss])
+        loss_sum, z_sum = mesh.total(*seen.tolist())
         count = max(sums[0], 1)
         return {
             "loss": (loss_sum - z_sum) / count,

@@ -6,6 +6,7 @@ documents of either lie and is passed down to every layer.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,6 +171,23 @@ class Batch:
         """How many labels count."""
         return int((self.labels != IGNORE).sum())
 
+    def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
+        """Copy to the device, images in `dtype`. The host does not wait for copies to CUDA."""
+        return Batch(
+            ids=to_device(self.ids, device),
+            labels=to_device(self.labels, device),
+            layout=dataclasses.replace(self.layout, device=device),
+            pixels=to_device(self.pixels, device).to(dtype),
+            spans=self.spans,
+        )
+
+
+def to_device(x: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a device; to CUDA from pinned memory, without waiting."""
+    if device.type != "cuda":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)
+
 
 def to_batch(
     pack: Pack,
@@ -179,13 +197,17 @@ def to_batch(
     rank: int = 0,
     ranks: int = 1,
 ) -> Batch:
-    """Cut a sequence rank's slice out of a pack and bring it to the device.
+    """Cut a sequence rank's slice out of a pack and bring it to the device."""
+    return cut(pack, spans, rank, ranks).to(torch.device(device), dtype)
+
+
+def cut(pack: Pack, spans: Sequence[tuple[int, int]], rank: int = 0, ranks: int = 1) -> Batch:
+    """Cut a sequence rank's slice out of a pack, on the host.
 
     `spans` are the tokens [a, b) that need each image (`Fusion.spans`). Every rank whose slice has
     such tokens gets the image; the gradients add up over the ranks.
     """
-    device = torch.device(device)
-    layout = Layout.of(pack.lengths, device, rank, ranks)
+    layout = Layout.of(pack.lengths, torch.device("cpu"), rank, ranks)
     start, stop = layout.start, layout.stop
     chosen = [i for i, (a, b) in enumerate(spans) if a < stop and b > start]
     local = []
@@ -195,9 +217,9 @@ def to_batch(
     blank = np.zeros((1, *pack.pixels.shape[1:]), np.float32)
     pixels = pack.pixels[chosen] if chosen else blank
     return Batch(
-        ids=torch.from_numpy(pack.ids[start:stop].astype(np.int64)).to(device),
-        labels=torch.from_numpy(pack.labels[start:stop].astype(np.int64)).to(device),
+        ids=torch.from_numpy(pack.ids[start:stop].astype(np.int64)),
+        labels=torch.from_numpy(pack.labels[start:stop].astype(np.int64)),
         layout=layout,
-        pixels=torch.from_numpy(np.ascontiguousarray(pixels)).to(device, dtype),
+        pixels=torch.from_numpy(np.ascontiguousarray(pixels)),
         spans=local,
     )

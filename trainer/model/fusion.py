@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benben.common.config_files import ConfigError
-from benben.trainer.model.batch import ImageSpan, Pack
+from benben.trainer.model.batch import ImageSpan, Pack, to_device
 from benben.trainer.model.decoder import Context, scaled_dot_product
 from benben.trainer.settings import LMConfig, ModelConfig
 
@@ -75,8 +75,7 @@ class EarlyFusion(Fusion):
             first = span.image * self.tokens_per_image + span.skipped
             places += range(span.start, span.stop)
             rows += range(first, first + span.stop - span.start)
-        target = torch.tensor(places, dtype=torch.int64, device=x.device)
-        source = torch.tensor(rows, dtype=torch.int64, device=x.device)
+        target, source = (to_device(torch.tensor(v), x.device) for v in (places, rows))
         return x.index_copy(0, target, features[source].to(x.dtype)), None
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benben.common.errors import UserError
 from benben.trainer.distributed.shards import copy_full, parameters
+from benben.trainer.model.foreign_config import FormatError, kind_of, read_config, to_config
 from benben.trainer.model.vlm import VLM, group_of
 from benben.trainer.settings import LMConfig
 
@@ -45,110 +44,14 @@ BLOOM = {
 KINDS = {"llama": (LLAMA, "model.layers"), "bloom": (BLOOM, "transformer.h")}
 
 
-class FormatError(UserError):
-    """A model is neither a Llama nor a BLOOM; the message says what was found."""
-
-
 def find(name: str) -> Path:
     """Return the folder of a local or hub model."""
+    read_config(name)  # whose messages say what is missing
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
-
-
-def decoder_config(config: LMConfig) -> LMConfig:
-    """Return the settings of the published decoder that `config.huggingface` names."""
-    assert config.huggingface is not None
-    found = from_config(json.loads((find(config.huggingface) / "config.json").read_text()))
-    changes = {"huggingface": config.huggingface, "vocab_multiple": config.vocab_multiple}
-    return found.model_copy(update=changes)
-
-
-def from_config(hf: Mapping[str, Any]) -> LMConfig:
-    """Translate a `config.json`. Raises FormatError for other architectures."""
-    kind = hf.get("model_type")
-    if kind == "bloom":
-        return LMConfig(
-            vocab_size=hf["vocab_size"],
-            hidden=hf.get("hidden_size") or hf["n_embed"],
-            layers=hf.get("n_layer") or hf["num_hidden_layers"],
-            heads=hf.get("n_head") or hf["num_attention_heads"],
-            positions="alibi",
-            activation="gelu",
-            norm="layernorm",
-            norm_eps=hf.get("layer_norm_epsilon", 1e-5),
-            bias=True,
-            embed_norm=True,
-            tie=True,
-        )
-    if kind != "llama":
-        raise FormatError(f"model_type {kind!r}: known are {', '.join(KINDS)}")
-    rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
-    scaled = rope.get("rope_type", "default")
-    if scaled not in ("default", "llama3") or hf.get("attention_bias"):
-        raise FormatError(f"llama with rope type {scaled!r} or attention bias is not supported")
-    keys = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
-    return LMConfig(
-        vocab_size=hf["vocab_size"],
-        hidden=hf["hidden_size"],
-        layers=hf["num_hidden_layers"],
-        heads=hf["num_attention_heads"],
-        kv_heads=hf.get("num_key_value_heads"),
-        head_dim=hf.get("head_dim"),
-        intermediate=hf["intermediate_size"],
-        rope_theta=rope.get("rope_theta") or hf.get("rope_theta", 10000.0),
-        rope_scaling={k: float(rope[k]) for k in keys} if scaled == "llama3" else None,
-        norm_eps=hf["rms_norm_eps"],
-        tie=hf.get("tie_word_embeddings", False),
-    )
-
-
-def kind_of(config: LMConfig) -> str:
-    """Return the published architecture that the settings describe. Raises FormatError if none."""
-    shape = (config.positions, config.activation, config.norm, config.bias, config.embed_norm)
-    if shape == ("rope", "swiglu", "rmsnorm", False, False):
-        return "llama"
-    if shape == ("alibi", "gelu", "layernorm", True, True) and config.tie:
-        return "bloom"
-    raise FormatError("these switches are neither Llama's nor BLOOM's: " + str(shape))
-
-
-def to_config(config: LMConfig, dtype: str = "float32") -> dict[str, Any]:
-    """Return the `config.json` of the settings."""
-    if kind_of(config) == "bloom":
-        return {
-            "model_type": "bloom",
-            "architectures": ["BloomForCausalLM"],
-            "vocab_size": config.vocab_size,
-            "hidden_size": config.hidden,
-            "n_layer": config.layers,
-            "n_head": config.heads,
-            "layer_norm_epsilon": config.norm_eps,
-            "tie_word_embeddings": True,
-            "torch_dtype": dtype,
-        }
-    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": config.rope_theta}
-    if config.rope_scaling:
-        rope |= {"rope_type": "llama3", **config.rope_scaling}
-    return {
-        "model_type": "llama",
-        "architectures": ["LlamaForCausalLM"],
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden,
-        "intermediate_size": config.ffn,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv,
-        "head_dim": config.dim,
-        "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_theta,
-        "rope_parameters": rope,
-        "rope_scaling": rope if config.rope_scaling else None,
-        "tie_word_embeddings": config.tie,
-        "torch_dtype": dtype,
-    }
 
 
 def foreign_name(name: str, kind: str) -> tuple[str, int | None]:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benben.trainer.model.foreign_config import tower_sizes
 from benben.trainer.settings import VisionConfig
 
 
@@ -22,11 +23,12 @@ class Tower(nn.Module):
         kind = {"siglip": "Siglip", "clip": "CLIP"}[config.family]
         model_class: Any = getattr(transformers, f"{kind}VisionModel")
         if config.huggingface:
+            tower_sizes(config)  # refuses another family
             self.model = model_class.from_pretrained(config.huggingface)
         else:
             sizes = {
                 "hidden_size": config.hidden,
-                "intermediate_size": 4 * config.hidden,
+                "intermediate_size": config.intermediate or 4 * config.hidden,
                 "num_hidden_layers": config.layers,
                 "num_attention_heads": config.heads,
                 "image_size": config.image_size,

@@ -144,7 +144,9 @@ def _size(dtype: str) -> int:
 
 
 def run_memory(config: Config, tokens: int) -> Memory:
-    """Return what a device needs for a step of `tokens` tokens, with one image in every 1,024.
+    """Return what a device needs for packs of `tokens` tokens, with one image in every 1,024.
+
+    A forward pass takes `run.micro_packs` of them; only its micro-batch is on the device.
 
     A step has three peaks. At the start of the backward pass there are all boundary states and no
     gradients of layers; at its end, all gradients and one state; then come the temporaries of the
@@ -152,7 +154,8 @@ def run_memory(config: Config, tokens: int) -> Memory:
     it. With sequence parallelism a device holds tokens / sp, and attention all tokens for
     heads / sp: the same bytes.
     """
-    local = -(-tokens // config.parallel.sp)
+    packs = max(1, config.optim.batch_packs // max(config.parallel.dp, 1))  # of a data rank
+    local = -(-tokens * min(config.run.micro_packs, packs) // config.parallel.sp)
     dtype, width = getattr(torch, config.optim.dtype), _size(config.optim.dtype)
     images = max(1, local // TOKENS_PER_IMAGE)
     group, layers = config.memory.group, config.model.lm.layers
@@ -168,8 +171,36 @@ def run_memory(config: Config, tokens: int) -> Memory:
         device = state_bytes(config, gradients=False) + one + (two - one) * more
     else:
         device = state_bytes(config) + one - trained[0] * width
+    device += _gathered_bytes(config)
     host = found[0].host + (found[1].host - found[0].host) * more
     return Memory(int(max(device, state_bytes(config) + _update_bytes(config))), int(host))
+
+
+def _gathered_bytes(config: Config) -> float:
+    """Return the bytes of what FSDP holds whole, in the type of computation, beside its shards.
+
+    Parameters and gradients of the root (embedding, head, connector) stay for the whole step. Of
+    the layers' groups two are gathered at a time, as the next is prefetched; the gradients of one
+    are held in that type and, to be summed over the ranks, as float32.
+    """
+    optim, parallel = config.optim, config.parallel
+    if max(parallel.dp, 1) * parallel.sp == 1 and optim.dtype == optim.params:
+        return 0.0
+    with torch.device("meta"):
+        model = VLM(config.model, config.memory)
+    width, wide = _size(optim.dtype), max(4, _size(optim.dtype))
+    units = [*model.lm.groups, *([model.vision] if model.vision is not None else [])]
+    sizes = [_elements(unit) for unit in units]
+    whole, trained = _elements(model)
+    root, root_trained = whole - sum(s for s, _ in sizes), trained - sum(t for _, t in sizes)
+    unit = max(2 * size * width + some * (width + wide) for size, some in sizes) / parallel.tp
+    return (root + root_trained) * width + max(unit, root_trained * wide)
+
+
+def _elements(module: torch.nn.Module) -> tuple[int, int]:
+    """Return the number of elements of a module's parameters, and of those that train."""
+    found = [(p.numel(), p.requires_grad) for p in module.parameters()]
+    return sum(n for n, _ in found), sum(n for n, trains in found if trains)
 
 
 def _update_bytes(config: Config) -> float:

@@ -25,16 +25,20 @@ def decoder(lm: LMConfig) -> LMConfig:
     if sizes:
         kept = lm.model_dump(include={"vocab_multiple", "init"})
         return LMConfig(**{**kept, **sizes})
-    from benben.trainer.model import huggingface
+    from benben.trainer.model import foreign_config
 
-    return huggingface.decoder_config(lm)
+    return foreign_config.decoder_config(lm)
 
 
 def tower(vision: VisionConfig | None) -> VisionConfig | None:
-    """Return the tower's config with sizes from the table; others stay as they are."""
-    if vision is None or vision.huggingface not in _known()["towers"]:
+    """Return the tower's sizes: from the table, else from its `config.json`."""
+    if vision is None or not vision.huggingface:
         return vision
-    sizes = _known()["towers"][vision.huggingface]
+    sizes = _known()["towers"].get(vision.huggingface)
+    if sizes is None:
+        from benben.trainer.model import foreign_config
+
+        sizes = foreign_config.tower_sizes(vision)
     return vision.model_copy(update={**sizes, "huggingface": None})
 
 

@@ -8,9 +8,10 @@ import torch
 import transformers
 
 from benben.trainer.distributed.shards import parameters
-from benben.trainer.model import huggingface
+from benben.trainer.model import foreign_config, huggingface
 from benben.trainer.model.batch import Pack, to_batch
 from benben.trainer.model.decoder import alibi_slopes
+from benben.trainer.model.foreign_config import FormatError
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import LMConfig, ModelConfig
 
@@ -56,7 +57,7 @@ def test_logits_are_hugging_faces_in_and_out(name: str, tmp_path: Path) -> None:
         parameter.data += 0.1 * torch.randn_like(parameter)
     theirs.save_pretrained(tmp_path / "in")
     lm = LMConfig(huggingface=str(tmp_path / "in"), vocab_multiple=16)
-    lm = huggingface.decoder_config(lm)
+    lm = foreign_config.decoder_config(lm)
     model = VLM(ModelConfig(lm=lm, vision=None))
     initialise(model)
     huggingface.load_decoder(model, str(tmp_path / "in"))
@@ -83,11 +84,11 @@ def test_slopes_are_blooms(heads: int) -> None:
 
 
 def test_other_architectures_are_refused() -> None:
-    with pytest.raises(huggingface.FormatError, match="gpt2"):
-        huggingface.from_config({"model_type": "gpt2"})
+    with pytest.raises(FormatError, match="gpt2"):
+        foreign_config.from_config({"model_type": "gpt2"})
     mixed = LMConfig(vocab_size=10, positions="alibi")
-    with pytest.raises(huggingface.FormatError, match="neither"):
-        huggingface.kind_of(mixed)
+    with pytest.raises(FormatError, match="neither"):
+        foreign_config.kind_of(mixed)
 
 
 def test_switches_change_only_their_parameters() -> None:

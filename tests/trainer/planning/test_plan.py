@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from benben.trainer.commands import cli
 from benben.trainer.config import ConfigError, load
 from benben.trainer.distributed import torch_compat
 from benben.trainer.loop.optimizer import AdamW
+from benben.trainer.model.foreign_config import FormatError
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.planning import hardware, memory, published, steptime
 from benben.trainer.settings import Config
@@ -119,11 +121,70 @@ def test_command(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     file.write_text(settings(made, tmp_path).model_dump_json())
     asked = [str(file), "model.lm.vocab_size=300"]
     tokens = ["--tokens", "2048"]
-    assert cli.main(["plan", *asked, *tokens, "--gpus", "1", "8", "--advise"]) == 0
+    assert cli.main(["plan", *asked, *tokens, "--gpus", "1", "4", "--advise"]) == 0
     out = capsys.readouterr().out
     assert out.count("| yes |") == 2
-    assert "advice for 8: fits as it is" in out
+    assert "advice for 4: fits as it is" in out
     assert cli.main(["plan", *asked, "parallel.sp=4", *tokens, "--gpus", "2"]) == 2
     assert "2 GPUs do not divide by sp 4" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="known: v100"):
         hardware.gpu("tpu")
+
+
+def test_what_train_refuses_does_not_fit(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(settings(made, tmp_path).model_dump_json())
+    asked = ["plan", str(file), "model.lm.vocab_size=300"]
+    assert cli.main([*asked, "--gpus", "8"]) == 0
+    out = capsys.readouterr().out
+    assert "no: optim.batch_packs 4 must be a multiple of the 8 data ranks" in out
+    assert "| yes |" not in out
+    assert cli.main([*asked, "data.workers=3", "--gpus", "4"]) == 0
+    assert "data.workers 3 must divide the 1 lanes" in capsys.readouterr().out
+
+
+def test_a_local_tower_is_planned_by_its_own_sizes(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 96, "intermediate_size": 200, "num_hidden_layers": 3}
+    hf = transformers.SiglipVisionConfig(**sizes, num_attention_heads=4, image_size=64)
+    hf.save_pretrained(tmp_path)
+    vision = {"huggingface": str(tmp_path), "hidden": 7}
+    config = Config.model_validate({"model": {"vision": vision}})
+    found = published.with_sizes(config).model.vision
+    assert found is not None
+    assert (found.hidden, found.intermediate, found.layers) == (96, 200, 3)
+    assert (found.heads, found.image_size, found.patch_size) == (4, 64, 16)
+    assert found.huggingface is None
+    clip = config.model_copy(
+        update={
+            "model": config.model.model_copy(
+                update={"vision": found.model_copy(update={**vision, "family": "clip"})}
+            )
+        }
+    )
+    with pytest.raises(FormatError, match=r"not a clip: set vision\.family=siglip"):
+        published.with_sizes(clip)
+
+
+def test_a_micro_batch_is_planned_whole() -> None:
+    """Two packs at a time need the activations of twice the tokens, one alone those of one."""
+    one = Config.model_validate(CONFIGS["boundaries"])
+    two = one.model_copy(update={"run": one.run.model_copy(update={"micro_packs": 2})})
+    assert memory.run_memory(two, 1024).device == memory.run_memory(one, 2048).device
+    few = two.model_copy(update={"optim": two.optim.model_copy(update={"batch_packs": 1})})
+    assert memory.run_memory(few, 1024).device == memory.run_memory(one, 1024).device
+
+
+def test_mixed_precision_needs_gathered_copies() -> None:
+    """Of root and groups, beside the float32 states; none where both types are the same."""
+    low = {"optim": {"dtype": "bfloat16", "params": "bfloat16"}}
+    plain = Config.model_validate({**CONFIGS["boundaries"], **low})
+    assert memory._gathered_bytes(plain) == 0
+    mixed = Config.model_validate({**CONFIGS["boundaries"], "optim": {"dtype": "bfloat16"}})
+    model = VLM(mixed.model, mixed.memory)
+    root = sum(p.numel() for p in [*model.lm.embed.parameters(), *model.lm.head.parameters()])
+    group = sum(p.numel() for p in model.lm.groups[0].parameters())
+    root += mixed.model.lm.hidden  # the final norm
+    expected = root * (2 + 2) + max(group * (2 * 2 + 2 + 4), root * 4)
+    assert memory._gathered_bytes(mixed) == expected
