@@ -12,6 +12,11 @@ All stages of a config, in this process's Spark session:
 
     tables = benben.run("default", ["input=[crawl/]", "output=runs/first"])
 
+The documents of a dataset, with texts and decoded pictures in order:
+
+    for document in benben.load("runs/first"):
+        for item in document.items: ...
+
 Each name is imported at its first use, so that `import benben` is fast.
 """
 
@@ -22,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benben.jobs.stages import run as run
+    from benben.loading.dataset import load as load
     from benben.pipeline.document import Document as Document
     from benben.pipeline.document import Node as Node
     from benben.pipeline.errors import UserError as UserError
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from benben.pipeline.settings import Config as Config
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Document", "Node", "UserError", "__version__", "extract_page", "run"]
+__all__ = ["Config", "Document", "Node", "UserError", "__version__", "extract_page", "load", "run"]
 
 _MODULES = {  # public name -> the module that defines it
     "Config": "benben.pipeline.settings",
@@ -37,6 +43,7 @@ _MODULES = {  # public name -> the module that defines it
     "Node": "benben.pipeline.document",
     "UserError": "benben.pipeline.errors",
     "extract_page": "benben.pipeline.page.extract",
+    "load": "benben.loading.dataset",
     "run": "benben.jobs.stages",
 }
 

@@ -10,13 +10,14 @@ from tests.shared import ROOT
 
 WHEEL = ("pipeline", "filters", "jobs", "analysis", "configs", "sample", "trainer")  # in benben/
 FOLDERS = (*WHEEL, "deploy", "benchmarks")
+OWN = ("*.py", "common/*.py", "loading/*.py")  # files that lie in benben/ itself
 Graph = dict[str, set[str]]
 
 
 def python_files() -> list[Path]:
     """The project's Python files, tests aside."""
     found = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
-    own = [path for pattern in ("*.py", "common/*.py") for path in (ROOT / "benben").glob(pattern)]
+    own = [path for pattern in OWN for path in (ROOT / "benben").glob(pattern)]
     return found + sorted(own)
 
 

@@ -14,6 +14,7 @@ from tests.shared import ROOT
 
 MAY_IMPORT = {
     "common": {"common"},  # of benben/: what all others may use
+    "loading": {"loading", "pipeline"},  # of benben/: reads a finished dataset
     "pipeline": {"pipeline"},
     "filters": {"pipeline", "filters"},
     "jobs": {"pipeline", "filters", "jobs", "analysis", "sample"},
@@ -21,11 +22,13 @@ MAY_IMPORT = {
     "trainer": {"trainer"},
     "sample": {"sample", "pipeline"},
     "deploy": {"deploy", "pipeline"},
-    "benchmarks": {"benchmarks", "pipeline", "filters", "jobs", "analysis", "trainer", "sample"},
+    "benchmarks": {
+        *("benchmarks", "pipeline", "filters", "jobs", "analysis", "trainer", "sample", "loading"),
+    },
 }
 FENCED = {
     "pyspark": {"jobs", "deploy", "benchmarks"},
-    "torch": {"trainer", "benchmarks"},
+    "torch": {"trainer", "benchmarks", "loading"},
     "matplotlib": {"analysis"},
     "fsspec": {"pipeline", "trainer"},
 }
@@ -34,7 +37,7 @@ FILES = [path for path in python_files() if path.parent.name != "benben"]  # the
 
 
 def package(path: Path) -> str:
-    """The top-level folder of a file; `common` for those of benben/common."""
+    """The top-level folder of a file; `common` and `loading` for those of benben/."""
     return module(path).removeprefix("benben.").split(".")[0]
 
 
@@ -104,7 +107,7 @@ def test_folders_are_small() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_files_are_cut_into_lines_in_one_way(path: Path) -> None:
-    if package(path) in ("common", "pipeline", "filters", "jobs", "analysis"):
+    if package(path) in ("common", "loading", "pipeline", "filters", "jobs", "analysis"):
         assert ".splitlines(" not in path.read_text(encoding="utf-8"), (
             "use benben.common.text.lines: splitlines also breaks inside JSON strings"
         )
@@ -112,7 +115,7 @@ def test_files_are_cut_into_lines_in_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_data_files_are_found_inside_a_zip_too(path: Path) -> None:
-    if package(path) in ("common", "pipeline", "filters", "jobs", "analysis") and (
+    if package(path) in ("common", "loading", "pipeline", "filters", "jobs", "analysis") and (
         path.name != "build.py"  # makes data files, in a checkout
     ):
         assert "(__file__)" not in path.read_text(encoding="utf-8"), (

@@ -1,0 +1,142 @@
+"""Finds pictures by the SHA-256 of their bytes in a dataset's own files, and decodes them."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image, ImageOps
+
+from benben.loading.files import open_parquet
+
+MAX_PIXELS = 64_000_000  # larger pictures are not decoded
+PREFIX = 16  # hexadecimal digits of a SHA-256 that the index keeps
+OPEN_FILES = 32
+ORIENTATION = 0x0112  # EXIF's tag
+Place = tuple[int, int, int]  # file, row group, row in it
+
+
+class PictureStore:
+    """The bytes of pictures, read by row group; holds row groups of at most `cache_bytes`.
+
+    A file is indexed when it is first needed, from its column `sha256` alone, which takes 16 bytes
+    of memory for each picture. `paths`: parquet files with columns `sha256` and `bytes`.
+    """
+
+    def __init__(self, paths: list[str], cache_bytes: int) -> None:
+        self.paths, self.cache_bytes = paths, cache_bytes
+        self.groups_read = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._indexes: list[tuple[np.ndarray, np.ndarray]] = []  # keys; row group, row
+        self._files: OrderedDict[int, pq.ParquetFile] = OrderedDict()
+        self._footers: dict[int, pq.FileMetaData] = {}
+        self._cached: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
+        self._cached_bytes = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"paths": self.paths, "cache_bytes": self.cache_bytes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def read(self, wanted: Iterable[str]) -> dict[str, bytes]:
+        """Return those of the wanted pictures that are stored; reads each row group once."""
+        found: dict[str, bytes] = {}
+        for (file, group, row), sha256 in sorted(self._find(set(wanted))):
+            table = self._group(file, group)
+            if sha256 == table["sha256"][row].as_py():
+                data = table["bytes"][row].as_py()
+                if data is not None:
+                    found[sha256] = data
+        return found
+
+    def _find(self, wanted: set[str]) -> Iterator[tuple[Place, str]]:
+        names = sorted(name for name in wanted if _is_digest(name))
+        number = 0
+        while names and number < len(self.paths):
+            if number == len(self._indexes):
+                self._indexes.append(self._index(number))
+            keys, places = self._indexes[number]
+            prefixes = np.array([int(name[:PREFIX], 16) for name in names], np.uint64)
+            at = np.searchsorted(keys, prefixes)
+            inside = np.minimum(at, max(0, len(keys) - 1))
+            hits = keys[inside] == prefixes if len(keys) else np.zeros(len(names), bool)
+            for place, name in zip(places[inside[hits]], np.array(names)[hits], strict=True):
+                yield (number, int(place[0]), int(place[1])), str(name)
+            names = [name for name, hit in zip(names, hits, strict=True) if not hit]
+            number += 1
+
+    def _index(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sorted keys of a file, and for each its row group and the row in it."""
+        file = self._open(number)
+        lengths = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+        names = file.read(["sha256"], use_threads=False)["sha256"].to_pylist()
+        keys = np.array([int((name or "0")[:PREFIX], 16) for name in names], np.uint64)
+        rows = np.concatenate([np.arange(n) for n in lengths] or [np.zeros(0, np.int64)])
+        places = np.stack([np.repeat(np.arange(len(lengths)), lengths), rows], axis=1)
+        order = np.argsort(keys, kind="stable")
+        return keys[order], places[order].astype(np.int32)
+
+    def _open(self, number: int) -> pq.ParquetFile:
+        if number not in self._files:
+            opened = open_parquet(self.paths[number], self._footers.get(number))
+            self._files[number], self._footers[number] = opened, opened.metadata
+            if len(self._files) > OPEN_FILES:
+                self._files.popitem(last=False)[1].close(force=True)
+        self._files.move_to_end(number)
+        return self._files[number]
+
+    def _group(self, file: int, group: int) -> pa.Table:
+        key = (file, group)
+        if key not in self._cached:
+            columns = ["sha256", "bytes"]
+            table = self._open(file).read_row_group(group, columns, use_threads=False)
+            self.groups_read += 1
+            self._cached[key] = table
+            self._cached_bytes += table.nbytes
+            while self._cached_bytes > self.cache_bytes and len(self._cached) > 1:
+                self._cached_bytes -= self._cached.popitem(last=False)[1].nbytes
+        self._cached.move_to_end(key)
+        return self._cached[key]
+
+
+def _is_digest(name: str) -> bool:
+    try:
+        int(name[:PREFIX], 16)
+    except ValueError:
+        return False
+    return len(name) == 64
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image | None, str | None]:
+    """Return a picture as RGB, upright and on white, or None and the reason.
+
+    Reasons: `too_many_pixels`, `broken`.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > max_pixels:
+                return None, "too_many_pixels"
+            return _shown(image), None
+    except Exception:  # whatever a decoder raises on hostile bytes
+        return None, "broken"
+
+
+def _shown(image: Image.Image) -> Image.Image:
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "RGB" and "transparency" not in image.info:
+        image.load()
+        return image.copy() if image.readonly else image
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        white = Image.new("RGBA", clear.size, "white")
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return image.convert("RGB")
