@@ -60,8 +60,10 @@ train-demo: setup-trainer $(SHAPES)  ## Train a tiny model on 1,800 pages of the
 	rm -rf build/train-demo/model
 	$(BIN)/benben-train train demo
 
-docs: setup  ## Write docs/signals.md again, from the declared signals and the shipped configs
+docs: setup  ## Write the pages of docs/ that are made from code: signals, reasons, keys of a config
 	$(BIN)/python -m benben.filters.reference > docs/signals.md
+	$(BIN)/python -m benben.filters.reasons > docs/reasons.md
+	$(BIN)/python -m benben.pipeline.config > docs/config.md
 
 lint: setup  ## Format, lint and types
 	$(BIN)/ruff format --check .

@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benben.pipeline.config import CONFIGS
+
+PRICES = CONFIGS / "tables" / "prices.yaml"
 FILE = "estimate.json"  # in a run's folder
 # Student's t of a two-sided 90% interval, by degrees of freedom.
 # Source: standard tables; for infinitely many degrees of freedom it is Z90.

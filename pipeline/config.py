@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
+import yaml
+
+from benben.common import config_reference
 from benben.common.config_files import ConfigError, ConfigFiles, Source, validate
 from benben.pipeline import storage
 from benben.pipeline.settings import Config
@@ -17,15 +21,47 @@ __all__ = [
     "describe_rules",
     "find",
     "load",
+    "of_run",
     "parse_yaml",
     "read_layers",
+    "store",
     "validate",
 ]
+RUN_CONFIG = "config.yaml"  # in the folder of a run
 CONFIGS = resources.files("benben.configs")  # a folder, or part of the zip given to spark-submit
 
 
 def _is_file(path: str) -> bool:
     return storage.exists(path) and not storage.is_folder(path)
+
+
+def shipped() -> list[str]:
+    """Return the names of the configs that come with the project."""
+    return FILES.names()
+
+
+def key_names() -> list[str]:
+    """Return the dotted names of all keys that a config can have."""
+    return [key.name for key in config_reference.keys(Config)]
+
+
+_PAGE = """# Keys of a config
+
+Made by `python -m benben.pipeline.config > docs/config.md`.
+
+A config names another in its key `base` and states only what differs. `KEY=VALUE` on the command
+line comes last. One text stands for a list of one. `NAME` stands for a name of your choice: that of
+a signal (see [signals.md](signals.md)) or a language's code. Defaults are those of
+`configs/default.yaml`. `benben config explain KEY` prints what a key means, `benben config diff
+CONFIG` what a config changes, and `benben config schema > benben.schema.json` writes a schema for
+editors.
+
+"""
+
+
+def reference() -> str:
+    """Make docs/config.md."""
+    return _PAGE + config_reference.document(Config, read_layers(find("default")))
 
 
 FILES = ConfigFiles(
@@ -39,10 +75,31 @@ FILES = ConfigFiles(
 def load(path: str, overrides: Sequence[str] = ()) -> Config:
     """Read a run's configuration.
 
-    `path` is a file, a URL or the name of a config in `configs/`. `overrides` are written
-    `dotted.key=value`, with values in YAML. Raises ConfigError.
+    `path` is a file, a URL, the name of a config in `configs/`, or the folder of a run, whose own
+    config is read. `overrides` are written `dotted.key=value`, with values in YAML. Raises
+    ConfigError.
     """
+    stored = of_run(path)
+    if stored is not None:  # the folder may have been moved since
+        return FILES.load(Config, stored, [f"output={json.dumps(path)}", *overrides])
     return FILES.load(Config, path, overrides)
+
+
+def of_run(path: str) -> str | None:
+    """Return the file with the config of a run's folder; None for any other path."""
+    stored = storage.join(path, RUN_CONFIG)
+    shipped = "/" not in path and path in FILES.names()
+    return stored if not shipped and not _is_file(path) and _is_file(stored) else None
+
+
+def store(config: Config) -> None:
+    """Write the config of a run into its folder, where `load` finds it."""
+    text = "# The config that this folder was made by; commands read it from here.\n"
+    values = config.model_dump(mode="json")
+    data = (text + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)).encode()
+    path = storage.join(config.output, RUN_CONFIG)
+    if not storage.exists(path) or storage.read_bytes(path) != data:
+        storage.write_bytes(path, data)
 
 
 def describe_rules(path: str, rules: RuleSettings) -> str:
@@ -60,7 +117,7 @@ def describe_rules(path: str, rules: RuleSettings) -> str:
 
 def find(path: str) -> Source:
     """Return where a config is. A name without a slash may be that of a shipped config."""
-    return FILES.find(path)
+    return of_run(path) or FILES.find(path)
 
 
 def read_layers(path: Source) -> dict[str, Any]:
@@ -71,3 +128,7 @@ def read_layers(path: Source) -> dict[str, Any]:
 def parse_yaml(path: Source) -> dict[str, Any]:
     """Read a YAML mapping. Raises ConfigError with the line of a syntax error."""
     return FILES.parse_yaml(path)
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

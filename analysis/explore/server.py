@@ -6,10 +6,7 @@ are made by scans that keep only what is shown.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
-from collections.abc import Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,9 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from benben.analysis.explore import search
 from benben.analysis.explore.explorer import Explorer
 from benben.analysis.explore.search import Search
-from benben.analysis.provenance import archives
 from benben.pipeline import storage
-from benben.pipeline.errors import UserError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 MAX_QUERY = 4_096
@@ -95,47 +90,3 @@ def write_static(explorer: Explorer, folder: str, documents: int) -> int:
     index = explorer.index(Search(), documents)
     storage.write_bytes(storage.join(folder, "index.html"), index.encode("utf-8", "replace"))
     return written + 1
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben explore", description=__doc__)
-    parser.add_argument("run", help="folder of a run")
-    parser.add_argument("--against", help="folder of another run, to show the drift from it")
-    archives.add_arguments(parser)
-    parser.add_argument("--port", type=int, default=8800, help="0 chooses a free port")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument(
-        "--remote-images", action="store_true", help="load images that are not stored from the web"
-    )
-    parser.add_argument("--static", metavar="FOLDER", help="write files instead of serving pages")
-    parser.add_argument(
-        "--documents", type=int, default=200, help="number of documents to write with --static"
-    )
-    given = parser.parse_args(arguments)
-    try:
-        explorer = Explorer(
-            given.run,
-            given.against,
-            archives.from_arguments(given),
-            given.remote_images,
-            given.static is not None,
-        )
-        if given.static:
-            number = write_static(explorer, given.static, given.documents)
-            print(f"{given.static}/index.html: {number} pages")
-            return 0
-    except UserError as error:
-        print(f"benben: {error}", file=sys.stderr)
-        return 2
-    server = make_server(explorer, given.port, given.host)
-    print(f"serving {given.run} at http://{given.host}:{server.server_port}", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        server.server_close()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

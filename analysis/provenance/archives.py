@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from benben.pipeline import config
 from benben.pipeline.archive import inputs
 from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.archive.warc import Capture, read_capture_at
@@ -52,23 +50,6 @@ class Archives:
 
 
 NO_ARCHIVES = Archives()
-
-
-def add_arguments(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    """Add the options that name archives; with `required`, one of them must be given."""
-    group = parser.add_mutually_exclusive_group(required=required)
-    group.add_argument(
-        "--input", action="append", default=[], help="archive, or folder or list of archives"
-    )
-    group.add_argument("--config", help="the run's config, for its archives and their access")
-
-
-def from_arguments(given: argparse.Namespace) -> Archives:
-    """The archives that the options name. Raises UserError when the config is not valid."""
-    if given.config:
-        settings = config.load(given.config)
-        return Archives(settings.input, settings.archives)
-    return Archives(given.input)
 
 
 def _file_name(url: str) -> str:

@@ -7,15 +7,13 @@ only the nodes that show it.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from benben.analysis.provenance.history import History, NodeView, history
+from benben.analysis.provenance.history import History, NodeView
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
-from benben.pipeline.errors import InputError, UserError
+from benben.pipeline.errors import InputError
 
 DOC_ID = re.compile(r"[0-9a-f]{32}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -99,28 +97,3 @@ def _reason(reason: str, value: float | None, bound: float | None) -> str:
 def plain(text: str) -> str:
     """Text on one line without control characters, which become spaces."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben trace", description=__doc__)
-    parser.add_argument("run", help="folder of a run")
-    parser.add_argument("name", help="document id, image sha256, or URL")
-    given = parser.parse_args(arguments)
-    try:
-        tables = RunTables(given.run)
-        ids, urls = resolve(tables, given.name)
-    except UserError as error:
-        print(f"benben: {error}", file=sys.stderr)
-        return 2
-    for doc_id in ids:
-        found = history(tables, doc_id)
-        if found is None:
-            print(f"benben: {given.run}: no document {doc_id}", file=sys.stderr)
-            return 2
-        print("\n".join(describe(found, urls)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,23 +7,19 @@ result with the shipped row.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benben.analysis.provenance import archives, consent
 from benben.analysis.provenance.archives import Archives
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
 from benben.filters.shipped import kept_nodes
 from benben.filters.signals import pii
-from benben.pipeline import manifest
 from benben.pipeline.archive.warc import Capture
 from benben.pipeline.dataset.obelics import ImageFact, Row, to_row
 from benben.pipeline.document import Document
-from benben.pipeline.errors import InputError, UserError
+from benben.pipeline.errors import InputError
 from benben.pipeline.page.extract import extract_page
 from benben.pipeline.settings.extract import ExtractSettings
 
@@ -98,43 +94,3 @@ def _facts(tables: RunTables, rows: Any) -> dict[str, ImageFact]:
         for url, row in found.items()
         if row["reason"] is None
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns 0 when all rows are equal and 1 when some differ."""
-    words = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="benben verify", description=__doc__)
-    parser.add_argument("run", help="folder of a run")
-    archives.add_arguments(parser, required="--consent" not in words)
-    parser.add_argument("--sample", type=int, default=200, help="number of rows to check")
-    parser.add_argument(
-        "--consent",
-        action="store_true",
-        help="derive the verdicts on consent again from the run's receipts; needs no archives",
-    )
-    given = parser.parse_args(words)
-    checked = different = 0
-    try:
-        tables = RunTables(given.run)
-        if given.consent:
-            found = consent.verify(tables)
-        else:
-            found = verify(tables, archives.from_arguments(given), given.sample)
-        for name, what in found:
-            checked += 1
-            if what:
-                different += 1
-                print(f"{name}  {what}")
-    except UserError as error:
-        print(f"benben: {error}", file=sys.stderr)
-        return 2
-    said = "receipts are right" if given.consent else "rows are equal"
-    print(f"{checked - different} of {checked} {said}")
-    made, now = tables.find("documents"), manifest.code_version()
-    if different and made and made.version != now:
-        print(f"benben: the run was made by version {made.version}, this is {now}", file=sys.stderr)
-    return 1 if different else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

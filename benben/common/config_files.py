@@ -8,7 +8,7 @@ an unknown key with the most similar known one.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import ConstructorError
 
 from benben.common.errors import UserError
 
@@ -23,8 +24,33 @@ Model = TypeVar("Model", bound=BaseModel)
 Source = str | Traversable  # a path or URL, or a config shipped with the project
 
 
+Layer = tuple[str, dict[str, Any]]  # the name of a file, and what it says
+_MERGE = "tag:yaml.org,2002:merge"
+_SPECIAL = ("*", "&", "!", "%", "@", "`")  # YAML's signs, which begin a path in an override
+_TRUTH = "; YAML takes yes, no, on and off for truth values: write them in quotes, as 'no'"
+
+
 class ConfigError(UserError):
     """A mistake in a configuration. The message says what to correct and where."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is written twice, and one that is a truth value, as `no` is."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping. Raises ConstructorError with the line of a key that is refused."""
+        seen: dict[Any, int] = {}
+        for name, _ in node.value:
+            key = self.construct_object(name, deep=True)
+            line = name.start_mark.line + 1
+            if isinstance(key, bool):
+                raise ConstructorError(None, None, f"key '{name.value}'{_TRUTH}", name.start_mark)
+            if isinstance(key, Hashable) and key in seen and name.tag != _MERGE:
+                said = f"key '{key}' stands twice, first in line {seen[key]}"
+                raise ConstructorError(None, None, said, name.start_mark)
+            if isinstance(key, Hashable):
+                seen[key] = line
+        return super().construct_mapping(node, deep)
 
 
 def _is_local_file(path: str) -> bool:
@@ -49,13 +75,23 @@ class ConfigFiles:
         """Read and check a configuration.
 
         `path` is a file or the name of a shipped config. `overrides` are written
-        `dotted.key=value`, with values in YAML. Raises ConfigError.
+        `dotted.key=value`, with values in YAML. Raises ConfigError, which names for each mistake
+        the file or the override that holds it.
         """
-        source = self.find(path)
-        data = self.read_layers(source)
+        layers = self._layers(self.find(path))
+        data = self._merged(layers)
         for override in overrides:
             self.apply_override(data, override)
-        return validate(model, data, str(source))
+
+        def origin(location: list[str]) -> str:
+            return _override_of(location, overrides) or _layer_of(location, layers)
+
+        return validate(model, data, origin)
+
+    def names(self) -> list[str]:
+        """Return the names of the shipped configs, sorted."""
+        found = (entry.name for entry in self.shipped.iterdir())
+        return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
 
     def find(self, path: str) -> Source:
         """Return where a config is. A name without a slash may be that of a shipped config.
@@ -67,30 +103,41 @@ class ConfigFiles:
         shipped = self.shipped / f"{path}.yaml"
         if "/" not in path and shipped.is_file():
             return shipped
-        found = (entry.name for entry in self.shipped.iterdir())
-        names = sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+        names = self.names()
         known = ", ".join(names)
         raise ConfigError(
             f"{path}: no such config file{_suggest(path, names)}; shipped configs: {known}"
         )
 
-    def read_layers(self, path: Source, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    def read_layers(self, path: Source) -> dict[str, Any]:
         """Read a config and merge it over the one that its key `base` names.
 
-        Sections are merged key by key, except those in `replaced`. `above` holds the configs that
-        are based on this one, to detect a circle.
+        Sections are merged key by key, except those in `replaced`.
+        """
+        return self._merged(self._layers(path))
+
+    def _layers(self, path: Source, above: tuple[str, ...] = ()) -> list[Layer]:
+        """Read a config and those that it is based on; the lowest first.
+
+        `above` holds the configs that are based on this one, to detect a circle.
         """
         data = self.parse_yaml(path)
         base = data.pop("base", None)
         if base is None:
-            return data
+            return [(str(path), data)]
         if not isinstance(base, str):
             raise ConfigError(f"{path}: base: expected the name or path of a config; got {base!r}")
         source = self.find(base)
         here = (*above, str(path))
         if str(source) in here:
             raise ConfigError(f"{path}: base: {base} is based on this config itself")
-        return self._merge(self.read_layers(source, here), data)
+        return [*self._layers(source, here), (str(path), data)]
+
+    def _merged(self, layers: list[Layer]) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for _, data in layers:
+            merged = self._merge(merged, data)
+        return merged
 
     def _merge(self, base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         merged = dict(base)
@@ -105,7 +152,7 @@ class ConfigFiles:
         """Read a YAML mapping. Raises ConfigError, with the line of a syntax error."""
         try:
             text = self.read_bytes(path) if isinstance(path, str) else path.read_bytes()
-            data = yaml.safe_load(text)
+            data = yaml.load(text, _Loader)  # a SafeLoader
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
         if not isinstance(data, dict):
@@ -120,7 +167,7 @@ class ConfigFiles:
                 f"override '{override}': write it as key=value, such as {self.example}"
             )
         try:
-            value = yaml.safe_load(text)
+            value = text if text.startswith(_SPECIAL) else yaml.load(text, _Loader)
         except yaml.YAMLError:
             raise ConfigError(f"override '{override}': '{text}' is not a YAML value") from None
         set_key(data, key, value)
@@ -137,12 +184,45 @@ def set_key(data: dict[str, Any], key: str, value: Any) -> None:
     data[last] = value
 
 
-def validate(model: type[Model], data: dict[str, Any], source: str) -> Model:
-    """Check data against a pydantic model. Raises ConfigError with one line per mistake."""
+def _override_of(location: list[str], overrides: Sequence[str]) -> str | None:
+    """Return the name of the last override that sets a location, or what is in or above it."""
+    for override in reversed(overrides):
+        key = override.partition("=")[0].split(".")
+        if all(one == other for one, other in zip(key, location, strict=False)):
+            return f"override '{override}'"
+    return None
+
+
+def _layer_of(location: list[str], layers: list[Layer]) -> str:
+    """Return the name of the highest layer that has a location; of the config itself if none."""
+    for name, data in reversed(layers):
+        value: Any = data
+        for part in location:
+            if not isinstance(value, dict):
+                return name
+            if part not in value:
+                break
+            value = value[part]
+        else:
+            return name
+    return layers[-1][0]
+
+
+def validate(
+    model: type[Model], data: dict[str, Any], source: str | Callable[[list[str]], str]
+) -> Model:
+    """Check data against a pydantic model. Raises ConfigError with one line per mistake.
+
+    `source` names what was read, or returns this name for the path of a key.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [f"{source}: {_explain(model, problem)}" for problem in error.errors()]
+        lines = []
+        for problem in error.errors():
+            location = [str(part) for part in problem["loc"]]
+            name = source if isinstance(source, str) else source(location)
+            lines.append(f"{name}: {_explain(model, problem)}")
         raise ConfigError("\n".join(lines)) from None
 
 
@@ -156,7 +236,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         return f"{where}: this key is needed; add it"
     value = problem.get("input")
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}; got {value!r}"
+    hint = _TRUTH if problem["type"] == "string_type" and isinstance(value, bool) else ""
+    return f"{where}: {message}; got {value!r}{hint}"
 
 
 def _fields(model: Any, location: list[str]) -> list[str]:

@@ -1,23 +1,20 @@
-"""Ask again for consent to what a run uses: `benben consent recheck RUN`.
-
-Asks the sites of the run's images for their files once more, for all images or a sample; no image
-is requested. What is refused now is written to a list of tombstones. `--apply` takes it down at
-once; without it the command prints how.
-"""
+"""`benben consent recheck RUN`: ask the sites of a run's images for consent once more."""
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import click
 import xxhash
 
 from benben.analysis.tables import RunTables
+from benben.common.command_line import Command
 from benben.common.text import lines
 from benben.jobs.commands import takedown
+from benben.jobs.commands.tools import RUN
 from benben.pipeline import storage
 from benben.pipeline.consent.image_consent import OptOutLists
 from benben.pipeline.errors import InputError
@@ -26,6 +23,7 @@ from benben.pipeline.images.fetch.request import RETRYABLE, Outcome, Request
 from benben.pipeline.images.fetch.resolver import owner
 from benben.pipeline.images.processing.processor import ImageProcessor
 from benben.pipeline.settings.fetch import FetchSettings
+from benben.pipeline.takedown import tombstones
 from benben.pipeline.takedown.tombstones import Tombstone
 
 
@@ -39,30 +37,35 @@ class Recheck:
     refused: list[Tombstone] = field(default_factory=list)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben consent", description=__doc__)
-    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
-    verb = verbs.add_parser("recheck", help="ask the sites of a run's images again")
-    verb.add_argument("run", help="folder of a run")
-    verb.add_argument("--sample", type=int, help="number of images to ask for; default: all")
-    verb.add_argument("--pages", action="store_true", help="ask for the run's pages too")
-    verb.add_argument("--apply", action="store_true", help="take down what is refused now")
-    given = parser.parse_args(arguments)
-    found = recheck(RunTables(given.run), given.sample, given.pages)
+@click.group(no_args_is_help=True)
+def main() -> None:
+    """Ask sites again for consent to what a run uses."""
+
+
+@main.command("recheck", cls=Command)
+@RUN
+@click.option("--sample", type=click.IntRange(1), help="Images to ask for; default: all.")
+@click.option("--pages", is_flag=True, help="Ask for the run's pages too.")
+@click.option("--apply", is_flag=True, help="Take down what is refused now.")
+def recheck_command(run: str, sample: int | None, pages: bool, apply: bool) -> int:
+    """Ask the sites of the images of the folder RUN once more; no image is requested.
+
+    What is refused now is written to a list of tombstones.
+    """
+    found = recheck(RunTables(run), sample, pages)
     print(f"{found.asked:,} asked for, {len(found.refused):,} refused now")
     for reason, number in (found.reasons + found.unclear).most_common():
         print(f"{number:9,}  {reason}" + (" (asks later)" if reason in found.unclear else ""))
     if not found.refused:
         return 0
     name = datetime.now(UTC).strftime("refused-%Y%m%dT%H%M%SZ.jsonl")
-    path = storage.join(given.run, "recheck", name)
+    path = storage.join(run, "recheck", name)
     lines = (one.model_dump_json() for one in found.refused)
     storage.write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
-    command = [given.run, "--list", path, "--note", "refused when asked again", "--apply"]
-    if given.apply:
-        return takedown.main(command)
-    print(f"to take this down: benben takedown {given.run} --list {path} --apply")
+    if apply:
+        note = "refused when asked again"
+        return takedown.take_down(run, tombstones.read([path]), note, apply=True)
+    print(f"to take this down: benben takedown {run} --list {path} --apply")
     return 0
 
 

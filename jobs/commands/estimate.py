@@ -6,19 +6,20 @@ took. The estimate is written to OUTPUT/estimate.json; `benben run` compares it 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
 from typing import Any
+
+import click
 
 from benben.analysis import estimate as figures
 from benben.analysis.estimate import Estimate, SampleRuns, StageCost
+from benben.common.command_line import Command
 from benben.common.text import lines
 from benben.jobs import stages
-from benben.jobs.engine import usage
+from benben.jobs.engine import script, usage
 from benben.jobs.engine.progress import say
 from benben.jobs.engine.stage import Run
 from benben.pipeline import config, manifest, storage
@@ -33,27 +34,36 @@ COPIES = 8  # of the large sample, in one of the runs
 MOST_TASKS = 8  # of a stage that runs on a sample
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben estimate", description=__doc__)
-    parser.add_argument("config", metavar="CONFIG", help="YAML file, or name of a shipped config")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a value")
-    parser.add_argument("--crawl", help="archives or path list in place of the config's input")
-    parser.add_argument(
-        "--sample", default="0.1%", help="share of the archives' bytes (default: 0.1%%)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the random sample")
-    parser.add_argument("--machines", type=int, default=1, help="number of machines")
-    parser.add_argument("--prices", help="YAML file (default: configs/prices.yaml)")
-    given = parser.parse_args(arguments)
-    settings = config.load(given.config, given.overrides)
-    if given.crawl:
-        settings = settings.model_copy(update={"input": [given.crawl], "index": None})
+@click.command(cls=Command)
+@script.config_arguments
+@click.option("--crawl", metavar="ARCHIVES", help="Archives in place of the config's input.")
+@click.option(
+    "--sample", "part", default="0.1%", show_default=True, help="Share of the archives' bytes."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random sample.")
+@click.option("--machines", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--prices", metavar="FILE", help="YAML file; default: configs/tables/prices.yaml.")
+def main(
+    path: str,
+    overrides: tuple[str, ...],
+    crawl: str | None,
+    part: str,
+    seed: int,
+    machines: int,
+    prices: str | None,
+) -> int:
+    """Estimate what a run will take, from a random sample of its archives on this machine.
+
+    The estimate is written to OUTPUT/estimate.json; `benben run` compares it at its end.
+    """
+    settings = script.load_config(path, overrides)
+    if crawl:
+        settings = settings.model_copy(update={"input": [crawl], "index": None})
     if settings.index is not None:
         raise UserError("estimate: pages chosen from an index cannot be sampled; use --crawl")
-    source = config.find(given.prices or "prices")
-    found = estimate(settings, share(given.sample), given.seed)
-    priced = figures.price(found, config.parse_yaml(source), given.machines)
+    source = config.find(prices) if prices else figures.PRICES
+    found = estimate(settings, share(part), seed)
+    priced = figures.price(found, config.parse_yaml(source), machines)
     print(figures.as_text(found, priced))
     storage.write_bytes(storage.join(settings.output, figures.FILE), figures.as_json(found))
     return 0

@@ -8,16 +8,18 @@ since, as by a takedown, the tar files that are there are deleted and written an
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
+import click
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.analysis.tables import RunTables
+from benben.common.command_line import Command
+from benben.jobs.commands.tools import RUN
 from benben.jobs.engine.progress import say
 from benben.pipeline import storage
 from benben.pipeline.dataset import webdataset
@@ -30,19 +32,21 @@ OURS = re.compile(r"\w+-\d{5}-of-\d{5}.*-\d{4}\.tar|index\.json")
 SOURCE = "source.json"  # names the files of the dataset that the tar files were made from
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben export", description=__doc__)
-    parser.add_argument("run", help="folder of a run")
-    parser.add_argument("to", metavar="FOLDER", help="folder or URL to write to")
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="documents in a tar file")
-    given = parser.parse_args(arguments)
-    if given.samples < 1:
-        raise InputError("--samples: must be at least 1")
-    entries = export(RunTables(given.run), given.to, given.samples)
-    print(
-        f"{given.to}: {sum(one['nsamples'] for one in entries):,} samples in {len(entries)} files"
-    )
+@click.command(cls=Command)
+@RUN
+@click.argument("to", metavar="FOLDER")
+@click.option(
+    "--samples", type=click.IntRange(1), default=SAMPLES, show_default=True,
+    help="Documents in a tar file.",
+)  # fmt: skip
+def main(run: str, to: str, samples: int) -> int:
+    """Write the dataset of the folder RUN as WebDataset tar files.
+
+    Each file of dataset/data becomes tar files of documents with their images, and index.json lists
+    them. FOLDER may be a URL. Run the same command again to write files that are missing.
+    """
+    entries = export(RunTables(run), to, samples)
+    print(f"{to}: {sum(one['nsamples'] for one in entries):,} samples in {len(entries)} files")
     return 0
 
 

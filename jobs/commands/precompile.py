@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
+from benben.common.command_line import Command
 from benben.pipeline import config
 from benben.pipeline.errors import InputError
 
@@ -21,11 +22,10 @@ _PAGE = """<!doctype html><title>A page</title><body><h1>A page</h1>
 <figure><img src=a.jpg alt=b></figure></body>"""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Compile all machine code into a folder, to be used as NUMBA_CACHE_DIR on other machines."""
-    parser = argparse.ArgumentParser(prog="benben precompile", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="folder to write; it is made if it is missing")
-    folder = parser.parse_args(arguments).folder
+@click.command(cls=Command)
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+def main(folder: Path) -> int:
+    """Compile all machine code into FOLDER, the NUMBA_CACHE_DIR of other machines."""
     started = time.monotonic()
     # The folder is chosen when the compiler is imported, so a new process does the work.
     code = "from benben.jobs.commands.precompile import compile_all; compile_all()"

@@ -1,18 +1,15 @@
-"""Read the robots.txt files that a crawl captured: `benben robots ARCHIVES --output TABLE`.
-
-ARCHIVES are archives, folders or lists of paths, such as Common Crawl's robotstxt.paths.gz. Name
-the table in a config, `robots: [TABLE]`, to refuse the pages that their site's answer disallows.
-"""
+"""`benben robots ARCHIVES --output TABLE`: a table of the robots.txt files of a crawl."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
 
+import click
 import pyarrow as pa
 
+from benben.common.command_line import Command
 from benben.jobs.engine import session
 from benben.pipeline import manifest, storage
 from benben.pipeline.archive import inputs
@@ -26,14 +23,18 @@ from benben.pipeline.storage.ranges import open_source
 LIMIT = 512_000  # bytes of a robots.txt; RFC 9309, section 2.5, asks for 500 KiB at least
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben robots", description=__doc__)
-    parser.add_argument("archives", nargs="+", help="archives, folders or lists of paths")
-    parser.add_argument("--output", required=True, metavar="TABLE", help="folder of the table")
-    given = parser.parse_args(arguments)
-    made = build(given.archives, given.output)
-    print(f"{given.output}: {made.rows:,} answers in {len(made.files)} files")
+@click.command(cls=Command)
+@click.argument("archives", metavar="ARCHIVES...", nargs=-1, required=True)
+@click.option("--output", required=True, metavar="TABLE", help="Folder of the table.")
+def main(archives: tuple[str, ...], output: str) -> int:
+    """Read the robots.txt files that a crawl captured, to refuse pages by.
+
+    ARCHIVES are archives, folders or lists of paths, such as Common Crawl's robotstxt.paths.gz.
+    Name the table in a config, robots: [TABLE], to refuse the pages that their site's answer
+    disallows.
+    """
+    made = build(archives, output)
+    print(f"{output}: {made.rows:,} answers in {len(made.files)} files")
     return 0
 
 

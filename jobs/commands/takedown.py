@@ -1,25 +1,22 @@
-"""Take documents and images down from a finished run: `benben takedown RUN --host H`.
-
-Without `--apply` the command only shows what would be removed. To finish a takedown that was
-interrupted, run the same command again. To keep what was taken down out of later runs, name the
-run's list of tombstones in their config: takedown.tombstones=[RUN/takedown/tombstones.jsonl].
-"""
+"""`benben takedown RUN --host H`: take documents and images down from a finished run."""
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import get_args
 
+import click
 import pyarrow as pa
 from pydantic import ValidationError
 
 from benben.analysis.dataset_card import card
 from benben.analysis.report import funnel, html_report
 from benben.analysis.tables import RunTables
+from benben.common.command_line import Command
+from benben.jobs.commands.tools import RUN
 from benben.jobs.engine import lock
 from benben.jobs.engine.progress import say
 from benben.pipeline import manifest, storage
@@ -50,65 +47,82 @@ LISTED_DOCUMENTS = 20  # how many documents the summary lists
 BATCH_ROWS = 500
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="benben takedown", description=__doc__)
-    parser.add_argument("run", help="folder of a run")
-    for kind, text in OPTIONS.items():
-        parser.add_argument(f"--{kind}", action="append", default=[], help=text)
-    parser.add_argument(
-        "--distance", type=int, default=0, help="bits in which a --phash may differ"
-    )
-    parser.add_argument("--list", action="append", default=[], help="file of tombstones to add")
-    parser.add_argument("--note", default="", help="reason for the takedown, kept in the log")
-    parser.add_argument(
-        "--apply", action="store_true", help="remove; without it, show what would be removed"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="only check that nobody changed the log"
-    )
-    given = parser.parse_args(arguments)
-    if given.check:
-        entries = takedown_log.check(given.run, takedown_log.read_pending(given.run))
+def _kinds(function: Callable[..., int]) -> Callable[..., int]:
+    """Add an option for each kind of tombstone."""
+    for kind, text in reversed(OPTIONS.items()):
+        function = click.option(f"--{kind}", multiple=True, help=f"{text}.")(function)
+    return function
+
+
+@click.command(cls=Command)
+@RUN
+@_kinds
+@click.option(
+    "--distance", type=click.IntRange(0, 64), default=0, help="Bits in which a --phash may differ."
+)
+@click.option("--list", "lists", multiple=True, metavar="FILE", help="File of tombstones to add.")
+@click.option("--note", default="", help="Reason for the takedown, kept in the log.")
+@click.option("--apply", is_flag=True, help="Remove; without it, show what would be removed.")
+@click.option("--check", is_flag=True, help="Only check that nobody changed the log.")
+def main(
+    run: str,
+    distance: int,
+    lists: tuple[str, ...],
+    note: str,
+    apply: bool,
+    check: bool,
+    **kinds: tuple[str, ...],
+) -> int:
+    """Take documents and images down from the finished run of the folder RUN.
+
+    Without --apply the command only shows what would be removed. To finish a takedown that was
+    interrupted, run the same command again. To keep what was taken down out of later runs, name
+    the run's list in their config: takedown.tombstones=RUN/takedown/tombstones.jsonl.
+    """
+    if check:
+        entries = takedown_log.check(run, takedown_log.read_pending(run))
         print(f"{len(entries)} takedowns; the log is unchanged")
         return 0
-    requested = _requested(given)
-    if given.apply and storage.list_folders(given.run):  # a name mistyped makes no folder
-        with lock.writing(given.run):
-            return _take_down(given, requested)
-    return _take_down(given, requested)
+    return take_down(run, [*_requested(kinds, distance), *tombstones.read(lists)], note, apply)
 
 
-def _take_down(given: argparse.Namespace, requested: list[Tombstone]) -> int:
-    pending = takedown_log.read_pending(given.run)
-    if pending and not given.apply:
-        raise UserError(f"{given.run}: a takedown is not finished; run it again with --apply")
+def take_down(run: str, requested: list[Tombstone], note: str, apply: bool) -> int:
+    """Show what tombstones match in a run, and with `apply` remove it. Raises UserError."""
+    if apply and storage.list_folders(run):  # a name mistyped makes no folder
+        with lock.writing(run):
+            return _take_down(run, requested, note, apply)
+    return _take_down(run, requested, note, apply)
+
+
+def _take_down(run: str, requested: list[Tombstone], note: str, apply: bool) -> int:
+    pending = takedown_log.read_pending(run)
+    if pending and not apply:
+        raise UserError(f"{run}: a takedown is not finished; run it again with --apply")
     if pending:
-        finish(given.run, pending)
+        finish(run, pending)
         if pending.includes(requested):
             return 0
     if not requested:
         raise UserError("takedown: say what to remove: --" + ", --".join(OPTIONS))
-    takedown, removed = find(given.run, requested, given.note)
-    print("\n".join(summary(given.run, takedown, removed)))
-    if given.apply:
-        finish(given.run, takedown)
+    takedown, removed = find(run, requested, note)
+    print("\n".join(summary(run, takedown, removed)))
+    if apply:
+        finish(run, takedown)
     elif not takedown.removes_nothing:
         print("nothing was changed; add --apply to remove this")
     return 0
 
 
-def _requested(given: argparse.Namespace) -> list[Tombstone]:
+def _requested(kinds: Mapping[str, tuple[str, ...]], distance: int) -> list[Tombstone]:
     try:
-        requested = [
-            Tombstone(kind=kind, value=value, distance=given.distance if kind == "phash" else 0)
+        return [
+            Tombstone(kind=kind, value=value, distance=distance if kind == "phash" else 0)
             for kind in get_args(Kind)
-            for value in getattr(given, kind, [])
+            for value in kinds.get(kind, ())
         ]
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"takedown: {message}") from None
-    return requested + tombstones.read(given.list)
 
 
 # What the tombstones match

@@ -8,6 +8,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from benben.common.command_line import quiet
+
 INTERVAL_SECONDS = {True: 0.2, False: 10.0}  # by whether the output is a terminal
 
 
@@ -67,11 +69,12 @@ class Progress:
     def _write(self, text: str) -> None:
         """Write our own text to the terminal itself: `sys.stderr` lets no control sequence pass."""
         stream = sys.__stderr__ if self._terminal else sys.stderr
-        if stream is not None:
+        if stream is not None and not quiet():
             stream.write(text)
             stream.flush()
 
 
 def say(line: str) -> None:
-    """Print one line about the run to stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print one line about the run to stderr, unless `--quiet` was given."""
+    if not quiet():
+        print(line, file=sys.stderr, flush=True)

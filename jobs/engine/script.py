@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import click
+from click.shell_completion import CompletionItem
+
+from benben.common.command_line import Command, call
 from benben.common.terminal import safe_output
 from benben.jobs.engine import failure, session
+from benben.jobs.engine.progress import say
 from benben.jobs.engine.stage import Run, Stage
 from benben.pipeline import config
 from benben.pipeline.errors import UserError
@@ -26,25 +31,46 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
     find its functions. It therefore passes its own name, and is imported under that.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    stage: Stage = importlib.import_module(module).STAGE
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    parser.add_argument("--debug", action="store_true", help="print stack traces")
+    name = module.rpartition(".")[2]
+    return exit_code(lambda: call(stage_command(name, ""), given, name), "--debug" in given)
 
-    def act() -> int:
-        options = parser.parse_args(given)
-        settings = load_config(options.config, options.overrides)
-        Run(settings, stage.name).execute(stage, options.force)
+
+def config_arguments(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the arguments `path`, of a config, and `overrides` to a command's function."""
+    changes = click.argument(
+        "overrides", metavar="[KEY=VALUE]...", nargs=-1, shell_complete=complete_keys
+    )
+    return click.argument("path", metavar="CONFIG", shell_complete=complete_configs)(
+        changes(function)
+    )
+
+
+def stage_command(name: str, text: str) -> click.Command:
+    """Return the command that runs one stage."""
+
+    @click.command(name, cls=Command, help=f"{text[:1].upper()}{text[1:]}.")
+    @config_arguments
+    @click.option("--force", is_flag=True, help="Run it even if its tables are up to date.")
+    def run_stage(path: str, overrides: tuple[str, ...], force: bool) -> int:
+        settings = load_config(path, overrides)
+        stage: Stage = importlib.import_module(f"benben.jobs.{name}").STAGE
+        if "rules" in stage.sections:
+            say(config.describe_rules(path, settings.rules))
+        Run(settings, name).execute(stage, force)
         return 0
 
-    return exit_code(act, "--debug" in given)
+    return run_stage
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that every stage takes."""
-    parser.add_argument("config", metavar="CONFIG", help="YAML file, or name of a shipped config")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a config value")
-    parser.add_argument("--force", action="store_true", help="run even if up to date")
+def complete_configs(_: click.Context, __: click.Parameter, begun: str) -> list[Any]:
+    """Return the shipped configs whose names begin so; the shell adds files."""
+    names = [name for name in config.shipped() if name.startswith(begun)]
+    return [CompletionItem(name) for name in names] + [CompletionItem(begun, type="file")]
+
+
+def complete_keys(_: click.Context, __: click.Parameter, begun: str) -> list[Any]:
+    """Return the keys of a config that begin so, each with an equals sign behind it."""
+    return [f"{key}=" for key in config.key_names() if key.startswith(begun)]
 
 
 def load_config(path: str, overrides: Sequence[str] = ()) -> Config:

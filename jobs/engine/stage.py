@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from benben.jobs.engine import failure, lock, session, waves
 from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import say
-from benben.pipeline import manifest, storage
+from benben.pipeline import config, manifest, storage
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import Counts, Manifest
 from benben.pipeline.settings import Config
@@ -62,8 +62,8 @@ class Work:
 class Run:
     """One execution of stages under a config; `purpose` is a stage's name, or `run` for all."""
 
-    def __init__(self, config: Config, purpose: str = "run") -> None:
-        self.config, self.purpose = config, purpose
+    def __init__(self, settings: Config, purpose: str = "run") -> None:
+        self.config, self.purpose = settings, purpose
         self.stage = ""
         self._folders: dict[str, str] = {}  # of the present stage's tables
         self._waves = ""  # folder of the present stage's finished waves
@@ -150,6 +150,7 @@ class Run:
     def _execute(self, stage: Stage, work: Work, force: bool) -> Manifest:
         self._prepare(stage, work.id, force)
         started = time.monotonic()
+        config.store(self.config)
         say(f"{stage.name}: started")
         self._log = MetricsLog(self.config.output, stage.name)
         self._log.event("started", id=work.id)

@@ -1,13 +1,14 @@
 """Finds the archives a run reads and divides their bytes among its tasks.
 
-An input is an archive, a folder of archives or a list of paths: a local path or any URL that
-`pipeline.storage` opens, such as hf://datasets/NAME/FOLDER.
+An input is an archive, a folder of archives, a list of paths or a pattern such as crawl/*.warc.gz:
+a local path or any URL that `pipeline.storage` opens, such as hf://datasets/NAME/FOLDER.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ ARCHIVE_ENDINGS = (".warc", ".warc.gz", ".arc", ".arc.gz", ".wet.gz", ".wat.gz")
 LIST_ENDINGS = (".paths", ".paths.gz", ".txt")
 MAX_MEASURED = 1_000  # remote archives; of more, no sizes are requested one by one
 USUAL_BYTES = 1 << 30  # of an archive of Common Crawl
+_PATTERN = re.compile(r"[*?]|\[[^]]+\]")  # in an input: it names all files that match
 END = 1 << 62  # after the last byte of any archive
 
 
@@ -71,6 +73,9 @@ def _expand(entry: str, access: ArchiveSettings) -> list[str]:
     if entry.endswith(LIST_ENDINGS):
         return _read_list(entry, access)
     _refuse_packed(entry)
+    web = entry.startswith(("http://", "https://"))  # a web server lists no files
+    if _PATTERN.search(entry) and not web and not storage.exists(entry):
+        return _matching(entry)
     if is_remote(entry) and entry.endswith(ARCHIVE_ENDINGS):
         return [entry]
     try:
@@ -88,6 +93,38 @@ def _expand(entry: str, access: ArchiveSettings) -> list[str]:
         wanted = ", ".join(ARCHIVE_ENDINGS)
         raise InputError(f"input: {entry}: no archives in this folder (names end in {wanted})")
     return found
+
+
+def _matching(pattern: str) -> list[str]:
+    """List the archives whose path matches `*`, `?` and [ranges], and `**` for any folders."""
+    fixed = pattern[: _PATTERN.search(pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    deep = "/" in pattern[len(fixed) :].strip("/")
+    try:
+        found = storage.list_files(fixed or ".", recursive=deep)
+    except (OSError, ValueError) as error:
+        raise InputError(f"input: {pattern}: cannot be read ({error})") from None
+    wanted = re.compile(glob_pattern(pattern))
+    named = [url if fixed else url.removeprefix("./") for url in found]
+    matching = [url for url in named if wanted.fullmatch(url)]
+    for url in matching:
+        _refuse_packed(url)
+    if not matching:
+        raise InputError(f"input: {pattern}: matches no file")
+    return matching
+
+
+def glob_pattern(pattern: str) -> str:
+    """Return the regular expression of a path pattern; `*` and `?` do not match a slash."""
+    parts = []
+    for token in re.findall(r"\*\*/?|\*|\?|\[[^]]*\]|[^*?\[]+|\[", pattern):
+        if token.startswith("**"):
+            parts.append("(?:.*/)?" if token.endswith("/") else ".*")
+        elif token.startswith("[") and token.endswith("]"):
+            inside = token[1:-1].replace("\\", "\\\\")
+            parts.append(f"[{'^' + inside[1:] if inside[:1] == '!' else inside}]")
+        else:
+            parts.append({"*": "[^/]*", "?": "[^/]"}.get(token, re.escape(token)))
+    return "".join(parts)
 
 
 def _refuse_packed(entry: str) -> None:

@@ -21,7 +21,9 @@ class S3Settings(Section):
 class ArchiveSettings(Section):
     """Section `archives`: range reads from servers, at a rate all tasks of a machine share."""
 
-    user_agent: str = Field(default="benben", min_length=1)
+    user_agent: str = Field(
+        default="benben", min_length=1, description="name that archive servers are told"
+    )
     requests_per_second: float = Field(
         default=20, gt=0, description="to one host, by all tasks of a machine together"
     )
@@ -50,6 +52,6 @@ class IndexSettings(Section):
     crawls: list[str] = Field(default=[], description="such as CC-MAIN-2024-22")
     languages: list[str] = Field(default=[], description="ISO 639-3; a page needs one of them")
     mimes: list[str] = Field(default=[], description="detected media types")
-    statuses: list[int] = [200]
+    statuses: list[int] = Field(default=[200], description="HTTP statuses of captures to take")
     hosts: list[str] = Field(default=[], description="with their subdomains")
     where: str | None = Field(default=None, description="a further condition, in Spark SQL")

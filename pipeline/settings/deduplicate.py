@@ -30,9 +30,9 @@ class FingerprintSettings(Section):
         gt=0, description="length of a shingle; characters in scripts without spaces"
     )
     min_words: int = Field(ge=1, description="shorter texts are compared by URL and payload only")
-    bands: int = Field(gt=0)
-    rows: int = Field(gt=0)
-    seed: int = Field(ge=0)
+    bands: int = Field(gt=0, description="of a signature; documents that share one are compared")
+    rows: int = Field(gt=0, description="hashes in a band; more make a band harder to share")
+    seed: int = Field(ge=0, description="of the hash functions")
     decontaminate: DecontaminateSettings
 
     @property
@@ -44,7 +44,7 @@ class FingerprintSettings(Section):
 class MinHashSettings(Section):
     """Near-duplicates: documents that share a band and are similar enough."""
 
-    enabled: bool
+    enabled: bool = Field(description="whether it is looked for")
     verify_jaccard: float = Field(
         ge=0, le=1, description="least estimated similarity to the kept document"
     )
@@ -66,7 +66,7 @@ class RepeatedImageSettings(Section):
 class ImageSetSettings(Section):
     """Documents whose remaining images have the same set of URLs."""
 
-    enabled: bool
+    enabled: bool = Field(description="whether it is looked for")
     min_images: int = Field(ge=1, description="smaller sets are not compared")
     min_similarity: float = Field(
         ge=0, le=1, description="least similarity of the texts as well; 0: texts are not compared"
@@ -102,7 +102,7 @@ class SimilarImageSettings(Section):
 class PictureSetSettings(ImageSetSettings):
     """Documents whose remaining images are the same set, by bytes or by perceptual hash."""
 
-    by: Literal["content", "look"]
+    by: Literal["content", "look"] = Field(description="equal bytes, or a similar look")
 
 
 class ImageBenchmarkSettings(Section):
@@ -146,16 +146,16 @@ class KeepSettings(Section):
 
 
 class DeduplicateSettings(Section):
-    """Section `deduplicate`."""
+    """Section `deduplicate`: documents, lines and images that repeat, before the fetch."""
 
     against: list[str] = Field(
         default=[], description="folders of the earlier runs that this one adds to, oldest first"
     )
     index: bool = Field(description="write the index that later runs need to add to this one")
     keep: KeepSettings
-    url: bool
-    payload: bool
-    text: bool
+    url: bool = Field(description="keep one document of each normalised address")
+    payload: bool = Field(description="keep one document of equal bytes")
+    text: bool = Field(description="keep one document of equal words")
     minhash: MinHashSettings
     max_leaders: int = Field(
         gt=0, description="kept documents with which the others of a cluster are compared"

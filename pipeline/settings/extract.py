@@ -23,10 +23,10 @@ def _token(token: str) -> str:
 class Limits(Section):
     """What a page may cost; a page that exceeds a limit is counted under a reason."""
 
-    page_bytes: int = Field(gt=0)
-    nodes: int = Field(gt=0)
+    page_bytes: int = Field(gt=0, description="of a page, decompressed; larger ones are left out")
+    nodes: int = Field(gt=0, description="elements and texts of a page")
     depth: int = Field(gt=0, description="levels of nested elements")
-    seconds: float = Field(gt=0)
+    seconds: float = Field(gt=0, description="processor time of one page")
 
 
 class Elements(Section):
@@ -162,7 +162,7 @@ class ImageSettings(Section):
 
 
 class ExtractSettings(Section):
-    """Section `extract`."""
+    """Section `extract`: from the bytes of a page to its nodes."""
 
     limits: Limits
     elements: Elements

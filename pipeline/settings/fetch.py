@@ -21,8 +21,8 @@ class FetchLimits(Section):
     seconds: float = Field(gt=0, description="one request, from its start to the last byte")
     bytes: int = Field(gt=0, description="of the body of one response")
     pixels: int = Field(gt=0, description="of one image: width x height")
-    redirects: int = Field(ge=0)
-    url_length: int = Field(gt=0, description="characters")
+    redirects: int = Field(ge=0, description="followed for one image")
+    url_length: int = Field(gt=0, description="characters of an address")
     header_bytes: int = Field(gt=0, description="of one header line of a response")
     headers: int = Field(gt=0, description="header lines of one response")
     ports: list[int] = Field(min_length=1, description="ports that may be connected to")
@@ -63,8 +63,8 @@ class PolitenessSettings(Section):
 class ReencodeSettings(Section):
     """Store images re-encoded: upright, without metadata. By default bytes are stored unchanged."""
 
-    format: Literal["jpeg", "webp", "png"]
-    quality: int = Field(ge=1, le=100)
+    format: Literal["jpeg", "webp", "png"] = Field(description="of the stored bytes")
+    quality: int = Field(ge=1, le=100, description="of JPEG and WebP")
     max_side: int | None = Field(
         default=None, gt=0, description="pixels; larger images are scaled down"
     )
@@ -80,8 +80,8 @@ class ImageModelSettings(Section):
     resize: int | None = Field(
         default=None, gt=0, description="scale to this side first, then crop to `size`"
     )
-    layout: Literal["nchw", "nhwc"]
-    channels: Literal["rgb", "bgr"]
+    layout: Literal["nchw", "nhwc"] = Field(description="order of the input's axes")
+    channels: Literal["rgb", "bgr"] = Field(description="order of the colours")
     scale: float = Field(default=1.0, description="pixel values 0..255 are multiplied by this,")
     mean: list[float] = Field(default=[0, 0, 0], description="reduced by this, by channel,")
     deviation: list[float] = Field(default=[1, 1, 1], description="and divided by this, by channel")
@@ -91,9 +91,9 @@ class ImageModelSettings(Section):
 
 
 class FetchSettings(Section):
-    """Section `fetch`."""
+    """Section `fetch`: the images of kept documents, from their servers."""
 
-    enabled: bool
+    enabled: bool = Field(description="download the images of kept documents")
     user_agent: str = Field(
         description="product token, version, and a contact: URL or mail address"
     )
@@ -116,7 +116,7 @@ class FetchSettings(Section):
     )
     concurrency: int = Field(gt=0, description="requests at once in a task")
     hosts: int = Field(gt=0, description="hosts at once in a task")
-    decode_threads: int = Field(gt=0)
+    decode_threads: int = Field(gt=0, description="decodes at once in a task")
     tasks: int | None = Field(default=None, gt=0, description="default: Spark's parallelism")
     attempt: int = Field(
         default=1, gt=0, description="raise it to request again what failed and may succeed now"

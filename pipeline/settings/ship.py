@@ -28,7 +28,7 @@ class SplitSettings(Section):
 
 
 class AssembleSettings(Section):
-    """Section `assemble`."""
+    """Section `assemble`: the form of the dataset."""
 
     rows_per_shard: int = Field(
         gt=0, description="at most; the shards of a split have about equally many"
@@ -51,7 +51,7 @@ class AssembleSettings(Section):
 class ReportSettings(Section):
     """Section `report`: the HTML report and the dataset's card."""
 
-    sample_documents: int = Field(ge=0)
+    sample_documents: int = Field(ge=0, description="shipped documents shown in the report")
     distribution_documents: int = Field(
         gt=0, description="documents sampled for distributions and rejected examples, about"
     )

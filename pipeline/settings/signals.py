@@ -13,10 +13,10 @@ from benben.pipeline.settings.section import Section
 class Bounds(Section):
     """Allowed values of a signal: inclusive `min`, `max`, exclusive `below`, or `one_of` names."""
 
-    min: float | None = None
-    max: float | None = None
-    below: float | None = None
-    one_of: list[str] | None = None
+    min: float | None = Field(default=None, description="least value that is kept")
+    max: float | None = Field(default=None, description="greatest value that is kept")
+    below: float | None = Field(default=None, description="values from here on are dropped")
+    one_of: list[str] | None = Field(default=None, description="names that are kept")
 
     @model_validator(mode="after")
     def _ordered(self) -> Bounds:
@@ -35,9 +35,15 @@ class Rule(Bounds):
     a list, rows of a table, code, texts under one heading); a section, a heading with what follows.
     """
 
-    over: Literal["paragraph", "run", "section"] = "paragraph"
-    languages: dict[str, Bounds] = {}
-    when: dict[str, Bounds] = {}
+    over: Literal["paragraph", "run", "section"] = Field(
+        default="paragraph", description="what is measured as one: see the guide on filtering"
+    )
+    languages: dict[str, Bounds] = Field(
+        default={}, description="other bounds for documents of a language, by its code"
+    )
+    when: dict[str, Bounds] = Field(
+        default={}, description="signals of the same scope that must be within bounds for the rule"
+    )
 
 
 class InheritSettings(Section):
@@ -98,18 +104,20 @@ class PerplexityModel(Section):
     """A KenLM model and, if it was trained on pieces, the SentencePiece model that makes them."""
 
     path: str = Field(min_length=1, description="KenLM .arpa or .binary, a local file")
-    sentencepiece: str | None = Field(default=None, description="SentencePiece .model")
+    sentencepiece: str | None = Field(
+        default=None, description="SentencePiece .model, a local file"
+    )
 
 
 class QualityModel(Section):
     """A fastText classifier (.bin, .ftz) or a linear classifier over hashed words (.npz)."""
 
-    path: str = Field(min_length=1)
+    path: str = Field(min_length=1, description="fastText .bin or .ftz, a local file")
     label: str = Field(default="__label__hq", description="fastText label of wanted pages")
 
 
 class SignalSettings(Section):
-    """Section `signals`."""
+    """Section `signals`: word lists and models by which texts are measured."""
 
     language_model: str | None = Field(
         default=None,

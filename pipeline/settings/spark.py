@@ -14,7 +14,9 @@ class SparkSettings(Section):
     and `stages`; each overrides those before it.
     """
 
-    master: str | None = None
+    master: str | None = Field(
+        default=None, description="Spark's master; default: spark-submit's, or local[*]"
+    )
     partitions: int | None = Field(
         default=None, gt=0, description="tasks of a stage; null: by the input's size"
     )

@@ -65,7 +65,7 @@ def test_interval_covers_the_mean_nine_times_of_ten() -> None:
 
 
 def test_prices_are_the_tables() -> None:
-    prices = config.parse_yaml(config.find("prices"))
+    prices = config.parse_yaml(estimate.PRICES)
     found = whole(4_000_000_000)
     priced = estimate.price(found, prices, 10)
     machine = prices["machines"][prices["machine"]]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from benben.jobs.commands import precompile
+from benben.jobs.commands import cli
 from benben.pipeline import compiled
 
 
@@ -98,7 +98,7 @@ def test_a_folder_of_others_without_this_code_is_not_needed(
 @pytest.mark.slow
 def test_machine_code_is_made_ahead_and_used(tmp_path: Path) -> None:
     """Every function that a page needs has its code in the folder: nothing is compiled later."""
-    assert precompile.main([str(tmp_path / "code")]) == 0
+    assert cli.main(["precompile", str(tmp_path / "code")]) == 0
     made = list((tmp_path / "code").rglob("*"))
     assert all(path.stat().st_mode & 0o077 == (0o055 if path.is_dir() else 0o044) for path in made)
     names = {path.parent.name for path in (tmp_path / "code").rglob("*.nbi")}

@@ -125,3 +125,58 @@ def test_a_folder_of_the_same_name_does_not_hide_a_shipped_config(
     (tmp_path / "sample").mkdir()
     monkeypatch.chdir(tmp_path)
     assert str(config.find("sample")).endswith("configs/sample.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "fetch:\n  enabled: false\nfetch:\n  hosts: 3\n",
+            r"key 'fetch' stands twice, first in line 1.*line 3",
+        ),
+        ("signals: {spam_words: {no: [x]}}\n", r"key 'no'; YAML takes .*'no'"),
+    ],
+)
+def test_yaml_that_would_lose_something_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        config.load(str(path))
+
+
+def test_a_truth_value_in_a_list_of_texts_is_explained(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    with pytest.raises(ConfigError, match=r"got False; YAML takes yes, no"):
+        config.load(path, ["index={table: x, languages: [no, sv]}", "input=[]"])
+
+
+def test_one_text_stands_for_a_list_and_a_pattern_needs_no_quotes(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    assert config.load(path, ["input=crawl/*.warc.gz"]).input == ["crawl/*.warc.gz"]
+    assert config.load(path, ["input=*.warc.gz"]).input == ["*.warc.gz"]
+
+
+def test_a_mistake_names_the_file_or_the_override_that_holds_it(tmp_path: Path) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(yaml.safe_dump(GOOD | {"report": GOOD["report"] | {"topics": "many"}}))
+    path = write(tmp_path, {"base": str(base), "fetch": {"hosts": 0}})
+    with pytest.raises(ConfigError) as error:
+        config.load(path, ["fetch.limits.seconds=soon"])
+    lines = sorted(str(error.value).split("\n"))
+    assert lines[0].startswith(f"{base}: report.topics: ")
+    assert lines[1].startswith(f"{path}: fetch.hosts: ")
+    assert lines[2].startswith("override 'fetch.limits.seconds=soon': fetch.limits.seconds: ")
+
+
+@pytest.mark.parametrize("name", config.shipped())
+def test_a_stored_config_is_read_from_the_folder_of_its_run(name: str, tmp_path: Path) -> None:
+    output = f"output={tmp_path / 'first'}"
+    more = ["index=null"] if name == "commoncrawl" else []
+    stored = config.load(name, ["input=[x]", output, *more])
+    config.store(stored)
+    assert config.load(str(tmp_path / "first")) == stored
+    (tmp_path / "first").rename(tmp_path / "moved")
+    moved = config.load(str(tmp_path / "moved"), ["rules.document.words.min=9"])
+    assert moved.output == str(tmp_path / "moved")
+    assert moved.rules.document["words"].min == 9
+    assert config.of_run(str(tmp_path / "nowhere")) is None

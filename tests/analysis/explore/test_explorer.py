@@ -12,6 +12,7 @@ from benben.analysis.explore.explorer import Explorer
 from benben.analysis.explore.search import Search, find
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
+from benben.jobs.commands import cli
 from benben.sample.serve import running
 from tests.analysis.run_folder import make
 from tests.browser import Tab, drive, needs_chromium
@@ -118,12 +119,12 @@ def test_names_of_a_server() -> None:
 def test_a_missing_run_is_an_error_of_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert server.main([str(tmp_path), "--static", str(tmp_path / "out")]) == 2
+    assert cli.main(["explore", str(tmp_path), "--static", str(tmp_path / "out")]) == 2
     assert "no run here" in capsys.readouterr().err
 
 
 def test_static_pages_link_to_pages_that_exist(output: str, tmp_path: Path) -> None:
-    assert server.main([output, "--static", str(tmp_path / "site")]) == 0
+    assert cli.main(["explore", output, "--static", str(tmp_path / "site")]) == 0
     pages = list((tmp_path / "site").glob("*.html"))
     assert len(pages) == 13 + 4
     for page in pages:

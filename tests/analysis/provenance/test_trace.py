@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benben.analysis.provenance import trace
+from benben.jobs.commands import cli
 from tests.analysis.run_folder import make
 
 
@@ -16,7 +17,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def traced(output: str, name: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert trace.main([output, name]) == 0
+    assert cli.main(["trace", output, name]) == 0
     return capsys.readouterr().out
 
 
@@ -67,5 +68,5 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 def test_an_unknown_name_is_an_error_of_one_line(
     output: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert trace.main([output, name]) == 2
+    assert cli.main(["trace", output, name]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from benben.analysis.provenance import verify
 from benben.filters import shipped
 from benben.filters.decide import decide_batch
 from benben.filters.signal_table import measure_batch
 from benben.filters.signals import pii
+from benben.jobs.commands import cli
 from benben.pipeline import config, schema
 from benben.pipeline import document as records
 from benben.pipeline.archive.warc import Capture, read_captures
@@ -79,7 +79,7 @@ def make_run(crawl: Path, tmp_path: Path, redact: list[str], text: str = "plain"
 def test_reproduced_rows_are_equal(
     run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert verify.main([str(run), "--input", str(crawl)]) == 0
+    assert cli.main(["verify", str(run), "--input", str(crawl)]) == 0
     assert capsys.readouterr().out == "10 of 10 rows are equal\n"
 
 
@@ -89,7 +89,7 @@ def test_rows_of_markdown_are_reproduced(
     run = make_run(crawl, tmp_path, [], "markdown")
     texts = [row["texts"] for row in pq.read_table(run / "dataset/data").to_pylist()]
     assert any("# " in text for page in texts for text in page if text)
-    assert verify.main([str(run), "--input", str(crawl)]) == 0
+    assert cli.main(["verify", str(run), "--input", str(crawl)]) == 0
     assert capsys.readouterr().out == "10 of 10 rows are equal\n"
 
 
@@ -100,7 +100,7 @@ def test_a_changed_text_is_found(
     rows = pq.read_table(path, partitioning=None).to_pylist()
     rows[0]["texts"][0] += "!"
     pq.write_table(pa.Table.from_pylist(rows, schema.DATASET), path)
-    assert verify.main([str(run), "--input", str(crawl)]) == 1
+    assert cli.main(["verify", str(run), "--input", str(crawl)]) == 1
     out, err = capsys.readouterr()
     assert "the run was made by version 1, this is " in err
     assert f"{rows[0]['doc_id']}  differs in texts" in out
@@ -114,7 +114,7 @@ def test_a_changed_archive_is_found(
     spoilt = bytearray(archive.read_bytes())
     spoilt[: len(spoilt) // 4] = bytes(len(spoilt) // 4)
     (tmp_path / archive.name).write_bytes(spoilt)
-    assert verify.main([str(run), "--input", str(tmp_path / archive.name)]) == 1
+    assert cli.main(["verify", str(run), "--input", str(tmp_path / archive.name)]) == 1
     assert "cannot be read again" in capsys.readouterr().out
 
 
@@ -122,14 +122,14 @@ def test_a_missing_archive_is_an_error_of_one_line(
     run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = sorted(crawl.rglob("*.warc.gz"))[1]
-    assert verify.main([str(run), "--input", str(other)]) == 2
+    assert cli.main(["verify", str(run), "--input", str(other)]) == 2
     assert "is not among the inputs" in capsys.readouterr().err
 
 
 def test_the_sample_is_the_same_in_every_call(
     run: Path, crawl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert verify.main([str(run), "--input", str(crawl), "--sample", "3"]) == 0
+    assert cli.main(["verify", str(run), "--input", str(crawl), "--sample", "3"]) == 0
     assert capsys.readouterr().out == "3 of 3 rows are equal\n"
 
 
@@ -155,7 +155,7 @@ def test_redacted_rows_are_redacted_again(
     ]
     assert "<EMAIL>" in str(rows[0]["texts"])
     assert "bob" not in str(rows[0]["texts"])
-    assert verify.main([str(made), "--input", str(crawl)]) == 0
+    assert cli.main(["verify", str(made), "--input", str(crawl)]) == 0
     assert capsys.readouterr().out == "1 of 1 rows are equal\n"
 
 
@@ -181,7 +181,7 @@ def test_a_config_names_the_archives_and_their_access(
     access = {"attempts": 1, "s3": {"endpoint": endpoint, "region": "us-east-1"}}
     asked.write_text(json.dumps({"base": "default", "input": urls, "archives": access}))
     try:
-        assert verify.main([str(run), "--config", str(asked)]) == 0
+        assert cli.main(["verify", str(run), "--config", str(asked)]) == 0
     finally:
         server.stop()
     assert "10 of 10 rows are equal" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from benben.jobs.commands import takedown
+from benben.jobs.commands import cli
 from benben.pipeline import storage
 
 KILLED = 77
@@ -41,4 +41,4 @@ def _work(arguments: list[str], point: int) -> None:
     storage.delete_file = dying(storage.delete_file)
     storage.delete_folder = dying(storage.delete_folder)
     storage.swap = dying(storage.swap)
-    os._exit(takedown.main(arguments))
+    os._exit(cli.main(["takedown", *arguments]))

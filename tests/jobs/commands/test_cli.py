@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from pyspark.sql import SparkSession
@@ -11,6 +12,9 @@ from pyspark.sql import SparkSession
 from benben.jobs import stages
 from benben.jobs.commands import cli
 from benben.pipeline import storage
+
+CONTEXT = click.Context(cli.benben)
+NAMES = cli.benben.list_commands(CONTEXT)
 
 
 def config_of(folder: Path, **changes: object) -> str:
@@ -59,18 +63,64 @@ def test_what_is_no_archive_is_refused_and_leaves_no_table(
     assert not storage.exists(str(tmp_path / "run" / "documents" / "manifest.json"))
 
 
-def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main([])
-    assert stopped.value.code == 2
-    assert "usage: benben" in capsys.readouterr().err
-
-
-def test_help_lists_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in stages.STAGES)
+    assert set(NAMES) > stages.STAGES.keys()
+    assert [name for name in NAMES if f"  {name} " not in shown] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_and_the_common_options(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Usage: benben {name}" in shown
+    if not isinstance(cli.benben.get_command(CONTEXT, name), click.Group):
+        assert "--debug" in shown
+        assert "--quiet" in shown
+
+
+MISTAKES = {  # arguments -> what the message names: the argument, and what to do
+    ("rn", "default"): ("'rn'", "did you mean 'run'"),
+    ("run",): ("CONFIG", "benben run --help"),
+    ("run", "defalt"): ("defalt", "did you mean 'default'"),
+    ("run", "default", "--forse"): ("--forse", "--force"),
+    ("run", "default", "output=x", "input"): ("override 'input'", "write it as key=value"),
+    ("run", "default", "input=x", "fetch.limits.seconds=soon"): (
+        "override 'fetch.limits.seconds=soon'",
+        "got 'soon'",
+    ),
+    ("run", "default", "input=x", "feth.enabled=no"): (
+        "override 'feth.enabled=no'",
+        "did you mean 'fetch'",
+    ),
+    ("run", "default", "input=nowhere/*.warc.gz", "output={tmp}"): (
+        "nowhere/*.warc.gz",
+        "matches no file",
+    ),
+    ("run", "default", "input=x", "rules.document.words.min=[1]"): (
+        "override 'rules.document.words.min=[1]'",
+        "got [1]",
+    ),
+    ("verify", "nowhere"): ("nowhere: no run here",),
+    ("audit", "nowhere", "--per-reason", "many"): ("--per-reason", "'many'"),
+    ("export", "nowhere", "to", "--samples", "0"): ("--samples", "x>=1"),
+    ("takedown", "nowhere"): ("--host", "--url"),
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
+def test_a_mistake_is_told_in_a_line_that_names_the_argument_and_the_fix(
+    arguments: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [text.format(tmp=tmp_path / "out") for text in arguments]
+    message = failing(capsys, *given, "--quiet")
+    assert [part for part in MISTAKES[arguments] if part not in message] == [], message
+    assert "default.yaml" not in message
+    assert len(message.strip().split("\n")) <= 2
 
 
 def test_a_rule_on_an_unknown_signal_is_refused_before_any_work(

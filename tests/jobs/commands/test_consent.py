@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benben.analysis.provenance import verify
 from benben.analysis.tables import RunTables
-from benben.jobs.commands import consent
+from benben.jobs.commands import cli, consent
 from benben.pipeline import manifest
 from benben.pipeline.consent.receipts import image_row, page_row
 from benben.pipeline.errors import InputError
@@ -51,7 +50,7 @@ def test_what_is_refused_now_is_listed(tmp_path: Path, capsys: pytest.CaptureFix
         assert (found.asked, sum(found.reasons.values())) == (3, 2)
         assert {one.kind for one in found.refused} == {"url", "document"}
         assert consent.recheck(tables, sample=1).asked == 1
-        assert consent.main(["recheck", str(tmp_path)]) == 0
+        assert cli.main(["consent", "recheck", str(tmp_path)]) == 0
         assert web.paths() == []
         listed = web.url("/private")
     assert "2 asked for, 1 refused now" in capsys.readouterr().out
@@ -69,13 +68,13 @@ def test_a_site_without_an_answer_takes_nothing_down(tmp_path: Path) -> None:
 def test_receipts_of_a_run_are_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving({}) as web:
         run_with_receipts(tmp_path, web, ["open", "other"])
-    assert verify.main([str(tmp_path), "--consent"]) == 0
+    assert cli.main(["verify", str(tmp_path), "--consent"]) == 0
     assert "3 of 3 receipts are right" in capsys.readouterr().out
     path = tmp_path / "images" / "part-00000.parquet"
     images = pq.read_table(path)
     reasons = pa.array(["consent.robots", None], pa.string())
     pq.write_table(images.set_column(3, images.schema.field("reason"), reasons), path)
-    assert verify.main([str(tmp_path), "--consent"]) == 1
+    assert cli.main(["verify", str(tmp_path), "--consent"]) == 1
     assert "no receipt says that its verdict is consent.robots" in capsys.readouterr().out
 
 

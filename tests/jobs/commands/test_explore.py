@@ -13,9 +13,3 @@ def test_explore_takes_its_own_arguments(
     assert cli.main(["explore", run, "--static", str(tmp_path / "out"), "--documents", "2"]) == 0
     assert (tmp_path / "out/index.html").is_file()
     assert "index.html: 6 pages" in capsys.readouterr().out
-
-
-def test_explore_is_listed_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
-    assert "look into a finished run" in capsys.readouterr().out

@@ -88,3 +88,28 @@ def test_text_and_metadata_of_a_crawl_are_archives(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     found = inputs.find([str(tmp_path)])
     assert [archive.url.rsplit("/", 1)[-1] for archive in found] == names[:3]
+
+
+def test_a_pattern_names_all_archives_that_match(tmp_path: Path) -> None:
+    for name in ("a/1.warc.gz", "a/2.warc.gz", "a/x.txt", "a/b/3.warc.gz", "c/4.warc.gz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+
+    def found(pattern: str) -> list[str]:
+        urls = [archive.url for archive in inputs.find([str(tmp_path / pattern)])]
+        return [url.removeprefix(f"{tmp_path}/") for url in urls]
+
+    assert found("a/*.warc.gz") == ["a/1.warc.gz", "a/2.warc.gz"]
+    assert found("a/[2-9].warc.g?") == ["a/2.warc.gz"]
+    assert found("a/[!2].warc.gz") == ["a/1.warc.gz"]
+    assert found("*/[14].warc.gz") == ["a/1.warc.gz", "c/4.warc.gz"]
+    assert found("**/*.warc.gz") == ["a/1.warc.gz", "a/2.warc.gz", "a/b/3.warc.gz", "c/4.warc.gz"]
+    with pytest.raises(InputError, match=r"\*\.arc: matches no file"):
+        found("*.arc")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a[1].warc.gz").write_bytes(b"x")
+    (tmp_path / "a1.warc.gz").write_bytes(b"x")
+    found = inputs.find([str(tmp_path / "a[1].warc.gz")])
+    assert [archive.url for archive in found] == [str(tmp_path / "a[1].warc.gz")]
