@@ -68,7 +68,8 @@ benben = LazyGroup(
             "precompile": (f"{HERE}.precompile.main", "make machine code for other machines"),
         },
         "Run one stage": {
-            name: (script.stage_command(name, text), text) for name, text in stages.STAGES.items()
+            name: (script.stage_command(f"benben.jobs.{name}", text), text)
+            for name, text in stages.STAGES.items()
         },
         "Look into a run": {
             "explore": (f"{HERE}.explore.main", "look into a finished run in a browser"),

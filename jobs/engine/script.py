@@ -32,7 +32,7 @@ def main(module: str, arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = module.rpartition(".")[2]
-    return exit_code(lambda: call(stage_command(name, ""), given, name), "--debug" in given)
+    return exit_code(lambda: call(stage_command(module, ""), given, name), "--debug" in given)
 
 
 def config_arguments(function: Callable[..., int]) -> Callable[..., int]:
@@ -45,15 +45,16 @@ def config_arguments(function: Callable[..., int]) -> Callable[..., int]:
     )
 
 
-def stage_command(name: str, text: str) -> click.Command:
-    """Return the command that runs one stage."""
+def stage_command(module: str, text: str) -> click.Command:
+    """Return the command that runs the stage of a module, which is imported when it runs."""
+    name = module.rpartition(".")[2]
 
     @click.command(name, cls=Command, help=f"{text[:1].upper()}{text[1:]}.")
     @config_arguments
     @click.option("--force", is_flag=True, help="Run it even if its tables are up to date.")
     def run_stage(path: str, overrides: tuple[str, ...], force: bool) -> int:
         settings = load_config(path, overrides)
-        stage: Stage = importlib.import_module(f"benben.jobs.{name}").STAGE
+        stage: Stage = importlib.import_module(module).STAGE
         if "rules" in stage.sections:
             say(config.describe_rules(path, settings.rules))
         Run(settings, name).execute(stage, force)
