@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from benben.analysis.report.histogram import WHOLE_UNITS, Bar, Histogram
 
@@ -74,13 +74,14 @@ def _svg(kind: str, height: int, body: Markup, title: str) -> Markup:
 def _bar(bar: Bar, x: float, step: float, tallest: int) -> Markup:
     kept, dropped = (HEIGHT * count / tallest for count in (bar.kept, bar.dropped))
     label = f"{_number(bar.low)} to {_number(bar.high)}: {bar.kept:,} kept, {bar.dropped:,} dropped"
-    rect = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>')
     width = max(step - 0.8, 0.5)
-    return Markup("<g><title>{}</title>{}{}</g>").format(
-        label,
-        rect.format("kept", x, HEIGHT - kept, width, kept),
-        rect.format("dropped", x, HEIGHT - kept - dropped, width, dropped),
-    )
+
+    def rect(kind: str, y: float, height: float) -> str:
+        size = f'width="{width:.1f}" height="{height:.1f}"'
+        return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" {size}/>'
+
+    both = rect("kept", HEIGHT - kept, kept) + rect("dropped", HEIGHT - kept - dropped, dropped)
+    return Markup(f"<g><title>{label}</title>{both}</g>")  # numbers alone: nothing to escape
 
 
 def _bound(bound: float, bars: list[Bar], step: float) -> Markup:
@@ -99,5 +100,5 @@ def _axis_ends(data: Histogram, bars: list[Bar]) -> tuple[float, float]:
     return (math.ceil(low), math.floor(high)) if data.unit in WHOLE_UNITS else (low, high)
 
 
-def _number(value: float) -> Markup:
-    return escape(f"{value:,.0f}" if 1_000 <= value < 100_000 else f"{value:.3g}")
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1_000 <= value < 100_000 else f"{value:.3g}"

@@ -1,35 +1,35 @@
 """What the shipped texts are about: their topics, and the phrases that many documents repeat.
 
-Topics are found by latent Dirichlet allocation (Blei, Ng, Jordan 2003), as the authors of OBELICS
-did (arXiv 2306.16527, appendix). This needs scikit-learn (extra `topics`). Topics are fitted on one
-language at a time: over several languages they would only tell the languages apart. Repeated
-phrases show the boilerplate that filters and deduplication have left.
+Topics are found by latent Dirichlet allocation (`topic_model`), as the authors of OBELICS did
+(arXiv 2306.16527, appendix). They are fitted on one language at a time: over several languages they
+would only tell the languages apart. Repeated phrases show the boilerplate that filters and
+deduplication have left.
 
 Both read a sample: the documents whose ids have the smallest hashes, so every call reads the same.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import stopwordsiso
-import xxhash
+from numpy.typing import NDArray
 
 from benben.analysis.query import Query
+from benben.analysis.report.topic_model import TopicModel, count, vocabulary_of, words_of
 from benben.pipeline.dataset.markdown import to_plain
 from benben.pipeline.dataset.obelics import BREAK_TEXT
 
 TOPIC_WORDS = 10  # shown for each topic
 VOCABULARY_SIZE = 20_000
 MAX_DOCUMENT_SHARE = 0.5  # words in more of the documents than this say nothing about a topic
-MAX_ITERATIONS = 20
-SEED = 0
 TOPIC_PRIOR, WORD_PRIOR = 0.1, 0.01  # favour few topics per document and few words per topic
 DOCUMENTS_PER_TOPIC = 3  # needed at least, or no topics are fitted
 MAX_PHRASES = 30
+SEED = 0
+_FACTOR = 0x9E3779B97F4A7C15  # odd: 2^64 divided by the golden ratio
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,6 @@ def topics(query: Query, number: int, documents: int, reference: Query | None = 
     """
     found = query.rows("select lang, count(*) from data group by 1 order by 2 desc, 1 limit 1")
     lang = (found[0][0] if found else None) or ""
-    if importlib.util.find_spec("sklearn") is None:
-        return Topics(lang, 0, [], "scikit-learn is not installed: pip install benben[topics]")
     texts = _texts(query, lang, documents)
     if len(texts) < DOCUMENTS_PER_TOPIC * number:
         return Topics(lang, len(texts), [], f"too few documents for {number} topics")
@@ -82,23 +80,21 @@ def phrases(query: Query, words: int, documents: int) -> list[Phrase]:
     that comes first in the text is listed.
     """
     sample = f"select host, texts from data order by md5(doc_id) limit {int(documents)}"
-    counts: Counter[int] = Counter()
     rows = [(host, _tokens(texts)) for host, texts in query.rows(sample)]
-    for _, tokens in rows:
-        counts.update(set(_keys(tokens, words)))
-    frequent = {key for key, number in counts.most_common(MAX_PHRASES * words * 4) if number > 1}
+    keys = _sequence_keys([tokens for _, tokens in rows], words)
+    counts = _most_frequent(keys, MAX_PHRASES * words * 4)
     found: dict[int, str] = {}
     hosts: dict[int, set[str]] = {}
     covered: set[int] = set()  # sequences right after another one in equally many documents
-    for host, tokens in rows:
-        before = 0
-        for place, key in enumerate(_keys(tokens, words)):
-            if key in frequent:
-                found.setdefault(key, " ".join(tokens[place : place + words]))
-                hosts.setdefault(key, set()).add(host)
-                if before and counts[before] == counts[key]:
-                    covered.add(key)
-            before = key if key in frequent else 0
+    for (host, tokens), mine in zip(rows, keys, strict=True):
+        places = np.flatnonzero(np.isin(mine, np.array(list(counts), np.uint64)))
+        before, last = 0, -2
+        for place, key in zip(places.tolist(), mine[places].tolist(), strict=True):
+            found.setdefault(key, " ".join(tokens[place : place + words]))
+            hosts.setdefault(key, set()).add(host)
+            if place == last + 1 and counts[before] == counts[key]:
+                covered.add(key)
+            before, last = key, place
     listed = [key for key in found if key not in covered]
     listed.sort(key=lambda key: (-counts[key], found[key]))
     return [Phrase(found[key], counts[key], len(hosts[key])) for key in listed[:MAX_PHRASES]]
@@ -112,38 +108,23 @@ def _texts(query: Query, lang: str, limit: int) -> list[str]:
 
 
 def _fit(lang: str, texts: list[str], number: int, reference_texts: list[str]) -> Topics:
-    from sklearn.decomposition import LatentDirichletAllocation
-    from sklearn.feature_extraction.text import CountVectorizer
-
+    counted = [words_of(text) for text in texts]
     known = stopwordsiso.has_lang(lang)
     stop = {word.lower() for word in stopwordsiso.stopwords(lang)} if known else set()
-    counter = CountVectorizer(
-        max_df=MAX_DOCUMENT_SHARE,
-        min_df=2,
-        max_features=VOCABULARY_SIZE,
-        token_pattern=r"(?u)\b[^\W\d_]{2,}\b",
-    )
-    try:
-        counts = counter.fit_transform(texts)
-    except ValueError:
+    found = vocabulary_of(counted, 2, MAX_DOCUMENT_SHARE, VOCABULARY_SIZE)
+    vocabulary = [word for word in found if word not in stop]
+    if not vocabulary:
         return Topics(lang, len(texts), [], "no word is in two documents")
-    vocabulary = counter.get_feature_names_out()
-    kept = np.array([word not in stop for word in vocabulary], bool)
-    model = LatentDirichletAllocation(
-        number,
-        doc_topic_prior=TOPIC_PRIOR,
-        topic_word_prior=WORD_PRIOR,
-        max_iter=MAX_ITERATIONS,
-        random_state=SEED,
-    )
-    shares = model.fit_transform(counts[:, kept]).mean(axis=0)
+    model = TopicModel(number, TOPIC_PRIOR, WORD_PRIOR)
+    shares = model.fit(count(counted, vocabulary), len(vocabulary)).mean(axis=0)
     reference = None
     if reference_texts:
-        reference = model.transform(counter.transform(reference_texts)[:, kept]).mean(axis=0)
-    best = np.argsort(-model.components_, axis=1)[:, :TOPIC_WORDS]
+        others = count([words_of(text) for text in reference_texts], vocabulary)
+        reference = model.shares(others).mean(axis=0)
+    best = np.argsort(-model.components, axis=1)[:, :TOPIC_WORDS]
     made = [
         Topic(
-            tuple(vocabulary[kept][best[one]]),
+            tuple(vocabulary[word] for word in best[one]),
             float(shares[one]),
             None if reference is None else float(reference[one]),
         )
@@ -161,7 +142,31 @@ def _plain(texts: list[str | None]) -> str:
     return " ".join(to_plain(text) for text in texts if text and text != BREAK_TEXT)
 
 
-def _keys(tokens: list[str], words: int) -> list[int]:
-    """A hash of each sequence of `words` tokens."""
-    sequences = (" ".join(tokens[s : s + words]) for s in range(len(tokens) - words + 1))
-    return [xxhash.xxh3_64_intdigest(one.encode("utf-8", "replace")) for one in sequences]
+def _sequence_keys(rows: Iterable[list[str]], words: int) -> list[NDArray[np.uint64]]:
+    """For each row, a number for each sequence of `words` tokens: equal for equal sequences.
+
+    It is a polynomial of the tokens' numbers modulo 2^64, with odd coefficients.
+    """
+    numbers: dict[str, int] = {}
+    indices = [[numbers.setdefault(token, len(numbers)) for token in row] for row in rows]
+    random = np.random.default_rng(SEED).integers(0, 2**64, len(numbers), np.uint64)
+    factor, keys = np.uint64(_FACTOR), []
+    for row in indices:
+        tokens = random[np.array(row, np.int64)]
+        size = max(0, len(tokens) - words + 1)
+        found = np.zeros(size, np.uint64)
+        for place in range(words):
+            found = found * factor + tokens[place : place + size]
+        keys.append(found)
+    return keys
+
+
+def _most_frequent(keys: list[NDArray[np.uint64]], limit: int) -> dict[int, int]:
+    """In how many rows each key is: the most frequent keys of several rows, at most `limit`."""
+    if not keys:
+        return {}
+    each = np.concatenate([np.unique(row) for row in keys])
+    found, numbers = np.unique(each, return_counts=True)
+    order = np.argsort(-numbers, kind="stable")[:limit]
+    order = order[numbers[order] > 1]
+    return dict(zip(found[order].tolist(), numbers[order].tolist(), strict=True))

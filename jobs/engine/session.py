@@ -26,15 +26,17 @@ WORKSTATION = "local[*,2]"  # all cores; two attempts at a task, the second one 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # that ask this process to end
 END_SECONDS = 20.0  # for the JVM to end by itself
 CONFIGS = resources.files("benben.configs")
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: the time limit of a frame's tasks
 # Environment variables of the driver that workers need for storage; no credentials.
 FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}
 
 
-def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
+def start(settings: SparkSettings, stage: str = "run", small: bool = False) -> SparkSession:
     """Return spark-submit's session, or start one with the settings' master.
 
     `stage` is a stage's name, or `run` for all stages in one session; the defaults depend on it.
+    `small` sets up a workstation's session for a short run.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
@@ -44,7 +46,11 @@ def start(settings: SparkSettings, stage: str = "run") -> SparkSession:
     if not submitted:  # the machine's own name may have no address
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     with resources.as_file(CONFIGS / "log4j2.properties") as log_settings:
-        given = _submitted_options() if submitted else _workstation_options(log_settings.as_uri())
+        given = (
+            _submitted_options()
+            if submitted
+            else _workstation_options(log_settings.as_uri(), _listed("small") if small else {})
+        )
         options = (
             defaults(stage)
             | {
@@ -114,10 +120,15 @@ def end() -> None:
 
 def defaults(stage: str) -> dict[str, str]:
     """Return Spark's settings that suit a stage, from `configs/cluster/stages.yaml`."""
+    return _listed("every") | _listed(stage)
+
+
+def _listed(name: str) -> dict[str, str]:
+    """Return the settings under a name of `configs/cluster/stages.yaml`; none for others."""
     data = yaml.safe_load((CONFIGS / "cluster" / "stages.yaml").read_bytes())
     return {
         key: str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in (data["every"] | data.get(stage, {})).items()
+        for key, value in data.get(name, {}).items()
     }
 
 
@@ -143,7 +154,8 @@ def _submitted_options() -> dict[str, str]:
     return {key: value for key, value in given.items() if key != "spark.app.name"}
 
 
-def _workstation_options(log_settings: str) -> dict[str, str]:
+def _workstation_options(log_settings: str, more: dict[str, str]) -> dict[str, str]:
+    java = f"-Dlog4j2.configurationFile={log_settings} {more.get(JAVA_OPTIONS, '')}"
     return {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -152,5 +164,6 @@ def _workstation_options(log_settings: str) -> dict[str, str]:
         "spark.driver.memory": "2g",
         "spark.excludeOnFailure.enabled": "false",  # there is only one executor
         "spark.sql.shuffle.partitions": "8",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log_settings}",
+        **more,
+        JAVA_OPTIONS: java.strip(),
     }

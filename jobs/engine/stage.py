@@ -15,6 +15,7 @@ from benben.jobs.engine import failure, lock, session, waves
 from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import say
 from benben.pipeline import config, manifest, storage
+from benben.pipeline.archive import inputs
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import Counts, Manifest
 from benben.pipeline.settings import Config
@@ -75,10 +76,18 @@ class Run:
         """The Spark session, started at first use; its jobs are named after the stage."""
         if self._spark is None:
             say("starting Spark")
-            self._spark = session.start(self.config.spark, self.purpose)
+            self._spark = session.start(self.config.spark, self.purpose, self._is_small())
         name = self.stage or self.purpose
         self._spark.sparkContext.setJobGroup(name, name)  # waves set a group of their own
         return self._spark
+
+    def _is_small(self) -> bool:
+        """Tell whether the input's archives are there and few."""
+        try:
+            found = inputs.find(self.config.input, self.config.archives)
+        except UserError:
+            return False
+        return 0 < sum(archive.size for archive in found) <= self.config.spark.small_bytes
 
     def table(self, name: str) -> str:
         """Return the folder of a table."""

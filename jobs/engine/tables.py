@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Batches = Iterator[pa.RecordBatch]
 Fields = TypeVarTuple("Fields")
+FEW_TASKS = 1_000  # whose paths every worker may be sent
 REPORT = "part int, name string, rows long, bytes long"
 
 
@@ -92,19 +93,32 @@ def frame(
 ) -> DataFrame:
     """Return a frame of what `read(*task)` yields for each task, one Spark partition a task.
 
-    The worker opens the files, so neither Spark's readers nor their connectors are needed.
+    The worker opens the files, so neither Spark's readers nor their connectors are needed. A few
+    tasks are sent with the code; Spark then needs no Python worker to hand them on.
     """
+    partitions = plan.partitions(len(tasks))
 
-    def work(batches: Iterable[pa.RecordBatch]) -> Batches:
+    def rows(task: tuple[*Fields]) -> Batches:
+        for out in read(*task):
+            yield out.cast(schema) if out.schema != schema else out
+
+    def by_number(batches: Iterable[pa.RecordBatch]) -> Batches:
+        for batch in batches:
+            for number in batch["id"].to_pylist():
+                yield from rows(tasks[number])
+
+    def unpickled(batches: Iterable[pa.RecordBatch]) -> Batches:
         for batch in batches:
             for pickled in batch["task"].to_pylist():
-                for out in read(*pickle.loads(pickled)):
-                    yield out.cast(schema) if out.schema != schema else out
+                yield from rows(pickle.loads(pickled))
 
+    if len(tasks) <= FEW_TASKS:
+        numbers = spark.range(0, len(tasks), 1, partitions)
+        return plan.coalesce(in_workers(numbers, by_number, schema))
     pickled = [(pickle.dumps(tuple(task)),) for task in tasks]
-    rows = spark.sparkContext.parallelize(pickled, plan.partitions(len(tasks)))
-    given = spark.createDataFrame(rows.mapPartitions(worker.unchanged), "task binary")
-    return plan.coalesce(in_workers(given, work, schema))
+    sent = spark.sparkContext.parallelize(pickled, partitions).mapPartitions(worker.unchanged)
+    given = spark.createDataFrame(sent, "task binary")
+    return plan.coalesce(in_workers(given, unpickled, schema))
 
 
 def write_by_part(

@@ -34,6 +34,11 @@ class SparkSettings(Section):
         ge=0,
         description="up to this many documents are deduplicated in one task, without a shuffle",
     )
+    small_bytes: int = Field(
+        default=500_000_000,
+        ge=0,
+        description="input of up to this size on a workstation: Spark is set up for a short run",
+    )
     task_seconds: float = Field(
         default=7200, gt=0, description="a task that takes longer is killed and run again"
     )

@@ -8,7 +8,7 @@ STAGES = yaml.safe_load((config.CONFIGS / "cluster" / "stages.yaml").read_bytes(
 
 
 def test_every_stage_has_settings_and_no_other_name_has() -> None:
-    assert set(STAGES) == {"every", "run"} | set(stages.STAGES)
+    assert set(STAGES) == {"every", "small", "run"} | set(stages.STAGES)
 
 
 def test_a_stage_adds_to_what_every_stage_has_in_sparks_own_form() -> None:
