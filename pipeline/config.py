@@ -8,11 +8,13 @@ from importlib import resources
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from benben.common import config_reference
 from benben.common.config_files import ConfigError, ConfigFiles, Source, validate
 from benben.pipeline import storage
 from benben.pipeline.settings import Config
+from benben.pipeline.settings.deduplicate import MinHashSettings
 from benben.pipeline.settings.signals import RuleSettings
 
 __all__ = [
@@ -64,11 +66,30 @@ def reference() -> str:
     return _PAGE + config_reference.document(Config, read_layers(find("default")))
 
 
+def _bands(layer: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Bands and rows, for a layer that sets the threshold for which they are chosen."""
+    given = _section(layer, "fingerprint").keys() & {"bands", "rows"}
+    minhash = _section(_section(data, "deduplicate"), "minhash")
+    if given or "threshold" not in _section(_section(layer, "deduplicate"), "minhash"):
+        return {}
+    try:
+        chosen = MinHashSettings.model_validate(minhash).chosen
+    except ValidationError:  # which is reported when all of the config is checked
+        return {}
+    return {"fingerprint.bands": chosen[0], "fingerprint.rows": chosen[1]} if chosen else {}
+
+
+def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 FILES = ConfigFiles(
     CONFIGS,
     example="fetch.enabled=no",
     is_file=_is_file,
     read_bytes=storage.read_bytes,
+    implied=_bands,
 )
 
 

@@ -70,6 +70,8 @@ class ConfigFiles:
     example: str = "section.key=value"  # a valid override, for the message about an invalid one
     is_file: Callable[[str], bool] = _is_local_file
     read_bytes: Callable[[str], bytes] = _read_local_file
+    # What a layer implies: (the layer, all up to it) -> values by dotted key.
+    implied: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] = lambda layer, data: {}
 
     def load(self, model: type[Model], path: str, overrides: Sequence[str] = ()) -> Model:
         """Read and check a configuration.
@@ -80,8 +82,11 @@ class ConfigFiles:
         """
         layers = self._layers(self.find(path))
         data = self._merged(layers)
+        last: dict[str, Any] = {}
         for override in overrides:
             self.apply_override(data, override)
+            self.apply_override(last, override)
+        self._add_implied(last, data)
 
         def origin(location: list[str]) -> str:
             return _override_of(location, overrides) or _layer_of(location, layers)
@@ -137,7 +142,12 @@ class ConfigFiles:
         merged: dict[str, Any] = {}
         for _, data in layers:
             merged = self._merge(merged, data)
+            self._add_implied(data, merged)
         return merged
+
+    def _add_implied(self, layer: dict[str, Any], data: dict[str, Any]) -> None:
+        for key, value in self.implied(layer, data).items():
+            set_key(data, key, value)
 
     def _merge(self, base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         merged = dict(base)
@@ -236,6 +246,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         return f"{where}: this key is needed; add it"
     value = problem.get("input")
     message = problem["msg"].removeprefix("Value error, ")
+    if isinstance(value, dict):
+        return f"{where}: {message}"
     hint = _TRUTH if problem["type"] == "string_type" and isinstance(value, bool) else ""
     return f"{where}: {message}; got {value!r}{hint}"
 

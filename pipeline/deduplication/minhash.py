@@ -98,8 +98,3 @@ def similarity(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.
     agreeing = (one == other).mean(axis=-1, dtype=np.float32)
     estimate: npt.NDArray[np.float32] = np.clip((agreeing * 256 - 1) / 255, 0, 1, dtype=np.float32)
     return estimate
-
-
-def candidate_probability(jaccard: float, bands: int, rows: int) -> float:
-    """Probability that a pair shares at least one band key: 1 - (1 - s^rows)^bands."""
-    return float(1 - (1 - jaccard**rows) ** bands)

@@ -62,6 +62,20 @@ class Config(Section):
     def _none_removes_all(cls, value: Any) -> Any:
         return value if value is not None else {}
 
+    @field_validator("deduplicate")
+    @classmethod
+    def _bands_of_the_threshold(
+        cls, value: DeduplicateSettings, info: ValidationInfo
+    ) -> DeduplicateSettings:
+        given, chosen = info.data.get("fingerprint"), value.minhash.chosen
+        if chosen and given and (given.bands, given.rows) != chosen:
+            raise ValueError(
+                f"minhash.threshold chooses {chosen[0]} bands of {chosen[1]} rows, but fingerprint "
+                f"has {given.bands} of {given.rows}: leave out fingerprint.bands and "
+                "fingerprint.rows, or minhash.threshold"
+            )
+        return value
+
     @field_validator("input")
     @classmethod
     def _archives_or_index(cls, value: list[str], info: ValidationInfo) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from benben.pipeline.deduplication.banding import best_bands
 from benben.pipeline.settings.section import Section
 
 Criterion = Literal["quality", "images", "words", "newest", "oldest"]
@@ -48,6 +49,22 @@ class MinHashSettings(Section):
     verify_jaccard: float = Field(
         ge=0, le=1, description="least estimated similarity to the kept document"
     )
+    threshold: float | None = Field(
+        gt=0,
+        lt=1,
+        description="similarity for which `fingerprint.bands` and `rows` are chosen",
+    )
+    slots: int = Field(gt=0, le=1024, description="most slots of the chosen bands")
+    weights: tuple[float, float] = Field(
+        description="of pairs that share a band below the threshold, and of pairs missed above it"
+    )
+
+    @property
+    def chosen(self) -> tuple[int, int] | None:
+        """Bands and rows that suit the threshold; None without one."""
+        if self.threshold is None:
+            return None
+        return best_bands(self.threshold, self.slots, self.weights)
 
 
 class LineSettings(Section):

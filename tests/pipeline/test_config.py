@@ -22,6 +22,31 @@ def test_a_good_config_loads_and_overrides_apply(tmp_path: Path) -> None:
     assert loaded.spark.options == {"a.b": "c"}
 
 
+def test_a_threshold_chooses_bands_wherever_it_is_given(tmp_path: Path) -> None:
+    section = {"minhash": {"threshold": 0.5}}
+    based = write(tmp_path, {"base": "default", "input": ["x"], "deduplicate": section})
+    by_file = config.load(based)
+    by_override = config.load("default", ["input=[x]", "deduplicate.minhash.threshold=0.5"])
+    chosen = by_file.deduplicate.minhash.chosen
+    for loaded in (by_file, by_override):
+        assert (loaded.fingerprint.bands, loaded.fingerprint.rows) == chosen
+    assert chosen != (14, 8)
+    again = write(tmp_path, by_file.model_dump(mode="json"))  # as a run stores it
+    assert config.load(again).fingerprint == by_file.fingerprint
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_a_threshold_with_other_bands_is_refused(tmp_path: Path, later: bool) -> None:
+    data = {"base": "default", "input": ["x"], "deduplicate": {"minhash": {"threshold": 0.5}}}
+    more = {} if later else {"fingerprint": {"bands": 20}}
+    with pytest.raises(ConfigError) as error:
+        config.load(write(tmp_path, data | more), ["fingerprint.bands=20"] if later else [])
+    message = str(error.value)
+    assert "deduplicate: minhash.threshold chooses" in message
+    assert "leave out fingerprint.bands" in message
+    assert "verify_jaccard" not in message  # the section is not printed
+
+
 def test_a_misspelt_key_is_named_with_the_file_and_a_suggestion(tmp_path: Path) -> None:
     bad = GOOD | {"deduplicate": GOOD["deduplicate"] | {"ulr": True}}
     with pytest.raises(ConfigError) as error:

@@ -11,7 +11,7 @@ from datasketch.lsh import _optimal_param
 
 from benben.common.hashing import mix64
 from benben.pipeline import config
-from benben.pipeline.deduplication import minhash
+from benben.pipeline.deduplication import banding, minhash
 
 SLOTS = 112
 
@@ -43,7 +43,7 @@ def test_pairs_share_a_band_as_often_as_theory_says() -> None:
         slots = minhash.signatures(*sets(similar, 500, 2000), SLOTS, seed=3)
         keys = minhash.band_keys(slots, bands=14)
         shared = (keys[::2] == keys[1::2]).any(axis=1).mean()
-        assert shared == pytest.approx(minhash.candidate_probability(similar, 14, 8), abs=0.04)
+        assert shared == pytest.approx(banding.candidate_probability(similar, 14, 8), abs=0.04)
 
 
 def test_estimates_are_as_good_as_those_of_datasketch() -> None:
@@ -70,6 +70,14 @@ def test_shipped_bands_are_those_datasketch_chooses() -> None:
     """For a threshold of 0.7 where a missed pair weighs more than a needless comparison."""
     settings = config.load("default", ["input=[x]"]).fingerprint
     assert (settings.bands, settings.rows) == _optimal_param(0.7, settings.slots, 0.3, 0.7)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.3, 0.5, 0.6, 0.75, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("slots", [5, 64, 112])
+def test_bands_of_a_threshold_are_those_datasketch_chooses(threshold: float, slots: int) -> None:
+    for weights in ((0.5, 0.5), (0.3, 0.7)):
+        chosen = banding.best_bands(threshold, slots, weights)
+        assert chosen == _optimal_param(threshold, slots, *weights)
 
 
 def test_signatures_depend_on_neither_order_nor_repeats_nor_company() -> None:
