@@ -20,7 +20,7 @@ from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
-from benben.pipeline.dataset import shard_layout
+from benben.pipeline.dataset import shard_layout, shipped_files
 from benben.pipeline.dataset.obelics import crawl_name, crawl_paths, general_metadata, to_row
 from benben.pipeline.dataset.shard_layout import ShardLayout
 from benben.pipeline.dataset.splits import Splits
@@ -62,10 +62,11 @@ def assemble(run: Run) -> Result:
     rows = tables.write_by_part(
         shipped_rows(run, placed),
         run.target("dataset"),
-        DATASET,
+        shipped_files.with_features(DATASET),
         order=("lang", "host", "doc_id"),
         name=placed.layout.names.__getitem__,
         transform=lambda part, mine: storage.even_batches(mine, settings.row_group_rows),
+        options=shipped_files.options(DATASET),
     )
     check_shown(run, rows)
     return count(run, rows, ship_images(run, rows))
@@ -193,7 +194,7 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
 
     def copy(part: int, mine: tables.Batches) -> tables.Batches:
         names = pa.concat_arrays([batch["sha256"] for batch in mine])
-        yield from stored.read(stored_at[part], table, names)
+        yield from shipped_files.image_groups(stored.read(stored_at[part], table, names))
 
     shards = [(file.part, storage.join(folder, file.name)) for file in files]
     wanted = tables.frame(run.spark, shards, read_wanted, WANTED).distinct()
@@ -201,9 +202,10 @@ def ship_images(run: Run, files: list[PartFile]) -> list[PartFile]:
     return tables.write_by_part(
         stored_images.join(wanted, "sha256"),
         folder,
-        IMAGE_BYTES,
+        shipped_files.with_features(IMAGE_BYTES),
         name=lambda part: f"images/images-{part:05d}.parquet",
         transform=copy,
+        options=shipped_files.options(IMAGE_BYTES),
     )
 
 

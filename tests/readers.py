@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import yaml
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 Rows = dict[str, dict[str, Any]]  # by key
-KEYS = {"data": "doc_id", "images": "sha256"}
+KEYS = {"data": "doc_id", "images": "sha256", "self_contained": "doc_id"}
 OBELICS = {  # column -> type in the released dataset
     "images": pa.list_(pa.string()),
     "texts": pa.list_(pa.string()),
@@ -98,18 +98,27 @@ def _keyed(config: str, rows: list[dict[str, Any]]) -> Rows:
 
 
 def _by_split(dataset: Path, config: str, splits: list[str]) -> list[dict[str, Any]]:
-    prefixes = {"data": [f"{split}-" for split in splits], "images": ["images-"]}[config]
+    prefixes = ["images-"] if config == "images" else [f"{split}-" for split in splits]
     paths = [p for prefix in prefixes for p in files(dataset, config) if p.name.startswith(prefix)]
     return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 def _datasets(dataset: Path, config: str, split: str, cache: Path) -> list[dict[str, Any]]:
     loaded = datasets.load_dataset(str(dataset), config, split=split, cache_dir=str(cache))
-    return list(loaded)
+    return list(_undecoded(loaded, config))
 
 
 def _streaming(dataset: Path, config: str, split: str, cache: Path) -> list[dict[str, Any]]:
-    return list(datasets.load_dataset(str(dataset), config, split=split, streaming=True))
+    loaded = datasets.load_dataset(str(dataset), config, split=split, streaming=True)
+    return list(_undecoded(loaded, config))
+
+
+def _undecoded(loaded: Any, config: str) -> Any:
+    """Rows with the files of images; those of images are declared by the files themselves."""
+    if config != "self_contained":
+        return loaded
+    assert loaded.features["images"] == datasets.List(datasets.Image())
+    return loaded.cast_column("images", datasets.List(datasets.Image(decode=False)))
 
 
 def _duckdb(pattern: str) -> list[dict[str, Any]]:
@@ -124,16 +133,23 @@ def _pandas(folder: str) -> list[dict[str, Any]]:
 
 def _plain(row: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in row.items():
-        listed = value.tolist() if hasattr(value, "tolist") else value
-        yield str(name), None if listed is pd.NA else listed
+        yield str(name), plain(value)
+
+
+def plain(value: Any) -> Any:
+    """A value of pandas or Spark as Python's own."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, Row):
+        value = value.asDict()
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, bytearray):
+        return bytes(value)
+    return None if value is pd.NA else value
 
 
 def _spark(spark: SparkSession, folder: str) -> list[dict[str, Any]]:
-    rows = (row.asDict() for row in spark.read.parquet(folder).collect())
-    return [
-        {
-            name: bytes(value) if isinstance(value, bytearray) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
+    return [plain(row) for row in spark.read.parquet(folder).collect()]

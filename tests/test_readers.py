@@ -14,6 +14,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from benben.analysis.dataset_card import card
+from benben.analysis.tables import RunTables
+from benben.jobs.commands import export
 from benben.sample.serve import running
 from tests import readers
 from tests.analysis.run_folder import make
@@ -29,6 +31,17 @@ def test_splits_and_configs_read_the_same_everywhere(spark: SparkSession, tmp_pa
     found = readers.check_readers(Path(output, "dataset"), spark, tmp_path / "cache")
     assert found == {"data": {"test": 3, "train": 5}, "images": {"train": 16}}
     assert readers.check_obelics(Path(output, "dataset")) == 8
+
+
+@pytest.mark.spark
+def test_the_self_contained_form_reads_the_same_everywhere(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    output = make(tmp_path / "run")
+    target = tmp_path / "exported"
+    export.export_self_contained(RunTables(output), str(target))
+    found = readers.check_readers(target, spark, tmp_path / "cache")
+    assert found == {"self_contained": {"test": 3, "train": 5}}
 
 
 def test_a_row_with_both_sides_set_is_found(tmp_path: Path) -> None:

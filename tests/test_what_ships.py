@@ -183,6 +183,8 @@ def test_the_code_on_the_card_runs(out: Path) -> None:
     found: dict[str, Any] = {}
     exec(code.replace("path/to/this/folder", str(out / "dataset")), found)
     assert {row["doc_id"] for row in found["documents"]} <= {row["doc_id"] for row in rows(out)}
+    texts = [document.texts for document in found["interleaved"]]
+    assert texts == [[t for t in row["texts"] if t] for row in rows(out)]
     assert ("images" in found) == bool(rows(out, "dataset/images"))
     if "images" in found:
         assert len(list(found["images"])) == len(rows(out, "dataset/images"))

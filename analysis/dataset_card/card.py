@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,11 +14,12 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benben.analysis.dataset_card import croissant
-from benben.analysis.dataset_card.facts import Facts, gather
+from benben.analysis.dataset_card.facts import Facts, gather, splits_of
 from benben.analysis.report import funnel
 from benben.analysis.report.funnel import Row
 from benben.analysis.tables import RunTables
-from benben.pipeline import storage
+from benben.pipeline import manifest, storage
+from benben.pipeline.manifest import PartFile
 
 BASE = "no_rules"  # gives the sections that do not decide what a run makes, and no rules
 TITLE = "Interleaved web documents"
@@ -43,19 +46,33 @@ def write(
 
 
 def texts_of(
-    tables: RunTables, title: str, url: str | None, list_files: bool = False
+    tables: RunTables,
+    title: str,
+    url: str | None,
+    list_files: bool = False,
+    files: Sequence[PartFile] | None = None,
 ) -> dict[str, str]:
     """The card's files: name -> text.
 
     `list_files` names each file of a split instead of a pattern. This is needed while files that
-    do not belong to the dataset lie in its folders.
+    do not belong to the dataset lie in its folders. `files` are those of the dataset in another
+    form, if the card is of that.
     """
     facts = gather(tables)
+    if files is not None:
+        facts = replace(facts, splits=tuple(splits_of(files)))
     rows = funnel.rows_of(map(tables.find, funnel.TABLES))
     return {
         "README.md": render(facts, rows, title, list_files),
         "croissant.json": json.dumps(croissant.describe(facts, title, url), indent=2) + "\n",
     }
+
+
+def title_and_url(output: str) -> tuple[str, str | None]:
+    """The dataset's title and URL as in the run's report."""
+    found = manifest.read(storage.join(output, "report"))
+    settings = found.config.get("report", {}) if found else {}
+    return settings.get("title", TITLE), settings.get("url")
 
 
 def render(facts: Facts, rows: list[Row], title: str, list_files: bool = False) -> str:
@@ -93,13 +110,14 @@ def metadata(facts: Facts, title: str, list_files: bool) -> dict[str, Any]:
 
 
 def configs(facts: Facts, list_files: bool) -> list[dict[str, Any]]:
-    """One config for each kind of row (`data`, `images`), with the files of its splits."""
+    """One config for each kind of row that there are files of, with the files of its splits."""
     found: dict[str, dict[str, Any]] = {}
     for split in facts.splits:
         entry: dict[str, Any] = {"config_name": split.config, "data_files": []}
-        if split.config == "data":
+        if split.config != "images":
             entry["default"] = True
-        pattern = f"data/{split.name}-*.parquet" if split.config == "data" else "images/*.parquet"
+        split_files = "*" if split.config == "images" else f"{split.name}-*"
+        pattern = f"{split.config}/{split_files}.parquet"
         files = {"split": split.name, "path": list(split.files) if list_files else pattern}
         found.setdefault(split.config, entry)["data_files"].append(files)
     return list(found.values())

@@ -83,6 +83,12 @@ FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
     },
 }
 
+FIELDS["self_contained"] = FIELDS["data"] | {
+    "images": ("sc:ImageObject", True, "Image at each position, null where a text is"),
+    "image_sha256": ("sc:Text", True, "SHA-256 of the bytes of each image"),
+    "image_urls": ("sc:Text", True, "URL of the image at each position, null where a text is"),
+}
+
 
 def describe(facts: Facts, title: str, url: str | None = None) -> dict[str, Any]:
     """The JSON-LD object; `url` is where the dataset is published."""
@@ -119,7 +125,7 @@ def _file_set(kind: str) -> dict[str, Any]:
 
 
 def _record_set(kind: str) -> dict[str, Any]:
-    key = "doc_id" if kind == "data" else "sha256"
+    key = "sha256" if kind == "images" else "doc_id"
     return {
         "@type": "cr:RecordSet",
         "@id": kind,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from benben.analysis.tables import RunTables
 from benben.pipeline.consent.receipts import PAGE_REASON
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.image_facts import DISABLED
+from benben.pipeline.manifest import PartFile
 
 MAX_ARCHIVES = 20  # named on the card
 # Name of a number -> SQL, in the order of the card.
@@ -74,7 +76,7 @@ _PERIOD = """
 class Split:
     """The files of one kind of row and one split."""
 
-    config: str  # data | images
+    config: str  # data | images | self_contained
     name: str  # train | validation | test
     rows: int
     bytes: int
@@ -119,7 +121,7 @@ def gather(tables: RunTables) -> Facts:
     packed = json.dumps(config, sort_keys=True, default=str).encode()
     return Facts(
         numbers=_numbers(query),
-        splits=tuple(_splits(tables)),
+        splits=tuple(splits_of(dataset.files)),
         languages=_counter(query, "select lang, count(*) from data group by 1"),
         hosts=_counter(query, "select host, count(*) from data group by 1"),
         formats=_counter(query, "select format, count(*) from bytes group by 1"),
@@ -168,14 +170,12 @@ def _per_document(column: str, where: str) -> str:
     """
 
 
-def _splits(tables: RunTables) -> list[Split]:
+def splits_of(files: Iterable[PartFile]) -> list[Split]:
     """Files by split; the splits are read from names such as data/train-00000-of-00001.parquet."""
-    dataset = tables.find("dataset")
-    assert dataset is not None
-    groups: dict[tuple[str, str], list[Any]] = {}
-    for file in sorted(dataset.files, key=lambda file: file.name):
+    groups: dict[tuple[str, str], list[PartFile]] = {}
+    for file in sorted(files, key=lambda file: file.name):
         folder, _, name = file.name.partition("/")
-        split = name.partition("-")[0] if folder == "data" else "train"
+        split = "train" if folder == "images" else name.partition("-")[0]
         groups.setdefault((folder, split), []).append(file)
     return [
         Split(

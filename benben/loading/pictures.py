@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,7 +16,9 @@ from PIL import Image, ImageOps
 from benben.loading.files import open_parquet
 
 MAX_PIXELS = 64_000_000  # larger pictures are not decoded
-PREFIX = 16  # hexadecimal digits of a SHA-256 that the index keeps
+HALF = 16  # hexadecimal digits of a 64-bit number; the index keeps two of a SHA-256
+KEY = np.dtype([("high", np.uint64), ("low", np.uint64)])
+DIGEST = re.compile("[0-9a-f]{64}")
 OPEN_FILES = 32
 ORIENTATION = 0x0112  # EXIF's tag
 Place = tuple[int, int, int]  # file, row group, row in it
@@ -24,8 +27,9 @@ Place = tuple[int, int, int]  # file, row group, row in it
 class PictureStore:
     """The bytes of pictures, read by row group; holds row groups of at most `cache_bytes`.
 
-    A file is indexed when it is first needed, from its column `sha256` alone, which takes 16 bytes
-    of memory for each picture. `paths`: parquet files with columns `sha256` and `bytes`.
+    A file is indexed when it is first needed, from its column `sha256` alone, which takes 24 bytes
+    of memory for each picture: half of the digest, and where it is. `paths`: parquet files with
+    columns `sha256` and `bytes`.
     """
 
     def __init__(self, paths: list[str], cache_bytes: int) -> None:
@@ -34,7 +38,7 @@ class PictureStore:
         self._forget()
 
     def _forget(self) -> None:
-        self._indexes: list[tuple[np.ndarray, np.ndarray]] = []  # keys; row group, row
+        self._indexes: list[tuple[np.ndarray, np.ndarray]] = []  # two halves; row group, row
         self._files: OrderedDict[int, pq.ParquetFile] = OrderedDict()
         self._footers: dict[int, pq.FileMetaData] = {}
         self._cached: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
@@ -50,11 +54,9 @@ class PictureStore:
         """Return those of the wanted pictures that are stored; reads each row group once."""
         found: dict[str, bytes] = {}
         for (file, group, row), sha256 in sorted(self._find(set(wanted))):
-            table = self._group(file, group)
-            if sha256 == table["sha256"][row].as_py():
-                data = table["bytes"][row].as_py()
-                if data is not None:
-                    found[sha256] = data
+            data = self._group(file, group)["bytes"][row].as_py()
+            if data is not None:
+                found[sha256] = data
         return found
 
     def _find(self, wanted: set[str]) -> Iterator[tuple[Place, str]]:
@@ -64,10 +66,10 @@ class PictureStore:
             if number == len(self._indexes):
                 self._indexes.append(self._index(number))
             keys, places = self._indexes[number]
-            prefixes = np.array([int(name[:PREFIX], 16) for name in names], np.uint64)
-            at = np.searchsorted(keys, prefixes)
+            wanted_keys = _keys(names)
+            at = np.searchsorted(keys["high"], wanted_keys["high"])
             inside = np.minimum(at, max(0, len(keys) - 1))
-            hits = keys[inside] == prefixes if len(keys) else np.zeros(len(names), bool)
+            hits = keys[inside] == wanted_keys if len(keys) else np.zeros(len(names), bool)
             for place, name in zip(places[inside[hits]], np.array(names)[hits], strict=True):
                 yield (number, int(place[0]), int(place[1])), str(name)
             names = [name for name, hit in zip(names, hits, strict=True) if not hit]
@@ -78,10 +80,10 @@ class PictureStore:
         file = self._open(number)
         lengths = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
         names = file.read(["sha256"], use_threads=False)["sha256"].to_pylist()
-        keys = np.array([int((name or "0")[:PREFIX], 16) for name in names], np.uint64)
+        keys = _keys([name or "0" * 64 for name in names])
         rows = np.concatenate([np.arange(n) for n in lengths] or [np.zeros(0, np.int64)])
         places = np.stack([np.repeat(np.arange(len(lengths)), lengths), rows], axis=1)
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys["high"], kind="stable")
         return keys[order], places[order].astype(np.int32)
 
     def _open(self, number: int) -> pq.ParquetFile:
@@ -96,8 +98,7 @@ class PictureStore:
     def _group(self, file: int, group: int) -> pa.Table:
         key = (file, group)
         if key not in self._cached:
-            columns = ["sha256", "bytes"]
-            table = self._open(file).read_row_group(group, columns, use_threads=False)
+            table = self._open(file).read_row_group(group, ["bytes"], use_threads=False)
             self.groups_read += 1
             self._cached[key] = table
             self._cached_bytes += table.nbytes
@@ -108,11 +109,13 @@ class PictureStore:
 
 
 def _is_digest(name: str) -> bool:
-    try:
-        int(name[:PREFIX], 16)
-    except ValueError:
-        return False
-    return len(name) == 64
+    return DIGEST.fullmatch(name) is not None
+
+
+def _keys(digests: list[str]) -> np.ndarray:
+    """Return the first 128 bits of digests as two numbers each."""
+    pairs = [(int(name[:HALF], 16), int(name[HALF : 2 * HALF], 16)) for name in digests]
+    return np.array(pairs, KEY)
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image | None, str | None]:

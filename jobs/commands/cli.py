@@ -83,7 +83,7 @@ benben = LazyGroup(
         "Change or export a dataset": {
             "takedown": (f"{HERE}.takedown.main", "remove documents and images for good"),
             "consent": (f"{HERE}.consent.main", "ask sites again for consent to what a run uses"),
-            "export": (f"{HERE}.export.main", "write the dataset as WebDataset tar files"),
+            "export": (f"{HERE}.export.main", "write the dataset in another form"),
         },
     },
     help="Turn Common Crawl archives into an interleaved text/image dataset.",

@@ -260,7 +260,7 @@ def _replace_dataset(output: str, takedown: PendingTakedown) -> Manifest:
         _write_card(output, listed=True)
     new = rewrite_dataset.write_new_dataset(output, takedown)
     tables = RunTables(output, (new.folder, new.manifest))
-    card_files = card.texts_of(tables, *_title_and_url(output), same_folder)
+    card_files = card.texts_of(tables, *card.title_and_url(output), same_folder)
     rewrite_dataset.publish(output, new, card_files)
     say(f"takedown: {len(new.replaced)} files of the dataset rewritten")
     return new.manifest
@@ -277,14 +277,7 @@ def _dataset_manifest(output: str) -> Manifest:
 
 
 def _write_card(output: str, listed: bool = False) -> None:
-    card.write(output, *_title_and_url(output), listed)
-
-
-def _title_and_url(output: str) -> tuple[str, str | None]:
-    """Return the dataset's title and URL as in the run's report."""
-    found = manifest.read(storage.join(output, "report"))
-    settings = found.config.get("report", {}) if found else {}
-    return settings.get("title", card.TITLE), settings.get("url")
+    card.write(output, *card.title_and_url(output), listed)
 
 
 def _rewrite_report(output: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 import pyarrow as pa
 
@@ -129,17 +129,19 @@ def write_by_part(
     name: Callable[[int], str] = part_name,
     transform: Callable[[int, Batches], Batches] = lambda part, mine: mine,
     plan: ShufflePlan = SHUFFLED,
+    options: Mapping[str, Any] | None = None,
 ) -> list[PartFile]:
     """Write a frame with a column `part`: one file a part, rows ordered by `order`.
 
     Without `order`, rows are ordered by the schema's first column. One task gets all rows of a part
-    and writes what `transform` makes of them; parts without rows get no file.
+    and writes what `transform` makes of them; parts without rows get no file. `options` are those
+    of storage.ParquetWriter.
     """
 
     def work(batches: Iterable[pa.RecordBatch]) -> Batches:
         for part, mine in _runs(batches):
             path = storage.join(folder, name(part))
-            with storage.ParquetWriter(path, schema) as writer:
+            with storage.ParquetWriter(path, schema, options=options) as writer:
                 for batch in transform(part, mine):
                     writer.write(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
             yield pa.RecordBatch.from_pydict(

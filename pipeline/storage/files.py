@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -280,8 +280,16 @@ def _delete_objects(filesystem: fsspec.AbstractFileSystem, paths: list[str]) -> 
 class ParquetWriter:
     """Writes batches to one parquet file that appears whole on close, or not at all on an error."""
 
-    def __init__(self, url: str, schema: pa.Schema, row_group_rows: int = 10_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        schema: pa.Schema,
+        row_group_rows: int = 10_000,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`options`: of pyarrow's ParquetWriter; by default all columns are compressed."""
         self.url, self.schema = url, schema
+        self.options = {"compression": "zstd"} if options is None else options
         self.rows = self.bytes = 0
         self._row_group_rows = row_group_rows
 
@@ -294,7 +302,7 @@ class ParquetWriter:
     def __enter__(self) -> ParquetWriter:
         with contextlib.ExitStack() as stack:
             self._stream = stack.enter_context(new_file(self.url))
-            self._writer = pq.ParquetWriter(self._stream, self.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._stream, self.schema, **self.options)
             stack.push(self._finish)
             self._stack = stack.pop_all()
         return self
@@ -326,6 +334,22 @@ def iter_parquet(
     """Read one parquet file batch by batch, in row order."""
     with open_input(url) as stream:
         yield from pq.ParquetFile(stream).iter_batches(batch_size=batch_rows, columns=columns)
+
+
+def iter_row_groups(url: str) -> Iterator[pa.RecordBatch]:
+    """Read one parquet file, each of its row groups as one batch, in row order."""
+    with open_input(url) as stream:
+        file = pq.ParquetFile(stream)
+        for number in range(file.num_row_groups):
+            batches = file.read_row_group(number).to_batches()
+            if batches:
+                yield pa.concat_batches(batches)
+
+
+def parquet_schema(url: str) -> pa.Schema:
+    """Read a parquet file's schema with its metadata."""
+    with open_input(url) as stream:
+        return pq.read_schema(stream)
 
 
 def iter_aligned(

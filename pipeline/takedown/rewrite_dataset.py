@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benben.pipeline import manifest, storage
+from benben.pipeline.dataset import shipped_files
 from benben.pipeline.manifest import Counts, Manifest, PartFile
 from benben.pipeline.takedown import takedown_log
 from benben.pipeline.takedown.dataset_rows import Removal, Removed, remove, still_shown
@@ -26,7 +27,6 @@ from benben.pipeline.takedown.rewrite_tables import new_name
 from benben.pipeline.takedown.takedown_log import PendingTakedown
 
 BATCH_ROWS = 500
-BATCH_IMAGES = 64
 
 
 # What the takedown finds in the dataset
@@ -91,10 +91,10 @@ def write_new_dataset(output: str, takedown: PendingTakedown) -> NewDataset:
         path, name = storage.join(source, file.name), new_name(file.name, takedown.number)
         if file.name in affected:
             rows = _documents_left(path, takedown.removal)
-            written = _write_file(path, target, name, file.part, rows)
+            written = write_file(path, target, name, file.part, rows)
         elif file.name.startswith("images/") and _has_any(path, takedown.images):
             rows = _images_left(path, takedown.images)
-            written = _write_file(path, target, name, file.part, rows)
+            written = write_file(path, target, name, file.part, rows)
         else:
             files.append(file)
             continue
@@ -118,7 +118,7 @@ def new_folder(output: str) -> str:
 
 
 def _documents_left(path: str, removal: Removal) -> Iterator[pa.RecordBatch]:
-    for rows in _batches(path):
+    for rows in storage.iter_row_groups(path):
         yield remove(rows, removal)[0]
 
 
@@ -129,19 +129,23 @@ def _has_any(path: str, images: list[str]) -> bool:
 
 def _images_left(path: str, images: list[str]) -> Iterator[pa.RecordBatch]:
     removed = pa.array(images, pa.string())
-    for rows in storage.iter_parquet(path, None, BATCH_IMAGES):
+    for rows in storage.iter_row_groups(path):
         yield rows.filter(pc.invert(pc.is_in(rows["sha256"], value_set=removed)))
 
 
-def _write_file(
+def write_file(
     source: str, folder: str, name: str, part: int, batches: Iterator[pa.RecordBatch]
 ) -> PartFile | None:
-    """Write a file with row groups as long as those of the old one; None if no row is left."""
-    path, footer = storage.join(folder, name), storage.footer(source)
-    lengths = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
-    with storage.ParquetWriter(path, footer.schema.to_arrow_schema()) as writer:
-        for rows in storage.even_batches(batches, max(lengths, default=1)):
-            writer.write(rows)
+    """Write a file; None if no row is left.
+
+    What is left of a row group of the old file is a row group of the new one: others keep their
+    bytes, so that stores which know them need not be sent them again.
+    """
+    path, schema = storage.join(folder, name), storage.parquet_schema(source)
+    with storage.ParquetWriter(path, schema, options=shipped_files.options(schema)) as writer:
+        for rows in batches:
+            if rows.num_rows:
+                writer.write(rows)
     if not writer.rows:
         storage.delete_file(path)
         return None

@@ -1,8 +1,9 @@
 """Documents and images from parquet: one corpus of OBELICS's schema, images beside it.
 
 A corpus needs the columns `images` and `texts` (parallel lists, one of the two non-null at each
-position) and uses `doc_id`, `lang`, `host`, `image_sha256` and `image_bytes` where they exist.
-Its index is built from the files' footers; rows are read on demand. Paths are local, or any URL
+position) and uses `doc_id`, `lang`, `host`, `image_sha256` and `image_bytes` where they exist. In
+the self-contained form `images` holds the images themselves, as structs of `bytes` and `path`. Its
+index is built from the files' footers; rows are read on demand. Paths are local, or any URL
 that fsspec opens.
 """
 
@@ -142,7 +143,9 @@ class Corpus:
     def holds_images(self) -> bool:
         """Tell whether rows hold the bytes of their images."""
         with open_parquet(self.files[0]) as parquet:
-            return "image_bytes" in parquet.schema_arrow.names
+            schema = parquet.schema_arrow
+        in_place = pa.types.is_struct(schema.field("images").type.value_type)
+        return in_place or "image_bytes" in schema.names
 
     def languages(self) -> np.ndarray:
         """Return the language of each document, 'und' where there is none; reads one column."""
@@ -182,8 +185,10 @@ class Corpus:
         digests = row.get("image_sha256") or [None] * len(images)
         data = row.get("image_bytes") or [None] * len(images)
         slots = [
-            Slot(text) if text is not None else Slot(None, digest, content)
-            for text, digest, content in zip(texts, digests, data, strict=True)
+            Slot(text)
+            if text is not None
+            else Slot(None, digest, image.get("bytes") if isinstance(image, dict) else content)
+            for text, image, digest, content in zip(texts, images, digests, data, strict=True)
         ]
         return Document(name, row.get("lang") or "und", row.get("host") or "", slots)
 

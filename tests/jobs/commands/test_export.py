@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
+from typing import Any
 
+import mlcroissant
 import pyarrow.parquet as pq
 import pytest
 import webdataset
+import yaml
 
+import benben
 from benben.jobs.commands import cli
-from benben.pipeline import storage
+from benben.pipeline import manifest, storage
+from benben.pipeline.dataset import self_contained as contained
 from benben.pipeline.dataset.webdataset import ImageIndex
 from tests.analysis.run_folder import make
 
@@ -67,6 +73,77 @@ def test_tar_files_of_an_older_dataset_are_written_anew(run: Path, tmp_path: Pat
     assert cli.main(["export", str(run), str(tmp_path)]) == 0
     assert (tmp_path / "of-the-user.tar").read_bytes() == b"mine"
     assert {path: path.read_bytes() for path in before} == before
+
+
+def self_contained(run: Path, to: Path) -> int:
+    return cli.main(["export", str(run), str(to), "--form", "self-contained"])
+
+
+def test_both_forms_give_the_same_documents(run: Path, tmp_path: Path) -> None:
+    assert self_contained(run, tmp_path) == 0
+    for split in ("train", "test"):
+        by_reference = list(benben.load(str(run), split, pictures="bytes"))
+        contained = list(benben.load(str(tmp_path), split, pictures="bytes"))
+        assert contained == by_reference
+        assert all(p.data for document in contained for p in document.pictures)
+        bare = list(benben.load(str(tmp_path), split, pictures="references"))
+        assert [d.texts for d in bare] == [d.texts for d in by_reference]
+        assert not any(p.data for document in bare for p in document.pictures)
+    found = manifest.read(str(tmp_path))
+    assert found is not None
+    assert sum(file.rows for file in found.files) == 8
+
+
+def test_an_image_without_bytes_is_null_in_its_row(run: Path) -> None:
+    (path, *_) = storage.list_files(str(run / "dataset/data"))
+    rows = pq.ParquetFile(path).read().to_batches()[0]
+    before = rows["image_sha256"].to_pylist()
+    gone = {name for name in before[0] if name}
+    stored = {name: ("jpeg", b"x") for some in before for name in some if name and name not in gone}
+    found = contained.with_images(rows, stored).to_pylist()
+    assert found[0]["images"] == [None] * len(before[0])
+    assert found[0]["image_urls"] == rows["images"][0].as_py()
+    for row, names in zip(found[1:], before[1:], strict=True):
+        paths = [image and image["path"] for image in row["images"]]
+        assert paths == [f"{name}.jpg" if name in stored else None for name in names]
+
+
+def test_rows_with_images_are_written_anew_after_a_change(run: Path, tmp_path: Path) -> None:
+    assert self_contained(run, tmp_path) == 0
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    one, other = sorted((tmp_path / "self_contained").iterdir())[:2]
+    inode = other.stat().st_ino
+    one.unlink()
+    assert self_contained(run, tmp_path) == 0
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == files
+    assert other.stat().st_ino == inode
+    other.write_bytes(b"with what was taken down since")
+    (tmp_path / "source.json").write_text("{}")
+    assert self_contained(run, tmp_path) == 0
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == files
+
+
+def test_the_dataset_itself_is_not_written_over(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert self_contained(run, run / "dataset") == 2
+    assert "holds the dataset in another form" in capsys.readouterr().err
+
+
+def test_the_card_is_of_the_form_that_is_there(run: Path, tmp_path: Path) -> None:
+    assert self_contained(run, tmp_path) == 0
+    text = (tmp_path / "README.md").read_text()
+    (config,) = yaml.safe_load(text.split("---")[1])["configs"]
+    assert config["config_name"] == "self_contained"
+    assert config["default"]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    found: dict[str, Any] = {}
+    exec(code.replace("path/to/this/folder", str(tmp_path)), found)
+    first = next(iter(found["documents"]))
+    assert [image is None for image in first["images"]] == [u is None for u in first["image_urls"]]
+    assert len(list(found["interleaved"])) == 5
+    described = mlcroissant.Dataset(str(tmp_path / "croissant.json"))
+    assert [one.id for one in described.metadata.record_sets] == ["self_contained"]
 
 
 def test_an_image_that_is_not_stored_is_not_found(run: Path) -> None:

@@ -1,0 +1,1 @@
+"""Reading the dataset, and sending it again after a change."""
