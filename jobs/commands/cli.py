@@ -84,6 +84,7 @@ benben = LazyGroup(
             "takedown": (f"{HERE}.takedown.main", "remove documents and images for good"),
             "consent": (f"{HERE}.consent.main", "ask sites again for consent to what a run uses"),
             "export": (f"{HERE}.export.main", "write the dataset in another form"),
+            "push": (f"{HERE}.push.main", "publish the dataset on the Hugging Face Hub"),
         },
     },
     help="Turn Common Crawl archives into an interleaved text/image dataset.",
