@@ -3,24 +3,35 @@ SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(firstword $(shell for name in python3 python3.11 python3.12 python3.13; do $$name -c '$(SUITS)' 2>&- && echo $$name; done) python3)
 VENV := .venv
 BIN := $(VENV)/bin
+UV := uv==0.13.9
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv installs in a third of the time; where it finds no packages, pip does the work.
+install = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
 VENV4 := .venv4
 SPARK4 := 4.3.0
 PORT ?= 8899
 PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serverless
+
+PIN := uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 --universal
 
 .PHONY: setup setup-trainer demo test test-all test-spark4 try-install lint docs train-demo lock zip publish $(PLATFORMS) standalone image \
   test-cluster clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.run-ready: requirements-run.lock pyproject.toml  # what a run needs
 	$(PYTHON) -c '$(SUITS)' || { echo "Benben needs Python 3.11, 3.12 or 3.13; set PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	-$(PIP) $(UV)
+	$(call install,-r requirements-run.lock)
+	$(call install,--no-deps --editable .)
 	touch $@
 
-demo: setup  ## The whole chain on the bundled sample, images served and downloaded for real
+$(VENV)/.ready: $(VENV)/.run-ready requirements.lock  # and tests, notebooks, clusters, lint
+	$(call install,-r requirements.lock)
+	touch $@
+
+demo: $(VENV)/.run-ready  ## The whole chain on the bundled sample, images served and downloaded for real
 	$(BIN)/python -m benben.sample.demo --port $(PORT) --folder build/demo
 
 test: setup  ## The test suite; the trainer's too when it is set up
@@ -48,7 +59,7 @@ $(VENV4)/.ready: requirements.lock pyproject.toml
 setup-trainer: $(VENV)/.trainer-ready  ## Add the trainer to .venv
 
 $(VENV)/.trainer-ready: $(VENV)/.ready requirements-trainer.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-trainer.lock
+	$(PIP) -r requirements.lock -r requirements-trainer.lock
 	touch $@
 
 SHAPES := build/train-demo/run/dataset/manifest.json
@@ -71,9 +82,8 @@ lint: setup  ## Format, lint and types
 	$(BIN)/mypy
 
 lock:  ## Pin every dependency again (needs uv)
-	uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
-	  --extra spark --extra models --extra nsfw --extra topics --extra notebooks --extra cluster --extra test \
-	  pyproject.toml -o requirements.lock
+	$(PIN) $(foreach extra,spark models nsfw topics notebooks cluster test,--extra $(extra)) pyproject.toml -o requirements.lock
+	$(PIN) $(foreach extra,spark topics,--extra $(extra)) -c requirements.lock pyproject.toml -o requirements-run.lock
 
 zip:  ## dist/benben.zip, for spark-submit --py-files
 	$(PYTHON) -m deploy.bundle dist/benben.zip

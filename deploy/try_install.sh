@@ -10,9 +10,9 @@ rm -rf "${folder:?}"/{venv,dist,run}
 "$python" -m venv "$folder/venv"
 pip() { "$folder/venv/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
 pip wheel --no-deps --wheel-dir "$folder/dist" "$root"
-grep -vE '^(pyspark|py4j)==' "$root/requirements.lock" > "$folder/requirements.lock"
-pip install --no-deps -r "$folder/requirements.lock" "$folder"/dist/benben-*.whl
-pip install "pyspark==$spark"  # with the py4j of its own
+grep -vE '^(pyspark|py4j)==' "$root/requirements-run.lock" > "$folder/requirements.lock"
+pip install "pyspark==$spark" -r "$folder/requirements.lock"  # with the py4j of its own
+pip install --no-deps "$folder"/dist/benben-*.whl
 mkdir "$folder/run"
 cd "$folder/run"
 "$folder/venv/bin/python" -c 'import benben, sys; sys.exit("not the wheel: " + benben.__file__ if "site-packages" not in benben.__file__ else 0)'
