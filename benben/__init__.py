@@ -10,7 +10,7 @@ One page to an ordered list of nodes:
 
 All stages of a config, in this process's Spark session:
 
-    tables = benben.run("default", ["input=[crawl/]", "output=runs/first"])
+    tables = benben.run("default", ["input=crawl/", "output=runs/first"])
 
 The documents of a dataset, with texts and decoded pictures in order:
 

@@ -1,6 +1,6 @@
 """Tune the rules of a finished run, as the notebook `tuning.ipynb` does.
 
-tuner = Tuner("runs/mine", "default")  # or with scope="text_node" for paragraphs
+tuner = Tuner("runs/mine")  # or with scope="text_node" for paragraphs
 tuner.effects()                      # counts of kept and dropped rows; reads no text
 tuner.move("words", "min", 80)       # the same with another threshold
 tuner.margin("words", 5)             # rows nearest to the bounds, as HTML with images
@@ -12,7 +12,7 @@ tuner.write("configs/mine.yaml")
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,22 +24,37 @@ from benben.analysis.tables import RunTables
 from benben.analysis.tuning import labels
 from benben.analysis.tuning.labels import End, Proposal, Scores
 from benben.analysis.tuning.what_if import Effects, SignalTable, WhatIf, load
-from benben.filters.declaration import Scope
+from benben.filters.declaration import SCOPES, Scope
 from benben.filters.signal_table import read_rules, required_columns
 from benben.pipeline import config, storage
+from benben.pipeline.settings.signals import RuleSettings
 
 LABELS = "labels.jsonl"  # in the run's folder
+
+
+def _differences(base: RuleSettings, now: RuleSettings, scope: Scope) -> dict[str, Any]:
+    """Return what a config writes for rules that differ from its base's; null removes one."""
+    before = {name: rule.model_dump(mode="json") for name, rule in getattr(base, scope).items()}
+    after = {name: rule.model_dump(mode="json") for name, rule in getattr(now, scope).items()}
+    removed = {name: None for name in before if name not in after}
+    changed = {
+        name: {key: value for key, value in rule.items() if value != before.get(name, {}).get(key)}
+        for name, rule in after.items()
+        if rule != before.get(name)
+    }
+    return changed | removed
 
 
 class Tuner:
     """The rules of one scope, applied to one run."""
 
-    def __init__(self, output: str, rules: str = "default", scope: Scope = "document") -> None:
-        """Load a run's signals, and the rules of a config given by name or path.
+    def __init__(self, output: str, rules: str | None = None, scope: Scope = "document") -> None:
+        """Load a run's signals, and the rules of a config; default: the run's own.
 
         Raises InputError when there is no run and ConfigError when the config is not valid.
         """
         self.tables, self.scope = RunTables(output), scope
+        rules = rules or config.of_run(output) or "default"
         self.source = config.find(rules)
         self.rules = read_rules(rules)
         self.table: SignalTable = load(self._signals(), self.rules, scope)
@@ -104,9 +119,16 @@ class Tuner:
         return labels.propose(self.table.values[signal][rows], keep, end, precision, recall)
 
     def write(self, path: str) -> None:
-        """Write a config that is based on the given one and has the current rules."""
-        rules = self.rules.model_dump(exclude_none=True, exclude_defaults=True)
-        data = {"base": str(self.source), "rules": rules}
+        """Write a config that runs: based on the run's own, or else the given one, it says which
+        rules differ.
+        """
+        base = str(config.of_run(self.tables.output) or self.source)
+        changed = {
+            scope: found
+            for scope in SCOPES
+            if (found := _differences(read_rules(base), self.rules, scope))
+        }
+        data = {"base": base, "rules": changed}
         storage.write_bytes(path, yaml.safe_dump(data, sort_keys=False).encode())
 
     def _signals(self) -> Iterator[pa.RecordBatch]:

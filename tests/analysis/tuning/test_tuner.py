@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbclient import NotebookClient
 
 from benben.analysis.tuning import labels, notebook_widgets
@@ -51,6 +52,28 @@ def test_labels_scores_proposal_and_config(run: str, tmp_path: Path) -> None:
     written = config.load(str(tmp_path / "mine.yaml"), ["input=[x]"])
     assert written.rules == tuner.rules
     assert Tuner(run, "default").labels == tuner.labels
+
+
+def test_a_written_config_runs_as_it_is_and_says_only_what_differs(
+    run: str, tmp_path: Path
+) -> None:
+    whole = config.load("default", ["input=[crawl]", f"output={run}", "fetch.hosts=3"])
+    config.store(whole)
+    try:
+        tuner = Tuner(run)
+        tuner.move("words", "min", 77)
+        document = dict(tuner.rules.document)
+        del document["images"]
+        tuner.rules = tuner.rules.model_copy(update={"document": document})
+        tuner.write(str(tmp_path / "mine.yaml"))
+    finally:
+        (Path(run) / config.RUN_CONFIG).unlink()
+    written = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert written["rules"] == {"document": {"words": {"min": 77.0}, "images": None}}
+    config.store(whole)
+    loaded = config.load(str(tmp_path / "mine.yaml"))
+    (Path(run) / config.RUN_CONFIG).unlink()
+    assert loaded == whole.model_copy(update={"rules": tuner.rules})
 
 
 def test_paragraphs_and_images_are_labelled_one_by_one(run: str) -> None:
