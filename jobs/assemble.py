@@ -237,16 +237,19 @@ def check_shown(run: Run, files: list[PartFile]) -> None:
 
 
 def count(run: Run, rows: list[PartFile], images: list[PartFile]) -> Result:
-    """Count the rows, the images they show and the distinct images, from the files themselves."""
+    """Count rows, images, tokens and distinct images, from the files themselves."""
     folder = run.target("dataset")
 
     def work(path: str) -> Result:
-        shown, redacted = Count(), 0
-        for batch in storage.iter_parquet(path, ["num_images", "num_redacted"]):
+        shown, redacted, tokens = Count(), 0, 0
+        for batch in storage.iter_parquet(path, ["num_images", "num_redacted", "num_tokens"]):
             shown.entered += pc.sum(batch["num_images"]).as_py() or 0
             redacted += pc.sum(batch["num_redacted"]).as_py() or 0
+            tokens += pc.sum(batch["num_tokens"]).as_py() or 0
         shown.kept = shown.entered
-        return Result(counts={"images": shown}, metrics={"redacted": float(redacted)})
+        return Result(
+            counts={"images": shown}, metrics={"redacted": float(redacted), "tokens": float(tokens)}
+        )
 
     result = run.map([storage.join(folder, file.name) for file in rows], work, "assemble: count")
     entered = run.manifest("final_verdicts").counts["documents"].kept

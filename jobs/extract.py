@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from benben.jobs.engine import isolation, script
+from benben.jobs.engine import isolation, progress, script
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import manifest, storage
 from benben.pipeline.archive import captures, inputs
@@ -40,7 +40,8 @@ class Task(NamedTuple):
 def extract(run: Run) -> Result:
     """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
     folders = run.target("documents"), run.target("dead_letters")
-    result = run.map(tasks(run), partial(extract_part, folders, run.config))
+    work = partial(extract_part, folders, run.config)
+    result = run.map(tasks(run), work, size=run.input_bytes)
     if not result.rows("documents"):
         raise InputError(nothing_read(run.config, result.counts["records"]))
     return result
@@ -104,6 +105,7 @@ def batches(
     size = 0
     for found in captures_found:
         counts["documents"].entered += 1
+        progress.report.add(1, found.length)
         if isinstance(found, Loss):
             counts["documents"].reject(f"archive.{found.reason}")
             continue

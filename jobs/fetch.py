@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.jobs.engine import isolation, script, tables
+from benben.jobs.engine import isolation, progress, script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.archive import inputs
@@ -74,7 +74,7 @@ def fetch(run: Run) -> Result:
             break
         entered = entered or sum(file.rows for file in files)
         rounds.files.append({file.part: storage.join(folder, file.name) for file in files})
-        if not fetch_round(run, rounds, hops):
+        if not fetch_round(run, rounds, hops, sum(file.rows for file in files)):
             break
         wanted = moved(run, rounds, hops)
     result = write_images(run, rounds)
@@ -130,7 +130,7 @@ def assign(wanted: DataFrame, tasks: int) -> DataFrame:
     return tables.in_workers(wanted, work, ASSIGNED)
 
 
-def fetch_round(run: Run, rounds: Rounds, hops: int) -> int:
+def fetch_round(run: Run, rounds: Rounds, hops: int, images: int) -> int:
     """Fetch the last round's images, one task a part; return how many another owner must follow."""
     settings = with_tombstones(run.config)
     found = inputs.find(run.config.input, run.config.archives) if settings.archives else []
@@ -141,12 +141,16 @@ def fetch_round(run: Run, rounds: Rounds, hops: int) -> int:
         part, path = task
         slots = rounds.slots(part)
         with isolation.pictures_on_retry(settings) as decode:
-            fetch_part(WantedFile(path), rounds.folders, slots, settings, archives, decode)
+            folders = rounds.folders
+            fetch_part(
+                WantedFile(path), folders, slots, settings, archives, decode, progress.report.add
+            )
         number = sum(1 for _ in rounds.outcomes_of(part, path).moved(hops))
         return Result(metrics={"moved": number})
 
     label = f"fetch: round {len(rounds.files)}"
-    return int(run.map(sorted(rounds.files[-1].items()), work, label).metrics["moved"])
+    tasks = sorted(rounds.files[-1].items())
+    return int(run.map(tasks, work, label, images, "images").metrics["moved"])
 
 
 def with_tombstones(config: Config) -> FetchSettings:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benben.jobs.engine import script
+from benben.jobs.engine import progress, script
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.deduplication import decontamination, fingerprint
@@ -22,7 +22,8 @@ def run(run: Run) -> Result:
     """Fingerprint every part."""
     target = run.target("fingerprints")
     work = _work(run.config.fingerprint, target)
-    return run.map(run.parts("documents", "verdicts", "signals"), work)
+    parts = run.parts("documents", "verdicts", "signals")
+    return run.map(parts, work, size=run.manifest("documents").rows)
 
 
 def _work(settings: FingerprintSettings, target: str) -> Callable[[Part], Result]:
@@ -46,6 +47,7 @@ def batches_of(part: Part, settings: FingerprintSettings) -> Iterator[pa.RecordB
     for documents, verdicts, signals in storage.iter_aligned(paths, columns, BATCH_ROWS):
         if documents["doc_id"] != verdicts["doc_id"]:
             raise ConservationError(f"{paths[1]}: its rows do not match those of {paths[0]}")
+        progress.report.add(documents.num_rows)
         kept = pc.fill_null(verdicts["kept"], False)
         dropped, quality = verdicts["dropped"].filter(kept), signals["quality"].filter(kept)
         yield fingerprint.fingerprints(documents.filter(kept), dropped, quality, settings)

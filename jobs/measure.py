@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from benben.filters.signal_table import SIGNALS, measure_batch
-from benben.jobs.engine import script
+from benben.jobs.engine import progress, script
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.manifest import Count, write_part
@@ -26,6 +26,7 @@ def measure(run: Run) -> Result:
         def batches() -> Iterator[pa.RecordBatch]:
             for batch in storage.iter_parquet(part.paths["documents"], None, BATCH_DOCUMENTS):
                 measured = measure_batch(batch, settings)
+                progress.report.add(batch.num_rows)
                 documents.entered += batch["reason"].null_count
                 documents.kept += measured["reason"].null_count
                 yield measured
@@ -33,7 +34,7 @@ def measure(run: Run) -> Result:
         file = write_part(target, part.number, SIGNALS, batches())
         return Result({"signals": [file]}, {"documents": documents})
 
-    return run.map(run.parts("documents"), work)
+    return run.map(run.parts("documents"), work, size=run.manifest("documents").rows)
 
 
 STAGE = Stage(

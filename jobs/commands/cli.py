@@ -13,37 +13,33 @@ from benben.common.command_line import LazyGroup
 from benben.jobs import stages
 from benben.jobs.engine import script
 from benben.jobs.engine.progress import say
-from benben.pipeline import config, storage
+from benben.pipeline import config
 from benben.pipeline.manifest import code_version
 
 
 @click.command(cls=command_line.Command)
 @script.config_arguments
 @click.option("--force", is_flag=True, help="Run stages that are up to date, too.")
-def run(path: str, overrides: tuple[str, ...], force: bool) -> int:
-    """Run every stage in order, then print the funnel and where the results are.
+@click.option("--details", is_flag=True, help="Print the counts of every stage at the end.")
+def run(path: str, overrides: tuple[str, ...], force: bool, details: bool) -> int:
+    """Run every stage in order, then print what ships, why the rest does not, and where it is.
 
     CONFIG is a YAML file or the name of a shipped config; KEY=VALUE changes one of its values, such
     as input=crawl/*.warc.gz. Stages whose tables are up to date are skipped. The exit code is 1 if
     no document ships.
     """
     from benben.analysis.report import funnel
-    from benben.jobs.commands import estimate
+    from benben.jobs.commands import summary
 
     started = time.monotonic()
     settings = script.load_config(path, overrides)
     say(config.describe_rules(path, settings.rules))
     stages.run(settings, force=force)
     output = settings.output
-    rows = funnel.read(output)
-    print(funnel.as_text(rows))
-    for rule, number in funnel.unjudged(output).items():
-        print(f"not judged: {rule} of {number:,} documents that ship")
-    print("\n".join(["", *estimate.compared(output)]))
-    print(f"\nseconds  {time.monotonic() - started:.1f}")
-    print(f"dataset  {storage.join(output, 'dataset')}")
-    print(f"report   {storage.join(output, 'report')}/report.html")
-    if not funnel.shipped_documents(rows):
+    if details:
+        print("\n".join(summary.details(output)))
+    print("\n".join(summary.lines(output, time.monotonic() - started)))
+    if not funnel.shipped_documents(funnel.read(output)):
         print("benben: nothing ships: no document passed; see the reasons above", file=sys.stderr)
         return 1
     return 0

@@ -27,6 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # that ask this process to end
 END_SECONDS = 20.0  # for the JVM to end by itself
 CONFIGS = resources.files("benben.configs")
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+LOG_LEVEL = "spark.log.level"  # of Spark's own log
 TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: the time limit of a frame's tasks
 # Environment variables of the driver that workers need for storage; no credentials.
 FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}
@@ -151,7 +152,10 @@ def use_bundled_java() -> None:
 def _submitted_options() -> dict[str, str]:
     SparkContext._ensure_initialized()
     given = dict(SparkConf().getAll())
-    return {key: value for key, value in given.items() if key != "spark.app.name"}
+    return {
+        LOG_LEVEL: "ERROR",
+        **{key: value for key, value in given.items() if key != "spark.app.name"},
+    }
 
 
 def _workstation_options(log_settings: str, more: dict[str, str]) -> dict[str, str]:

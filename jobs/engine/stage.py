@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benben.jobs.engine import failure, lock, session, waves
 from benben.jobs.engine.metrics import MetricsLog, Result
-from benben.jobs.engine.progress import say
+from benben.jobs.engine.progress import Shown, funnel, say
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.archive import inputs
 from benben.pipeline.errors import UserError
@@ -69,6 +70,7 @@ class Run:
         self._folders: dict[str, str] = {}  # of the present stage's tables
         self._waves = ""  # folder of the present stage's finished waves
         self._maps = 0  # calls of `map` in the present stage
+        self._left: list[tuple[str, int, int]] = []  # documents of each stage: entered and kept
         self._spark: SparkSession | None = None
 
     @property
@@ -76,18 +78,21 @@ class Run:
         """The Spark session, started at first use; its jobs are named after the stage."""
         if self._spark is None:
             say("starting Spark")
-            self._spark = session.start(self.config.spark, self.purpose, self._is_small())
+            size, settings = self.input_bytes, self.config.spark
+            small = size is not None and size <= settings.small_bytes
+            self._spark = session.start(settings, self.purpose, small)
         name = self.stage or self.purpose
         self._spark.sparkContext.setJobGroup(name, name)  # waves set a group of their own
         return self._spark
 
-    def _is_small(self) -> bool:
-        """Tell whether the input's archives are there and few."""
+    @cached_property
+    def input_bytes(self) -> int | None:
+        """Size of the input's archives; None if they are gone, or chosen from an index."""
         try:
             found = inputs.find(self.config.input, self.config.archives)
         except UserError:
-            return False
-        return 0 < sum(archive.size for archive in found) <= self.config.spark.small_bytes
+            return None
+        return sum(archive.size for archive in found) or None
 
     def table(self, name: str) -> str:
         """Return the folder of a table."""
@@ -127,17 +132,27 @@ class Run:
             return settings.partitions
         return max(self.spark.sparkContext.defaultParallelism, -(-size // settings.part_bytes))
 
-    def map(self, tasks: Sequence[Task], work: Callable[[Task], Result], label: str = "") -> Result:
+    def map(
+        self,
+        tasks: Sequence[Task],
+        work: Callable[[Task], Result],
+        label: str = "",
+        size: float | None = None,
+        unit: str = "pages",
+    ) -> Result:
         """Run `work` on every task in Spark, wave by wave, and add up the results in task order.
 
-        Tasks are plain data (see `waves.Wave`).
+        Tasks are plain data (see `waves.Wave`). `size` is all that they report as done (see
+        `progress.Report`), `unit` names the rows that they report.
         """
         if not tasks:
             return Result()
         settings, label = self.config.spark, label or self.stage
         self._maps += 1
         cut = waves.cut(tasks, settings.wave_tasks, storage.join(self._waves, f"{self._maps}"))
-        return waves.Waves(self.spark.sparkContext, settings, label, self._log).run(cut, work)
+        shown = Shown(size, unit, funnel(self._left))
+        context = self.spark.sparkContext
+        return waves.Waves(context, settings, label, self._log, shown).run(cut, work)
 
     @property
     def log(self) -> MetricsLog:
@@ -152,9 +167,16 @@ class Run:
         if not force and all(found and found.id == work.id for found in committed):
             say(f"{stage.name}: up to date, skipped")
             assert committed[0] is not None
-            return committed[0]
+            return self._counted(committed[0])
         with lock.writing(self.config.output):
-            return self._execute(stage, work, force)
+            return self._counted(self._execute(stage, work, force))
+
+    def _counted(self, made: Manifest) -> Manifest:
+        """Remember what a stage left of the documents, which progress shows."""
+        found = made.counts.get("documents")
+        if found:
+            self._left.append((made.stage, found.entered, found.kept))
+        return made
 
     def _execute(self, stage: Stage, work: Work, force: bool) -> Manifest:
         self._prepare(stage, work.id, force)

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from benben.jobs.engine import failure, worker
+from benben.jobs.engine import failure, progress, worker
 from benben.jobs.engine.metrics import MetricsLog, Result
-from benben.jobs.engine.progress import Progress, say
+from benben.jobs.engine.progress import Progress, Shown, say
 from benben.pipeline import storage
 from benben.pipeline.settings.spark import SparkSettings
 
@@ -65,9 +65,18 @@ def cut(tasks: Sequence[Task], size: int, folder: str) -> list[Wave]:
 class Waves:
     """The waves of one stage on one Spark session."""
 
-    def __init__(self, context: Any, settings: SparkSettings, label: str, log: MetricsLog) -> None:
+    def __init__(
+        self,
+        context: Any,
+        settings: SparkSettings,
+        label: str,
+        log: MetricsLog,
+        shown: Shown = Shown(),  # noqa: B008  # it is frozen
+    ) -> None:
         self._context, self._settings, self._label, self._log = context, settings, label, log
+        self._shown = shown
         self._group = uuid.uuid4().hex
+        self._reports = ""  # folder for the reports of tasks
         self._total = 0
 
     def run(self, waves: list[Wave], work: Work) -> Result:
@@ -78,14 +87,16 @@ class Waves:
         """
         self._total = len(waves)
         if len(waves) == 1:
-            with self._progress(len(waves[0].tasks)):
+            with self._progress(len(waves[0].tasks)) as shown:
+                self._reports = shown.folder
                 return self._wave(waves[0], work)
         results = {wave.number: found for wave in waves if (found := wave.kept())}
         rest = [wave for wave in waves if wave.number not in results]
         if results:
             say(f"{self._label}: {len(results)} of {len(waves)} waves are done already")
         failed: dict[int, Exception] = {}
-        with self._progress(sum(len(wave.tasks) for wave in rest)):
+        with self._progress(sum(len(wave.tasks) for wave in rest)) as shown:
+            self._reports = shown.folder
             for number, outcome in self._outcomes(rest, work, failed):
                 results[number] = outcome
                 self._log.wave(number, len(waves), len(waves) - len(results), outcome)
@@ -128,11 +139,14 @@ class Waves:
 
     def _wave(self, wave: Wave, work: Work) -> Result:
         """Run one wave as one Spark job."""
-        limit = self._settings.task_seconds
+        limit, reports, number = self._settings.task_seconds, self._reports, wave.number
 
         def timed(task: Any) -> tuple[Result, float]:
+            progress.report.begin(reports, f"{number}-{worker.partition()}")
             with worker.task(limit) as clock:
-                return work(task), clock()
+                done = work(task), clock()
+            progress.report.write()
+            return done
 
         text = f"{self._label}: wave {wave.number} of {self._total}"
         self._context.setJobGroup(self._group, text if self._total > 1 else self._label)
@@ -144,7 +158,7 @@ class Waves:
         return total
 
     def _progress(self, tasks: int) -> Progress:
-        return Progress(self._context, self._group, self._label, tasks)
+        return Progress(self._context, self._group, self._label, tasks, self._shown)
 
     def _error(self, failed: dict[int, Exception]) -> Exception:
         """Return the user's mistake if there is one, else an error that names the failed waves."""

@@ -37,6 +37,14 @@ def task(seconds: float) -> Iterator[Callable[[], float]]:
     _reduce_overhead(len(sys.modules))
 
 
+def partition() -> int:
+    """Return the number of the present task among those of its Spark job."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return context.partitionId() if context else 0
+
+
 def unchanged(rows: Iterable[Row]) -> Iterator[Row]:
     """Yield the same rows: the task of a worker that only passes them on."""
     yield from rows

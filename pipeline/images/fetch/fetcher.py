@@ -78,11 +78,12 @@ def fetch_part(
     settings: FetchSettings,
     archives: ArchiveLookup,
     decode: Decode | None = None,
+    count: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Write an outcome of each wanted image to the journal, unless it has one.
 
     `wanted` must be grouped by owner. It is read several times: images that need no request come
-    first. `decode` replaces the decoder of this process.
+    first. `decode` replaces the decoder of this process; `count` is told of each image done.
     """
     progress = Progress(folders, slots, settings.attempt)
     processor = ImageProcessor(settings, OptOutLists(settings.consent), decode)
@@ -91,6 +92,7 @@ def fetch_part(
         def keep(outcome: Outcome) -> None:
             log.write_outcome(outcome)
             processor.remember(outcome)
+            count(1)
 
         for image in progress.remaining(wanted):
             outcome = _without_request(image, settings, processor, archives)

@@ -1,4 +1,6 @@
+import pytest
 import yaml
+from pyspark.sql import SparkSession
 
 from benben.jobs import stages
 from benben.jobs.engine import session
@@ -17,6 +19,16 @@ def test_a_stage_adds_to_what_every_stage_has_in_sparks_own_form() -> None:
     assert (pure["spark.task.maxFailures"], asking["spark.task.maxFailures"]) == ("4", "8")
     assert all(isinstance(value, str) for value in pure.values())
     assert session.defaults("no such stage") == session.defaults("every")
+
+
+@pytest.mark.spark
+def test_spark_submits_own_log_is_quiet_unless_a_level_is_given(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert session._submitted_options()["spark.log.level"] == "ERROR"
+    given = [("spark.log.level", "INFO"), ("spark.app.name", "theirs")]
+    monkeypatch.setattr(session.SparkConf, "getAll", lambda _: given)
+    assert session._submitted_options() == {"spark.log.level": "INFO"}
 
 
 def test_every_stage_is_a_script_for_spark_submit() -> None:
