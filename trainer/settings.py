@@ -135,6 +135,7 @@ class ParallelConfig(Section):
     dp: int = 0  # 0: the number of processes over sp x tp
     sp: int = 1
     tp: int = 1
+    timeout: float = 600.0  # seconds that ranks wait for one another, then the run ends
 
 
 class MemoryConfig(Section):

@@ -1,9 +1,12 @@
-"""Measure the trainer on one CUDA GPU: correctness, throughput, longest sequence, a long real step.
+"""Measure the trainer on one CUDA GPU, in two commands of at most five minutes each.
 
-    python -m benchmarks.gpu_session [--stages smoke ladder ...] [--out build/benchmarks/gpu.json]
+    python -m benchmarks.gpu_session correctness
+    python -m benchmarks.gpu_session speed
+    python -m benchmarks.gpu_session store      (on a CPU: writes cpu_results.json anew)
 
-Results are written after every measurement, so stages can run one command at a time and an
-interrupted one keeps what it has. Without a GPU it says so and ends.
+Each stage runs in a process of its own, which is killed at its deadline. Results are written as
+they come, with every exception, to `benchmarks/results/gpu-COMMAND-CARD.json`. `--tiny` runs all
+stages at sizes for a CPU. What must be installed: `benchmarks/training/gpu_requirements.txt`.
 """
 
 from __future__ import annotations
@@ -11,216 +14,155 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shutil
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+from benchmarks.support.figure import FOLDER
 
-import torch
+RESULTS = Path("benchmarks/results")
+LIMIT = 295.0  # seconds of a whole command
+STAGES: dict[str, dict[str, float]] = {  # by command: the stages and their seconds at most
+    "correctness": {"smoke": 70, "mixed": 40, "resume": 75, "vlm": 75, "checkpoint": 35},
+    "speed": {"attention": 40, "ladder": 140, "longest": 65, "whole": 45},
+}
+PLAN = "plan-{}"  # what the planner says of a command's runs: on CPU cores, beside the stages
+TAIL = 4000  # characters of a failed stage's output that are kept
 
-STAGES: dict[str, Callable[[Report], None]] = {}
 
+@dataclass
+class Started:
+    """A stage's process, its files and when it must have ended."""
 
-class Report:
-    """The JSON file of results."""
+    name: str
+    process: subprocess.Popen[bytes]
+    values: Path
+    log: Path
+    began: float
+    seconds: float
 
-    def __init__(self, path: Path, minutes: float) -> None:
-        self.path, self.end = path, time.monotonic() + 60 * minutes
-        self.data: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-
-    def add(self, stage: str, name: str, value: Any) -> None:
-        self.data.setdefault(stage, {})[name] = value
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(self.data, indent=1) + "\n")
-        print(f"{stage} | {name} | {json.dumps(value)}", flush=True)
+    @staticmethod
+    def of(name: str, folder: Path, seconds: float, tiny: bool) -> Started:
+        values, log = folder / f"{name}.json", folder / f"{name}.log"
+        values.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "benchmarks.training.gpu_stage", name, str(folder)]
+        command += ["--seconds", str(seconds), *(["--tiny"] if tiny else [])]
+        environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if tiny else {})}
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=environment,
+            )
+        return Started(name, process, values, log, time.monotonic(), seconds)
 
     def over(self) -> bool:
-        return time.monotonic() > self.end
+        """Tell whether it has ended; past its deadline it is killed with all its children."""
+        if self.process.poll() is None and time.monotonic() - self.began < self.seconds:
+            return False
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        return True
+
+    def result(self) -> dict[str, Any]:
+        """Return its status, seconds, values and exceptions so far."""
+        found = json.loads(self.values.read_text()) if self.values.exists() else {}
+        values, errors = found.get("values", {}), found.get("errors", [])
+        code = self.process.returncode
+        status = "running"
+        if code is not None:
+            late = code == -signal.SIGKILL and time.monotonic() - self.began >= self.seconds
+            status = "ok" if code == 0 and not errors else "late" if late else "failed"
+        result = {"status": status, "deadline": self.seconds, "values": values, "errors": errors}
+        if code is not None:
+            result["seconds"] = round(time.monotonic() - self.began, 1)
+        if status == "failed" and not errors:
+            result["output"] = self.log.read_text(errors="replace")[-TAIL:]
+        return result
 
 
-def stage(function: Callable[[Report], None]) -> Callable[[Report], None]:
-    STAGES[function.__name__] = function
-    return function
+def write(path: Path, data: dict[str, Any]) -> None:
+    """Replace a JSON file whole, so that a killed session leaves one that can be read."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(data, indent=1) + "\n")
+    os.replace(part, path)
 
 
-def attempt(run: Callable[[], Any]) -> Any:
-    """Return the result, or the words "out of memory"."""
-    from benchmarks.training.gpu_models import free
-
-    try:
-        return run()
-    except (torch.OutOfMemoryError, MemoryError):
-        return "out of memory"
-    finally:
-        free()
-
-
-@stage
-def smoke(report: Report) -> None:
-    """The GPU computes what the CPU computes, and documents do not leak."""
-    from benchmarks.training import gpu_smoke
-
-    for name, check in gpu_smoke.CHECKS.items():
-        report.add("smoke", name, check())
-
-
-@stage
-def ladder(report: Report) -> None:
-    """Llama-8B, full parameters: tokens/s and MFU of each rung at 8K, 32K; 8 layers at 128K."""
-    from benchmarks.training.gpu_models import LLAMA8B, RUNGS, Bench, text
-
-    for tokens, layers in ((8192, 32), (32768, 32), (131072, 8)):
-        for rung in ("baseline", "tiled loss", "tiled mlp", "offload"):
-            if report.over():
-                return
-
-            def run(tokens: int = tokens, layers: int = layers, rung: str = rung) -> Any:
-                bench = Bench({**LLAMA8B, "layers": layers}, RUNGS[rung])
-                bench.step(text(tokens))
-                best = min((bench.step(text(tokens)) for _ in range(2)), key=lambda r: r["seconds"])
-                return {**best, "layers": layers}
-
-            report.add("ladder", f"{tokens} {rung}", attempt(run))
+def run(command: str, stages: list[str], path: Path, tiny: bool, card: str) -> dict[str, Any]:
+    """Run the stages one after another and write the results after each and meanwhile."""
+    began = time.monotonic()
+    folder = FOLDER / f"gpu-{command}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data: dict[str, Any] = {"command": command, "card": card, "tiny": tiny, "stages": {}}
+    limits = {name: 600.0 if tiny else STAGES[command][name] for name in stages}
+    planning = PLAN.format(command)
+    plan = Started.of(planning, folder, LIMIT if not tiny else 600.0, tiny)
+    for name in stages:
+        left = sum(limits.values()) if tiny else LIMIT - (time.monotonic() - began)
+        if left < 5:
+            data["stages"][name] = {"status": "no time left"}
+            continue
+        stage = Started.of(name, folder, min(limits[name], left), tiny)
+        while not stage.over():
+            data["stages"][name] = stage.result()
+            write(path, data)
+            time.sleep(0.5)
+        data["stages"][name] = stage.result()
+        print(f"{name}: {data['stages'][name]['status']}", flush=True)
+        write(path, data)
+    while tiny and not plan.over():
+        time.sleep(0.2)
+    plan.seconds = 0.0 if plan.process.poll() is None else plan.seconds
+    plan.over()
+    data["stages"][planning] = plan.result()
+    data["seconds"] = round(time.monotonic() - began, 1)
+    write(path, data)
+    return data
 
 
-@stage
-def longest(report: Report) -> None:
-    """The longest sequence of one step by rung, attention in one layer alone; by bisection."""
-    from benchmarks.training.gpu_models import RUNGS
-
-    starts = {
-        "baseline": 32768,
-        "tiled loss": 65536,
-        "tiled mlp": 65536,
-        "offload": 262144,
-        "two-level offload": 524288,
-    }
-    for rung in RUNGS:
-        best = _bisect(report, rung, starts[rung])
-        report.add("longest", rung, best)
+def card_name() -> str | None:
+    """Return the first GPU's name; None without one."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")
+    return found[0].strip() or None
 
 
-def _bisect(report: Report, rung: str, start: int) -> dict[str, Any]:
-    tried: dict[int, Any] = {}
-
-    def fits(tokens: int) -> bool:
-        tried[tokens] = attempt(lambda: _probe(rung, tokens))
-        report.add("longest", f"{rung} {tokens}", tried[tokens])
-        return isinstance(tried[tokens], dict)
-
-    low, high = 0, start
-    while not report.over() and fits(high):
-        low, high = high, high * 2
-    while not report.over() and high - low > max(low, start) // 8:
-        middle = (low + high) // 2 // 4096 * 4096
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return {"tokens": low, "fails_at": high}
-
-
-def _probe(rung: str, tokens: int) -> dict[str, float]:
-    from benchmarks.training.gpu_models import LLAMA8B, RUNGS, Bench, text
-
-    bench = Bench(LLAMA8B, RUNGS[rung])
-    bench.attention_in_one_layer()
-    return bench.step(text(tokens))
-
-
-@stage
-def real(report: Report) -> None:
-    """One whole step of 256K tokens, all attention computed."""
-    from benchmarks.training.gpu_models import LLAMA8B, RUNGS, Bench, text
-
-    def run() -> Any:
-        bench = Bench(LLAMA8B, RUNGS["offload"])
-        bench.step(text(8192))
-        return bench.step(text(262144))
-
-    report.add("real", "262144", attempt(run))
-
-
-@stage
-def plan(report: Report) -> None:
-    """The planner's peak over the measured one, 8 layers of the Llama-8B shape at 32K."""
-    from benben.trainer.planning.memory import run_memory
-    from benben.trainer.settings import Config, LMConfig, MemoryConfig, ModelConfig
-    from benchmarks.training.gpu_models import GIB, LLAMA8B, OPTIM, RUNGS, Bench, text
-
-    lm = {**LLAMA8B, "layers": 8}
-    for rung, memory in RUNGS.items():
-        model = ModelConfig(lm=LMConfig(**lm), vision=None)
-        config = Config(model=model, memory=MemoryConfig(**memory), optim=OPTIM)
-        planned = run_memory(config, 32768).device / GIB
-
-        def run(memory: Any = memory) -> Any:
-            bench = Bench(lm, memory)
-            return max(bench.step(text(32768))["device_gib"] for _ in range(2))
-
-        found = attempt(run)
-        ratio = planned / found if isinstance(found, float) else None
-        values = {"planned_gib": planned, "measured_gib": found, "ratio": ratio}
-        report.add("plan", rung, values)
-
-
-@stage
-def shapes(report: Report) -> None:
-    """Rank correlation of predicted and measured products, and what the advice is worth."""
-    from scipy.stats import spearmanr
-
-    from benben.trainer.planning import gemm, hardware, measure, shape
-    from benben.trainer.settings import LMConfig
-
-    card, predicted, found = hardware.gpu("h200"), [], []
-    path = measure.table_path(report.path.parent, measure.device_name())
-    for hidden, heads, ffn in ((2560, 32, 10240), (4096, 32, 10922), (4096, 32, 11008)):
-        lm = LMConfig(vocab_size=50257, hidden=hidden, heads=heads, intermediate=ffn)
-        gemms = [*shape.layer_gemms(lm, shape.Work(fused=False)), shape.head_gemm(lm, shape.Work())]
-        table = measure.measure(gemms, path)
-        for one in (g for whole in gemms for g in (whole, *whole.backward())):
-            predicted.append(gemm.score(one, card).seconds)
-            found.append(table[one.batch, one.m, one.n, one.k])
-    report.add("shapes", "spearman", float(spearmanr(predicted, found).statistic))
-
-
-@stage
-def vlm(report: Report) -> None:
-    """A 2B-class decoder with a SigLIP so400m-shaped tower (384 px, 81 tokens an image)."""
-    from benben.trainer.settings import VisionConfig
-    from benchmarks.training.gpu_models import RUNGS, Bench, interleaved
-
-    vision = VisionConfig(
-        image_size=378, patch_size=14, hidden=1152, layers=27, heads=16, shuffle=3
-    )
-    lm = {"vocab_size": 49280, "hidden": 2048, "layers": 24, "heads": 32, "intermediate": 8192}
-
-    def run() -> Any:
-        bench = Bench(lm, RUNGS["tiled loss"], vision)
-        per_image = bench.model.tokens_per_image
-        pack = interleaved(32768, vision, per_image, 49280)
-        bench.step(pack)
-        return bench.step(pack)
-
-    report.add("vlm", "32768", attempt(run))
-
-
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; exit with 1 where a stage did not end well."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/gpu.json"))
-    parser.add_argument("--stages", nargs="*", default=list(STAGES), choices=list(STAGES))
-    parser.add_argument("--minutes", type=float, default=40.0)
-    options = parser.parse_args()
-    if not torch.cuda.is_available():
+    parser.add_argument("command", choices=[*STAGES, "store"])
+    parser.add_argument("--stages", nargs="*", help="some of the command's stages")
+    parser.add_argument("--out", type=Path, help="the JSON file")
+    parser.add_argument("--tiny", action="store_true", help="sizes for a CPU")
+    options = parser.parse_args(arguments)
+    if options.command == "store":
+        from benchmarks.training import gpu_smoke
+
+        gpu_smoke.store_results()
+        return 0
+    card = "CPU, tiny sizes" if options.tiny else card_name()
+    if card is None:
         print("gpu_session: no CUDA GPU here, nothing measured")
         return 0
-    report = Report(options.out, options.minutes)
-    report.add("machine", "gpu", torch.cuda.get_device_name())
-    report.add("machine", "torch", torch.__version__)
-    for name in options.stages:
-        if not report.over():
-            STAGES[name](report)
-    return 0
+    name = f"gpu-{options.command}-{re.sub('[^a-z0-9]+', '-', card.lower())}.json"
+    path = options.out or (FOLDER if options.tiny else RESULTS) / name
+    stages = options.stages or list(STAGES[options.command])
+    data = run(options.command, stages, path, options.tiny, card)
+    print(path)
+    return int(any(stage["status"] != "ok" for stage in data["stages"].values()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ pytest.importorskip("torch", reason="benchmarks of the trainer need it: make set
 PAGES = (
     *("extract_speed", "extract_quality", "extract_images", "warc_speed"),
     *("train_content_score --check", "filter_cost", "redecide_speed", "what_if 10000"),
-    *("dedup_quality 20", "dedup_speed --ours", "plan 1000", "trainer_memory", "gpu_session"),
+    *("dedup_quality 20", "dedup_speed --ours", "plan 1000", "trainer_memory", "gpu_session speed"),
     *("load_speed 20", "incremental_upload 200"),
     *("chain main", "shipped_quality --weights", "consent_cost 1"),
 )

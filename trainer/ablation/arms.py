@@ -136,7 +136,7 @@ def _one(config: Config, grid: Grid) -> dict[str, Any]:
     training = Training(config)
     values = training.run()
     session = training.session
-    if training.stop_asked:
+    if training.stopped:
         raise ConfigError("stopped; the same command goes on where it was")
     first = arm_config(grid, next(iter(grid.changes())), 0, session.folder, None)
     sources = grid.evaluate.on or {entry.name or entry.path: entry for entry in first.data.mix}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from torch.distributed.tensor.parallel import (
 
 from benben.common.config_files import ConfigError
 from benben.trainer.distributed import torch_compat
+from benben.trainer.distributed.agreement import Agreement
 from benben.trainer.distributed.shards import shard_of
 from benben.trainer.long_sequences.ulysses import check_heads
 from benben.trainer.model.decoder import Block
@@ -54,6 +56,7 @@ class Mesh:
     mesh: DeviceMesh | None = None
     flat: DeviceMesh | None = None  # data x sequence: what parameters are sharded over
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    agreement: Agreement = field(default_factory=Agreement)  # of all ranks
 
     @property
     def rank(self) -> int:
@@ -101,12 +104,14 @@ def make_mesh(config: ParallelConfig, device: torch.device, mixed: bool = False)
         if size == 1:
             dist.init_process_group(backend, store=torch_compat.alone(), rank=0, world_size=1)
         else:
-            dist.init_process_group(backend)
+            dist.init_process_group(backend, timeout=timedelta(seconds=config.timeout))
     mesh = init_device_mesh(device.type, (dp, config.sp, config.tp), mesh_dim_names=NAMES)
     flat = mesh["dp", "sp"]._flatten("fsdp")
     data, sequence, tensor = (mesh.get_local_rank(name) for name in NAMES)
     degrees = (dp, config.sp, config.tp)
-    return Mesh(*degrees, data, sequence, tensor, mesh=mesh, flat=flat, device=device)
+    return Mesh(
+        *degrees, data, sequence, tensor, mesh, flat, device, Agreement.of_world(config.timeout)
+    )
 
 
 def is_first() -> bool:

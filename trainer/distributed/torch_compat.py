@@ -42,6 +42,13 @@ def alone() -> Any:
     return dist.HashStore()  # type: ignore[attr-defined]
 
 
+def world_store() -> Any:
+    """Return the store through which the world's ranks found each other."""
+    from torch.distributed.distributed_c10d import _get_default_store
+
+    return _get_default_store()
+
+
 def is_fake(x: Tensor) -> bool:
     return isinstance(x, FakeTensor)
 

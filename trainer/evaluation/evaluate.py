@@ -32,7 +32,7 @@ def held_out(session: Session, packs: int, data: DataConfig | None = None) -> di
     Returns `split` (which documents), `nll` and `bits_per_byte` over all text, the same per
     language, `interleaved` (documents with images) and `text_only`, and `captions`: the NLL of
     first paragraphs right after an image with the images given, blanked, and exchanged with one
-    another.
+    another. It ends early, without results, where a rank was asked to stop.
     """
     chosen = data or session.config.data
     split = chosen.eval_split or f"{chosen.holdout:g} of train"
@@ -41,7 +41,9 @@ def held_out(session: Session, packs: int, data: DataConfig | None = None) -> di
     was = session.model.training
     session.model.eval()
     try:
-        for pack in loader.take(-(-packs // session.mesh.dp) * session.mesh.dp):
+        for pack in session.take(loader, -(-packs // session.mesh.dp) * session.mesh.dp):
+            if session.stopping():
+                return {"split": split, "stopped": True}
             _measure(session, pack, sums)
     except NoDocuments:
         return {"split": split, "documents": 0}

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from benben.common.config_files import ConfigError
+from benben.common.errors import UserError
 from benben.trainer import counter_rng
 from benben.trainer.checkpoint import store
-from benben.trainer.data.loader import DataSource, DataState, Loader
+from benben.trainer.data.loader import DataSource, DataState, Loader, NoDocuments
 from benben.trainer.data.packing import Vocabulary, load_vocabulary, train_vocabulary
 from benben.trainer.distributed import parallel
 from benben.trainer.distributed.degrees import misfits
@@ -45,7 +46,7 @@ class Session:
         self.dtype = getattr(torch, config.optim.dtype)
         self.model = build(config, self.mesh)
         self.optimizer = AdamW(self.model, config.optim)
-        source = self._source()
+        source = self.source()
         if self.model.vision is not None and not source.has_images():
             raise ConfigError(
                 "model.vision reads images, but no corpus of data.mix has any: name the folder of "
@@ -56,8 +57,35 @@ class Session:
             self.folder, config.checkpoint.keep, config.checkpoint.asynchronous
         )
         self.step, self.tokens = 0, 0
+        self.stop_asked = False  # on this rank; `stopping` asks all
 
-    def _source(self, data: DataConfig | None = None) -> DataSource:
+    def stopping(self) -> bool:
+        """Tell whether any rank was asked to stop; a collective call."""
+        return self.mesh.agreement.any(self.stop_asked)[0]
+
+    def newest(self) -> Path | None:
+        """Return the run's newest checkpoint as rank 0 sees it; a collective call."""
+        return self.mesh.agreement.of_first(store.newest(self.folder))
+
+    def take(self, loader: Loader, packs: int) -> list[Pack]:
+        """Return this rank's share of packs; a collective call.
+
+        Raises the error of the first rank whose data failed, on all ranks.
+        """
+        taken: list[Pack] = []
+        error: Exception | None = None
+        try:
+            taken = loader.take(packs)
+        except (UserError, OSError, ValueError) as found:
+            error = found
+        if self.mesh.agreement.any(error is not None)[0]:
+            errors = enumerate(self.mesh.agreement.gather(error and _portable(error)))
+            rank, first = next((rank, e) for rank, e in errors if e is not None)
+            raise error or type(first)(f"rank {rank}: {first}")
+        return taken
+
+    def source(self, data: DataConfig | None = None) -> DataSource:
+        """Return the training documents of the run's data settings, or of `data`."""
         vision, tower = self.config.model.vision, self.model.vision
         return DataSource(
             data or self.config.data,
@@ -73,9 +101,9 @@ class Session:
         if data.eval_split is not None:
             split = {"split": data.eval_split}
             mix = [entry.model_copy(update=split) for entry in data.mix]
-            return self._source(data.model_copy(update={"mix": mix}))
+            return self.source(data.model_copy(update={"mix": mix}))
         same = data is self.config.data
-        source = copy.copy(self.loader.source) if same else self._source(data)
+        source = copy.copy(self.loader.source) if same else self.source(data)
         source.evaluation = True
         return source
 
@@ -108,7 +136,7 @@ class Session:
         probe is not what it was at saving.
         """
         self.saver.finish()
-        path = path or store.newest(self.folder)
+        path = path or self.newest()
         if path is None:
             return None
         if training:
@@ -150,6 +178,13 @@ class Session:
         loss, _ = self.model(piece.to(self.mesh.device, self.dtype))
         total, count = self.mesh.total(float(loss), piece.valid)
         return total / count
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that every rank can unpickle, of a kind that callers know."""
+    kinds: tuple[type[Exception], ...] = (NoDocuments, UserError)
+    kind = next((kind for kind in kinds if isinstance(error, kind)), UserError)
+    return kind(str(error))
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

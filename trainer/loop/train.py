@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from benben.common.errors import UserError
-from benben.trainer.checkpoint.store import newest
 from benben.trainer.data.loader import DataState
 from benben.trainer.distributed.parallel import gradient_norm
 from benben.trainer.evaluation import evaluate
@@ -35,42 +36,50 @@ class Training:
         self.config = self.session.config
         self.guard = SpikeGuard(self.config.guard)
         self.rollbacks = 0
-        self.stop_asked = False
+        self.stopped = False  # agreed: some rank was asked to stop
         self.cost = cost_of(self.session.model)
         folder = self.session.folder if self.session.mesh.rank == 0 else None
         self.metrics = Metrics(folder, self.config.run.tensorboard, self.config.run.steps)
 
     def run(self) -> dict[str, Any]:
         """Train to the last step; return the last step's values. SIGTERM saves and ends the run."""
-        previous = signal.signal(signal.SIGTERM, self._ask_stop)
         values: dict[str, Any] = {}
-        try:
-            self._restore()
-            if newest(self.session.folder) is None:
-                self._save()  # for a rollback before the first regular checkpoint
-            while self.session.step < self.config.run.steps and not self._stopping():
-                values = self._one_step()
-            if newest(self.session.folder) is None or self._unsaved():
-                self._save()
-            self.session.saver.finish()
-        finally:
-            signal.signal(signal.SIGTERM, previous)
-            self.metrics.close()
+        with stop_on_sigterm(self.session), self._naming_lost_ranks():
+            try:
+                self._restore()
+                if self.session.newest() is None:
+                    self.save()  # for a rollback before the first regular checkpoint
+                while self.session.step < self.config.run.steps and not self._stopping():
+                    values = self.one_step()
+                if self._unsaved():
+                    self.save()
+                self.session.saver.finish()
+            finally:
+                self.metrics.close()
         return values
 
     def _unsaved(self) -> bool:
         self.session.saver.finish()
-        path = newest(self.session.folder)
+        path = self.session.newest()
         return path is None or path.name != f"step_{self.session.step:08d}"
 
-    def _ask_stop(self, *_: object) -> None:
-        self.stop_asked = True
-
     def _stopping(self) -> bool:
-        """Tell whether any rank was asked to stop (all must leave the loop together)."""
-        return self.session.mesh.total(float(self.stop_asked))[0] > 0
+        self.stopped = self.session.stopping()
+        return self.stopped
 
-    def _save(self) -> None:
+    @contextlib.contextmanager
+    def _naming_lost_ranks(self) -> Iterator[None]:
+        """Say which rank is lost where a collective call of a step fails on the others."""
+        try:
+            yield
+        except RuntimeError as error:
+            lost = self.session.mesh.agreement.lost()
+            if lost is None:
+                raise
+            raise lost from error
+
+    def save(self) -> None:
+        """Save the whole run; a collective call."""
         self.session.save({"guard": self.guard.to_json(), "rollbacks": self.rollbacks})
 
     def _restore(self) -> None:
@@ -79,15 +88,17 @@ class Training:
             self.guard.restore(meta["guard"])
             self.rollbacks = max(self.rollbacks, meta["rollbacks"])
 
-    def _one_step(self) -> dict[str, Any]:
+    def one_step(self) -> dict[str, Any]:
+        """Train on the next packs and return the step's values."""
         session, run = self.session, self.config.run
         started, position = time.monotonic(), session.loader.state
         total = batch_packs(self.config.optim, session.tokens)
-        packs = session.loader.take(total)
+        packs = session.take(session.loader, total)
         waited = time.monotonic() - started
         values = self.forward_backward(packs)
         norm = float(gradient_norm(session.model))
-        if not math.isfinite(norm) or self.guard.spikes(values["loss"]):
+        spike = not math.isfinite(norm) or self.guard.spikes(values["loss"])
+        if session.mesh.agreement.any(spike)[0]:
             self._roll_back(position, packs, {**values, "grad_norm": norm})
             return values
         lr = learning_rate(self.config.optim, session.tokens + values["tokens"], self._horizon())
@@ -107,13 +118,11 @@ class Training:
         return values
 
     def _after(self, step: int) -> None:
-        if self.session.saver.asynchronous:
-            ready = float(self.session.saver.ready())
-            mesh = self.session.mesh
-            if mesh.total(ready)[0] == (mesh.shards if mesh.mesh is not None else 1):
-                self.session.saver.finish()
+        saver = self.session.saver
+        if saver.pending and self.session.mesh.agreement.all(saver.ready()):
+            saver.finish()
         if step % self.config.checkpoint.every == 0:
-            self._save()
+            self.save()
         every = self.config.run.eval_every
         if every and step % every == 0:
             result = evaluate.held_out(self.session, self.config.run.eval_packs)
@@ -189,13 +198,28 @@ class Training:
         session.loader.restore(DataState(state.next, state.lanes, kept))
 
 
+@contextlib.contextmanager
+def stop_on_sigterm(session: Session) -> Iterator[None]:
+    """Let SIGTERM ask the session to stop after its step or pack, not end the process."""
+
+    def ask(*_: object) -> None:
+        session.stop_asked = True
+
+    previous = signal.signal(signal.SIGTERM, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
 def train(config: Config) -> dict[str, Any]:
     """Run a training; return its last step's values and an evaluation on held-out documents."""
     training = Training(config)
-    values = training.run()
-    if training.stop_asked or not config.run.eval_packs:
-        return values
-    result = evaluate.held_out(training.session, config.run.eval_packs)
-    if training.session.mesh.rank == 0:
+    with stop_on_sigterm(training.session):
+        values = training.run()
+        if training.stopped or not config.run.eval_packs:
+            return values
+        result = evaluate.held_out(training.session, config.run.eval_packs)
+    if training.session.mesh.rank == 0 and "stopped" not in result:
         evaluate.write(result, training.session.folder)
     return {**values, "evaluation": result}

@@ -70,9 +70,9 @@ def test_resumed_run_is_the_uninterrupted_one(made: Path, tmp_path: Path) -> Non
     )
     halves = settings(made, tmp_path / "c", run={"steps": 5})
     stopped = Training(halves)
-    stopped._one_step()
-    stopped._one_step()
-    stopped._save()
+    stopped.one_step()
+    stopped.one_step()
+    stopped.save()
     stopped.metrics.close()
     resumed = train(halves)
     assert resumed["loss"] == straight["loss"]
