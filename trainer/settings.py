@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Count = Annotated[int, Field(ge=0)]  # of which there may be none
+Size = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 FusionName = Literal["early", "cross"]  # the classes of `model/fusion.py`
 
 
@@ -16,18 +21,18 @@ class Section(BaseModel):
 class LMConfig(Section):
     """The decoder. Defaults are Llama's shape of block at a tiny size."""
 
-    vocab_size: int = 0  # 0: the tokenizer's
-    vocab_multiple: int = 128  # embedding rows are padded to it; padding rows have no logit
-    hidden: int = 128
-    layers: int = 2
-    heads: int = 4
-    kv_heads: int | None = None  # None: as many as heads
-    head_dim: int | None = None
-    intermediate: int | None = None  # None: 4 hidden (gelu), 8/3 hidden rounded up to 64 (swiglu)
+    vocab_size: Count = 0  # 0: the tokenizer's
+    vocab_multiple: Size = 128  # embedding rows are padded to it; padding rows have no logit
+    hidden: Size = 128
+    layers: Size = 2
+    heads: Size = 4
+    kv_heads: Size | None = None  # None: as many as heads
+    head_dim: Size | None = None
+    intermediate: Size | None = None  # None: 4 hidden (gelu), 8/3 hidden rounded up to 64 (swiglu)
     positions: Literal["rope", "alibi", "learned", "none"] = "rope"
     rope_theta: float = 10000.0
     rope_scaling: dict[str, float] | None = None  # Llama 3.1: factor, low/high_freq_factor, ...
-    max_positions: int = 2048  # learned positions only
+    max_positions: Size = 2048  # learned positions only
     activation: Literal["swiglu", "gelu"] = "swiglu"
     norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
     norm_eps: float = 1e-5
@@ -72,17 +77,17 @@ class VisionConfig(Section):
 
     family: Literal["siglip", "clip"] = "siglip"
     huggingface: str | None = None  # folder or hub name; sizes then come from it
-    image_size: int = 32
-    patch_size: int = 8
-    stem: int = 0  # channels of the first of log2(patch_size) convolutions; 0: a patch embedding
-    hidden: int = 64
-    intermediate: int | None = None  # None: 4 hidden
-    layers: int = 2
-    heads: int = 4
+    image_size: Size = 32
+    patch_size: Size = 8
+    stem: Count = 0  # channels of the first of log2(patch_size) convolutions; 0: a patch embedding
+    hidden: Size = 64
+    intermediate: Size | None = None  # None: 4 hidden
+    layers: Size = 2
+    heads: Size = 4
     connector: Literal["pixel_shuffle", "perceiver"] = "pixel_shuffle"
-    shuffle: int = 2  # pixel shuffle's scale: tokens an image = patches / shuffle^2
-    latents: int = 8  # perceiver's tokens an image
-    depth: int = 2  # perceiver's layers
+    shuffle: Size = 2  # pixel shuffle's scale: tokens an image = patches / shuffle^2
+    latents: Size = 8  # perceiver's tokens an image
+    depth: Size = 2  # perceiver's layers
 
     @model_validator(mode="after")
     def _stem(self) -> VisionConfig:
@@ -97,9 +102,9 @@ class ModelConfig(Section):
     lm: LMConfig = LMConfig()
     vision: VisionConfig | None = VisionConfig()
     fusion: FusionName = "early"
-    cross_every: int = 4  # cross: a gated block before every k-th layer
+    cross_every: Count = 4  # cross: a gated block before every k-th layer
     freeze: list[Literal["lm", "vision", "connector", "cross"]] = []
-    lora_rank: int = 0
+    lora_rank: Count = 0
     lora_targets: list[str] = ["q", "k", "v", "o", "gate", "up", "down"]
 
 
@@ -109,7 +114,7 @@ class Source(Section):
     path: str  # a folder or a glob of OBELICS-schema parquet
     images: str | None = None  # folder or glob of sha256/format/bytes parquet beside it
     split: str = "train"  # of files named SPLIT-*.parquet; files without a split in the name: all
-    weight: float = 1.0
+    weight: Amount = 1.0
     name: str | None = None
 
 
@@ -117,52 +122,52 @@ class DataConfig(Section):
     mix: list[Source] = []
     languages: dict[str, float] | float | None = None  # weights, or alpha of n_l ** alpha
     tokenizer: str | None = None  # tokenizer.json, or a folder with one; None: trained on the data
-    tokenizer_vocab: int = 1024
-    seq_len: int = 512
-    max_images: int = 16  # of a document; later ones are left out
-    window: int = 256  # documents packed together
-    lanes: int = 8  # windows read at a time; a multiple of the data-parallel degree
-    block: int = 4096  # rows shuffled with each other
-    workers: int = 0
+    tokenizer_vocab: Size = 1024
+    seq_len: Size = 512
+    max_images: Count = 16  # of a document; later ones are left out
+    window: Size = 256  # documents packed together
+    lanes: Size = 8  # windows read at a time; a multiple of the data-parallel degree
+    block: Size = 4096  # rows shuffled with each other
+    workers: Count = 0
     seed: int = 0
     eval_split: str | None = None  # evaluated on; None: `holdout` of the training split
-    holdout: float = 0.05  # share of the documents kept for evaluation, without `eval_split`
+    holdout: Share = 0.05  # share of the documents kept for evaluation, without `eval_split`
     holdout_by: Literal["host", "document"] = "host"
     skip: list[tuple[int, int]] = []  # [a, b): packs never trained on
 
 
 class ParallelConfig(Section):
-    dp: int = 0  # 0: the number of processes over sp x tp
-    sp: int = 1
-    tp: int = 1
-    timeout: float = 600.0  # seconds that ranks wait for one another, then the run ends
+    dp: Count = 0  # 0: the number of processes over sp x tp
+    sp: Size = 1
+    tp: Size = 1
+    timeout: Positive = 600.0  # seconds that ranks wait for one another, then the run ends
 
 
 class MemoryConfig(Section):
     recompute: Literal["none", "layer"] = "none"
-    group: int = 1  # layers between stored states; > 1 recomputes in two levels
+    group: Size = 1  # layers between stored states; > 1 recomputes in two levels
     offload: bool = False  # stored states are in host memory
-    keep_on_device: int = 0  # groups whose state stays on the device although offload is on
-    tile_loss: int = 0  # tokens of a tile; 0: the whole sequence
-    tile_mlp: int = 0
+    keep_on_device: Count = 0  # groups whose state stays on the device although offload is on
+    tile_loss: Count = 0  # tokens of a tile; 0: the whole sequence
+    tile_mlp: Count = 0
 
 
 class OptimConfig(Section):
-    lr: float = 3e-4
+    lr: Amount = 3e-4
     lr_scale: dict[str, float] = {}  # per group: lm, vision, connector, cross, lora
     betas: tuple[float, float] = (0.9, 0.95)
-    eps: float = 1e-8
-    weight_decay: float = 0.1
-    clip: float = 1.0
+    eps: Amount = 1e-8
+    weight_decay: Amount = 0.1
+    clip: Amount = 1.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_tokens: float = 0
-    decay_tokens: float = 0  # 0: the whole run
-    floor: float = 0.1  # of the peak rate
-    batch_packs: int = 8  # packs a step, over all ranks
-    ramp_from: int = 0  # batch ramp: packs a step at the start
-    ramp_step: int = 0  # packs added at each increase
-    ramp_tokens: float = 0  # tokens until the full batch
-    z_loss: float = 0.0
+    warmup_tokens: Amount = 0
+    decay_tokens: Amount = 0  # 0: the whole run
+    floor: Share = 0.1  # of the peak rate
+    batch_packs: Size = 8  # packs a step, over all ranks
+    ramp_from: Count = 0  # batch ramp: packs a step at the start
+    ramp_step: Count = 0  # packs added at each increase
+    ramp_tokens: Amount = 0  # tokens until the full batch
+    z_loss: Amount = 0.0
     dtype: Literal["float32", "bfloat16", "float64"] = "float32"  # of computation
     params: Literal["float32", "bfloat16", "float64"] = "float32"  # as the optimiser keeps them
     state: Literal["float32", "bfloat16", "float64"] = "float32"  # bfloat16: stochastic rounding
@@ -170,10 +175,10 @@ class OptimConfig(Section):
 
 class CheckpointConfig(Section):
     dir: str = "runs/default"
-    every: int = 250
-    keep: int = 3
+    every: Size = 250
+    keep: Size = 3
     asynchronous: bool = False
-    probe_tolerance: float = 1e-3  # relative change of the probe loss that refuses a load
+    probe_tolerance: Amount = 1e-3  # relative change of the probe loss that refuses a load
     new_data: Literal["refuse", "restart"] = "refuse"  # on resume, when the data has changed
 
 
@@ -181,21 +186,21 @@ class GuardConfig(Section):
     """Roll back when the loss leaves median + factor x MAD of the last `window` steps."""
 
     enabled: bool = True
-    window: int = 200
-    minimum: int = 20  # steps seen before the guard acts
+    window: Size = 200
+    minimum: Count = 20  # steps seen before the guard acts
     factor: float = 6.0
-    rollbacks: int = 10  # of a run, then it stops
+    rollbacks: Count = 10  # of a run, then it stops
 
 
 class RunConfig(Section):
-    steps: int = 100
-    micro_packs: int = 1  # packs of one forward pass
+    steps: Size = 100
+    micro_packs: Size = 1  # packs of one forward pass
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = 0  # of a process on CPU; 0: torch's choice
-    log_every: int = 10
-    eval_every: int = 0  # 0: at the end
-    eval_packs: int = 8
-    peak_tflops: float = 989.0  # of one device, dense bf16 (H100/H200)
+    threads: Count = 0  # of a process on CPU; 0: torch's choice
+    log_every: Size = 10
+    eval_every: Count = 0  # 0: at the end
+    eval_packs: Count = 8
+    peak_tflops: Positive = 989.0  # of one device, dense bf16 (H100/H200)
     tensorboard: bool = True
     seed: int = 0
 

@@ -78,7 +78,8 @@ def _training(report: Report, layers: int, tokens: int, rung: str) -> Training:
 def _config(report: Report, layers: int, tokens: int, rung: str) -> Config:
     options = dict(RUNGS[rung])
     if report.tiny:
-        options |= {key: 32 for key in ("tile_loss", "tile_mlp") if key in options}
+        small = {"tile_loss": 1024, "tile_mlp": 1024, "group": 2}
+        options |= {key: value for key, value in small.items() if key in options}
     return config(
         report.folder / "long",
         report.folder / "run",
@@ -91,7 +92,7 @@ def _config(report: Report, layers: int, tokens: int, rung: str) -> Config:
 
 def _ladder(tiny: bool) -> Iterator[tuple[int, str, tuple[int, ...]]]:
     """Yield layers, rung and sequence lengths, in the order of their worth."""
-    few, many, lengths = (4, 8, (64, 128)) if tiny else (8, 32, (8192, 32768))
+    few, many, lengths = (1, 2, (64, 128)) if tiny else (8, 32, (8192, 32768))
     for layers, rungs in (
         (many, ("tiled loss", "offload")),
         (few, ("baseline", "tiled loss", "tiled mlp", "offload", LONGEST)),
@@ -140,7 +141,7 @@ def longest(report: Report) -> None:
     planned = report.plans("speed").get("longest")
     if planned is None:
         raise RuntimeError("the planner had no answer in time")
-    layers = 4 if report.tiny else 32
+    layers = 1 if report.tiny else 32
     for share in (0.95, 1.1):
         tokens = int(planned * share) // 128 * 128
         name = f"{share} of {planned}"
@@ -170,7 +171,7 @@ def _without_attention(self: Attention, x: Tensor, context: Context) -> Tensor:
 
 def _whole(tiny: bool) -> tuple[int, int, str]:
     """Return layers, tokens and rung of the whole step."""
-    return (4, 256, "offload") if tiny else (32, 65536, "offload")
+    return (1, 256, "offload") if tiny else (32, 65536, "offload")
 
 
 def whole(report: Report) -> None:
@@ -190,11 +191,12 @@ def plan(report: Report) -> None:
     if cuda():
         cap = float(torch.cuda.get_device_properties(0).total_memory - GIB)  # CUDA's own
         report.add("device_gib", cap / GIB)
+        answer = memory.longest(top, cap, HOST_GIB * GIB, 65536)
     else:
-        cap = float(memory.run_memory(top, 512).device)
-    start = 128 if report.tiny else 65536
-    report.add("longest", memory.longest(top, cap, HOST_GIB * GIB, start))
-    keys = [(layers, rung, (tokens,)), *_ladder(report.tiny)]
+        need = memory.run_memory(top, 4096)
+        answer = memory.longest(top, need.device, need.host, 1024)
+    report.add("longest", answer)
+    keys = [(layers, rung, (tokens,)), *_ladder(report.tiny)][: 2 if report.tiny else None]
     for layers, rung, lengths in keys:
         for tokens in lengths:
             need = memory.run_memory(_config(report, layers, tokens, rung), tokens)

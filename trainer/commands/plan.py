@@ -8,6 +8,26 @@ from typing import Any
 HOST_GIB = 100.0
 
 
+def positive(text: str) -> int:
+    """Read a number of at least one. Raises ArgumentTypeError."""
+    return int(_at_least(text, 1))
+
+
+def amount(text: str) -> float:
+    """Read a number of at least zero. Raises ArgumentTypeError."""
+    return _at_least(text, 0)
+
+
+def _at_least(text: str, least: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = least - 1.0
+    if not value >= least:
+        raise argparse.ArgumentTypeError(f"{text}: needs a number of at least {least}")
+    return value
+
+
 def add(commands: Any) -> None:
     """Add the `plan` command."""
     parser = commands.add_parser(
@@ -16,9 +36,9 @@ def add(commands: Any) -> None:
     parser.add_argument("config", help="a YAML file, or the name of a config in configs/trainer")
     parser.add_argument("overrides", nargs="*", help="dotted.key=value")
     parser.add_argument("--gpu", default="h200", help="v100, a100, h100 or h200")
-    parser.add_argument("--gpus", type=int, nargs="+", default=[1])
-    parser.add_argument("--tokens", type=int, help="tokens of a sequence; data.seq_len by default")
-    parser.add_argument("--host-gib", type=float, default=HOST_GIB, help="a GPU's for states")
+    parser.add_argument("--gpus", type=positive, nargs="+", default=[1])
+    parser.add_argument("--tokens", type=positive, help="of a sequence; data.seq_len by default")
+    parser.add_argument("--host-gib", type=amount, default=HOST_GIB, help="a GPU's for states")
     parser.add_argument(
         "--longest", action="store_true", help="search for the longest sequence that fits"
     )

@@ -98,11 +98,18 @@ def of_split(files: list[str], split: str, path: str) -> list[str]:
 
 
 def open_parquet(path: str) -> pq.ParquetFile:
-    """Open a parquet file and read its footer. Local files are mapped into memory."""
+    """Open a parquet file and read its footer. Local files are mapped into memory.
+
+    Raises CorpusError for a file that cannot be read.
+    """
     fs, root = fsspec.core.url_to_fs(path)
-    if fs.protocol == "file" or "file" in fs.protocol:
-        return pq.ParquetFile(root, memory_map=True)
-    return pq.ParquetFile(fs.open(root, "rb", cache_type="readahead"))
+    try:
+        if fs.protocol == "file" or "file" in fs.protocol:
+            return pq.ParquetFile(root, memory_map=True)
+        return pq.ParquetFile(fs.open(root, "rb", cache_type="readahead"))
+    except (pa.ArrowInvalid, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise CorpusError(f"{path}: truncated, or no parquet: copy it again ({why})") from None
 
 
 class Corpus:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from benben.common.config_files import ConfigError
 from benben.trainer.counter_rng import generator
 from benben.trainer.data.corpus import Document, Slot
 from benben.trainer.model.batch import IGNORE, Pack
@@ -69,9 +70,20 @@ class Vocabulary:
 
 
 def load_vocabulary(path: str) -> Vocabulary:
-    """Read a `tokenizer.json`, or the one in a folder."""
+    """Read a `tokenizer.json`, or the one in a folder. Raises ConfigError where there is none."""
     file = Path(path) / "tokenizer.json" if Path(path).is_dir() else Path(path)
-    return Vocabulary(Tokenizer.from_file(str(file)))
+    if not file.is_file():
+        raise ConfigError(
+            f"data.tokenizer: no {file}: make one with `benben-train tokenizer train --out "
+            f"{Path(path).parent}`, or leave data.tokenizer out to train one on the data"
+        )
+    try:
+        return Vocabulary(Tokenizer.from_file(str(file)))
+    except Exception as error:  # tokenizers raises no narrower one
+        why = (str(error).splitlines() or [""])[0]
+        raise ConfigError(
+            f"data.tokenizer: {file} is no tokenizer of Hugging Face ({why})"
+        ) from None
 
 
 def train_vocabulary(texts: Iterable[str], size: int) -> Vocabulary:

@@ -72,6 +72,8 @@ class Training:
         """Say which rank is lost where a collective call of a step fails on the others."""
         try:
             yield
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(out_of_memory(self.config, error)) from None
         except RuntimeError as error:
             lost = self.session.mesh.agreement.lost()
             if lost is None:
@@ -196,6 +198,24 @@ class Training:
         state = session.loader.state
         kept = tuple(dict.fromkeys((*state.skip, *skip)))
         session.loader.restore(DataState(state.next, state.lanes, kept))
+
+
+def out_of_memory(config: Config, error: Exception) -> str:
+    """Return one line: what ran out of memory, and which options to switch on next."""
+    memory, optim = config.memory, config.optim
+    steps = (
+        (config.run.micro_packs > 1, "run.micro_packs=1"),
+        (not memory.tile_loss, "memory.tile_loss=4096"),
+        (memory.recompute == "none", "memory.recompute=layer"),
+        (not memory.tile_mlp, "memory.tile_mlp=8192"),
+        (not memory.offload, "memory.offload=true"),
+        (memory.group == 1, "memory.group=4"),
+        (optim.state != "bfloat16", "optim.params=bfloat16 optim.state=bfloat16"),
+    )
+    todo = [option for off, option in steps if off]
+    told = " ".join(todo[:3]) or "a shorter data.seq_len, or more GPUs (dp, sp)"
+    first = (str(error).splitlines() or [""])[0].split(". GPU")[0]
+    return f"out of memory ({first}): switch on {told}; `benben-train plan CONFIG --advise` chooses"
 
 
 @contextlib.contextmanager
