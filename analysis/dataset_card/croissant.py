@@ -83,7 +83,9 @@ FIELDS: dict[str, dict[str, tuple[str, bool, str]]] = {
     },
 }
 
-FIELDS["self_contained"] = FIELDS["data"] | {
+STRUCTS = ("metadata", "general_metadata", "text_metadata")  # there not JSON, but structs
+FIELDS["self_contained"] = {
+    **{name: what for name, what in FIELDS["data"].items() if name not in STRUCTS},
     "images": ("sc:ImageObject", True, "Image at each position, null where a text is"),
     "image_sha256": ("sc:Text", True, "SHA-256 of the bytes of each image"),
     "image_urls": ("sc:Text", True, "URL of the image at each position, null where a text is"),

@@ -14,7 +14,10 @@ from benben.loading import pictures
 from benben.pipeline.dataset.obelics import BREAK_TEXT
 
 Pictures = Literal["decoded", "bytes", "references"]
-CONTENT = ("images", "texts", "image_sha256", "image_urls", "metadata", "general_metadata")
+CONTENT = (
+    *("images", "texts", "image_sha256", "image_urls", "doc_id"),
+    *("metadata", "general_metadata", "text_metadata"),
+)
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Document:
     url: str | None
     items: list[Text | Picture]
     metadata: dict[str, Any] = field(default_factory=dict)  # lang, host, counts, scores ...
+    known_nodes: Any = field(default=None, repr=False, compare=False)  # see `text_nodes`
 
     @property
     def texts(self) -> list[str]:
@@ -68,7 +72,7 @@ class Document:
     @cached_property
     def text_nodes(self) -> list[list[dict[str, Any]] | None]:
         """For each item the nodes of its text, with tag, heading level, list depth and section."""
-        found = json.loads(self.metadata.get("text_metadata") or "null")
+        found = _known(self.known_nodes)
         return found or [None] * len(self.items)
 
 
@@ -84,8 +88,8 @@ def document_of(
 
     `name` stands for a missing `doc_id`; `stored` has the bytes of pictures by SHA-256.
     """
-    known = json.loads(row.get("metadata") or "null") or [None] * len(row["texts"])
-    general = json.loads(row.get("general_metadata") or "{}")
+    known = _known(row.get("metadata")) or [None] * len(row["texts"])
+    general = _known(row.get("general_metadata")) or {}
     items = list(_items(row, known, stored))
     if want == "references":
         for item in items:
@@ -95,8 +99,20 @@ def document_of(
         for item in items:
             if isinstance(item, Picture) and item.data is not None:
                 item.image, item.reason = pictures.decode(item.data, max_pixels)
-    rest = {key: value for key, value in row.items() if key not in CONTENT and key != "doc_id"}
-    return Document(row.get("doc_id") or name, general.get("url"), items, {**general, **rest})
+    facts = {**general, **{key: value for key, value in row.items() if key not in CONTENT}}
+    doc_id = row.get("doc_id") or name
+    return Document(doc_id, general.get("url"), items, facts, row.get("text_metadata"))
+
+
+def _known(value: Any) -> Any:
+    """Return what a column of JSON holds, or one of structs, in which null means: not known."""
+    if isinstance(value, str):
+        return json.loads(value)
+    if isinstance(value, list):
+        return [_known(one) for one in value]
+    if isinstance(value, dict):
+        return {name: one for name, one in value.items() if one is not None}
+    return value
 
 
 def _items(

@@ -41,7 +41,7 @@ class PictureStore:
         self._indexes: list[tuple[np.ndarray, np.ndarray]] = []  # two halves; row group, row
         self._files: OrderedDict[int, pq.ParquetFile] = OrderedDict()
         self._footers: dict[int, pq.FileMetaData] = {}
-        self._cached: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
+        self._cached: OrderedDict[tuple[int, int], pa.Array] = OrderedDict()
         self._cached_bytes = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class PictureStore:
         """Return those of the wanted pictures that are stored; reads each row group once."""
         found: dict[str, bytes] = {}
         for (file, group, row), sha256 in sorted(self._find(set(wanted))):
-            data = self._group(file, group)["bytes"][row].as_py()
+            data = self._group(file, group)[row].as_py()
             if data is not None:
                 found[sha256] = data
         return found
@@ -95,13 +95,15 @@ class PictureStore:
         self._files.move_to_end(number)
         return self._files[number]
 
-    def _group(self, file: int, group: int) -> pa.Table:
+    def _group(self, file: int, group: int) -> pa.Array:
         key = (file, group)
         if key not in self._cached:
             table = self._open(file).read_row_group(group, ["bytes"], use_threads=False)
+            column = table.column(0)
+            found = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
             self.groups_read += 1
-            self._cached[key] = table
-            self._cached_bytes += table.nbytes
+            self._cached[key] = found
+            self._cached_bytes += found.nbytes
             while self._cached_bytes > self.cache_bytes and len(self._cached) > 1:
                 self._cached_bytes -= self._cached.popitem(last=False)[1].nbytes
         self._cached.move_to_end(key)

@@ -67,7 +67,9 @@ def _feature(kind: pa.DataType) -> Any:
     if pa.types.is_list(kind):
         return [_feature(kind.value_type)]  # which every version of `datasets` reads
     if pa.types.is_struct(kind):
-        return {"_type": "Image"}
+        if [field.name for field in kind] == ["bytes", "path"]:
+            return {"_type": "Image"}
+        return {field.name: _feature(field.type) for field in kind}
     names = {pa.float32(): "float32", pa.float64(): "float64"}
     return {"dtype": names.get(kind, str(kind)), "_type": "Value"}
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import yaml
 import benben
 from benben.jobs.commands import cli
 from benben.pipeline import manifest, storage
+from benben.pipeline.dataset import markdown, obelics
 from benben.pipeline.dataset import self_contained as contained
 from benben.pipeline.dataset.webdataset import ImageIndex
+from benben.pipeline.document import Node
 from tests.analysis.run_folder import make
 
 
@@ -85,6 +88,8 @@ def test_both_forms_give_the_same_documents(run: Path, tmp_path: Path) -> None:
         by_reference = list(benben.load(str(run), split, pictures="bytes"))
         contained = list(benben.load(str(tmp_path), split, pictures="bytes"))
         assert contained == by_reference
+        assert [d.text_nodes for d in contained] == [d.text_nodes for d in by_reference]
+        assert all(d.text_nodes[0] for d in contained)
         assert all(p.data for document in contained for p in document.pictures)
         bare = list(benben.load(str(tmp_path), split, pictures="references"))
         assert [d.texts for d in bare] == [d.texts for d in by_reference]
@@ -106,6 +111,24 @@ def test_an_image_without_bytes_is_null_in_its_row(run: Path) -> None:
     for row, names in zip(found[1:], before[1:], strict=True):
         paths = [image and image["path"] for image in row["images"]]
         assert paths == [f"{name}.jpg" if name in stored else None for name in names]
+
+
+def test_structs_hold_all_that_the_json_holds(run: Path) -> None:
+    """A key that has no field would be left out in silence."""
+    node = Node("image", 0, "img.1", "img", url="http://a.example/owl.png", src="owl.png")
+    node = replace(node, alt="an owl", caption="owl", width=1, height=2)
+    fact = obelics.ImageFact("00", 3, 4, "png")
+    assert obelics.image_metadata(node, "http://a.example/", fact).keys() == {
+        field.name for field in contained.IMAGE_FACTS
+    }
+    page = json.loads(obelics.general_metadata("u", "w", 1, 2))
+    assert page.keys() == {field.name for field in contained.PAGE_FACTS}
+    nodes = [
+        Node("text", 0, "h2.1", "h2", text="Owls"),
+        Node("text", 1, "ul.2/li.1/h3.1", "h3", text="Barn owls"),
+    ]
+    *_, last = markdown.node_facts(nodes)
+    assert last.keys() == {field.name for field in contained.NODE_FACTS}
 
 
 def test_rows_with_images_are_written_anew_after_a_change(run: Path, tmp_path: Path) -> None:
