@@ -28,8 +28,8 @@ def run(path: str, overrides: tuple[str, ...], force: bool, details: bool) -> in
     as input=crawl/*.warc.gz. Stages whose tables are up to date are skipped. The exit code is 1 if
     no document ships.
     """
-    from benben.analysis.report import funnel
-    from benben.jobs.commands import summary
+    from benben.analysis.report import funnel, summary
+    from benben.jobs.commands import estimate
 
     started = time.monotonic()
     settings = script.load_config(path, overrides)
@@ -37,7 +37,7 @@ def run(path: str, overrides: tuple[str, ...], force: bool, details: bool) -> in
     stages.run(settings, force=force)
     output = settings.output
     if details:
-        print("\n".join(summary.details(output)))
+        print("\n".join([*summary.details(output), *estimate.compared(output), ""]))
     print("\n".join(summary.lines(output, time.monotonic() - started)))
     if not funnel.shipped_documents(funnel.read(output)):
         print("benben: nothing ships: no document passed; see the reasons above", file=sys.stderr)
@@ -61,6 +61,7 @@ benben = LazyGroup(
             "config": (f"{HERE}.config.main", "look at configs, and what their keys mean"),
             "models": (f"{HERE}.tools.models", "list the model files that a config names"),
             "robots": (f"{HERE}.robots.main", "read the robots.txt files that a crawl captured"),
+            "slice": (f"{HERE}.slice.main", "copy some captures of a crawl to a small archive"),
             "precompile": (f"{HERE}.precompile.main", "make machine code for other machines"),
         },
         "Run one stage": {

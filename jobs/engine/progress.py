@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benben.common.command_line import quiet
+
 INTERVAL_SECONDS = {True: 0.2, False: 10.0}  # by whether the output is a terminal
 REPORT_SECONDS = 0.5  # between two reports of one task
 LEAST_SECONDS = 1.0  # before a pace is shown
@@ -143,7 +145,7 @@ class Progress:
     def _write(self, text: str) -> None:
         """Write our own text to the terminal itself: `sys.stderr` lets no control sequence pass."""
         stream = sys.__stderr__ if self._terminal else sys.stderr
-        if stream is not None:
+        if stream is not None and not quiet():
             stream.write(text)
             stream.flush()
 
@@ -157,5 +159,6 @@ def funnel(stages: Sequence[tuple[str, int, int]]) -> str:
 
 
 def say(line: str) -> None:
-    """Print one line about the run to stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print one line about the run to stderr, unless `--quiet` was given."""
+    if not quiet():
+        print(line, file=sys.stderr, flush=True)

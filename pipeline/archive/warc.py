@@ -23,12 +23,20 @@ from benben.pipeline.archive.records import Head, Loss, Record, read_records
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.storage.ranges import DEFAULT, Bytes, Source, Window, open_source
 
-__all__ = ["Capture", "Loss", "read_capture_at", "read_captures", "read_captures_of"]
+__all__ = [
+    "NO_PAGES",
+    "Capture",
+    "Loss",
+    "payload_digest",
+    "read_capture_at",
+    "read_captures",
+    "read_captures_of",
+]
 
 MAX_BYTES = 32 << 20
 HTTP_HEAD = 512 << 10  # bytes, longest head of a response
 SHORT_HEAD = 8 << 10  # bytes, enough for nearly every head
-_NO_PAGES = frozenset(("warcinfo", "request", "metadata"))  # records about others
+NO_PAGES = frozenset(("warcinfo", "request", "metadata"))  # records about others
 _DIGEST = re.compile(r"sha1:[A-Z2-7]{32}")
 
 
@@ -94,7 +102,7 @@ def read_captures_of(
     for record in read_records(Window(source), start, end):
         if isinstance(record, Loss):
             yield record
-        elif record.head.kind not in _NO_PAGES:
+        elif record.head.kind not in NO_PAGES:
             yield _capture(record, name, max_bytes)
         elif passed is not None:
             passed[record.head.kind] += 1
@@ -160,6 +168,11 @@ def _refusal(head: Head, message: Message, mime: str | None) -> str | None:
     if message.status != 200:
         return "http-status"
     return None if may_be_html(mime) else "not-html"
+
+
+def payload_digest(record: Record) -> str:
+    """Return "sha1:BASE32" of a record's body as archived: its own, or computed."""
+    return _digest(record, min(read_message(record).body_at, record.head.length))
 
 
 def _digest(record: Record, body_at: int) -> str:

@@ -56,6 +56,15 @@ def test_a_report_on_another_machine_is_no_failure(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_nothing_is_shown_when_quiet_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "quiet", lambda: True)
+    progress.say("extract: started")
+    watched(Shown())._show("  extract: 1/4 parts")
+    assert capsys.readouterr().err == ""
+
+
 def test_a_line_fits_a_terminal_and_replaces_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(sys, "__stderr__", terminal)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from benben.analysis.report import funnel
+from benben.analysis.report.funnel import Row
 from benben.pipeline import manifest, storage
-
-if TYPE_CHECKING:
-    from benben.analysis.report.funnel import Row
 
 REASONS = 5  # most frequent ones shown
 
 
 def lines(output: str, seconds: float) -> list[str]:
     """Return about ten lines: what came in, what ships, why the rest does not, where things are."""
-    from benben.analysis.report import funnel
-
     rows = funnel.read(output)
     units = {(row.stage, row.unit): row for row in rows}
     pages, shipped = units.get(("extract", "documents")), units.get(("assemble", "documents"))
@@ -36,15 +32,12 @@ def lines(output: str, seconds: float) -> list[str]:
 
 
 def details(output: str) -> list[str]:
-    """Return the funnel with every reason, what was not judged, and the estimate's comparison."""
-    from benben.analysis.report import funnel
-    from benben.jobs.commands import estimate
-
+    """Return the funnel with every reason, and what was not judged."""
     unjudged = [
         f"not judged: {rule} of {number:,} documents that ship"
         for rule, number in funnel.unjudged(output).items()
     ]
-    return [funnel.as_text(funnel.read(output)), *unjudged, *estimate.compared(output), ""]
+    return [funnel.as_text(funnel.read(output)), *unjudged]
 
 
 def _share(row: Row | None, read: int) -> str:
@@ -81,8 +74,6 @@ def _reasons(rows: Iterable[Row]) -> str:
 
 def _warnings(output: str) -> str:
     """What a reader of the dataset should know: rules that could not judge, lost inputs."""
-    from benben.analysis.report import funnel
-
     found = [
         f"{number:,} documents ship though {rule.rpartition('.')[0]} is {rule.rpartition('.')[2]}"
         for rule, number in funnel.unjudged(output).items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benben.jobs.commands import summary
+from benben.analysis.report import summary
 from benben.pipeline import manifest
 from benben.pipeline.manifest import Count, Manifest
 
