@@ -33,10 +33,14 @@ class LMConfig(Section):
     rope_theta: float = 10000.0
     rope_scaling: dict[str, float] | None = None  # Llama 3.1: factor, low/high_freq_factor, ...
     max_positions: Size = 2048  # learned positions only
-    activation: Literal["swiglu", "gelu"] = "swiglu"
+    no_rope_layers: list[Count] = []  # rope: layers that have no positions (SmolLM3)
+    activation: Literal["swiglu", "geglu", "gelu"] = "swiglu"  # the first two are gated
     norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
     norm_eps: float = 1e-5
     bias: bool = False
+    qkv_bias: bool = False  # of query, key and value alone (Qwen2)
+    qk_norm: bool = False  # RMSNorm of each head's query and key (Qwen3)
+    embed_scale: Positive = 1.0  # of the embeddings at the input (Gemma: the root of hidden)
     embed_norm: bool = False
     tie: bool = False
     init: float | Literal["small"] = "small"  # small: sqrt(1 / (3 hidden)), BLOOM's
@@ -180,6 +184,12 @@ class CheckpointConfig(Section):
     asynchronous: bool = False
     probe_tolerance: Amount = 1e-3  # relative change of the probe loss that refuses a load
     new_data: Literal["refuse", "restart"] = "refuse"  # on resume, when the data has changed
+
+    @model_validator(mode="after")
+    def _local(self) -> CheckpointConfig:
+        if "://" in self.dir:
+            raise ValueError(f"{self.dir} is no folder: checkpoints need a file system")
+        return self
 
 
 class GuardConfig(Section):

@@ -124,7 +124,7 @@ def lm_config(content: dict[str, Any]) -> LMConfig:
 
 
 def to_huggingface(path: Path, folder: Path, dtype: str = "bfloat16") -> None:
-    """Write a checkpoint's decoder as a Llama or BLOOM that transformers loads."""
+    """Write a checkpoint's decoder as a model that transformers loads."""
     content = store.manifest(path)
     store.verify_files(path, content["files"])
     config = lm_config(content)

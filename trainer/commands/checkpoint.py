@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         (
             "huggingface",
             _huggingface,
-            "export the decoder as a Llama or BLOOM model for transformers",
+            "export the decoder as a model of transformers",
         ),
         ("merge", _merge, "merge tensor-parallel shards of other trainers, by a table of rules"),
     ):

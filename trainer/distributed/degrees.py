@@ -33,6 +33,8 @@ def _decoder(config: Config, sp: int, tp: int) -> Iterator[str]:
     lm = config.model.lm
     if tp > 1 and config.model.lora_rank:
         yield "model.lora_rank needs parallel.tp 1"
+    if tp > 1 and lm.qk_norm:
+        yield "model.lm.qk_norm needs parallel.tp 1"
     if lm.huggingface and not lm.vocab_size:
         return  # the sizes are those of its config.json, not read yet
     for name, size in (("heads", lm.heads), ("kv_heads", lm.kv), ("intermediate", lm.ffn)):

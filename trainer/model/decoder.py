@@ -191,18 +191,25 @@ class Linear(nn.Linear):
 
 
 class Attention(nn.Module):
-    def __init__(self, config: LMConfig, rank: int) -> None:
+    def __init__(self, config: LMConfig, rank: int, layer: int = 0) -> None:
         super().__init__()
-        self.dim = config.dim
+        self.dim, self.rotates = config.dim, layer not in config.no_rope_layers
         wide, narrow = config.heads * config.dim, config.kv * config.dim
-        self.q = Linear(config.hidden, wide, config.bias, rank)
-        self.k = Linear(config.hidden, narrow, config.bias, rank)
-        self.v = Linear(config.hidden, narrow, config.bias, rank)
+        bias = config.bias or config.qkv_bias
+        self.q = Linear(config.hidden, wide, bias, rank)
+        self.k = Linear(config.hidden, narrow, bias, rank)
+        self.v = Linear(config.hidden, narrow, bias, rank)
+        self.norm_q, self.norm_k = (
+            nn.RMSNorm(config.dim, eps=config.norm_eps) if config.qk_norm else None
+            for _ in range(2)
+        )
         self.o = Linear(wide, config.hidden, config.bias, rank)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         q, k, v = (proj(x).unflatten(-1, (-1, self.dim)) for proj in (self.q, self.k, self.v))
-        if context.rope:
+        if self.norm_q is not None and self.norm_k is not None:
+            q, k = self.norm_q(q), self.norm_k(k)
+        if context.rope and self.rotates:
             q, k = rotate(q, context.rope), rotate(k, context.rope)
         slopes = context.slopes
         if context.sp:
@@ -219,15 +226,18 @@ class MLP(nn.Module):
         super().__init__()
         self.gate = (
             Linear(config.hidden, config.ffn, config.bias, rank)
-            if config.activation == "swiglu"
+            if config.activation != "gelu"
             else None
         )
+        self.silu = config.activation == "swiglu"
         self.up = Linear(config.hidden, config.ffn, config.bias, rank)
         self.down = Linear(config.ffn, config.hidden, config.bias, rank)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.gate is not None:
+        if self.gate is not None and self.silu:
             return self.down(F.silu(self.gate(x)) * self.up(x))
+        if self.gate is not None:
+            return self.down(F.gelu(self.gate(x), approximate="tanh") * self.up(x))
         return self.down(F.gelu(self.up(x), approximate="tanh"))
 
 
@@ -236,9 +246,9 @@ class Block(nn.Module):
 
     reads_images = False
 
-    def __init__(self, config: LMConfig, rank: int) -> None:
+    def __init__(self, config: LMConfig, rank: int, layer: int = 0) -> None:
         super().__init__()
-        self.norm1, self.attn = make_norm(config), Attention(config, rank)
+        self.norm1, self.attn = make_norm(config), Attention(config, rank, layer)
         self.norm2, self.mlp = make_norm(config), MLP(config, rank)
 
     def forward(self, x: Tensor, context: Context, features: Tensor | None = None) -> Tensor:
@@ -308,7 +318,7 @@ class Decoder(nn.Module):
         for start in range(0, config.layers, group):
             blocks: dict[str, nn.Module] = {}
             for i in range(start, min(start + group, config.layers)):
-                blocks |= {**blocks_before(i, config), str(i): Block(config, rank)}
+                blocks |= {**blocks_before(i, config), str(i): Block(config, rank, i)}
             groups.append(Group(blocks))
         self.groups = nn.ModuleList(groups)
         self.norm = make_norm(config)

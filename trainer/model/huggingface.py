@@ -1,6 +1,7 @@
-"""Reads and writes Llama and BLOOM weights in Hugging Face's format.
+"""Reads and writes published decoders' weights in Hugging Face's format.
 
-Only names and BLOOM's fused query-key-value matrix differ; rotary halves follow Hugging Face.
+Only names, BLOOM's fused query-key-value matrix and Gemma's norms differ; rotary halves follow
+Hugging Face.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ BLOOM = {
     "mlp.up": "mlp.dense_h_to_4h",
     "mlp.down": "mlp.dense_4h_to_h",
 }
-KINDS = {"llama": (LLAMA, "model.layers"), "bloom": (BLOOM, "transformer.h")}
+LLAMA |= {f"attn.norm_{x}": f"self_attn.{x}_norm" for x in "qk"}
+KINDS = {"bloom": (BLOOM, "transformer.h")}  # all others have Llama's names
 
 
 def find(name: str) -> Path:
@@ -56,13 +58,18 @@ def find(name: str) -> Path:
 
 def foreign_name(name: str, kind: str) -> tuple[str, int | None]:
     """Return Hugging Face's name and, for BLOOM's fused matrix, which of q, k, v it is."""
-    table, layers = KINDS[kind]
+    table, layers = KINDS.get(kind, (LLAMA, "model.layers"))
     if name in table:
         return table[name], None
     number, rest = name.removeprefix("lm.layers.").split(".", 1)
     stem, leaf = rest.rsplit(".", 1)
     part = "qkv".find(stem[-1]) if kind == "bloom" and stem[:-1] == "attn." else -1
     return f"{layers}.{number}.{table[stem]}.{leaf}", part if part >= 0 else None
+
+
+def is_norm(name: str) -> bool:
+    """Tell whether a parameter of the decoder is a norm's weight."""
+    return "norm" in name.rsplit(".", 2)[-2]
 
 
 class Weights:
@@ -94,6 +101,8 @@ def load_decoder(model: VLM, name: str) -> None:
             continue
         foreign, part = foreign_name(own, kind)
         full = weights.read(foreign)
+        if kind == "gemma" and is_norm(own):
+            full = full + 1  # its norms multiply by one plus the weight
         if part is not None:
             full = full.unflatten(0, (config.heads, 3, config.dim))[:, part].flatten(0, 1)
         if own in ("lm.embed.weight", "lm.head.weight") and len(full) < parameter.shape[0]:
@@ -125,6 +134,8 @@ def _foreign(config: LMConfig, state: Mapping[str, Tensor]) -> Iterator[tuple[st
         foreign, part = foreign_name(own, kind)
         if own in ("lm.embed.weight", "lm.head.weight"):
             tensor = tensor[: config.vocab_size]
+        if kind == "gemma" and is_norm(own):
+            tensor = tensor - 1
         if part is None:
             yield foreign, tensor.contiguous()
             continue

@@ -88,6 +88,8 @@ class VLM(nn.Module):
     def _embed(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Embed the tokens and fuse them with the images' features."""
         x = self.lm.embed(batch.ids)
+        if self.config.lm.embed_scale != 1.0:  # rounded as the embeddings are, as Gemma's is
+            x = x * torch.tensor(self.config.lm.embed_scale, dtype=x.dtype, device=x.device)
         if self.vision is None or self.connector is None:
             return x, None
         features = self.connector(self._encode(batch.pixels)).flatten(0, 1)

@@ -231,6 +231,8 @@ def longest(config: Config, device_cap: float, host_cap: float, start: int = 819
         guess = int(min(lengths)) // 1024 * 1024
         if guess <= 1024:
             return 0
+        if guess in (a, b):  # as near as multiples of 1,024 come
+            break
         need = run_memory(config, guess)
         fits = need.device <= device_cap and need.host <= host_cap
         if fits and (need.device > 0.98 * device_cap or need.host > 0.98 * host_cap):

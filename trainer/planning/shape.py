@@ -33,7 +33,7 @@ def layer_gemms(lm: LMConfig, work: Work) -> list[Gemm]:
         Gemm("q", tokens, wide, h),
         Gemm("k, v", tokens, narrow, h, count=2),
         Gemm("o", tokens, h, wide),
-        Gemm("up", tokens, ffn, h, count=2 if lm.activation == "swiglu" else 1),
+        Gemm("up", tokens, ffn, h, count=2 if lm.activation != "gelu" else 1),
         Gemm("down", tokens, h, ffn),
     ]
     if not work.fused:
@@ -104,7 +104,7 @@ def step_seconds(lm: LMConfig, work: Work, gpu: Gpu, measured: Measured | None =
 def parameters(lm: LMConfig) -> int:
     """Return the decoder's number of parameters, padding of the vocabulary included."""
     h, wide, narrow = lm.hidden, lm.heads * lm.dim, lm.kv * lm.dim
-    ups = 2 if lm.activation == "swiglu" else 1
+    ups = 2 if lm.activation != "gelu" else 1
     layer = h * (2 * wide + 2 * narrow) + (ups + 1) * h * lm.ffn
     if lm.bias:
         layer += wide + 2 * narrow + h + ups * lm.ffn + h

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,13 @@ def llama(**changes: object) -> transformers.PreTrainedModel:
     return transformers.LlamaForCausalLM(config)
 
 
+def other(name: str, **changes: object) -> transformers.PreTrainedModel:
+    sizes = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 101}
+    config = getattr(transformers, f"{name}Config")(**{**sizes, **heads, **changes})
+    return getattr(transformers, f"{name}ForCausalLM")(config)
+
+
 def bloom(heads: int = 6) -> transformers.PreTrainedModel:
     config = transformers.BloomConfig(
         hidden_size=8 * heads, n_layer=2, n_head=heads, vocab_size=101
@@ -44,6 +52,11 @@ MODELS = {
     "llama": llama,
     "llama-tied": lambda: llama(tie_word_embeddings=True),
     "llama-3.1": lambda: llama(rope_parameters=LLAMA3),
+    "mistral": lambda: other("Mistral", sliding_window=None, head_dim=16),
+    "qwen2": lambda: other("Qwen2"),
+    "qwen3": lambda: other("Qwen3", head_dim=16),
+    "smollm3": lambda: other("SmolLM3", num_hidden_layers=4, pad_token_id=None),
+    "gemma": lambda: other("Gemma", head_dim=16),
     "bloom": bloom,
     "bloom-uneven-heads": lambda: bloom(12),
 }
@@ -72,7 +85,10 @@ def test_logits_are_hugging_faces_in_and_out(name: str, tmp_path: Path) -> None:
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     with torch.no_grad():
         logits = again(torch.tensor(ids[: LENGTHS[0]])[None]).logits[0]
-    assert torch.equal(logits, alone[0])
+    if name == "gemma":  # its norms' weights lost a bit when one was added
+        assert float((logits - alone[0]).abs().max()) <= 1e-5
+    else:
+        assert torch.equal(logits, alone[0])
 
 
 @pytest.mark.parametrize("heads", [8, 12, 16, 112])
@@ -89,6 +105,30 @@ def test_other_architectures_are_refused() -> None:
     mixed = LMConfig(vocab_size=10, positions="alibi")
     with pytest.raises(FormatError, match="neither"):
         foreign_config.kind_of(mixed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"mlp_bias": True}, "llama: fields that are not supported: mlp_bias=True"),
+        ({"attention_bias": True}, "attention_bias=True"),
+        ({"hidden_act": "gelu"}, "hidden_act='gelu'"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope rope_type='yarn'"),
+        ({"model_type": "mistral", "sliding_window": 4096}, "sliding_window=4096"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config"),
+        ({"residual_multiplier": 0.2}, "residual_multiplier=0.2"),
+        ({"model_type": "qwen2", "layer_types": ["sliding_attention"] * 2}, "layer_types"),
+        (
+            {"model_type": "bloom", "apply_residual_connection_post_layernorm": True},
+            "apply_residual_connection_post_layernorm=True",
+        ),
+    ],
+)
+def test_what_is_not_understood_is_refused(changes: dict[str, object], told: str) -> None:
+    known = llama().config.to_dict()
+    assert foreign_config.from_config(known).hidden == 48
+    with pytest.raises(FormatError, match=re.escape(told)):
+        foreign_config.from_config({**known, **changes})
 
 
 def test_switches_change_only_their_parameters() -> None:
