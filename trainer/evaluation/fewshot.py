@@ -15,6 +15,7 @@ from benben.trainer.data.corpus import decode
 from benben.trainer.evaluation.synthetic import COLOURS, SHAPES, Example, examples
 from benben.trainer.loop.session import Session
 from benben.trainer.model.batch import IGNORE, Pack
+from benben.trainer.model.decoder import Cache
 
 LONGEST = 24  # tokens generated for a caption
 
@@ -27,6 +28,7 @@ class Prompt:
         v, model = session.vocabulary, session.model
         self.ids: list[int] = [v.bos]
         self.slots: list[int] = []
+        self._start: tuple[torch.Tensor, Cache] | None = None
         marks = model.fusion.image_marks(v.image, v.fence)
         pixels = []
         tower, vision = model.vision, session.config.model.vision
@@ -43,31 +45,46 @@ class Prompt:
         self.pixels = np.stack(pixels) if pixels else np.zeros((0, 3, side, side), np.float32)
 
     def losses(self, answer: str) -> float:
-        """Return the NLL of a continuation."""
+        """Return the NLL of a continuation. Raises ValueError for an empty one."""
         ids = self.session.vocabulary.encode([answer])[0]
-        logits = self._logits([*self.ids, *ids]).float().log_softmax(-1)
-        rows = torch.arange(len(self.ids) - 1, len(self.ids) + len(ids) - 1)
-        return -float(logits[rows, torch.tensor(ids)].sum())
+        if not ids:
+            raise ValueError("an answer without tokens has no loss")
+        first, cache = self._begun()
+        rows = [first[None], self._logits(ids[:-1], cache.fork())] if ids[1:] else [first[None]]
+        logits = torch.cat(rows).float().log_softmax(-1)
+        return -float(logits[torch.arange(len(ids)), torch.tensor(ids)].sum())
 
     def complete(self, limit: int, stop: str) -> str:
         """Return the greedy continuation up to `stop` (exclusive) or `limit` tokens."""
-        ids = list(self.ids)
+        ids: list[int] = []
         v = self.session.vocabulary
-        for _ in range(limit):
-            following = int(self._logits(ids)[-1].argmax())
+        logits, begun = self._begun()
+        cache = begun.fork()
+        while len(ids) < limit:
+            following = int(logits.argmax())
             if following in (v.eos, v.fence, v.image):
                 break
             ids.append(following)
-            if stop in v.decode(ids[len(self.ids) :]):
+            if stop in v.decode(ids):
                 break
-        return v.decode(ids[len(self.ids) :]).split(stop)[0]
+            logits = self._logits([following], cache)[-1]
+        return v.decode(ids).split(stop)[0]
+
+    def _begun(self) -> tuple[torch.Tensor, Cache]:
+        """Return the logits after the prompt, and its cache: it is computed once."""
+        if self._start is None:
+            cache = Cache()
+            self._start = self._logits(self.ids, cache)[-1], cache
+        return self._start
 
     @torch.no_grad()
-    def _logits(self, ids: list[int]) -> torch.Tensor:
+    def _logits(self, ids: list[int], cache: Cache) -> torch.Tensor:
+        """Return the logits of the next tokens; the images are those of the first ones."""
         array = np.array(ids, np.int64)
         labels = np.full(len(ids), IGNORE)
-        pack = Pack(array, labels, (len(ids),), self.pixels, tuple(self.slots))
-        logits = self.session.model(self.session.batch([pack]), want="logits")
+        pixels, slots = (self.pixels[:0], ()) if cache.length else (self.pixels, tuple(self.slots))
+        pack = Pack(array, labels, (len(ids),), pixels, slots)
+        logits = self.session.model(self.session.batch([pack]), want="logits", cache=cache)
         assert isinstance(logits, torch.Tensor)
         return logits.cpu()
 

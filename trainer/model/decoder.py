@@ -150,6 +150,46 @@ def _flex_alibi(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor)
     return out.squeeze(0).transpose(0, 1)
 
 
+class Cache:
+    """Keys and values of the tokens of one document so far, and what its images gave.
+
+    `length` is the number of tokens. A fork shares what is there and grows by itself.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.features: Tensor | None = None  # of images, for the blocks that read them
+        self.image = -1  # the last image so far
+        self._kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def fork(self) -> Cache:
+        """Return a copy, so that several continuations share a beginning."""
+        other = Cache()
+        other.length, other.features, other.image = self.length, self.features, self.image
+        other._kept = dict(self._kept)
+        return other
+
+    def extend(self, layer: nn.Module, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append a layer's keys and values [t, H, d]; return all of them."""
+        if layer in self._kept:
+            old_k, old_v = self._kept[layer]
+            k, v = torch.cat([old_k, k]), torch.cat([old_v, v])
+        self._kept[layer] = (k, v)
+        return k, v
+
+
+def attend_cached(q: Tensor, k: Tensor, v: Tensor, slopes: Tensor | None) -> Tensor:
+    """Causal attention of the last tokens q [t, H, d] to all of a document, k and v [T, H, d]."""
+    if slopes is None and q.shape[0] in (1, k.shape[0]):
+        return scaled_dot_product(q, k, v, is_causal=q.shape[0] > 1)
+    rows = torch.arange(k.shape[0] - q.shape[0], k.shape[0], device=q.device)
+    distance = torch.arange(k.shape[0], device=q.device)[None, :] - rows[:, None]
+    none = torch.zeros(q.shape[1], dtype=wide_dtype(q.dtype), device=q.device)
+    bias = (none if slopes is None else slopes)[:, None, None] * distance
+    bias = bias.masked_fill(distance > 0, float("-inf")).to(q.dtype)
+    return scaled_dot_product(q, k, v, attn_mask=bias[None])
+
+
 # The layers.
 
 
@@ -164,6 +204,7 @@ class Context:
     memory: MemoryConfig
     store: HostStore | None
     spans: list[ImageSpan]  # which tokens need which image
+    cache: Cache | None = None  # of one document that is generated
 
 
 def make_norm(config: LMConfig) -> nn.Module:
@@ -215,7 +256,11 @@ class Attention(nn.Module):
         if context.sp:
             q, k, v = ulysses.scatter_heads(q, k, v, context.sp)
             slopes = None if slopes is None else ulysses.head_slice(slopes, context.sp)
-        out = attend(q, k, v, context.layout, slopes)
+        if context.cache is not None:
+            k, v = context.cache.extend(self, k, v)
+            out = attend_cached(q, k, v, slopes)
+        else:
+            out = attend(q, k, v, context.layout, slopes)
         if context.sp:
             out = ulysses.gather_heads(out, context.sp)
         return self.o(out.flatten(-2))

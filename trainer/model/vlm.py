@@ -13,8 +13,8 @@ from benben.trainer import counter_rng
 from benben.trainer.distributed.shards import parameters, shard_of
 from benben.trainer.long_sequences.recompute import HostStore
 from benben.trainer.long_sequences.tiling import tiled_loss
-from benben.trainer.model.batch import IGNORE, Batch, wide_dtype
-from benben.trainer.model.decoder import Context, Decoder, alibi_slopes
+from benben.trainer.model.batch import IGNORE, Batch, ImageSpan, wide_dtype
+from benben.trainer.model.decoder import Cache, Context, Decoder, alibi_slopes
 from benben.trainer.model.fusion import make_fusion
 from benben.trainer.model.vision import Tower, make_connector
 from benben.trainer.settings import MemoryConfig, ModelConfig
@@ -61,13 +61,19 @@ class VLM(nn.Module):
         return self.store.host_peak if self.store else 0
 
     def forward(
-        self, batch: Batch, z: float = 0.0, want: str = "loss"
+        self, batch: Batch, z: float = 0.0, want: str = "loss", cache: Cache | None = None
     ) -> tuple[Tensor, Tensor] | Tensor:
         """Return the summed loss and its z-loss part.
 
-        `want` "logits" returns those instead, [T, vocab]; "nll" the loss of each label, [T].
+        `want` "logits" returns those instead, [T, vocab]; "nll" the loss of each label, [T]. With a
+        cache the batch is the next tokens of its document; only the first ones may have images.
         """
-        x, features = self._embed(batch)
+        x, features = self._embed(batch) if cache is None else self._embed_next(batch, cache)
+        spans = batch.spans
+        if cache is not None:
+            batch.layout.__dict__["positions"] = batch.layout.positions + cache.length
+            if cache.length:
+                spans = [ImageSpan(0, len(batch.ids), cache.image, 0)] if cache.image >= 0 else []
         context = Context(
             layout=batch.layout,
             rope=self.lm.rope(batch.layout, x.dtype),
@@ -75,9 +81,12 @@ class VLM(nn.Module):
             sp=self.sp,
             memory=self.memory,
             store=self.store,
-            spans=batch.spans,
+            spans=spans,
+            cache=cache,
         )
         hidden = self.lm(x, context, features)
+        if cache is not None:
+            cache.length += len(batch.ids)
         weight = self.lm.output_weight
         if want == "logits":
             return hidden @ weight.T
@@ -85,17 +94,29 @@ class VLM(nn.Module):
             return nll_each(hidden, weight, batch.labels)
         return loss_sum(hidden, weight, batch.labels, self.memory.tile_loss, z)
 
+    def _tokens(self, ids: Tensor) -> Tensor:
+        """Embed ids, scaled where the decoder does so; the scale is rounded as embeddings are."""
+        x = self.lm.embed(ids)
+        scale = self.config.lm.embed_scale
+        return x if scale == 1.0 else x * torch.tensor(scale, dtype=x.dtype, device=x.device)
+
     def _embed(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Embed the tokens and fuse them with the images' features."""
-        x = self.lm.embed(batch.ids)
-        if self.config.lm.embed_scale != 1.0:  # rounded as the embeddings are, as Gemma's is
-            x = x * torch.tensor(self.config.lm.embed_scale, dtype=x.dtype, device=x.device)
+        x = self._tokens(batch.ids)
         if self.vision is None or self.connector is None:
             return x, None
         features = self.connector(self._encode(batch.pixels)).flatten(0, 1)
         if not batch.images:  # every rank runs the encoder, so that the collective calls match
             x = x + 0 * features.sum().to(x.dtype)
         return self.fusion.fuse(x, features, batch.spans)
+
+    def _embed_next(self, batch: Batch, cache: Cache) -> tuple[Tensor, Tensor | None]:
+        """Embed the next tokens of a document, whose images were encoded with its first tokens."""
+        if not cache.length:
+            x, cache.features = self._embed(batch)
+            cache.image = max((span.image for span in batch.spans), default=-1)
+            return x, cache.features
+        return self._tokens(batch.ids), cache.features
 
     def _encode(self, pixels: Tensor) -> Tensor:
         assert self.vision is not None
