@@ -69,7 +69,8 @@ def fetch(run: Run) -> Result:
     for hops in range(settings.limits.redirects + 1):
         folder = storage.join(work, f"round-{hops}")
         storage.delete_folder(folder)
-        files = tables.write_by_part(assign(wanted, tasks), folder, WANTED)
+        requests = assign(wanted, tasks)
+        files = tables.write_by_part(requests, folder, WANTED, order=("owner", "url"))
         if not files:
             break
         entered = entered or sum(file.rows for file in files)

@@ -6,13 +6,14 @@ shipped and rejected documents. It has no scripts and loads nothing.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from benben.analysis.query import Query
 from benben.analysis.report import charts, examples, funnel
-from benben.analysis.report.corpus import phrases, topics
+from benben.analysis.report.corpus import Topics, phrases, topics
 from benben.analysis.report.distributions import compare, distributions
 from benben.analysis.safe_html import content_security_policy, environment, style_sheet
 from benben.analysis.tables import RunTables
@@ -38,13 +39,29 @@ DEFAULT_CORPUS = Corpus()
 def render(output: str, documents: int = SHIPPED_DOCUMENTS, corpus: Corpus = DEFAULT_CORPUS) -> str:
     """Make the report of the run in a folder. Raises InputError when there is no run."""
     tables = RunTables(output, documents=corpus.distribution_documents)
-    query, found = Query(tables), distributions(tables)
     other = (
         RunTables(corpus.against, documents=corpus.distribution_documents)
         if corpus.against
         else None
     )
+    with ThreadPoolExecutor(1) as pool:  # topics take half of the time, most of it without the GIL
+        fitted = pool.submit(_topics, tables, other, corpus) if corpus.topics else None
+        return _page(tables, documents, corpus, other, fitted)
+
+
+def _topics(tables: RunTables, other: RunTables | None, corpus: Corpus) -> Topics:
     reference = Query(other) if other else None
+    return topics(Query(tables), corpus.topics, corpus.documents, reference)
+
+
+def _page(
+    tables: RunTables,
+    documents: int,
+    corpus: Corpus,
+    other: RunTables | None,
+    fitted: Future[Topics] | None,
+) -> str:
+    output, found = tables.output, distributions(tables)
     style = style_sheet("report.css")
     manifests = [tables.find(name) for name in funnel.TABLES]
     return (
@@ -59,15 +76,13 @@ def render(output: str, documents: int = SHIPPED_DOCUMENTS, corpus: Corpus = DEF
             funnel=funnel.read(output),
             unjudged=funnel.unjudged(output),
             distributions=found,
-            topics=topics(query, corpus.topics, corpus.documents, reference)
-            if corpus.topics
-            else None,
-            phrases=phrases(query, corpus.phrase_words, corpus.documents),
+            phrases=phrases(Query(tables), corpus.phrase_words, corpus.documents),
             against=corpus.against,
             shifts=compare(distributions(other), found)[:MAX_SHIFTS] if other else [],
             charts=charts,
             shipped=examples.shipped_documents(tables, documents),
             rejected=examples.rejected_documents(tables),
             nodes=examples.rejected_nodes(tables),
+            topics=fitted.result() if fitted else None,  # the rest is done meanwhile
         )
     )

@@ -9,6 +9,7 @@ from benben.analysis.report.funnel import Row
 from benben.pipeline import manifest, storage
 
 REASONS = 5  # most frequent ones shown
+UNJUDGED = {"pending": "images were not fetched", "unmeasured": "signals have no value"}
 
 
 def lines(output: str, seconds: float) -> list[str]:
@@ -74,9 +75,11 @@ def _reasons(rows: Iterable[Row]) -> str:
 
 def _warnings(output: str) -> str:
     """What a reader of the dataset should know: rules that could not judge, lost inputs."""
+    unjudged = funnel.unjudged(output)
     found = [
-        f"{number:,} documents ship though {rule.rpartition('.')[0]} is {rule.rpartition('.')[2]}"
-        for rule, number in funnel.unjudged(output).items()
+        f"{why}, so {len(numbers)} rules could not judge up to {max(numbers):,} documents that ship"
+        for kind, why in UNJUDGED.items()
+        if (numbers := [n for rule, n in unjudged.items() if rule.endswith(f".{kind}")])
     ]
     dead = manifest.read(storage.join(output, "dead_letters"))
     if dead and dead.rows:

@@ -118,7 +118,7 @@ class TopicModel:
 
 def _compiled(function: Function) -> Function:
     cached = bool(numba.config.CACHE_DIR)
-    return cast(Function, numba.njit(cache=cached, fastmath=True)(function))
+    return cast(Function, numba.njit(cache=cached, fastmath=True, nogil=True)(function))
 
 
 @_compiled

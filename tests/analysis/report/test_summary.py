@@ -24,7 +24,7 @@ def test_ten_lines_tell_what_ships_and_why_the_rest_does_not(tmp_path: Path) -> 
     judged = Count(entered=990, kept=500, rejected={"document.words": 400, "document.images": 90})
     write(tmp_path, "verdicts", "decide", {}, documents=judged)
     write(tmp_path, "images", "fetch", {}, images=Count(entered=40, kept=30, rejected={"x": 10}))
-    pending = {"unjudged.image_node.width.pending": 2.0}
+    pending = {"unjudged.image_node.width.pending": 2.0, "unjudged.image_node.nsfw.pending": 3.0}
     write(tmp_path, "final_verdicts", "redecide", pending)
     both = Count(entered=500, kept=500)
     ships = {"documents": both, "images": Count(entered=20, kept=20)}
@@ -36,8 +36,8 @@ def test_ten_lines_tell_what_ships_and_why_the_rest_does_not(tmp_path: Path) -> 
         "images     50 found, 30 fetched, 20 shipped",
         "tokens     12,345 (estimated)",
         "reasons    document.words 400, document.images 90, extract.no-nodes 7, archive.gzip 3",
-        "warnings   2 documents ship though image_node.width is pending; "
-        "3 stretches of archives could not be read",
+        "warnings   images were not fetched, so 2 rules could not judge up to 3 documents "
+        "that ship; 3 stretches of archives could not be read",
         "time       10.0 s, 100 pages/s",
     ]
     assert f"{tmp_path}/dataset" in shown[6]
