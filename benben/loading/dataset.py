@@ -188,10 +188,14 @@ def _taken(tables: list[pa.Table], places: np.ndarray) -> list[dict[str, Any]]:
     for number in np.unique(places[:, 0]).tolist():
         (mine,) = np.nonzero(places[:, 0] == number)
         found = places[mine, 1]
-        step = np.diff(found)
-        one_run = len(found) == 1 or bool((step == 1).all())
         table = tables[number]
-        table = table.slice(int(found[0]), len(found)) if one_run else table.take(pa.array(found))
-        for place, row in zip(mine.tolist(), table.to_pylist(), strict=True):
+        images = table.column("images")
+        if bool((np.diff(found) == 1).all()):
+            some = table.slice(int(found[0]), len(found)).to_pylist()
+        else:  # images, which may be large, are not copied first
+            some = table.drop_columns("images").take(pa.array(found)).to_pylist()
+            for place, row in zip(found.tolist(), some, strict=True):
+                row["images"] = images[place].as_py()
+        for place, row in zip(mine.tolist(), some, strict=True):
             rows[place] = row
     return rows
