@@ -33,19 +33,37 @@ def style_sheet(*names: str) -> str:
     return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
-def content_security_policy(style: str, remote_images: bool = False, forms: bool = False) -> str:
-    """Policy for a page with this inline style sheet, inline images and no script.
+def script(name: str) -> str:
+    """A script of the templates folder."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
-    `remote_images` also allows images from the web, `forms` allows forms that go to the server
-    the page came from.
+
+def content_security_policy(
+    style: str,
+    remote_images: bool = False,
+    forms: bool = False,
+    script: str = "",
+    frames: bool = False,
+) -> str:
+    """Policy for a page with this inline style sheet, inline images and this inline script, if any.
+
+    `remote_images` also allows images from the web, `forms` allows forms and `frames` frames that
+    go to the server the page came from.
     """
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     target = "'self'" if forms else "'none'"
     images = "data: http: https:" if remote_images else "data:"
-    return (
-        f"default-src 'none'; img-src {images}; style-src 'sha256-{digest}'; "
+    policy = (
+        f"default-src 'none'; img-src {images}; style-src '{_digest(style)}'; "
         f"base-uri 'none'; form-action {target}"
     )
+    if script:
+        policy += f"; script-src '{_digest(script)}'"
+    return f"{policy}; frame-src 'self'" if frames else policy
+
+
+def _digest(text: str) -> str:
+    """The name by which a policy allows an inline text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def thumbnail(stored: bytes, side: int = THUMBNAIL_SIDE) -> str | None:

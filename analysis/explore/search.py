@@ -1,28 +1,45 @@
-"""Find documents of a run by text, URL, host, language, verdict and reason; list its images."""
+"""Find documents of a run by text, URL, language, type, host, verdict and reason; count them.
+
+Without an order of its own, a search lists documents by their ids, which are hashes: any page of it
+is a sample of all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from urllib.parse import urlencode
 
-from benben.analysis.query import Query
+import numpy as np
+from numpy.typing import NDArray
 
-HITS_PER_PAGE = 50
-TITLE_CHARS = 120
+from benben.analysis.explore.index import FACETS, Index, Mask, Rows, numeric_signals
+
+HITS_PER_PAGE = 20
+FACET_NAMES = 12  # shown of each facet
+STATUSES = ("kept", "rejected")
+# Verdicts that differ from another run's: name -> (kept there, kept here).
+DIFFERENCES = {"newly kept": (False, True), "newly rejected": (True, False)}
+ONLY_HERE = "only here"
 
 
 @dataclass(frozen=True)
 class Search:
-    """The conditions of a search; empty ones are ignored."""
+    """The conditions and the order of a search; empty ones are ignored."""
 
     words: str = ""  # text that a node contains, in any case
-    url: str = ""  # part of the page's URL
+    url: str = ""  # part of the page's URL, in any case
     host: str = ""
     lang: str = ""
+    page_type: str = ""
     status: str = ""  # kept | rejected
-    reason: str = ""
-    after: str = ""  # the last document id of the page of hits before
+    reason: str = ""  # of the document
+    dropped: str = ""  # reason for which some of the nodes were dropped
+    image: str = ""  # URL of an image that the page shows
+    differs: str = ""  # verdict against another run's: a name of DIFFERENCES, or ONLY_HERE
+    sort: str = ""  # signal of documents, smallest first; with "-" before it, largest first
+    sample: str = ""  # seed of a random order
+    page: str = ""  # number of the page of hits, from 1
 
     @classmethod
     def from_fields(cls, values: Mapping[str, str]) -> Search:
@@ -30,78 +47,156 @@ class Search:
         known = {field.name for field in fields(cls)}
         return cls(**{name: value.strip() for name, value in values.items() if name in known})
 
+    def given(self) -> dict[str, str]:
+        """The conditions that are not empty, without order and page."""
+        found = {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        return {k: v for k, v in found.items() if v and k not in ("sort", "sample", "page")}
+
+    def link(self, **changes: str) -> str:
+        """Address of the page of this search with changes; it begins again at the first page."""
+        changed = replace(self, **{"page": "", **changes})
+        given = {field.name: getattr(changed, field.name) for field in fields(changed)}
+        query = urlencode({name: value for name, value in given.items() if value})
+        return f"index.html?{query}" if query else "index.html"
+
+    def fields(self) -> str:
+        """This search as the part of an address after the question mark."""
+        return self.link(page=self.page).partition("?")[2]
+
+    @property
+    def number(self) -> int:
+        """Number of the page of hits, from 1."""
+        return max(1, int(self.page)) if self.page.isdecimal() and len(self.page) < 10 else 1
+
 
 @dataclass(frozen=True)
-class Hit:
-    """A document that was found."""
+class Found:
+    """The result of a search."""
 
-    doc_id: str
-    url: str
-    title: str
-    lang: str
-    kept: bool
-    reason: str
+    total: int
+    rows: list[int]  # of the page of hits, in its order
+    facets: dict[str, list[tuple[str, int]]]  # most frequent first
+    values: list[float]  # of the signal that orders the hits, of each of them
+    before: int | None = None  # the hit before this page, and the one after it
+    after: int | None = None
+
+    def pages(self, size: int = HITS_PER_PAGE) -> int:
+        """Number of pages of hits."""
+        return -(-self.total // size)
 
 
-def find(query: Query, verdicts: str, search: Search, limit: int = HITS_PER_PAGE) -> list[Hit]:
-    """The first hits by document id after `search.after`; `verdicts` names the table to use.
+def find(index: Index, search: Search, limit: int = HITS_PER_PAGE,
+         other: Index | None = None) -> Found:  # fmt: skip
+    """The hits on a page of a search, and the number of hits by facet.
 
-    Scans the tables, but sorts no more than the hits of one page.
+    A facet counts what the search would find with another value of that facet. `other`: index of
+    the run that `search.differs` compares with.
     """
-    conditions, values = _conditions(search)
-    where = " and ".join(["true", *conditions])
-    rows = query.rows(
-        f"""
-        select d.doc_id, d.url, d.title, v.lang, v.kept, v.reasons[1]
-        from documents d join {verdicts} v using (doc_id)
-        where {where} order by d.doc_id limit {int(limit)}
-        """,
-        *values,
-    )
-    return [
-        Hit(doc_id, url, (title or "")[:TITLE_CHARS], lang or "", kept, reason or "")
-        for doc_id, url, title, lang, kept, reason in rows
+    masks = _masks(index, search, other)
+    mask = _all(index, masks)
+    keys, values = _keys(index, search)
+    start = (search.number - 1) * limit
+    total = int(mask.sum())
+    ordered = _smallest(mask, keys, start + limit + 1)
+    rows = ordered[start : start + limit].tolist()
+    facets = {name: index.counts(name, _all(index, masks, name)) for name in FACETS}
+    judged = _all(index, masks, "status")
+    kept = int((judged & index.kept).sum())
+    facets["status"] = [("kept", kept), ("rejected", int(judged.sum()) - kept)]
+    if other is not None:
+        rest = _all(index, masks, "differs")
+        counted = [(name, int((rest & one).sum())) for name, one in differences(index, other)]
+        facets["differs"] = counted
+    shown = [float(values[row]) for row in rows] if values is not None else []
+    before = int(ordered[start - 1]) if 0 < start <= len(ordered) else None
+    after = int(ordered[start + limit]) if start + limit < len(ordered) else None
+    return Found(total, rows, facets, shown, before, after)
+
+
+def differences(index: Index, other: Index) -> list[tuple[str, Mask]]:
+    """Which documents have another verdict in another run, by name of the difference."""
+    theirs = _kept_in(index, other)
+    found = [
+        (name, (theirs == was) & (index.kept == now)) for name, (was, now) in DIFFERENCES.items()
     ]
+    return [*found, (ONLY_HERE, theirs < 0)]
 
 
-def choices(query: Query, verdicts: str) -> dict[str, list[tuple[str, int]]]:
-    """The languages and reasons to choose from, each with its count, most frequent first."""
-    return {
-        "lang": query.rows(
-            f"select lang, count(*) from {verdicts} where lang is not null "
-            "group by 1 order by 2 desc, 1 limit 100"
-        ),
-        "reason": query.rows(
-            f"select r, count(*) from (select unnest(reasons) as r from {verdicts}) "
-            "group by 1 order by 2 desc, 1 limit 200"
-        ),
+def _kept_in(index: Index, other: Index) -> NDArray[np.int8]:
+    """Whether another run keeps each document (1, 0); -1 where it does not have the document."""
+    if not len(other):
+        return np.full(len(index), -1, np.int8)
+    places = np.searchsorted(other.digests[other.order, 0], index.digests[:, 0])
+    rows = other.order[np.minimum(places, len(other) - 1)]
+    same = (other.digests[rows] == index.digests).all(axis=1)
+    return np.where(same, other.kept[rows], -1).astype(np.int8)
+
+
+def _masks(index: Index, search: Search, other: Index | None) -> dict[str, Mask]:
+    """For each condition, which documents meet it."""
+    masks = {
+        name: index.with_name(name, value)
+        for name in FACETS
+        if (value := str(getattr(search, name)))
     }
+    if search.words:
+        masks["words"] = index.scan("documents", "nodes.list.element.text", search.words, False)
+    if search.url:
+        masks["url"] = index.scan("documents", "url", search.url, False)
+    if search.image:
+        masks["image"] = index.scan("documents", "nodes.list.element.url", search.image, True)
+    if search.dropped:
+        path = "dropped.list.element.reason"
+        masks["dropped"] = index.scan(index.tables.verdicts, path, search.dropped, True)
+    if search.status in STATUSES:
+        masks["status"] = index.kept == (search.status == "kept")
+    if search.differs and other is not None:
+        by_name = dict(differences(index, other))
+        if search.differs in by_name:
+            masks["differs"] = by_name[search.differs]
+    return masks
 
 
-def images(query: Query, after: str, limit: int) -> list[tuple[Any, ...]]:
-    """The next stored images in the order of their sha256, as (sha256, bytes)."""
-    return query.rows(
-        f"select sha256, bytes from bytes where sha256 > ? order by 1 limit {int(limit)}", after
-    )
+def _all(index: Index, masks: Mapping[str, Mask], without: str = "") -> Mask:
+    """Which documents meet all conditions, or all but one."""
+    found = np.ones(len(index), np.bool_)
+    for name, mask in masks.items():
+        if name != without:
+            found &= mask
+    return found
 
 
-def _conditions(search: Search) -> tuple[list[str], list[str]]:
-    """SQL conditions and their values; what users type is only ever passed as a value."""
-    conditions, values = [], []
-    for given, condition in (
-        (
-            search.words,
-            "len(list_filter(d.nodes, lambda n: contains(lower(n.text), lower(?)))) > 0",
-        ),
-        (search.url, "contains(d.url, ?)"),
-        (search.host, "d.host = ?"),
-        (search.lang, "v.lang = ?"),
-        (search.reason, "list_contains(v.reasons, ?)"),
-        (search.after, "d.doc_id > ?"),
-    ):
-        if given:
-            conditions.append(condition)
-            values.append(given)
-    if search.status in ("kept", "rejected"):
-        conditions.append("v.kept" if search.status == "kept" else "not v.kept")
-    return conditions, values
+def _keys(index: Index, search: Search) -> tuple[NDArray[np.uint64], NDArray[np.float32] | None]:
+    """Different numbers by which to order the documents, and the signal they come from, if any."""
+    rank = index.rank.astype(np.uint64)
+    name = search.sort.removeprefix("-")
+    if name in numeric_signals():
+        values = index.signal(name)
+        bits = (-values if search.sort.startswith("-") else values).astype(np.float32) + 0.0
+        raw = bits.view(np.uint32)
+        ordered = np.where(raw >> 31, ~raw, raw | np.uint32(1 << 31)).astype(np.uint64)
+        ordered[np.isnan(bits)] = 0xFFFFFFFF  # unknown values come last
+        return (ordered << np.uint64(32)) | rank, values
+    if search.sample:
+        return mixed(rank, search.sample), None
+    return rank, None
+
+
+def mixed(numbers: NDArray[np.uint64], seed: str) -> NDArray[np.uint64]:
+    """Different numbers in an order that the seed decides (SplitMix64: Steele et al. 2014)."""
+    start = np.uint64(int.from_bytes(seed.encode()[:7], "big"))
+    with np.errstate(over="ignore"):
+        found = (numbers + start + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return found ^ (found >> np.uint64(31))
+
+
+def _smallest(mask: Mask, keys: NDArray[np.uint64], number: int) -> Rows:
+    """The first `number` documents of a mask in the order of their keys."""
+    rows = np.flatnonzero(mask)
+    chosen = keys[rows]
+    if number < len(rows):
+        places = np.argpartition(chosen, number - 1)[:number]
+        rows, chosen = rows[places], chosen[places]
+    return rows[np.argsort(chosen)]

@@ -1,7 +1,7 @@
 """Explore a run in the browser: `benben explore RUN` serves pages on loopback.
 
-With `--static FOLDER` it writes the pages as files instead. Tables may be larger than memory: pages
-are made by scans that keep only what is shown.
+With `--static FOLDER` it writes the pages as files instead. Tables may be larger than memory: what
+searches look at is small (see `index`), and the rest is read for what is shown.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from benben.analysis.explore import search
+from benben.analysis.explore import original, search
 from benben.analysis.explore.explorer import Explorer
+from benben.analysis.explore.labelling import Labelling
 from benben.analysis.explore.search import Search
 from benben.pipeline import storage
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-MAX_QUERY = 4_096
+MAX_QUERY = 4_096  # characters, also of a form that is sent
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,26 +33,54 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a page."""
-        if (
-            host_name(self.headers.get("Host", "")) not in self.hosts
-        ):  # DNS rebinding: a website whose name points to loopback
-            self._send(403, "Unknown host.\n", "text/plain")
+        if not self._expected():
             return
         parts = urlsplit(self.path)
         fields = dict(parse_qsl(parts.query[:MAX_QUERY]))
-        page = self.explorer.page(unquote(parts.path).lstrip("/"), fields)
+        name = unquote(parts.path).lstrip("/")
+        page = self.explorer.page(name, fields)
         if page is None:
             self._send(404, "No such page.\n", "text/plain")
+        elif name.startswith("page-"):
+            self._send(200, page, "text/html", f"{original.POLICY}; frame-ancestors 'self'")
         else:
             self._send(200, page, "text/html")
 
-    def _send(self, status: int, text: str, kind: str) -> None:
+    def do_POST(self) -> None:
+        """Take a label from a form of this server, and show the document again."""
+        if not self._expected():
+            return
+        length = self.headers.get("Content-Length", "")
+        size = int(length) if length.isdecimal() and len(length) < 9 else 0
+        text = self.rfile.read(min(size, MAX_QUERY)).decode("ascii", "replace")
+        doc_id = self.explorer.label(urlsplit(self.path).path, dict(parse_qsl(text)))
+        if doc_id is None:
+            self._send(403, "No such form, or the page is older than this server.\n", "text/plain")
+            return
+        back = Search.from_fields(dict(parse_qsl(urlsplit(self.path).query[:MAX_QUERY]))).fields()
+        self.send_response(303)
+        self.send_header("Location", f"/document-{doc_id}.html" + (f"?{back}" if back else ""))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _expected(self) -> bool:
+        """Whether the request names a host of this server; else answers that it does not.
+
+        It does not after DNS rebinding: a website whose name points to loopback.
+        """
+        if host_name(self.headers.get("Host", "")) in self.hosts:
+            return True
+        self._send(403, "Unknown host.\n", "text/plain")
+        return False
+
+    def _send(self, status: int, text: str, kind: str, policy: str = "") -> None:
         body = text.encode("utf-8", "replace")
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.send_header(
-            "Content-Security-Policy", f"{self.explorer.policy}; frame-ancestors 'none'"
+            "Content-Security-Policy",
+            policy or f"{self.explorer.policy}; frame-ancestors 'none'",
         )
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
@@ -68,7 +97,12 @@ def host_name(host: str) -> str:
 
 
 def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> ThreadingHTTPServer:
-    """Bind a server; port 0 chooses a free port (see `server_port`)."""
+    """Bind a server; port 0 chooses a free port (see `server_port`).
+
+    Documents can be labelled if it listens on loopback.
+    """
+    if host_name(host) in LOOPBACK or host == "::1":
+        explorer.labelling = Labelling(explorer.tables)
     hosts = (*LOOPBACK, host_name(host), host_name(f"[{host}]"))
     return ThreadingHTTPServer((host, port), partial(Handler, explorer, hosts))
 
@@ -80,13 +114,14 @@ def write_static(explorer: Explorer, folder: str, documents: int) -> int:
     """
     written = 0
     names = ["funnel.html", "distributions.html", "drift.html", "images.html"]
-    hits = search.find(explorer.query, explorer.tables.verdicts, Search(), documents)
-    names += [f"document-{hit.doc_id}.html" for hit in hits]
+    index = explorer.index
+    rows = search.find(index, Search(), documents).rows
+    names += [f"document-{index.doc_id(row)}.html" for row in rows]
     for name in names:
         page = explorer.page(name, {})
         if page is not None:
             storage.write_bytes(storage.join(folder, name), page.encode("utf-8", "replace"))
             written += 1
-    index = explorer.index(Search(), documents)
-    storage.write_bytes(storage.join(folder, "index.html"), index.encode("utf-8", "replace"))
+    first = explorer.results(Search(), documents)
+    storage.write_bytes(storage.join(folder, "index.html"), first.encode("utf-8", "replace"))
     return written + 1

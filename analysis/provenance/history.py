@@ -8,7 +8,7 @@ from typing import Any
 
 from benben.analysis.provenance.archives import NO_ARCHIVES, Archives
 from benben.analysis.report.examples import ShippedDocument, shipped_document
-from benben.analysis.safe_html import thumbnail
+from benben.analysis.safe_html import THUMBNAIL_SIDE, thumbnail
 from benben.analysis.tables import RunTables
 from benben.filters.signals.text import split
 from benben.pipeline.images.store import stored
@@ -37,6 +37,8 @@ class NodeView:
     caption: str = ""
     fetch: str = ""  # result of fetching the image
     picture: str | None = None  # data URI
+    score: float | None = None  # content score
+    inherited: tuple[str, ...] = ()  # whose fate the node or a paragraph of it shares, and why
 
     @property
     def dropped(self) -> bool:
@@ -65,7 +67,7 @@ def history(tables: RunTables, doc_id: str, archives: Archives = NO_ARCHIVES) ->
     row = tables.lookup("dataset/data", "doc_id", [doc_id]).get(doc_id)
     nodes: list[Any] = list(document["nodes"] or [])  # type: ignore[call-overload]
     facts = tables.lookup("images", "url", [node["url"] for node in nodes if node["url"]])
-    pictures = _stored_pictures(tables, [fact["sha256"] for fact in facts.values()])
+    pictures = stored_pictures(tables, [fact["sha256"] for fact in facts.values()])
     return History(
         document=document,
         verdict=verdict,
@@ -76,15 +78,19 @@ def history(tables: RunTables, doc_id: str, archives: Archives = NO_ARCHIVES) ->
     )
 
 
-def _stored_pictures(tables: RunTables, digests: Sequence[Any]) -> dict[str, str | None]:
-    """Thumbnails by sha256 of the images whose bytes the run has."""
+def stored_pictures(
+    tables: RunTables, digests: Sequence[Any], side: int = THUMBNAIL_SIDE
+) -> dict[str, str | None]:
+    """Thumbnails by sha256, of at most `side` pixels, of the images whose bytes the run has."""
     wanted = sorted({digest for digest in digests if digest})
     shipped: Any = tables.lookup("dataset/images", "sha256", wanted)
-    pictures = {digest: thumbnail(row["bytes"]) for digest, row in shipped.items()}
+    pictures = {digest: thumbnail(row["bytes"], side) for digest, row in shipped.items()}
     missing = [digest for digest in wanted if digest not in pictures]
     others = tables.lookup("image_bytes", "sha256", missing) if missing else {}
     folder = tables.folder("image_bytes")
-    return pictures | {one: thumbnail(stored.body(row, folder)) for one, row in others.items()}
+    return pictures | {
+        one: thumbnail(stored.body(row, folder), side) for one, row in others.items()
+    }
 
 
 def _nodes(
@@ -110,6 +116,8 @@ def _nodes(
                 caption=node["caption"] or "",
                 fetch=_fetch_result(fact),
                 picture=pictures.get(fact.get("sha256") or ""),
+                score=node.get("content_score"),
+                inherited=_inherited(verdict, node["index"]),
             )
         )
     return views
@@ -126,6 +134,15 @@ def _pieces(
         why = (drop["reason"], drop["value"], drop["bound"]) if drop else (None, None, None)
         pieces.append(Piece(text, *why))
     return pieces
+
+
+def _inherited(verdict: Mapping[str, Any], index: int) -> tuple[str, ...]:
+    """From which nodes a node has its verdict, and by which rules."""
+    found = [one for one in verdict.get("inherited") or [] if one["index"] == index]
+    return tuple(
+        f"{'kept' if one['kept'] else 'dropped'} with node {one['inherited_from']}: {one['reason']}"
+        for one in found
+    )
 
 
 def _fetch_result(fact: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from benben.analysis.explore import server
 from benben.analysis.explore.explorer import Explorer
+from benben.analysis.explore.index import Index
 from benben.analysis.explore.search import Search, find
-from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
 from benben.jobs.commands import cli
 from benben.sample.serve import running
@@ -24,12 +24,8 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def query(output: str) -> Query:
-    return Query(RunTables(output))
-
-
-def urls(query: Query, **asked: str) -> list[str]:
-    return [hit.url for hit in find(query, "final_verdicts", Search(**asked))]
+def index(output: str) -> Index:
+    return Index(RunTables(output))
 
 
 @pytest.mark.parametrize(
@@ -48,23 +44,24 @@ def urls(query: Query, **asked: str) -> list[str]:
         ({"status": "kept", "host": "site1.example"}, 3),
     ],
 )
-def test_search_and_filters(query: Query, asked: dict[str, str], number: int) -> None:
-    assert len(urls(query, **asked)) == number
+def test_search_and_filters(index: Index, asked: dict[str, str], number: int) -> None:
+    found = find(index, Search(**asked))
+    assert len(found.rows) == found.total == number
 
 
-def test_pages_of_hits_meet_without_gap_or_overlap(query: Query) -> None:
+def test_pages_of_hits_meet_without_gap_or_overlap(index: Index) -> None:
     found: list[str] = []
-    while True:
-        hits = find(query, "final_verdicts", Search(after=found[-1] if found else ""), 4)
-        found += [hit.doc_id for hit in hits]
-        if len(hits) < 4:
-            break
+    for number in range(1, 5):
+        hits = find(index, Search(page=str(number)), 4)
+        assert (hits.total, hits.pages(4)) == (13, 4)
+        found += [index.doc_id(row) for row in hits.rows]
     assert len(found) == 13
     assert found == sorted(set(found))
 
 
 def test_document_shows_rejected_nodes_and_why(output: str) -> None:
-    doc_id = find(Query(RunTables(output)), "final_verdicts", Search(words="page 3."))[0].doc_id
+    index = Index(RunTables(output))
+    doc_id = index.doc_id(find(index, Search(words="page 3.")).rows[0])
     html = Explorer(output).page(f"document-{doc_id}.html", {})
     assert html
     gone = LexborHTMLParser(html).css(".node.dropped")
@@ -145,9 +142,9 @@ def test_chromium_searches_opens_a_document_and_runs_nothing_of_it(
     async def visit(tab: Tab, base: str) -> None:
         await tab.open(f"{base}/")
         await tab.evaluate("document.querySelector('input[name=words]').value = 'this is page 3'")
-        await tab.follow("document.querySelector('form').submit()")
-        assert await tab.evaluate("document.querySelectorAll('tr.hit').length") == 1
-        await tab.follow("document.querySelector('tr.hit a').click()")
+        await tab.follow("document.querySelector('form.search').submit()")
+        assert await tab.evaluate("document.querySelectorAll('article.hit').length") == 1
+        await tab.follow("document.querySelector('article.hit h3 a').click()")
         assert await tab.evaluate("document.querySelectorAll('.node.dropped .why').length") == 1
         images = "[...document.querySelectorAll('.document img')].map(i => i.naturalWidth)"
         assert min(await tab.evaluate(images)) > 100

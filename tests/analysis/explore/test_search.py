@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from benben.analysis.explore.index import Index, numeric_signals
+from benben.analysis.explore.search import Search, find, mixed
+from benben.analysis.query import Query
+from benben.analysis.tables import RunTables
+from tests.analysis.run_folder import make
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def index(output: str) -> Index:
+    return Index(RunTables(output))
+
+
+def test_facets_count_what_a_click_on_them_finds(index: Index) -> None:
+    for start in (Search(), Search(status="rejected"), Search(host="site0.example", lang="en")):
+        counted = 0
+        for name, values in find(index, start).facets.items():
+            for value, number in values:
+                narrowed = Search(**{**start.given(), name: value})
+                assert find(index, narrowed).total == number, (start, name, value)
+                counted += 1
+        assert counted >= 5
+
+
+def test_links_narrow_and_take_off_and_begin_again_at_page_one() -> None:
+    given = Search(host="a b&c", page="3", sort="-words")
+    assert given.link(lang="de") == "index.html?host=a+b%26c&lang=de&sort=-words"
+    assert given.link(host="", sort="") == "index.html"
+    assert Search(page="-1").number == Search(page="x").number == Search(page="9" * 40).number == 1
+
+
+def test_ids_and_rows_name_each_other(index: Index) -> None:
+    assert [index.row(index.doc_id(row)) for row in range(len(index))] == list(range(13))
+    assert [index.row(name) for name in ("", "zz", "0" * 32, "f" * 32)] == [None] * 4
+
+
+def test_reasons_of_nodes_and_images_lead_to_documents(index: Index) -> None:
+    found = find(index, Search(dropped="text_node.stopword_ratio.min"))
+    assert found.total == 12  # all that have nodes
+    assert find(index, Search(dropped="text_node.stopword_ratio")).total == 0
+    assert find(index, Search(image="http://site0.example/3-1.png")).total == 1
+
+
+def test_order_by_a_signal_both_ways_with_unknown_values_last(output: str, index: Index) -> None:
+    known = Query(RunTables(output)).rows("select doc_id, image_nodes from signals")
+    expected = dict(known)
+    for sort, sign in (("images", 1), ("-images", -1)):
+        found = find(index, Search(sort=sort), 13)
+        values = [sign * value for value in found.values if not np.isnan(value)]
+        assert values == sorted(values)
+        assert np.isnan(found.values[len(values) :]).all()
+        assert len(found.rows) == len(set(found.rows)) == 13
+    assert expected[index.doc_id(found.rows[0])] == 2
+    joined = [
+        row for page in "1234" for row in find(index, Search(sort="images", page=page), 4).rows
+    ]
+    assert joined == find(index, Search(sort="images"), 13).rows
+
+
+def test_every_signal_can_order(index: Index) -> None:
+    for name in numeric_signals():
+        assert len(find(index, Search(sort=name)).rows) == 13
+
+
+def test_samples_depend_on_the_seed_alone(index: Index) -> None:
+    first, again, other = (find(index, Search(sample=seed)).rows for seed in ("1", "1", "2"))
+    assert first == again != other
+    assert sorted(first) == sorted(other) == list(range(13))
+    numbers = np.arange(10_000, dtype=np.uint64)
+    assert len(set(mixed(numbers, "7").tolist())) == 10_000
+    assert 0.4 < (mixed(numbers, "7") >> np.uint64(63)).mean() < 0.6
+
+
+def test_documents_whose_verdict_differs_from_another_run(index: Index, tmp_path: Path) -> None:
+    changed = Path(make(tmp_path))
+    for path in (changed / "final_verdicts").glob("*.parquet"):
+        table = pq.read_table(path, partitioning=None)
+        kept = [row["doc_id"] != index.doc_id(0) for row in table.to_pylist()]
+        place = table.schema.get_field_index("kept")
+        pq.write_table(table.set_column(place, "kept", [kept]), path)
+    other = Index(RunTables(str(changed)))
+    rows = find(index, Search(differs="newly kept"), other=other).rows
+    assert rows == [0]
+    assert find(index, Search(differs="newly rejected"), other=other).total == 5
+    assert find(index, Search(differs="only here"), other=other).total == 0
+    assert dict(find(index, Search(), other=other).facets["differs"])["newly rejected"] == 5
