@@ -49,6 +49,40 @@ def world_store() -> Any:
     return _get_default_store()
 
 
+def fused_adamw(
+    tensors: Sequence[Sequence[Tensor]],
+    number: int,
+    rate: float,
+    decay: float,
+    betas: tuple[float, float],
+    eps: float,
+    scale: float,
+) -> None:
+    """Update (parameter, gradient, first, second moment) of one type in a few fused kernels.
+
+    Gradients are multiplied by `scale`; `number` counts steps from 1.
+    """
+    parameters, gradients, first, second = (list(column) for column in zip(*tensors, strict=True))
+    device = parameters[0].device
+    step = torch.full((), float(number), device=device)
+    torch._fused_adamw_(
+        parameters,
+        gradients,
+        first,
+        second,
+        [],
+        [step] * len(parameters),
+        lr=rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=decay,
+        eps=eps,
+        amsgrad=False,
+        maximize=False,
+        grad_scale=torch.full((), 1.0 / scale, device=device),
+    )
+
+
 def is_fake(x: Tensor) -> bool:
     return isinstance(x, FakeTensor)
 

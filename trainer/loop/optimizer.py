@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benben.trainer import counter_rng
+from benben.trainer.distributed import torch_compat
 from benben.trainer.distributed.shards import Shard, local, parameters, shard_of
 from benben.trainer.model.vlm import VLM, group_of
 from benben.trainer.settings import OptimConfig
@@ -26,8 +27,9 @@ CHUNK = 1 << 26  # elements updated at a time with noise
 class AdamW:
     """AdamW with moments by parameter name; norms, biases and gates have no weight decay."""
 
-    def __init__(self, model: VLM, config: OptimConfig) -> None:
-        self.config = config
+    def __init__(self, model: VLM, config: OptimConfig, fused: bool | None = None) -> None:
+        """`fused` updates many parameters with one kernel; by default on CUDA."""
+        self.config, self.fused = config, fused
         self.parameters = {n: p for n, p in parameters(model) if p.requires_grad}
         dtype = getattr(torch, config.state)
         self.first = {n: torch.zeros_like(p, dtype=dtype) for n, p in self.parameters.items()}
@@ -41,6 +43,7 @@ class AdamW:
     def step(self, number: int, lr: float, scale: float = 1.0) -> None:
         """Apply step `number` (from 1) with gradients multiplied by `scale` (clipping)."""
         b1, b2 = self.config.betas
+        together: dict[tuple[float, float], list[tuple[Tensor, ...]]] = {}
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
                 continue
@@ -52,9 +55,22 @@ class AdamW:
             if torch.bfloat16 in (shard.local.dtype, m.dtype):
                 seed = counter_rng.key(name, number)
                 _update_low(shard, (grad, m, v), self.config, numbers, seed)
+            elif self._fuses(shard.local, grad, m, v):
+                group = together.setdefault((rate, decay), [])
+                group.append((shard.local, grad, m, v))
             else:
                 _adamw(shard.local, grad, m, v, self.config, numbers)
             parameter.grad = None
+        for (rate, decay), tensors in together.items():
+            torch_compat.fused_adamw(
+                tensors, number, rate, decay, self.config.betas, self.config.eps, scale
+            )
+
+    def _fuses(self, *tensors: Tensor) -> bool:
+        """Tell whether one kernel can update these: of one type, and with elements."""
+        first = tensors[0]
+        asked = first.is_cuda if self.fused is None else self.fused
+        return asked and first.numel() > 0 and all(t.dtype == first.dtype for t in tensors)
 
     def moments(self) -> Mapping[str, dict[str, Tensor]]:
         return {"exp_avg": self.first, "exp_avg_sq": self.second}

@@ -42,6 +42,18 @@ def test_updates_are_torchs() -> None:
         assert torch.allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+def test_fused_updates_are_ours() -> None:
+    """Of matrices with decay and of norms without, at rates of two groups."""
+    ours, fused = model(torch.float32), model(torch.float32)
+    config = OptimConfig(weight_decay=0.1, lr_scale={"lm": 0.5})
+    run(AdamW(ours, config, fused=False), 5)
+    run(AdamW(fused, config, fused=True), 5)
+    start = model(torch.float32)
+    for a, b, c in zip(ours.parameters(), fused.parameters(), start.parameters(), strict=True):
+        assert not torch.equal(a, c)
+        assert torch.allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
 def test_low_precision_follows_high_precision() -> None:
     """200 steps of 1e-3 in bfloat16: rounding to nearest would lose most of the small ones."""
     low, high = model(torch.bfloat16), model(torch.float32)
