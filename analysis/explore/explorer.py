@@ -150,9 +150,12 @@ class Explorer:
 
     def original(self, doc_id: str) -> str | None:
         """A document's page as it was in the archive, made safe; None when it is not at hand."""
-        document = self.tables.lookup("documents", "doc_id", [doc_id]).get(doc_id)
-        source = self.archives.html_source(document) if document else None
-        return None if source is None else original.safe_page(source)
+        found = history(self.tables, doc_id, self.archives)
+        if found is None or found.source is None:
+            return None
+        shown = zip(found.document["nodes"] or [], found.nodes, strict=True)
+        pictures = {node["src"]: view.picture for node, view in shown if view.picture}
+        return original.safe_page(found.source, pictures)
 
     def images(self, wanted: gallery.Wanted) -> str:
         """A page of the wall of images."""

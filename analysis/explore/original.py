@@ -6,12 +6,18 @@ module removes is what such a policy does not reach.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from selectolax.lexbor import LexborHTMLParser
 
 POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'"
 )
+NO_PICTURES: Mapping[str, str] = MappingProxyType({})
+# A grey pixel, in place of a broken image.
+NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAANra2gAAACwAAAAAAQABAAACAkQBADs="
 REMOVED = (
     *("script", "noscript", "link", "meta", "base", "iframe", "frame", "frameset", "object"),
     *("embed", "applet", "portal", "audio", "video", "source", "track", "template"),
@@ -23,12 +29,18 @@ ADDRESSES = {
 }
 
 
-def safe_page(source: str) -> str:
-    """The HTML of a page with its texts and inline styles, and an empty box for each image."""
+def safe_page(source: str, pictures: Mapping[str, str] = NO_PICTURES) -> str:
+    """The HTML of a page with its texts, inline styles and the pictures that are at hand.
+
+    `pictures`: data URI by the address of an image as the page writes it.
+    """
     tree = LexborHTMLParser(source)
     tree.strip_tags(list(REMOVED))
     for element in tree.css("*"):
+        picture = pictures.get((element.attributes.get("src") or "").strip())
         for name in list(element.attributes):
             if name.lower() in ADDRESSES or name.lower().startswith("on"):
                 del element.attrs[name]
+        if element.tag == "img":
+            element.attrs["src"] = picture or NO_PICTURE
     return f"<!DOCTYPE html>\n{tree.html or ''}"

@@ -26,6 +26,14 @@ def histogram(data: Histogram) -> Markup:
     label = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
     parts.append(label.format(0, HEIGHT + AXIS_HEIGHT - 3, "start", _number(low)))
     parts.append(label.format(WIDTH, HEIGHT + AXIS_HEIGHT - 3, "end", _number(high)))
+    if len(bars) > 2:
+        middle = bars[len(bars) // 2].low
+        shown = round(middle) if data.unit in WHOLE_UNITS else middle
+        place = len(bars) // 2 * step
+        parts.append(label.format(place, HEIGHT + AXIS_HEIGHT - 3, "middle", _number(shown)))
+    parts.append(label.format(2, 9, "start", _number(tallest)))
+    line = '<line class="axis" x1="0" x2="{0}" y1="{1}" y2="{1}"/>'
+    parts.append(Markup(line).format(WIDTH, HEIGHT))
     return _svg("histogram", HEIGHT + AXIS_HEIGHT, Markup("").join(parts), data.name)
 
 

@@ -1,7 +1,8 @@
 """The report of a run: one self-contained HTML page.
 
-It shows the stages, the funnel, the distributions, what the texts are about, and examples of
-shipped and rejected documents. It has no scripts and loads nothing.
+It opens with what the run made of what and at what cost. It shows the funnel, the distributions,
+what the texts are about, and examples of shipped and rejected documents. It has no scripts and
+loads nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from benben.analysis.query import Query
-from benben.analysis.report import charts, examples, funnel
+from benben.analysis.report import charts, examples, funnel, headline
 from benben.analysis.report.corpus import Topics, phrases, topics
 from benben.analysis.report.distributions import compare, distributions
 from benben.analysis.safe_html import content_security_policy, environment, style_sheet
@@ -63,6 +64,7 @@ def _page(
 ) -> str:
     output, found = tables.output, distributions(tables)
     style = style_sheet("report.css")
+    rejected, nodes = examples.rejected_documents(tables), examples.rejected_nodes(tables)
     manifests = [tables.find(name) for name in funnel.TABLES]
     return (
         environment()
@@ -73,7 +75,10 @@ def _page(
             policy=content_security_policy(style),
             style=Markup(style),
             stages=[stage for stage in manifests if stage],
+            headline=headline.read(tables, Query(tables)),
+            reference=headline.read(other, Query(other)) if other else None,
             funnel=funnel.read(output),
+            shown={row.reason for row in (*rejected, *nodes)},
             unjudged=funnel.unjudged(output),
             distributions=found,
             phrases=phrases(Query(tables), corpus.phrase_words, corpus.documents),
@@ -81,8 +86,8 @@ def _page(
             shifts=compare(distributions(other), found)[:MAX_SHIFTS] if other else [],
             charts=charts,
             shipped=examples.shipped_documents(tables, documents),
-            rejected=examples.rejected_documents(tables),
-            nodes=examples.rejected_nodes(tables),
+            rejected=rejected,
+            nodes=nodes,
             topics=fitted.result() if fitted else None,  # the rest is done meanwhile
         )
     )

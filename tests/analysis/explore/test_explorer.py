@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import http.client
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -156,4 +158,74 @@ def test_chromium_searches_opens_a_document_and_runs_nothing_of_it(
         assert tab.dialogs == 0
 
     with running(server.make_server(Explorer(output))) as port:
+        drive(tmp_path / "profile", lambda tab: visit(tab, f"http://127.0.0.1:{port}"))
+
+
+SCREENSHOTS = Path("build/screenshots")
+
+
+@needs_chromium
+@pytest.mark.browser
+@pytest.mark.slow
+def test_chromium_goes_from_search_to_sibling_labels_and_fits_narrow_and_dark(
+    tmp_path: Path,
+) -> None:
+    run = make(tmp_path / "run")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+
+    async def picture(tab: Tab, name: str, width: int = 1300, scheme: str = "light") -> None:
+        await tab.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        await tab.call("Emulation.setEmulatedMedia", features=[feature])
+        assert await tab.evaluate("document.documentElement.scrollWidth") <= width, name
+        found = await tab.call("Page.captureScreenshot")
+        (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(found["data"]))
+
+    async def shades(tab: Tab) -> int:
+        colour = await tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        return max(int(part) for part in re.findall(r"\d+", colour)[:3])
+
+    async def looks(tab: Tab, name: str) -> None:
+        await picture(tab, f"{name}-wide")
+        assert await shades(tab) > 200
+        await picture(tab, f"{name}-dark", scheme="dark")
+        assert await shades(tab) < 80
+        await picture(tab, f"{name}-narrow", 500)
+
+    async def press(tab: Tab, key: str) -> str:
+        event = f"new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}})"
+        await tab.follow(f"document.body.dispatchEvent({event})")
+        return str(await tab.evaluate("document.querySelector('form.label small').textContent"))
+
+    async def visit(tab: Tab, base: str) -> None:
+        await tab.open(f"{base}/index.html?words=this+is+page")
+        assert await tab.evaluate("document.querySelector('.total').textContent") == "12"
+        await looks(tab, "search")
+        await tab.follow("document.querySelector('.facet a[href*=minhash]').click()")
+        assert await tab.evaluate("document.querySelector('.total').textContent") == "1"
+        assert "nearly the same" in await tab.evaluate(
+            "document.querySelector('.meaning').innerText"
+        )
+        await tab.follow("document.querySelector('article.hit h3 a').click()")
+        await looks(tab, "document")
+        assert "keep" in await press(tab, "k")
+        assert "drop" in await press(tab, "d")
+        assert "keep" in await press(tab, "u")
+        assert "No label" in await press(tab, "u")
+        shown = "getComputedStyle(document.querySelector('.node:focus > .tip')).display"
+        await tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
+        await tab.evaluate("document.querySelector('.node.dropped').focus()")
+        assert await tab.evaluate(shown) == "block"
+        await tab.follow("document.querySelector('.siblings a').click()")
+        assert await tab.evaluate("!!document.querySelector('.verdict.is-kept')")
+        for name in ("images", "funnel"):
+            await tab.open(f"{base}/{name}.html")
+            await looks(tab, name)
+        assert not [url for url in tab.requests if not url.startswith(("data:", base))]
+        assert tab.dialogs == 0
+
+    with running(server.make_server(Explorer(run))) as port:
         drive(tmp_path / "profile", lambda tab: visit(tab, f"http://127.0.0.1:{port}"))

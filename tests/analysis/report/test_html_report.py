@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,32 @@ def test_funnel_shows_every_stage_and_reason(html: str) -> None:
     for text in ("extract.empty", "document.words.min", "duplicate.minhash", "http.404"):
         assert text in html
     assert html.count('<tr class="stage">') == 6
+
+
+def test_the_headline_comes_first_and_beside_a_reference(output: str, html: str) -> None:
+    def figures(page: str) -> list[str]:
+        return [one.text(separator=" ") for one in LexborHTMLParser(page).css(".headline dd")]
+
+    assert html.index('class="headline"') < html.index('id="funnel"')
+    assert figures(html)[:3] == ["13", "8", "16"]
+    assert figures(html)[4:] == ["1", "not logged"]
+    log = '{"event": "committed", "stage": "%s", "time": "%s", "task_cpu_seconds": %d}\n'
+    metrics = Path(output) / "metrics"
+    metrics.mkdir()
+    (metrics / "extract-1.jsonl").write_text(log % ("extract", "1", 1000))
+    (metrics / "extract-2.jsonl").write_text('{"event": "started"}\n' + log % ("extract", "2", 30))
+    (metrics / "measure-1.jsonl").write_text(log % ("measure", "1", 4))
+    again = html_report.render(output, corpus=Corpus(against=output))
+    assert re.findall(r"[\d,]+", figures(again)[5]) == ["34", "34"]
+    shutil.rmtree(metrics)
+
+
+def test_reasons_of_the_funnel_lead_to_their_examples(html: str) -> None:
+    page = LexborHTMLParser(html)
+    links = [one.attributes["href"] for one in page.css(".funnel a")]
+    assert "#reason-document.words.min" in links
+    known = {f"#{one.attributes['id']}" for one in page.css("[id]")}
+    assert {one.attributes["href"] for one in page.css("a")} <= known
 
 
 def test_every_rejection_has_an_example_with_value_and_bound(html: str) -> None:

@@ -1,0 +1,120 @@
+"""Search of the explorer over 10 million documents: `python -m benchmarks.explore_speed`.
+
+Prints `explore_search`: seconds of the slowest of several searches against the bar of 2 s, with the
+facets and the first page of hits; `explore_load`: seconds to read what searches look at, once when
+the explorer starts; `explore_memory`: peak resident GB. The tables are synthetic and have the
+columns that searches read, a short text and no images. The JSON has each search, the search for a
+text in all documents among them, which reads the files and has no bar.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benben.analysis.explore import hits
+from benben.analysis.explore.index import Index
+from benben.analysis.explore.search import Search, find
+from benben.analysis.tables import RunTables
+from benben.pipeline import manifest, schema, storage
+from benben.pipeline.manifest import Manifest, PartFile
+from benchmarks.support.figure import report
+
+ROWS, PART_ROWS, BAR_SECONDS = 10_000_000, 250_000, 2.0
+HOSTS, LANGUAGES = 200_000, ("en", "de", "fr", "zh", "ja", "es", "ru", "ar")
+TYPES = ("article", "forum", "product", "listing")
+REASONS = ("document.words.min", "document.images.min", "duplicate.minhash")
+ROW_GROUP = 2_000  # documents
+SEARCHES = {
+    "all": Search(),
+    "language": Search(lang="de"),
+    "four facets": Search(lang="de", page_type="forum", status="rejected", reason=REASONS[0]),
+    "host": Search(host="host7.example"),
+    "last page": Search(lang="en", page="1000"),
+    "sample": Search(lang="en", sample="1"),
+}
+TEXT_SEARCH = Search(words="number 4242424 ")
+
+
+def main(rows: str = str(ROWS)) -> None:
+    """Write the tables, load them, and time each search twice: the slower time counts."""
+    with tempfile.TemporaryDirectory(prefix="explore-speed-") as folder:
+        write(Path(folder), int(rows))
+        start = time.perf_counter()
+        index = Index(RunTables(folder))
+        load = time.perf_counter() - start
+        seconds = {name: max(timed(index, one) for _ in "12") for name, one in SEARCHES.items()}
+        facts = {"rows": len(index), "searches": seconds, "text": timed(index, TEXT_SEARCH)}
+    facts["load_average"] = os.getloadavg()[0]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    report("explore_search", max(seconds.values()), BAR_SECONDS, unit="s", **facts)
+    report("explore_load", load, load, unit="s", **facts)
+    report("explore_memory", memory, memory, unit="GB", **facts)
+
+
+def timed(index: Index, search: Search) -> float:
+    """Seconds of a search with its page of hits."""
+    start = time.perf_counter()
+    found = find(index, search)
+    hits.read(index, found.rows, found.values)
+    return time.perf_counter() - start
+
+
+def write(folder: Path, rows: int) -> None:
+    """Write documents and verdicts in parts."""
+    random = np.random.default_rng(0)
+    starts = range(0, rows, PART_ROWS)
+    files: dict[str, list[PartFile]] = {"documents": [], "final_verdicts": []}
+    for part, start in enumerate(starts):
+        batches = _part(random, start, min(PART_ROWS, rows - start))
+        for table, batch in zip(files, batches, strict=True):
+            name = f"part-{part:05d}.parquet"
+            path = str(folder / table / name)
+            with storage.ParquetWriter(path, batch.schema, row_group_rows=ROW_GROUP) as writer:
+                writer.write(batch)
+            files[table].append(
+                PartFile(part=part, name=name, rows=writer.rows, bytes=writer.bytes)
+            )
+    for table, made in files.items():
+        manifest.write(str(folder / table), Manifest(
+            table=table, id=table, stage=table, version="1", config={}, inputs={}, files=made,
+            counts={}, seconds=0.0,
+        ))  # fmt: skip
+
+
+def _part(random: np.random.Generator, start: int, rows: int) -> tuple[pa.RecordBatch, ...]:
+    """A batch of documents and the one of their verdicts."""
+    hosts = random.zipf(1.3, rows) % HOSTS
+    ids = pa.array([random.bytes(16).hex() for _ in range(rows)])
+    kept = random.random(rows) < 0.6
+    node = dict.fromkeys(field.name for field in schema.NODE)
+    texts = [f"Document number {start + row} is short." for row in range(rows)]
+    nodes = [[{**node, "kind": "text", "index": 0, "text": text}] for text in texts]
+    columns = {
+        "doc_id": ids,
+        "url": pa.array([f"http://host{host}.example/{row}" for row, host in enumerate(hosts)]),
+        "host": pa.array([f"host{host}.example" for host in hosts]),
+        "title": pa.array([f"Title {start + row}" for row in range(rows)]),
+        "page_type": pa.array(random.choice(TYPES, rows)),
+        "nodes": pa.array(nodes, schema.DOCUMENTS.field("nodes").type),
+    }
+    reasons = [[] if keep else [REASONS[row % len(REASONS)]] for row, keep in enumerate(kept)]
+    verdicts = {
+        "doc_id": ids,
+        "lang": pa.array(random.choice(LANGUAGES, rows)),
+        "kept": pa.array(kept),
+        "reasons": pa.array(reasons, pa.list_(pa.string())),
+        "dropped": pa.nulls(rows, schema.VERDICTS.field("dropped").type),
+    }
+    return pa.RecordBatch.from_pydict(columns), pa.RecordBatch.from_pydict(verdicts)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
