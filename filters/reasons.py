@@ -17,6 +17,7 @@ BOUNDS = {
     "max": "is above the most",
     "below": "is not below the bound",
     "one_of": "is none of the names",
+    "unmeasured": "could not be measured, so that it is not judged by what",
 }
 _ANY = re.compile(r"[A-Z]{2,}")  # a part of a name in the table that stands for any
 

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from benben.filters import reasons
 from benben.jobs import stages
 from benben.jobs.commands import cli
-from benben.pipeline import manifest
+from benben.pipeline import config, manifest
 from benben.sample.build import build
 from benben.sample.demo import free_port
 from benben.sample.serve import serving
@@ -71,6 +72,22 @@ def chain(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="module")
 def first(chain: Chain) -> Path:
     return chain.run("first", "spark.partitions=2")
+
+
+def test_every_reason_of_the_ledger_is_explained(first: Path) -> None:
+    final = table(first, "final_verdicts")
+    found = {reason for row in final for reason in row["reasons"] or []}
+    found |= {drop["reason"] for row in final for drop in row["dropped"] or []}
+    found |= {reason for row in funnel_of(first) for reason in row["rejected"]}
+    assert len(found) > 10
+    assert [reason for reason in sorted(found) if reasons.explain(reason) is None] == []
+
+
+def test_a_run_keeps_its_config(chain: Chain, first: Path) -> None:
+    kept = config.load(str(first))
+    assert kept.input == [f"{chain.folder}/site/crawl-data"]
+    assert cli.main(["verify", str(first), "--sample", "3"]) == 0
+    assert cli.main(["decide", str(first), "--quiet"]) == 0
 
 
 def test_every_capture_is_accounted_for(first: Path) -> None:
