@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from benben.jobs.engine import isolation, progress, script
+from benben.jobs.engine import isolation, machine_code, progress, script
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import manifest, storage
 from benben.pipeline.archive import captures, inputs
@@ -78,7 +78,8 @@ def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result
         found = read_chosen(task.captures, config)
     else:
         found = read_splits(task.splits, config, passed)
-    extractor(config.extract)  # compiled before any page's time counts
+    machine_code.ready("extraction")
+    extractor(config.extract)  # loaded before any page's time counts
     extracted = partial(to_document, settings=config.extract)
     with isolation.isolated_on_retry(
         extracted, config.extract.limits.seconds * PATIENCE, dead

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from benben.jobs.engine import lock, script
+from benben.jobs.engine import lock, machine_code, script
 from benben.jobs.engine.progress import say
 from benben.jobs.engine.stage import Run, Stage
 from benben.pipeline.manifest import Manifest
@@ -52,7 +52,8 @@ def run(
     stages = {name: load(name) for name in STAGES}
     wanted = [name for name, stage in stages.items() if stage.wanted(settings)]
     manifests = {}
-    with lock.kept():
+    beside = () if settings.spark.master else ("signals",)  # compiled while pages are extracted
+    with lock.kept(), machine_code.ahead(beside):
         for number, name in enumerate(wanted, 1):
             say(f"[{number}/{len(wanted)}] {STAGES[name]}")
             manifests[name] = execution.execute(stages[name], force)

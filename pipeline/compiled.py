@@ -169,6 +169,11 @@ caching.CacheImpl._locator_classes.insert(0, _ByDigest)
 numba.config.CACHE_DIR = _cache_folder()  # NUMBA_CACHE_DIR of the environment is its parent
 
 
+def cache_folder() -> Path | None:
+    """Return the folder of this code's machine code; None if there is none that may be used."""
+    return Path(numba.config.CACHE_DIR) if numba.config.CACHE_DIR else None
+
+
 # Memory by address.
 
 

@@ -104,7 +104,7 @@ def test_machine_code_is_made_ahead_and_used(tmp_path: Path) -> None:
     names = {path.parent.name for path in (tmp_path / "code").rglob("*.nbi")}
     assert {"benben.pipeline.page.dom.walk", "benben.filters.signals.text"} <= names
     before = sorted(path for path in (tmp_path / "code").rglob("*.nbc"))
-    code = "from benben.jobs.commands.precompile import compile_all; compile_all()"
+    code = "from benben.jobs.engine.machine_code import PARTS; [make() for make in PARTS.values()]"
     settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "code")}
     subprocess.run([sys.executable, "-c", code], env=settings, check=True)
     assert sorted(path for path in (tmp_path / "code").rglob("*.nbc")) == before
