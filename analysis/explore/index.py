@@ -25,6 +25,7 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 FACETS = ("lang", "page_type", "host", "reason")  # columns of names, by which searches narrow
 SCANNED_ROWS = 65_536  # of a batch
+LISTED = 100  # names of a facet
 CACHED_SCANS = 8  # results of scans of a text column, and signals to sort by
 
 
@@ -126,13 +127,29 @@ class Index:
         mask[self.owners[found]] = True
         return mask
 
-    def counts(self, facet: str, mask: Mask) -> list[tuple[str, int]]:
-        """How many of the documents have each name, most frequent first."""
-        column = self.names[facet]
-        codes = column.codes[mask[self.owners] if facet == "reason" else mask]
-        numbers = np.bincount(codes[codes >= 0], minlength=len(column.values))
-        found = ((column.values[code], int(numbers[code])) for code in np.flatnonzero(numbers))
+    def counts(self, facet: str, mask: Mask | None) -> list[tuple[str, int]]:
+        """How many of the documents have each name: the most frequent `LISTED` names.
+
+        `mask` None: of all documents.
+        """
+        column, codes = self.names[facet], self.names[facet].codes
+        if mask is not None:
+            codes = codes[mask[self.owners] if facet == "reason" else mask]
+        numbers = np.bincount(codes + 1, minlength=len(column.values) + 1)[1:]
+        places = np.argsort(-numbers, kind="stable")[:LISTED].tolist()
+        found = [(column.values[code], int(numbers[code])) for code in places if numbers[code]]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+    def first(self, mask: Mask, number: int) -> Rows:
+        """The first `number` documents of a mask by their ids."""
+        parts, missing = [np.zeros(0, np.int64)], number
+        for start in range(0, len(self), SCANNED_ROWS):
+            rows = self.order[start : start + SCANNED_ROWS]
+            parts.append(rows[mask[rows]][:missing])
+            missing -= len(parts[-1])
+            if not missing:
+                break
+        return np.concatenate(parts)
 
     def _scan(self, table: str, path: str, part: str, exact: bool) -> Mask:
         """Which documents have a text in a column that is the part or, in any case, contains it.

@@ -21,6 +21,7 @@ STATUSES = ("kept", "rejected")
 # Verdicts that differ from another run's: name -> (kept there, kept here).
 DIFFERENCES = {"newly kept": (False, True), "newly rejected": (True, False)}
 ONLY_HERE = "only here"
+Keys = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Search:
     page_type: str = ""
     status: str = ""  # kept | rejected
     reason: str = ""  # of the document
-    dropped: str = ""  # reason for which some of the nodes were dropped
+    dropped: str = ""  # reason for which some or, with the document, all nodes were dropped
     image: str = ""  # URL of an image that the page shows
     differs: str = ""  # verdict against another run's: a name of DIFFERENCES, or ONLY_HERE
     sort: str = ""  # signal of documents, smallest first; with "-" before it, largest first
@@ -96,13 +97,16 @@ def find(index: Index, search: Search, limit: int = HITS_PER_PAGE,
     mask = _all(index, masks)
     keys, values = _keys(index, search)
     start = (search.number - 1) * limit
-    total = int(mask.sum())
-    ordered = _smallest(mask, keys, start + limit + 1)
+    total, wanted = int(np.count_nonzero(mask)), start + limit + 1
+    ordered = index.first(mask, wanted) if keys is None else _smallest(mask, keys, wanted)
     rows = ordered[start : start + limit].tolist()
-    facets = {name: index.counts(name, _all(index, masks, name)) for name in FACETS}
+    facets = {
+        name: index.counts(name, _all(index, masks, name) if set(masks) - {name} else None)
+        for name in FACETS
+    }
     judged = _all(index, masks, "status")
-    kept = int((judged & index.kept).sum())
-    facets["status"] = [("kept", kept), ("rejected", int(judged.sum()) - kept)]
+    kept = int(np.count_nonzero(judged & index.kept))
+    facets["status"] = [("kept", kept), ("rejected", int(np.count_nonzero(judged)) - kept)]
     if other is not None:
         rest = _all(index, masks, "differs")
         counted = [(name, int((rest & one).sum())) for name, one in differences(index, other)]
@@ -147,7 +151,8 @@ def _masks(index: Index, search: Search, other: Index | None) -> dict[str, Mask]
         masks["image"] = index.scan("documents", "nodes.list.element.url", search.image, True)
     if search.dropped:
         path = "dropped.list.element.reason"
-        masks["dropped"] = index.scan(index.tables.verdicts, path, search.dropped, True)
+        nodes = index.scan(index.tables.verdicts, path, search.dropped, True)
+        masks["dropped"] = nodes | index.with_name("reason", search.dropped)
     if search.status in STATUSES:
         masks["status"] = index.kept == (search.status == "kept")
     if search.differs and other is not None:
@@ -166,9 +171,11 @@ def _all(index: Index, masks: Mapping[str, Mask], without: str = "") -> Mask:
     return found
 
 
-def _keys(index: Index, search: Search) -> tuple[NDArray[np.uint64], NDArray[np.float32] | None]:
-    """Different numbers by which to order the documents, and the signal they come from, if any."""
-    rank = index.rank.astype(np.uint64)
+def _keys(index: Index, search: Search) -> tuple[Keys | None, NDArray[np.float32] | None]:
+    """Different numbers by which to order the documents, and the signal they come from, if any.
+
+    None: the documents are ordered by their ids.
+    """
     name = search.sort.removeprefix("-")
     if name in numeric_signals():
         values = index.signal(name)
@@ -176,10 +183,10 @@ def _keys(index: Index, search: Search) -> tuple[NDArray[np.uint64], NDArray[np.
         raw = bits.view(np.uint32)
         ordered = np.where(raw >> 31, ~raw, raw | np.uint32(1 << 31)).astype(np.uint64)
         ordered[np.isnan(bits)] = 0xFFFFFFFF  # unknown values come last
-        return (ordered << np.uint64(32)) | rank, values
+        return (ordered << np.uint64(32)) | index.rank, values
     if search.sample:
-        return mixed(rank, search.sample), None
-    return rank, None
+        return mixed(index.rank.astype(np.uint64), search.sample), None
+    return None, None
 
 
 def mixed(numbers: NDArray[np.uint64], seed: str) -> NDArray[np.uint64]:
@@ -192,7 +199,7 @@ def mixed(numbers: NDArray[np.uint64], seed: str) -> NDArray[np.uint64]:
     return found ^ (found >> np.uint64(31))
 
 
-def _smallest(mask: Mask, keys: NDArray[np.uint64], number: int) -> Rows:
+def _smallest(mask: Mask, keys: Keys, number: int) -> Rows:
     """The first `number` documents of a mask in the order of their keys."""
     rows = np.flatnonzero(mask)
     chosen = keys[rows]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benben.analysis.explore import hits
 from benben.analysis.explore.index import Index
@@ -91,29 +92,41 @@ def write(folder: Path, rows: int) -> None:
 
 def _part(random: np.random.Generator, start: int, rows: int) -> tuple[pa.RecordBatch, ...]:
     """A batch of documents and the one of their verdicts."""
-    hosts = random.zipf(1.3, rows) % HOSTS
-    ids = pa.array([random.bytes(16).hex() for _ in range(rows)])
-    kept = random.random(rows) < 0.6
-    node = dict.fromkeys(field.name for field in schema.NODE)
-    texts = [f"Document number {start + row} is short." for row in range(rows)]
-    nodes = [[{**node, "kind": "text", "index": 0, "text": text}] for text in texts]
+    digits = random.bytes(16 * rows).hex()
+    ids = pa.array([digits[place : place + 32] for place in range(0, len(digits), 32)])
+    number = pc.cast(pa.array(np.arange(start, start + rows)), pa.string())
+    host = _joined(
+        "host", pc.cast(pa.array(random.zipf(1.3, rows) % HOSTS), pa.string()), ".example"
+    )
+    text = _joined("Document number ", number, " is short.")
+    own = {"kind": pa.array(["text"] * rows), "index": pa.array(np.zeros(rows, np.int32)),
+           "text": text}  # fmt: skip
+    fields = list(schema.NODE)
+    values = [own.get(field.name, pa.nulls(rows, field.type)) for field in fields]
+    nodes = pa.StructArray.from_arrays(values, fields=fields)
     columns = {
         "doc_id": ids,
-        "url": pa.array([f"http://host{host}.example/{row}" for row, host in enumerate(hosts)]),
-        "host": pa.array([f"host{host}.example" for host in hosts]),
-        "title": pa.array([f"Title {start + row}" for row in range(rows)]),
+        "url": _joined("http://", host, "/", number),
+        "host": host,
+        "title": _joined("Title ", number),
         "page_type": pa.array(random.choice(TYPES, rows)),
-        "nodes": pa.array(nodes, schema.DOCUMENTS.field("nodes").type),
+        "nodes": pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32), nodes),
     }
-    reasons = [[] if keep else [REASONS[row % len(REASONS)]] for row, keep in enumerate(kept)]
+    kept = random.random(rows) < 0.6
+    ends = np.concatenate([[0], np.cumsum(~kept)]).astype(np.int32)
     verdicts = {
         "doc_id": ids,
         "lang": pa.array(random.choice(LANGUAGES, rows)),
         "kept": pa.array(kept),
-        "reasons": pa.array(reasons, pa.list_(pa.string())),
+        "reasons": pa.ListArray.from_arrays(ends, pa.array(random.choice(REASONS, ends[-1]))),
         "dropped": pa.nulls(rows, schema.VERDICTS.field("dropped").type),
     }
     return pa.RecordBatch.from_pydict(columns), pa.RecordBatch.from_pydict(verdicts)
+
+
+def _joined(*parts: str | pa.Array) -> pa.Array:
+    """Texts joined row by row."""
+    return pc.binary_join_element_wise(*parts, "")
 
 
 if __name__ == "__main__":

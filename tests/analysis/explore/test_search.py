@@ -50,6 +50,7 @@ def test_reasons_of_nodes_and_images_lead_to_documents(index: Index) -> None:
     found = find(index, Search(dropped="text_node.stopword_ratio.min"))
     assert found.total == 12  # all that have nodes
     assert find(index, Search(dropped="text_node.stopword_ratio")).total == 0
+    assert find(index, Search(dropped="duplicate.minhash")).total == 1  # with its document
     assert find(index, Search(image="http://site0.example/3-1.png")).total == 1
 
 
