@@ -40,15 +40,16 @@ def _of_run(run: str) -> int:
     from benben.analysis.report import funnel
 
     for row in funnel.read(run):
+        print(f"{row.stage}: {row.kept:,} of {row.entered:,} {row.unit} kept")
         for name, number in row.rejected.items():
-            print(f"{number:>12,}  {row.stage:<12} {row.unit}")
+            print(f"{number:>10,}  ", end="")
             _show(reasons.explain(name) or reasons.Reason(name, "not explained"), run)
     return 0
 
 
 def _show(reason: reasons.Reason, run: str | None) -> None:
-    print(f"{reason.name}\n    {reason.means}")
+    print(f"{reason.name}: {reason.means}")
     if reason.change:
-        print(f"    changed by {reason.change}")
+        print(f"            changed by {reason.change}")
     if reason.change and reason.change.startswith("rules."):
-        print(f"    examples: benben audit {run or 'RUN'}")
+        print(f"            examples: benben audit {run or 'RUN'}")

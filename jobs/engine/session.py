@@ -7,16 +7,18 @@ import logging
 import os
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
+from types import ModuleType
 
+import pyspark.accumulators
 import yaml
 from pyspark import SparkConf, SparkContext
-from pyspark.accumulators import AccumulatorServer
 from pyspark.sql import SparkSession
 
 from benben.pipeline.errors import UserError
@@ -109,7 +111,8 @@ def end() -> None:
     another.
     """
     process = getattr(SparkContext._gateway, "proc", None)
-    setattr(AccumulatorServer, "handle_error", _say_nothing)  # noqa: B010  # it writes a stack trace
+    for kind in accumulator_servers(pyspark.accumulators):
+        setattr(kind, "handle_error", _say_nothing)  # noqa: B010  # it writes a stack trace
     if process is None:  # spark-submit started the JVM, and ends it with this process
         return
     process.terminate()  # its shutdown hooks end the Python workers
@@ -117,6 +120,17 @@ def end() -> None:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+def accumulator_servers(module: ModuleType) -> list[type]:
+    """Return the servers that a version of PySpark defines for its accumulators."""
+    return [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and issubclass(kind, socketserver.BaseServer)
+        and kind.__module__ == module.__name__
+    ]
 
 
 def defaults(stage: str) -> dict[str, str]:

@@ -1,3 +1,7 @@
+import socketserver
+from types import ModuleType
+
+import pyspark.accumulators
 import pytest
 import yaml
 from pyspark.sql import SparkSession
@@ -35,3 +39,15 @@ def test_every_stage_is_a_script_for_spark_submit() -> None:
     for stage in stages.STAGES:
         text = (config.CONFIGS.parent / "jobs" / f"{stage}.py").read_text()
         assert f'sys.exit(script.main("benben.jobs.{stage}"))' in text
+
+
+@pytest.mark.parametrize("names", [["AccumulatorServer"], ["TCPServer", "UnixServer"]])
+def test_servers_of_any_version_of_pyspark_are_found(names: list[str]) -> None:
+    """PySpark 3.5 has one; 4 has two, of other names."""
+    module = ModuleType("accumulators")
+    for name in names:
+        made = type(name, (socketserver.TCPServer,), {"__module__": "accumulators"})
+        setattr(module, name, made)
+    setattr(module, "imported", socketserver.TCPServer)  # noqa: B010
+    assert [kind.__name__ for kind in session.accumulator_servers(module)] == names
+    assert session.accumulator_servers(pyspark.accumulators)
