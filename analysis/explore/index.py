@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from benben.analysis.tables import RunTables
 from benben.filters.decide import scope_values
+from benben.filters.declaration import Column
 from benben.filters.signal_table import CATALOGUE, columns_of, read_rules, required_columns
 from benben.pipeline import config, storage
 
@@ -175,6 +176,11 @@ class Index:
 
         A signal that is summed over nodes is the sum over those that the run's rules keep.
         """
+        stored = _stored_column(name)
+        if stored is not None:
+            pairs = self.tables.aligned("documents", "signals")
+            own = [_stored_values(path, stored) for _, path in pairs]
+            return np.concatenate([np.zeros(0, np.float32), *own])
         rules = read_rules(config.of_run(self.tables.output) or "default")
         columns = sorted({*columns_of({"document": [name]}), *required_columns(rules)})
         parts = [np.zeros(0, np.float32)]
@@ -212,6 +218,23 @@ class Index:
 def numeric_signals() -> list[str]:
     """Names of the signals of documents that are numbers."""
     return sorted(name for name, one in CATALOGUE["document"].items() if not one.names)
+
+
+def _stored_column(name: str) -> str | None:
+    """The column of SIGNALS that has a signal's values; None if they are computed from others."""
+    signal = CATALOGUE["document"][name]
+    count = signal.count
+    plain = isinstance(count, Column) and count.scope == "document" and signal.per is None
+    return count.name if plain else None
+
+
+def _stored_values(path: str, column: str) -> NDArray[np.float32]:
+    """Values of a column of SIGNALS; NaN where extraction rejected the document."""
+    table = _read(path, [column, "reason"])
+    values = pc.cast(table[column], pa.float32())
+    known = pc.is_null(table["reason"])
+    found: NDArray[np.float32] = pc.if_else(known, values, np.float32("nan")).to_numpy()
+    return found
 
 
 def _read(path: str, columns: list[str]) -> pa.Table:

@@ -40,6 +40,7 @@ SEARCHES = {
     "host": Search(host="host7.example"),
     "last page": Search(lang="en", page="1000"),
     "sample": Search(lang="en", sample="1"),
+    "sort": Search(lang="en", sort="-quality"),
 }
 TEXT_SEARCH = Search(words="number 4242424 ")
 
@@ -69,10 +70,10 @@ def timed(index: Index, search: Search) -> float:
 
 
 def write(folder: Path, rows: int) -> None:
-    """Write documents and verdicts in parts."""
+    """Write documents, verdicts and signals in parts."""
     random = np.random.default_rng(0)
     starts = range(0, rows, PART_ROWS)
-    files: dict[str, list[PartFile]] = {"documents": [], "final_verdicts": []}
+    files: dict[str, list[PartFile]] = {"documents": [], "final_verdicts": [], "signals": []}
     for part, start in enumerate(starts):
         batches = _part(random, start, min(PART_ROWS, rows - start))
         for table, batch in zip(files, batches, strict=True):
@@ -91,7 +92,7 @@ def write(folder: Path, rows: int) -> None:
 
 
 def _part(random: np.random.Generator, start: int, rows: int) -> tuple[pa.RecordBatch, ...]:
-    """A batch of documents and the one of their verdicts."""
+    """A batch of documents, one of their verdicts, and one of their signals."""
     digits = random.bytes(16 * rows).hex()
     ids = pa.array([digits[place : place + 32] for place in range(0, len(digits), 32)])
     number = pc.cast(pa.array(np.arange(start, start + rows)), pa.string())
@@ -121,7 +122,9 @@ def _part(random: np.random.Generator, start: int, rows: int) -> tuple[pa.Record
         "reasons": pa.ListArray.from_arrays(ends, pa.array(random.choice(REASONS, ends[-1]))),
         "dropped": pa.nulls(rows, schema.VERDICTS.field("dropped").type),
     }
-    return pa.RecordBatch.from_pydict(columns), pa.RecordBatch.from_pydict(verdicts)
+    quality = pa.array(random.random(rows, np.float32))
+    signals = {"doc_id": ids, "reason": pa.nulls(rows, pa.string()), "quality": quality}
+    return tuple(pa.RecordBatch.from_pydict(one) for one in (columns, verdicts, signals))
 
 
 def _joined(*parts: str | pa.Array) -> pa.Array:

@@ -75,6 +75,17 @@ def test_every_signal_can_order(index: Index) -> None:
         assert len(find(index, Search(sort=name)).rows) == 13
 
 
+def test_stored_and_computed_values_of_signals_are_equal(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["language_score", "duplicate_5gram_ratio", "curly_brackets"]
+    stored = [index.signal(name) for name in names]
+    monkeypatch.setattr("benben.analysis.explore.index._stored_column", lambda name: None)
+    for name, values in zip(names, stored, strict=True):
+        assert np.array_equal(values, Index(index.tables).signal(name), equal_nan=True)
+        assert np.isnan(values).sum() == 1  # extraction rejected it
+
+
 def test_samples_depend_on_the_seed_alone(index: Index) -> None:
     first, again, other = (find(index, Search(sample=seed)).rows for seed in ("1", "1", "2"))
     assert first == again != other
