@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(shell for name in python3 python3.11 python3.12 python3.
 VENV := .venv
 BIN := $(VENV)/bin
 UV := uv==0.13.9
+MKDOCS := mkdocs==1.6.1 mkdocs-material==9.8.2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # uv installs in a third of the time; where it finds no packages, pip does the work.
 install = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
@@ -14,7 +15,7 @@ PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serve
 
 PIN := uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 --universal
 
-.PHONY: setup setup-trainer demo test test-all test-spark4 try-install lint docs train-demo lock zip publish $(PLATFORMS) standalone image \
+.PHONY: setup setup-trainer demo test test-all test-spark4 try-install lint docs site train-demo lock zip publish $(PLATFORMS) standalone image \
   test-cluster clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
@@ -75,6 +76,10 @@ docs: setup  ## Write the pages of docs/ that are made from code: signals, reaso
 	$(BIN)/python -m benben.filters.reference > docs/signals.md
 	$(BIN)/python -m benben.filters.reasons > docs/reasons.md
 	$(BIN)/python -m benben.pipeline.config > docs/config.md
+
+site: setup  ## The documentation as a site, in build/site
+	$(PIP) $(MKDOCS)
+	$(BIN)/mkdocs build --quiet
 
 lint: setup  ## Format, lint and types
 	$(BIN)/ruff format --check .
