@@ -7,7 +7,7 @@ UV := uv==0.13.9
 MKDOCS := mkdocs==1.6.1 mkdocs-material==9.8.2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # uv installs in a third of the time; where it finds no packages, pip does the work.
-install = $(BIN)/python -m uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
+install = $(BIN)/python -m uv pip install --quiet --system-certs --python $(BIN)/python $(1) || $(PIP) $(1)
 VENV4 := .venv4
 SPARK4 := 4.3.0
 PORT ?= 8899

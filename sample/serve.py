@@ -18,6 +18,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from benben.common.local_server import LocalServer
 from benben.sample.build import PORT
 
 mimetypes.add_type("image/webp", ".webp")
@@ -66,17 +67,10 @@ class Handler(BaseHTTPRequestHandler):
             super().log_message(format, *args)
 
 
-class Server(ThreadingHTTPServer):
-    """A threaded server that takes many connections at once."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-
-def make_server(root: Path, port: int = 0, quiet: bool = True) -> Server:
+def make_server(root: Path, port: int = 0, quiet: bool = True) -> LocalServer:
     """Bind a server for a built sample; port 0 chooses a free port (see `server_port`)."""
     rules = json.loads((root / "site.json").read_text(encoding="utf-8"))
-    return Server(("127.0.0.1", port), partial(Handler, root, rules, quiet))
+    return LocalServer(("127.0.0.1", port), partial(Handler, root, rules, quiet))
 
 
 @contextmanager

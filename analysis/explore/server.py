@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -16,6 +16,7 @@ from benben.analysis.explore import original, search
 from benben.analysis.explore.explorer import Explorer
 from benben.analysis.explore.labelling import Labelling
 from benben.analysis.explore.search import Search
+from benben.common.local_server import LocalServer
 from benben.pipeline import storage
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -96,7 +97,7 @@ def host_name(host: str) -> str:
     return re.sub(r":\d*$", "", host.strip().lower()).rstrip(".")
 
 
-def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> LocalServer:
     """Bind a server; port 0 chooses a free port (see `server_port`).
 
     Documents can be labelled if it listens on loopback.
@@ -104,7 +105,7 @@ def make_server(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> T
     if host_name(host) in LOOPBACK or host == "::1":
         explorer.labelling = Labelling(explorer.tables)
     hosts = (*LOOPBACK, host_name(host), host_name(f"[{host}]"))
-    return ThreadingHTTPServer((host, port), partial(Handler, explorer, hosts))
+    return LocalServer((host, port), partial(Handler, explorer, hosts))
 
 
 def write_static(explorer: Explorer, folder: str, documents: int) -> int:
