@@ -15,7 +15,8 @@ from benben.trainer.config import ConfigError, load
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `benben-train`; return the exit status (2: the user's mistake)."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given or ["--help"])
     try:
         return int(options.run(options) or 0)
     except UserError as error:

@@ -111,3 +111,11 @@ def test_out_of_memory_says_what_to_switch_on(
         run={"micro_packs": 1},
     )
     assert "a shorter data.seq_len, or more GPUs" in loop.out_of_memory(everything, Exception())
+
+
+def test_without_arguments_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in ("train", "eval", "plan", "ablate"))
