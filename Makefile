@@ -87,8 +87,8 @@ lint: setup  ## Format, lint and types
 	$(BIN)/mypy
 
 lock:  ## Pin every dependency again (needs uv)
-	$(PIN) $(foreach extra,spark models nsfw topics notebooks cluster test,--extra $(extra)) pyproject.toml -o requirements.lock
-	$(PIN) $(foreach extra,spark topics,--extra $(extra)) -c requirements.lock pyproject.toml -o requirements-run.lock
+	$(PIN) $(foreach extra,spark models nsfw notebooks cluster test,--extra $(extra)) pyproject.toml -o requirements.lock
+	$(PIN) $(foreach extra,spark,--extra $(extra)) -c requirements.lock pyproject.toml -o requirements-run.lock
 
 zip:  ## dist/benben.zip, for spark-submit --py-files
 	$(PYTHON) -m deploy.bundle dist/benben.zip
