@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from benben.jobs.engine import isolation, machine_code, progress, script
+from benben.jobs.engine import isolation, progress, script
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.pipeline import manifest, storage
 from benben.pipeline.archive import captures, inputs
@@ -41,7 +41,7 @@ def extract(run: Run) -> Result:
     """Read the input's archives in parts of equal bytes, or the captures that were chosen."""
     folders = run.target("documents"), run.target("dead_letters")
     work = partial(extract_part, folders, run.config)
-    result = run.map(tasks(run), work, size=run.input_bytes)
+    result = run.map(tasks(run), work, size=run.input_bytes, machine_code="extraction")
     if not result.rows("documents"):
         raise InputError(nothing_read(run.config, result.counts["records"]))
     return result
@@ -78,7 +78,6 @@ def extract_part(folders: tuple[str, str], config: Config, task: Task) -> Result
         found = read_chosen(task.captures, config)
     else:
         found = read_splits(task.splits, config, passed)
-    machine_code.ready("extraction")
     extractor(config.extract)  # loaded before any page's time counts
     extracted = partial(to_document, settings=config.extract)
     with isolation.isolated_on_retry(
@@ -106,7 +105,8 @@ def batches(
     size = 0
     for found in captures_found:
         counts["documents"].entered += 1
-        progress.report.add(1, found.length)
+        if progress.report.wanted:
+            progress.report.add(1, found.length)
         if isinstance(found, Loss):
             counts["documents"].reject(f"archive.{found.reason}")
             continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from benben.filters.signal_table import SIGNALS, measure_batch
-from benben.jobs.engine import machine_code, progress, script
+from benben.jobs.engine import progress, script
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
 from benben.pipeline.manifest import Count, write_part
@@ -21,7 +21,6 @@ def measure(run: Run) -> Result:
     settings, target = run.config.signals, run.target("signals")
 
     def work(part: Part) -> Result:
-        machine_code.ready("signals")
         documents = Count()
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -35,7 +34,9 @@ def measure(run: Run) -> Result:
         file = write_part(target, part.number, SIGNALS, batches())
         return Result({"signals": [file]}, {"documents": documents})
 
-    return run.map(run.parts("documents"), work, size=run.manifest("documents").rows)
+    return run.map(
+        run.parts("documents"), work, size=run.manifest("documents").rows, machine_code="signals"
+    )
 
 
 STAGE = Stage(

@@ -19,7 +19,15 @@ class LocalRun(Run):
 
     files: set[str]
 
-    def map(self, tasks: Sequence[Any], work: Callable[[Any], Result], label: str = "") -> Result:
+    def map(
+        self,
+        tasks: Sequence[Any],
+        work: Callable[[Any], Result],
+        label: str = "",
+        size: float | None = None,
+        unit: str = "pages",
+        machine_code: str = "",
+    ) -> Result:
         """Run each task here and note the files it passes."""
         total = Result()
         for task in tasks:

@@ -8,10 +8,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from benben.pipeline import compiled, config
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 # A text that <noscript> repeats, since what compares the two is called only then; whatever else a
 # page holds, the same functions are called.
@@ -36,6 +41,16 @@ def ready(part: str) -> None:
             if not made.exists():
                 PARTS[part]()
                 made.touch(mode=0o600)
+
+
+def before(part: str, work: Callable[[Task], Result]) -> Callable[[Task], Result]:
+    """Return work on a task that begins when the machine has a part's machine code."""
+    return partial(_work_when_ready, part, work)
+
+
+def _work_when_ready(part: str, work: Callable[[Task], Result], task: Task) -> Result:
+    ready(part)
+    return work(task)
 
 
 def _made(folder: Path, part: str) -> Path:

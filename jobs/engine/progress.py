@@ -30,11 +30,13 @@ class Report:
 
     def __init__(self) -> None:
         self._path: Path | None = None
+        self.wanted = False  # whether the driver reads what this task reports
         self._rows, self._done, self._written = 0, 0.0, 0.0
 
     def begin(self, folder: str, name: str) -> None:
         """Begin a task, whose reports go to a file of this name."""
-        self._path = Path(folder, name) if Path(folder).is_dir() else None
+        self.wanted = Path(folder).is_dir()
+        self._path = Path(folder, name) if self.wanted else None
         self._rows, self._done, self._written = 0, 0.0, time.monotonic()
 
     def add(self, rows: int, done: float | None = None) -> None:

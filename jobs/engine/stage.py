@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benben.jobs.engine import failure, lock, session, waves
+from benben.jobs.engine import machine_code as compiling
 from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import Shown, funnel, say
 from benben.pipeline import config, manifest, storage
@@ -139,14 +140,18 @@ class Run:
         label: str = "",
         size: float | None = None,
         unit: str = "pages",
+        machine_code: str = "",
     ) -> Result:
         """Run `work` on every task in Spark, wave by wave, and add up the results in task order.
 
         Tasks are plain data (see `waves.Wave`). `size` is all that they report as done (see
-        `progress.Report`), `unit` names the rows that they report.
+        `progress.Report`), `unit` names the rows that they report. `machine_code` is the part of
+        `machine_code.PARTS` that a machine needs before its first task.
         """
         if not tasks:
             return Result()
+        if machine_code:
+            work = compiling.before(machine_code, work)
         settings, label = self.config.spark, label or self.stage
         self._maps += 1
         cut = waves.cut(tasks, settings.wave_tasks, storage.join(self._waves, f"{self._maps}"))
