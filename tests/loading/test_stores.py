@@ -8,6 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from huggingface_hub import HfFileSystem
 
 import benben
 from benben.loading import files
@@ -33,7 +34,8 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     Hub.clear_instance_cache()
     yield "somebody/documents"
     Hub().rm("/", recursive=True)
-    fsspec.register_implementation("hf", "huggingface_hub.HfFileSystem", clobber=True)
+    # The class itself: fsspec keeps the one it has loaded, whatever name is registered later.
+    fsspec.register_implementation("hf", HfFileSystem, clobber=True)
 
 
 def test_a_store_gives_what_a_disk_gives(path: str, tmp_path: Path) -> None:
