@@ -40,6 +40,24 @@ def source_reasons() -> set[str]:
     }
 
 
+def rejected_reasons() -> set[str]:
+    """The reasons that the source gives in calls such as `count.reject("split.near_another")`."""
+    found: set[str] = set()
+    for path in python_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                given = ast.walk(node.args[0]) if node.args and node.func.attr == "reject" else ()
+                texts = [one.value for one in given if isinstance(one, ast.Constant)]
+                found |= {text for text in texts if isinstance(text, str) and "." in text[:-1]}
+    return found
+
+
+def test_reasons_of_families_that_the_table_does_not_name_are_explained_too() -> None:
+    found = rejected_reasons()
+    assert {"split.near_another", "index.not-chosen"} <= found
+    assert [name for name in sorted(found) if not reasons.explain(name)] == []
+
+
 def test_every_reason_in_the_source_is_explained() -> None:
     found = source_reasons()
     assert {"duplicate.url", "http.timeout", "picture.scans", "consent.robots"} <= found
