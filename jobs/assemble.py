@@ -19,7 +19,6 @@ from benben.filters.signals import pii
 from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.archive import inputs
 from benben.pipeline.dataset import shard_layout, shipped_files
 from benben.pipeline.dataset.obelics import crawl_name, crawl_paths, general_metadata, to_row
 from benben.pipeline.dataset.shard_layout import ShardLayout
@@ -75,8 +74,7 @@ def assemble(run: Run) -> Result:
 def archive_urls(run: Run) -> list[str]:
     """Return the archives that the documents were read from."""
     if run.config.index is None:
-        found = inputs.find(run.config.input, run.config.archives)
-        return [archive.url for archive in found]
+        return [archive.url for archive in run.archives]
     names: set[str] = set()
     for path in run.paths("captures").values():
         for batch in storage.iter_parquet(path, ["archive"], 100_000):

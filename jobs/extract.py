@@ -51,7 +51,7 @@ def tasks(run: Run) -> list[Task]:
     """Return what each part reads."""
     if run.config.index is not None:
         return [Task(part, captures=path) for part, path in run.paths("captures").items()]
-    found = inputs.find(run.config.input, run.config.archives)
+    found = run.archives
     parts = run.partitions(sum(archive.size for archive in found))
     return [Task(part, tuple(splits)) for part, splits in enumerate(inputs.deal(found, parts))]
 

@@ -22,7 +22,6 @@ import pyarrow.compute as pc
 from benben.jobs.engine import isolation, progress, script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.archive import inputs
 from benben.pipeline.consent.page_robots import PageRobots
 from benben.pipeline.consent.receipts import page_rows
 from benben.pipeline.images.fetch.existing_copies import ArchiveLookup
@@ -134,7 +133,7 @@ def assign(wanted: DataFrame, tasks: int) -> DataFrame:
 def fetch_round(run: Run, rounds: Rounds, hops: int, images: int) -> int:
     """Fetch the last round's images, one task a part; return how many another owner must follow."""
     settings = with_tombstones(run.config)
-    found = inputs.find(run.config.input, run.config.archives) if settings.archives else []
+    found = run.archives if settings.archives else []
     paths = {archive.url.rsplit("/", 1)[-1]: archive.url for archive in found}
     archives = ArchiveLookup(paths, run.config.archives)
 

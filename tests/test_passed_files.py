@@ -20,13 +20,7 @@ class LocalRun(Run):
     files: set[str]
 
     def map(
-        self,
-        tasks: Sequence[Any],
-        work: Callable[[Any], Result],
-        label: str = "",
-        size: float | None = None,
-        unit: str = "pages",
-        machine_code: str = "",
+        self, tasks: Sequence[Any], work: Callable[[Any], Result], *_: Any, **__: Any
     ) -> Result:
         """Run each task here and note the files it passes."""
         total = Result()

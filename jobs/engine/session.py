@@ -13,8 +13,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from types import ModuleType
+from typing import Any
 
 import pyspark.accumulators
 import yaml
@@ -35,11 +37,13 @@ TASK_SECONDS = "spark.benben.taskSeconds"  # a key of ours: the time limit of a 
 FORWARDED = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "STORAGE_EMULATOR_HOST"}
 
 
-def start(settings: SparkSettings, stage: str = "run", small: bool = False) -> SparkSession:
+def start(
+    settings: SparkSettings, stage: str = "run", is_small: Callable[[], bool] = lambda: False
+) -> SparkSession:
     """Return spark-submit's session, or start one with the settings' master.
 
     `stage` is a stage's name, or `run` for all stages in one session; the defaults depend on it.
-    `small` sets up a workstation's session for a short run.
+    `is_small`, asked on a workstation alone, tells whether to set up the session for a short run.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
@@ -52,7 +56,7 @@ def start(settings: SparkSettings, stage: str = "run", small: bool = False) -> S
         given = (
             _submitted_options()
             if submitted
-            else _workstation_options(log_settings.as_uri(), _listed("small") if small else {})
+            else _workstation_options(log_settings.as_uri(), _listed("small") if is_small() else {})
         )
         options = (
             defaults(stage)
@@ -140,11 +144,15 @@ def defaults(stage: str) -> dict[str, str]:
 
 def _listed(name: str) -> dict[str, str]:
     """Return the settings under a name of `configs/cluster/stages.yaml`; none for others."""
-    data = yaml.safe_load((CONFIGS / "cluster" / "stages.yaml").read_bytes())
     return {
         key: str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in data.get(name, {}).items()
+        for key, value in _stage_settings().get(name, {}).items()
     }
+
+
+@cache
+def _stage_settings() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((CONFIGS / "cluster" / "stages.yaml").read_bytes())  # type: ignore[no-any-return]
 
 
 def use_bundled_java() -> None:

@@ -18,6 +18,7 @@ from benben.jobs.engine.metrics import MetricsLog, Result
 from benben.jobs.engine.progress import Shown, funnel, say
 from benben.pipeline import config, manifest, storage
 from benben.pipeline.archive import inputs
+from benben.pipeline.archive.inputs import Archive
 from benben.pipeline.errors import UserError
 from benben.pipeline.manifest import Counts, Manifest
 from benben.pipeline.settings import Config
@@ -72,6 +73,7 @@ class Run:
         self._waves = ""  # folder of the present stage's finished waves
         self._maps = 0  # calls of `map` in the present stage
         self._left: list[tuple[str, int, int]] = []  # documents of each stage: entered and kept
+        self._stored = False  # whether the folder has the config
         self._spark: SparkSession | None = None
 
     @property
@@ -79,21 +81,27 @@ class Run:
         """The Spark session, started at first use; its jobs are named after the stage."""
         if self._spark is None:
             say("starting Spark")
-            size, settings = self.input_bytes, self.config.spark
-            small = size is not None and size <= settings.small_bytes
-            self._spark = session.start(settings, self.purpose, small)
+            self._spark = session.start(self.config.spark, self.purpose, self._is_small)
         name = self.stage or self.purpose
         self._spark.sparkContext.setJobGroup(name, name)  # waves set a group of their own
         return self._spark
 
     @cached_property
+    def archives(self) -> list[Archive]:
+        """The input's archives, listed once. Raises InputError."""
+        return inputs.find(self.config.input, self.config.archives)
+
+    @property
     def input_bytes(self) -> int | None:
         """Size of the input's archives; None if they are gone, or chosen from an index."""
         try:
-            found = inputs.find(self.config.input, self.config.archives)
+            return sum(archive.size for archive in self.archives) or None
         except UserError:
             return None
-        return sum(archive.size for archive in found) or None
+
+    def _is_small(self) -> bool:
+        size = self.input_bytes
+        return size is not None and size <= self.config.spark.small_bytes
 
     def table(self, name: str) -> str:
         """Return the folder of a table."""
@@ -183,10 +191,15 @@ class Run:
             self._left.append((made.stage, found.entered, found.kept))
         return made
 
+    def _store_config(self) -> None:
+        if not self._stored:
+            config.store(self.config)
+            self._stored = True
+
     def _execute(self, stage: Stage, work: Work, force: bool) -> Manifest:
         self._prepare(stage, work.id, force)
         started = time.monotonic()
-        config.store(self.config)
+        self._store_config()
         say(f"{stage.name}: started")
         self._log = MetricsLog(self.config.output, stage.name)
         self._log.event("started", id=work.id)
