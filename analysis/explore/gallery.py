@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
+from benben.analysis.explore.conditions import Conditions
 from benben.analysis.provenance.history import stored_pictures
 from benben.analysis.query import Query
 from benben.analysis.tables import RunTables
@@ -18,37 +17,15 @@ FACTS = ("url", "host", "reason", "detail", "sha256", "format", "width", "height
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Wanted(Conditions):
     """Which images to show; empty conditions are ignored."""
+
+    PAGE = "images.html"
 
     status: str = ""  # kept | rejected
     reason: str = ""
     host: str = ""
     side: str = ""  # least pixels of the shorter side
-    page: str = ""
-
-    @classmethod
-    def from_fields(cls, values: Mapping[str, str]) -> Wanted:
-        """Read the fields of a form; unknown fields are ignored."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value.strip() for name, value in values.items() if name in known})
-
-    def link(self, **changes: str) -> str:
-        """Address of the first page of these images with changes."""
-        changed = replace(self, **{"page": "", **changes})
-        given = {one.name: getattr(changed, one.name) for one in fields(changed)}
-        query = urlencode({name: value for name, value in given.items() if value})
-        return f"images.html?{query}" if query else "images.html"
-
-    @property
-    def number(self) -> int:
-        """Number of the page, from 1."""
-        return max(1, int(self.page)) if self.page.isdecimal() and len(self.page) < 10 else 1
-
-    def given(self) -> dict[str, str]:
-        """The conditions that are not empty."""
-        found = {field.name: str(getattr(self, field.name)) for field in fields(self)}
-        return {name: value for name, value in found.items() if value and name != "page"}
 
     def conditions(self, without: str = "") -> tuple[str, list[Any]]:
         """SQL and its values; what users type is only ever passed as a value."""

@@ -7,13 +7,14 @@ is a sample of all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from urllib.parse import urlencode
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benben.analysis.explore.conditions import Conditions
 from benben.analysis.explore.index import FACETS, Index, Mask, Rows, numeric_signals
+from benben.common.hashing import GOLDEN_GAMMA, mix64
 
 HITS_PER_PAGE = 20
 FACET_NAMES = 12  # shown of each facet
@@ -25,8 +26,11 @@ Keys = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Conditions):
     """The conditions and the order of a search; empty ones are ignored."""
+
+    PAGE = "index.html"
+    ORDER = ("sort", "sample", "page")
 
     words: str = ""  # text that a node contains, in any case
     url: str = ""  # part of the page's URL, in any case
@@ -40,34 +44,10 @@ class Search:
     differs: str = ""  # verdict against another run's: a name of DIFFERENCES, or ONLY_HERE
     sort: str = ""  # signal of documents, smallest first; with "-" before it, largest first
     sample: str = ""  # seed of a random order
-    page: str = ""  # number of the page of hits, from 1
-
-    @classmethod
-    def from_fields(cls, values: Mapping[str, str]) -> Search:
-        """Read the fields of a form; unknown fields are ignored."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value.strip() for name, value in values.items() if name in known})
-
-    def given(self) -> dict[str, str]:
-        """The conditions that are not empty, without order and page."""
-        found = {field.name: str(getattr(self, field.name)) for field in fields(self)}
-        return {k: v for k, v in found.items() if v and k not in ("sort", "sample", "page")}
-
-    def link(self, **changes: str) -> str:
-        """Address of the page of this search with changes; it begins again at the first page."""
-        changed = replace(self, **{"page": "", **changes})
-        given = {field.name: getattr(changed, field.name) for field in fields(changed)}
-        query = urlencode({name: value for name, value in given.items() if value})
-        return f"index.html?{query}" if query else "index.html"
 
     def fields(self) -> str:
         """This search as the part of an address after the question mark."""
         return self.link(page=self.page).partition("?")[2]
-
-    @property
-    def number(self) -> int:
-        """Number of the page of hits, from 1."""
-        return max(1, int(self.page)) if self.page.isdecimal() and len(self.page) < 10 else 1
 
 
 @dataclass(frozen=True)
@@ -190,13 +170,10 @@ def _keys(index: Index, search: Search) -> tuple[Keys | None, NDArray[np.float32
 
 
 def mixed(numbers: NDArray[np.uint64], seed: str) -> NDArray[np.uint64]:
-    """Different numbers in an order that the seed decides (SplitMix64: Steele et al. 2014)."""
+    """Different numbers in an order that the seed decides."""
     start = np.uint64(int.from_bytes(seed.encode()[:7], "big"))
     with np.errstate(over="ignore"):
-        found = (numbers + start + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return found ^ (found >> np.uint64(31))
+        return mix64((numbers + start + np.uint64(1)) * np.uint64(GOLDEN_GAMMA))
 
 
 def _smallest(mask: Mask, keys: Keys, number: int) -> Rows:

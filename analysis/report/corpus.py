@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benben.analysis.query import Query
 from benben.analysis.report.topic_model import TopicModel, count, vocabulary_of, words_of
+from benben.common.hashing import GOLDEN_GAMMA
 from benben.pipeline.dataset.markdown import to_plain
 from benben.pipeline.dataset.obelics import BREAK_TEXT
 
@@ -29,7 +30,6 @@ TOPIC_PRIOR, WORD_PRIOR = 0.1, 0.01  # favour few topics per document and few wo
 DOCUMENTS_PER_TOPIC = 3  # needed at least, or no topics are fitted
 MAX_PHRASES = 30
 SEED = 0
-_FACTOR = 0x9E3779B97F4A7C15  # odd: 2^64 divided by the golden ratio
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _sequence_keys(rows: Iterable[list[str]], words: int) -> list[NDArray[np.uin
     numbers: dict[str, int] = {}
     indices = [[numbers.setdefault(token, len(numbers)) for token in row] for row in rows]
     random = np.random.default_rng(SEED).integers(0, 2**64, len(numbers), np.uint64)
-    factor, keys = np.uint64(_FACTOR), []
+    factor, keys = np.uint64(GOLDEN_GAMMA), []
     for row in indices:
         tokens = random[np.array(row, np.int64)]
         size = max(0, len(tokens) - words + 1)

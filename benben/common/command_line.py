@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import click
+
+from benben.common.text import did_you_mean
 
 _QUIET = [False]  # what `--quiet` sets, for this process
 
@@ -41,6 +42,7 @@ class Command(click.Command):
         super().__init__(name, params=[*(params or []), *_common()], **more)
 
 
+RUN = click.argument("run", metavar="RUN", type=click.Path())  # the folder of a run
 Listed = Mapping[str, tuple[str | click.Command, str]]  # command or `module.name`, by its name
 
 
@@ -77,8 +79,7 @@ class LazyGroup(click.Group):
             return super().resolve_command(context, arguments)
         except click.exceptions.NoSuchCommand:
             name = arguments[0]
-            close = difflib.get_close_matches(name, self.list_commands(context), n=1)
-            hint = f" (did you mean '{close[0]}'?)" if close else ""
+            hint = did_you_mean(name, self.list_commands(context))
             raise click.UsageError(f"no such command '{name}'{hint}", context) from None
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:

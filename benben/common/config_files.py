@@ -7,7 +7,6 @@ an unknown key with the most similar known one.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from yaml.constructor import ConstructorError
 
 from benben.common.errors import UserError
+from benben.common.text import did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 Source = str | Traversable  # a path or URL, or a config shipped with the project
@@ -111,7 +111,7 @@ class ConfigFiles:
         names = self.names()
         known = ", ".join(names)
         raise ConfigError(
-            f"{path}: no such config file{_suggest(path, names)}; shipped configs: {known}"
+            f"{path}: no such config file{did_you_mean(path, names)}; shipped configs: {known}"
         )
 
     def read_layers(self, path: Source) -> dict[str, Any]:
@@ -241,7 +241,7 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     where = ".".join(location)
     if problem["type"] == "extra_forbidden":
         names = _fields(model, location[:-1])
-        return f"{where}: unknown key{_suggest(location[-1], names)}"
+        return f"{where}: unknown key{did_you_mean(location[-1], names)}"
     if problem["type"] == "missing":
         return f"{where}: this key is needed; add it"
     value = problem.get("input")
@@ -268,8 +268,3 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in get_args(annotation) for model in _models(inner)]
-
-
-def _suggest(name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""

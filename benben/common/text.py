@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 
 # Control characters, marks that turn the direction of text (Unicode Standard Annex 9), line and
 # paragraph separators, interlinear marks and tags, and halves of surrogate pairs.
@@ -27,6 +29,12 @@ def lines(text: str | bytes) -> list[str]:
 def one_line(text: str, most: int = 200) -> str:
     """Return at most `most` characters of a text, unsafe ones as U+FFFD."""
     return _IN_LINE.sub("\ufffd", text[:most])
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """Return a question that names the most similar known name, to follow a message; or nothing."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def describe(error: BaseException) -> str:

@@ -15,12 +15,10 @@ from itertools import accumulate
 import numpy as np
 import pyarrow.parquet as pq
 
+from benben.common.hashing import GOLDEN_GAMMA, splitmix64
+
 UNITS_PER_SHARD = 4  # at least, so that shards differ by a quarter of their rows at most, about
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX = (
-    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
-)
+_GOLDEN = np.uint64(GOLDEN_GAMMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +118,11 @@ def seek(planned: Sequence[Window], taken: int) -> tuple[int, int]:
 def permutation(size: int, *key: int) -> np.ndarray:
     """Return a permutation that depends on its key alone, not on the version of a library.
 
-    Numbers are ordered by splitmix64 (Steele, Lea and Flood, 2014) of the key and themselves.
+    Numbers are ordered by splitmix64 of the key and themselves.
     """
     state = np.uint64(0)
     with np.errstate(over="ignore"):
         for number in key:
-            state = _mixed(np.array([number & (2**64 - 1)], np.uint64) ^ state)[0]
-        return np.argsort(_mixed(np.arange(size, dtype=np.uint64) * _GOLDEN + state), kind="stable")
-
-
-def _mixed(values: np.ndarray) -> np.ndarray:
-    values = values + _GOLDEN
-    for shift, factor in _MIX:
-        values = (values ^ (values >> shift)) * factor
-    mixed: np.ndarray = values ^ (values >> np.uint64(31))
-    return mixed
+            state = splitmix64(np.array([number & (2**64 - 1)], np.uint64) ^ state)[0]
+        numbers = np.arange(size, dtype=np.uint64) * _GOLDEN + state
+        return np.argsort(splitmix64(numbers), kind="stable")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 
 from benben.common import config_reference
 from benben.common.command_line import Command
+from benben.common.text import did_you_mean
 from benben.jobs.engine import script
 from benben.pipeline import config
 from benben.pipeline.errors import UserError
@@ -39,8 +39,7 @@ def explain(key: str) -> int:
     keys = list(config_reference.keys(Config))
     found = [one for one in keys if config_reference.same(one.name, key)]
     if not found:
-        close = difflib.get_close_matches(key, [one.name for one in keys], n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        hint = did_you_mean(key, [one.name for one in keys])
         raise UserError(f"config: no key '{key}'{hint}")
     within = [one for one in keys if one.name.startswith(f"{found[0].name}.")]
     for one in found + within:

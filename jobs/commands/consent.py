@@ -11,10 +11,9 @@ import click
 import xxhash
 
 from benben.analysis.tables import RunTables
-from benben.common.command_line import Command
+from benben.common.command_line import RUN, Command
 from benben.common.text import lines
 from benben.jobs.commands import takedown
-from benben.jobs.commands.tools import RUN
 from benben.pipeline import storage
 from benben.pipeline.consent.image_consent import OptOutLists
 from benben.pipeline.errors import InputError

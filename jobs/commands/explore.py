@@ -6,9 +6,8 @@ import click
 
 from benben.analysis.explore import server
 from benben.analysis.explore.explorer import Explorer
-from benben.common.command_line import Command
+from benben.common.command_line import RUN, Command
 from benben.jobs.commands.provenance import archive_options, archives_of
-from benben.jobs.commands.tools import RUN
 
 
 @click.command(cls=Command)

@@ -22,8 +22,7 @@ import pyarrow.compute as pc
 
 from benben.analysis.dataset_card import card
 from benben.analysis.tables import RunTables
-from benben.common.command_line import Command
-from benben.jobs.commands.tools import RUN
+from benben.common.command_line import RUN, Command
 from benben.jobs.engine.progress import say
 from benben.pipeline import manifest, storage
 from benben.pipeline.dataset import self_contained, webdataset

@@ -14,8 +14,7 @@ from benben.analysis.provenance import verify as verifying
 from benben.analysis.provenance.archives import Archives
 from benben.analysis.provenance.history import history
 from benben.analysis.tables import RunTables
-from benben.common.command_line import Command
-from benben.jobs.commands.tools import RUN
+from benben.common.command_line import RUN, Command
 from benben.pipeline import config as configs
 from benben.pipeline import manifest
 from benben.pipeline.errors import UserError

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
 
 from benben.common.command_line import Command
+from benben.common.text import did_you_mean
 from benben.filters import reasons
 from benben.pipeline.errors import UserError
 
@@ -29,8 +28,7 @@ def main(names: tuple[str, ...], run: str | None) -> int:
 def _known(name: str) -> reasons.Reason:
     reason = reasons.explain(name)
     if reason is None:
-        close = difflib.get_close_matches(name, [one.name for one in reasons.fixed()], n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        hint = did_you_mean(name, [one.name for one in reasons.fixed()])
         raise UserError(f"reasons: no stage gives '{name}'{hint}")
     return reason
 

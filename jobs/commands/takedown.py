@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from benben.analysis.dataset_card import card
 from benben.analysis.report import funnel, html_report
 from benben.analysis.tables import RunTables
-from benben.common.command_line import Command
-from benben.jobs.commands.tools import RUN
+from benben.common.command_line import RUN, Command
 from benben.jobs.engine import lock
 from benben.jobs.engine.progress import say
 from benben.pipeline import manifest, storage

@@ -6,11 +6,12 @@ import sys
 
 import click
 
-from benben.common.command_line import Command
+from benben.analysis.tables import RunTables
+from benben.analysis.tuning.audit import PER_REASON
+from benben.analysis.tuning.audit import audit as audit_sample
+from benben.common.command_line import RUN, Command
 from benben.jobs.engine import script
 from benben.pipeline import config
-
-RUN = click.argument("run", metavar="RUN", type=click.Path())
 
 
 @click.command(cls=Command)
@@ -62,14 +63,11 @@ def models(path: str, overrides: tuple[str, ...]) -> int:
 @click.command(cls=Command)
 @RUN
 @click.option(
-    "--per-reason", type=click.IntRange(1), default=20, show_default=True, metavar="N",
+    "--per-reason", type=click.IntRange(1), default=PER_REASON, show_default=True, metavar="N",
     help="Rows for each reason.",
 )  # fmt: skip
 def audit(run: str, per_reason: int) -> int:
     """Print a limited sample of what each rule dropped, with its text, as JSON lines."""
-    from benben.analysis.tables import RunTables
-    from benben.analysis.tuning.audit import audit as sample
-
-    rows = sample(RunTables(run), per_reason)
+    rows = audit_sample(RunTables(run), per_reason)
     rows.to_pandas().to_json(sys.stdout, orient="records", lines=True, force_ascii=False)
     return 0

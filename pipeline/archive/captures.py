@@ -29,6 +29,8 @@ INDEX = pa.schema(
     ]
 )
 
+NO_CAPTURE = "record.no-capture"  # why a place that was named gives no record
+
 # Chosen pages and where they lie.
 CAPTURES = pa.schema(
     [("archive", pa.string()), ("offset", pa.int64()), ("length", pa.int64()), ("url", pa.string())]
@@ -71,10 +73,12 @@ def coalesce(places: Iterable[tuple[str, int, int]], gap: int, most: int) -> Ite
         yield Range(archive, held[0][0], end, tuple(held))
 
 
-def read_ranges(
-    ranges: Iterable[Range], max_bytes: int = MAX_BYTES, access: ArchiveSettings = DEFAULT
-) -> Iterator[Capture | Loss]:
-    """Yield one capture, or one loss, for every record wanted. Raises OSError.
+def read_bytes(
+    ranges: Iterable[Range], access: ArchiveSettings = DEFAULT
+) -> Iterator[tuple[int, int, Bytes]]:
+    """Yield offset, length and bytes of every record wanted, by one request a range.
+
+    Raises OSError.
 
     Names of archives are relative to `access.prefix` unless they are URLs or absolute paths.
     """
@@ -86,6 +90,13 @@ def read_ranges(
         data = source.read_at(piece.start, piece.end - piece.start)
         for offset, length in piece.records:
             inside = offset - piece.start
-            record = Bytes(data[inside : inside + length], url, offset)
-            found = next(read_captures_of(record, offset, offset + length, max_bytes), None)
-            yield found or Loss(offset, length, "record.no-capture")
+            yield offset, length, Bytes(data[inside : inside + length], url, offset)
+
+
+def read_ranges(
+    ranges: Iterable[Range], max_bytes: int = MAX_BYTES, access: ArchiveSettings = DEFAULT
+) -> Iterator[Capture | Loss]:
+    """Yield one capture, or one loss, for every record wanted. Raises OSError as `read_bytes`."""
+    for offset, length, data in read_bytes(ranges, access):
+        found = next(read_captures_of(data, offset, offset + length, max_bytes), None)
+        yield found or Loss(offset, length, NO_CAPTURE)

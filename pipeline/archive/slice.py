@@ -19,11 +19,11 @@ from warcio.warcwriter import WARCWriter
 
 from benben.common.text import lines
 from benben.pipeline import storage
-from benben.pipeline.archive import warc
+from benben.pipeline.archive import captures, warc
 from benben.pipeline.archive.records import Loss, Record, read_records
 from benben.pipeline.manifest import Count
 from benben.pipeline.settings.archives import ArchiveSettings
-from benben.pipeline.storage.ranges import DEFAULT, Bytes, Window, open_source
+from benben.pipeline.storage.ranges import DEFAULT, Window, open_source
 from benben.pipeline.url import host
 
 MAX_BLOCK = 64 << 20  # bytes; a longer record is no page
@@ -75,11 +75,10 @@ def of_archives(urls: Iterable[str], access: ArchiveSettings = DEFAULT) -> Found
 
 def of_places(places: Sequence[Place], access: ArchiveSettings = DEFAULT) -> Found:
     """Read the records at places, in the order of archives and offsets. Raises OSError."""
-    for archive, offset, length in sorted(set(places)):
-        url = storage.under(access.prefix, archive)
-        data = open_source(url, access).read_at(offset, length)
-        read = read_records(Window(Bytes(data, url, offset)), offset, offset + length)
-        yield url, next(read, None) or Loss(offset, length, "no-record")
+    ranges = captures.coalesce(places, access.coalesce_bytes, access.chunk_bytes)
+    for offset, length, data in captures.read_bytes(ranges, access):
+        read = read_records(Window(data), offset, offset + length)
+        yield data.name, next(read, None) or Loss(offset, length, captures.NO_CAPTURE)
 
 
 def write(found: Found, choice: Choice, path: str) -> Slice:

@@ -20,16 +20,6 @@ from tests.analysis.run_folder import make
 from tests.browser import Tab, drive, needs_chromium
 
 
-@pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def index(output: str) -> Index:
-    return Index(RunTables(output))
-
-
 @pytest.mark.parametrize(
     ("asked", "number"),
     [

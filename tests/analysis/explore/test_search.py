@@ -13,16 +13,6 @@ from benben.analysis.tables import RunTables
 from tests.analysis.run_folder import make
 
 
-@pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def index(output: str) -> Index:
-    return Index(RunTables(output))
-
-
 def test_facets_count_what_a_click_on_them_finds(index: Index) -> None:
     for start in (Search(), Search(status="rejected"), Search(host="site0.example", lang="en")):
         counted = 0
