@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 from benben.pipeline.archive import inputs
 from benben.pipeline.archive.charset import decode_html
 from benben.pipeline.archive.warc import Capture, read_capture_at
+from benben.pipeline.errors import InputError
 from benben.pipeline.settings.archives import ArchiveSettings
 from benben.pipeline.storage.ranges import DEFAULT
 
@@ -18,10 +20,14 @@ MAX_SOURCE_CHARS = 200_000
 
 @dataclass(frozen=True)
 class Archives:
-    """Archives, folders or path lists, and how to access them."""
+    """Archives, folders or path lists, and how to access them.
+
+    With `optional`, archives that cannot be listed are as if they were not named.
+    """
 
     inputs: Sequence[str] = ()
     access: ArchiveSettings = DEFAULT
+    optional: bool = False
 
     def find(self, warc: str) -> str | None:
         """URL of the archive with this file name; None when it is not among the inputs."""
@@ -45,7 +51,13 @@ class Archives:
 
     @cached_property
     def _urls(self) -> dict[str, str]:
-        found = inputs.find(self.inputs, self.access) if self.inputs else []
+        try:
+            found = inputs.find(self.inputs, self.access) if self.inputs else []
+        except InputError as error:
+            if not self.optional:
+                raise
+            print(f"benben: pages are not shown as they were: {error}", file=sys.stderr)
+            found = []
         return {_file_name(archive.url): archive.url for archive in found}
 
 

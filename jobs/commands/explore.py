@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from benben.analysis.explore import server
@@ -37,7 +39,8 @@ def main(
 
     Pages are shown as they were if the run's archives are still where its config says.
     """
-    archives = archives_of(run, inputs, config)
+    named = bool(inputs or config)  # or those of the run's own config, which may have gone since
+    archives = replace(archives_of(run, inputs, config), optional=not named)
     explorer = Explorer(run, against, archives, remote_images, static is not None)
     if static:
         number = server.write_static(explorer, static, documents)
