@@ -7,7 +7,7 @@ an unknown key with the most similar known one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -25,7 +25,7 @@ Source = str | Traversable  # a path or URL, or a config shipped with the projec
 
 
 Layer = tuple[str, dict[str, Any]]  # the name of a file, and what it says
-_MERGE = "tag:yaml.org,2002:merge"
+_MERGE, _BOOL = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:bool"
 _SPECIAL = ("*", "&", "!", "%", "@", "`")  # YAML's signs, which begin a path in an override
 _TRUTH = "; YAML takes yes, no, on and off for truth values: write them in quotes, as 'no'"
 
@@ -37,20 +37,21 @@ class ConfigError(UserError):
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is written twice, and one that is a truth value, as `no` is."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping. Raises ConstructorError with the line of a key that is refused."""
-        seen: dict[Any, int] = {}
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return a mapping as it is written. Raises ConstructorError with a refused key's line."""
+        node = super().compose_mapping_node(anchor)
+        seen: dict[tuple[str, str], int] = {}
         for name, _ in node.value:
-            key = self.construct_object(name, deep=True)
-            line = name.start_mark.line + 1
-            if isinstance(key, bool):
+            if not isinstance(name, yaml.ScalarNode) or name.tag == _MERGE:
+                continue
+            if name.tag == _BOOL:
                 raise ConstructorError(None, None, f"key '{name.value}'{_TRUTH}", name.start_mark)
-            if isinstance(key, Hashable) and key in seen and name.tag != _MERGE:
-                said = f"key '{key}' stands twice, first in line {seen[key]}"
+            key = (name.tag, name.value)
+            if key in seen:
+                said = f"key '{name.value}' stands twice, first in line {seen[key]}"
                 raise ConstructorError(None, None, said, name.start_mark)
-            if isinstance(key, Hashable):
-                seen[key] = line
-        return super().construct_mapping(node, deep)
+            seen[key] = name.start_mark.line + 1
+        return node
 
 
 def _is_local_file(path: str) -> bool:

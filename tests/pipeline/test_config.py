@@ -159,6 +159,7 @@ def test_a_folder_of_the_same_name_does_not_hide_a_shipped_config(
             "fetch:\n  enabled: false\nfetch:\n  hosts: 3\n",
             r"key 'fetch' stands twice, first in line 1.*line 3",
         ),
+        ("fetch: {hosts: 3, 'hosts': 4}\n", r"key 'hosts' stands twice, first in line 1"),
         ("signals: {spam_words: {no: [x]}}\n", r"key 'no'; YAML takes .*'no'"),
     ],
 )
@@ -167,6 +168,20 @@ def test_yaml_that_would_lose_something_is_refused(tmp_path: Path, text: str, me
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         config.load(str(path))
+
+
+def test_mappings_may_be_merged_by_anchors(tmp_path: Path) -> None:
+    """A key of one's own beside a merged one is no key written twice, at any depth of merging."""
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "base: default\ninput: x\nrules:\n  text_node: &text {words: &words {min: 3}}\n"
+        "  image_node: &image {<<: *text, words: {<<: *words, min: 4}}\n"
+        "  document: {<<: *image, words: {<<: *words, max: 9}}\n"
+    )
+    rules = config.load(str(path)).rules
+    assert rules.text_node["words"].min == 3
+    assert rules.image_node["words"].min == 4
+    assert (rules.document["words"].min, rules.document["words"].max) == (3, 9)
 
 
 def test_a_truth_value_in_a_list_of_texts_is_explained(tmp_path: Path) -> None:
