@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benben.analysis.query import Query
 from benben.analysis.report import funnel
@@ -50,18 +51,17 @@ def read(tables: RunTables, query: Query) -> Headline:
 
 
 def core_seconds(output: str) -> float | None:
-    """Processor time of all tasks of a run's last execution of each stage, from its logs."""
-    last: dict[str, tuple[str, float]] = {}
+    """Processor time of all tasks of a run's last execution of each stage; None without logs."""
+    last = last_executions(output)
+    return sum(float(one["task_cpu_seconds"]) for one in last.values()) if last else None
+
+
+def last_executions(output: str) -> dict[str, Mapping[str, Any]]:
+    """What a run's logs say of the last execution of each stage that ended, by stage."""
+    last: dict[str, Mapping[str, Any]] = {}
     for path in sorted(storage.list_files(storage.join(output, "metrics"))):
-        if path.endswith(".jsonl"):
-            for event in _committed(lines(storage.read_bytes(path))):
-                last[event[0]] = event[1:]
-    return sum(seconds for _, seconds in last.values()) if last else None
-
-
-def _committed(log: Iterable[str]) -> Iterable[tuple[str, str, float]]:
-    """Stage, time and seconds of the events of a log by which a stage ended."""
-    for line in log:
-        event = json.loads(line)
-        if event["event"] == "committed":
-            yield event["stage"], event["time"], float(event["task_cpu_seconds"])
+        for line in lines(storage.read_bytes(path)):
+            event = json.loads(line)
+            if event["event"] == "committed":
+                last[event["stage"]] = event
+    return last

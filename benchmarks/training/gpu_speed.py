@@ -39,7 +39,6 @@ LLAMA8B: dict[str, Any] = {
     "rope_theta": 500000.0,
 }
 TINY: dict[str, Any] = {"vocab_size": 512, "hidden": 64, "heads": 4, "kv_heads": 2}
-PEAK = 989e12  # FLOP/s of H100 and H200, dense bfloat16
 LONGEST = "two-level offload"  # the rung whose longest sequence is tried
 HOST_GIB = 100.0
 

@@ -10,14 +10,12 @@ import json
 import os
 import tempfile
 import time
-from typing import Any
 
 import click
 
 from benben.analysis import estimate as figures
 from benben.analysis.estimate import Estimate, SampleRuns, StageCost
 from benben.common.command_line import Command
-from benben.common.text import lines
 from benben.jobs import stages
 from benben.jobs.engine import script, usage
 from benben.jobs.engine.progress import say
@@ -166,13 +164,10 @@ def written_tables() -> list[str]:
 
 
 def _used(output: str) -> dict[str, float]:
-    """Return the seconds and shuffled bytes of all stages, from each one's last metrics file."""
-    last: dict[str, dict[str, Any]] = {}
-    for path in storage.list_files(storage.join(output, "metrics")):
-        line = lines(storage.read_bytes(path))[-1]
-        event = json.loads(line)
-        if event["event"] == "committed":
-            last[event["stage"]] = event
+    """Return the seconds and shuffled bytes of all stages, each as it ran last."""
+    from benben.analysis.report.headline import last_executions
+
+    last = last_executions(output)
     return {
         "task_seconds": sum(float(event["task_cpu_seconds"]) for event in last.values()),
         "bytes_shuffled": sum(float(event["shuffled_bytes"]) for event in last.values()),
