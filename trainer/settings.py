@@ -183,7 +183,7 @@ class CheckpointConfig(Section):
     keep: Size = 3
     asynchronous: bool = False
     probe_tolerance: Amount = 1e-3  # relative change of the probe loss that refuses a load
-    new_data: Literal["refuse", "restart"] = "refuse"  # on resume, when the data has changed
+    new_data: Literal["refuse", "remaining", "restart"] = "refuse"  # `loop/resumed_data.py`
 
     @model_validator(mode="after")
     def _local(self) -> CheckpointConfig:

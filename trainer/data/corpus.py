@@ -53,10 +53,13 @@ class Slot:
 
 @dataclass(frozen=True)
 class Document:
+    """A page; `place` is its corpus, epoch and number in the order of a run."""
+
     name: str
     lang: str
     host: str
     slots: list[Slot]
+    place: tuple[int, int, int] = (0, 0, 0)
 
 
 if "s3" not in fsspec.registry:  # read S3 as the pipeline does, from AWS_* in the environment
@@ -165,6 +168,24 @@ class Corpus:
                 else:
                     parts += ["und"] * parquet.metadata.num_rows
         return np.array(parts, dtype=object)
+
+    def ids(self) -> np.ndarray | None:
+        """Return 64 bits of the SHA-256 of each document's id, uint64; None where ids are missing.
+
+        Reads one column.
+        """
+        parts: list[np.ndarray] = []
+        for file in self.files:
+            with open_parquet(file) as parquet:
+                if "doc_id" not in parquet.schema_arrow.names:
+                    return None
+                for batch in parquet.iter_batches(columns=["doc_id"]):
+                    names = batch.column(0).to_pylist()
+                    if not all(names):
+                        return None
+                    digests = b"".join(hashlib.sha256(n.encode()).digest()[:8] for n in names)
+                    parts.append(np.frombuffer(digests, "<u8"))
+        return np.concatenate(parts) if parts else np.array([], np.uint64)
 
     def read(self, index: int) -> Document:
         """Return a document by its index."""

@@ -9,9 +9,10 @@ each lane.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,21 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from benben.common.errors import UserError
 from benben.trainer.data.corpus import Corpus, Document, ImageStore, Slot, decode, held_out
-from benben.trainer.data.order import Mixture, Stream, language_weights
+from benben.trainer.data.order import (
+    DataState,
+    LaneState,
+    Mixture,
+    Part,
+    Pick,
+    Stream,
+    language_weights,
+)
 from benben.trainer.data.packing import Renderer, Sample, Vocabulary, assemble, plan
+from benben.trainer.data.roster import GONE, Roster, name_of
 from benben.trainer.model.batch import Pack
 from benben.trainer.model.fusion import Fusion
 from benben.trainer.settings import DataConfig
 
-Cursor = tuple[int, int]  # window, offset in it
 ORDER_SETTINGS = (
     *("languages", "seq_len", "max_images", "window", "lanes", "block", "seed"),
     *("eval_split", "holdout", "holdout_by"),
@@ -40,7 +49,8 @@ class NoDocuments(UserError):
 class DataSource:
     """The corpora of a run: their mixture, rendering and images. Pickled to the workers.
 
-    With `evaluation` it gives the held-out documents alone, else all others.
+    With `evaluation` it gives the held-out documents alone, else all others. `places` says for each
+    corpus where the documents are that the run began with, after some have left.
     """
 
     def __init__(
@@ -60,7 +70,29 @@ class DataSource:
             ImageStore(entry.images) if entry.images and fusion.tokens_per_image else None
             for entry in config.mix
         ]
-        self.mixture = self._mix()
+        self._began_with: str | None = None
+        self.places: list[np.ndarray] | None = None
+        self.mixture = self._mix(None)
+
+    @property
+    def began_with(self) -> str:
+        """The name of the roster of the documents that the order is made of."""
+        return self._began_with or name_of(self.corpora)
+
+    def roster(self) -> Roster | None:
+        """Return the documents of the order; None where ids do not tell them apart."""
+        return Roster.of(self.corpora, self.config.languages is not None)
+
+    def as_begun(self, roster: Roster, name: str) -> DataSource:
+        """Return this source in the order of the documents that a run began with.
+
+        Documents that have left are missing in it. Raises OtherDocuments where others have come.
+        """
+        source = copy.copy(self)
+        pairs = enumerate(self.corpora)
+        source.places = [roster.places(number, corpus) for number, corpus in pairs]
+        source._began_with, source.mixture = name, self._mix(roster)
+        return source
 
     def has_images(self) -> bool:
         """Tell whether any corpus has the bytes of images, beside its documents or in them."""
@@ -73,22 +105,29 @@ class DataSource:
         config = self.config
         shared = config.model_dump(mode="json", include=set(ORDER_SETTINGS))
         corpora = [
-            {"split": entry.split, "weight": entry.weight, "files": corpus.fingerprint}
+            {
+                "name": corpus.name,  # it seeds the order
+                "split": entry.split,
+                "weight": entry.weight,
+                "files": corpus.fingerprint,
+            }
             for entry, corpus in zip(config.mix, self.corpora, strict=True)
         ]
         return {"corpora": corpora, **shared, "tokenizer": self.vocabulary.fingerprint()}
 
-    def _mix(self) -> Mixture:
+    def _mix(self, roster: Roster | None) -> Mixture:
         streams: list[Stream] = []
         weights: list[float] = []
         config = self.config
         for number, (corpus, entry) in enumerate(zip(self.corpora, config.mix, strict=True)):
-            make = (number, corpus.group_sizes, config.block, config.seed)
+            sizes = roster.group_sizes[number] if roster else corpus.group_sizes
+            make = (number, sizes, config.block, config.seed)
             if config.languages is None:
                 streams.append(Stream(*make, corpus.name))
                 weights.append(entry.weight)
                 continue
-            column = corpus.languages()
+            kept = roster.languages[number] if roster else None
+            column = corpus.languages() if kept is None else kept
             names, counts = np.unique(column.astype(str), return_counts=True)
             shares = language_weights(
                 dict(zip(names.tolist(), counts.tolist(), strict=True)), config.languages
@@ -105,11 +144,20 @@ class DataSource:
         result: list[Sample] = []
         for number, store in enumerate(self.stores):
             chosen = sorted((p for p in picks if p.corpus == number), key=lambda p: p.document)
-            documents = [
-                d for p in chosen if self._wanted(d := self.corpora[number].read(p.document))
-            ]
+            found = (self._read(pick) for pick in chosen)
+            documents = [d for d in found if d is not None and self._wanted(d)]
             result += self.renderer.render(documents, functools.partial(_available, store=store))
         return result
+
+    def _read(self, pick: Pick) -> Document | None:
+        """Return a document of the order; None if it has left."""
+        row = pick.document
+        if self.places is not None:
+            row = int(self.places[pick.corpus][row])
+        if row == GONE:
+            return None
+        place = (pick.corpus, pick.epoch, pick.document)
+        return dataclasses.replace(self.corpora[pick.corpus].read(row), place=place)
 
     def _wanted(self, document: Document) -> bool:
         if self.config.eval_split is not None:  # a split of its own: nothing is held out
@@ -137,9 +185,9 @@ class DataSource:
             for pick in self.mixture.window(window):
                 if pick.epoch:
                     return
-                document = self.corpora[pick.corpus].read(pick.document)
+                document = self._read(pick)
                 seen += 1
-                if self._wanted(document):
+                if document is not None and self._wanted(document):
                     yield from (slot.text for slot in document.slots if slot.text is not None)
             window += 1
 
@@ -148,43 +196,21 @@ def _available(slot: Slot, store: ImageStore | None) -> bool:
     return slot.data is not None or bool(store and slot.sha256 and slot.sha256 in store)
 
 
-@dataclass(frozen=True)
-class DataState:
-    """Where a run is in its data."""
-
-    next: int = 0
-    lanes: dict[int, Cursor] = field(default_factory=dict)  # only lanes that have begun
-    skip: tuple[tuple[int, int], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        lanes = {str(lane): list(cursor) for lane, cursor in sorted(self.lanes.items())}
-        return {"next": self.next, "lanes": lanes, "skip": [list(s) for s in self.skip]}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> DataState:
-        lanes = {int(lane): (w, o) for lane, (w, o) in data["lanes"].items()}
-        return DataState(data["next"], lanes, tuple((a, b) for a, b in data["skip"]))
-
-    def skipped(self, number: int, lanes: int) -> bool:
-        """Whether a pack is left out of training. Ranges widen to whole rounds of the lanes."""
-        turn = number // lanes
-        return any(a // lanes <= turn < -(-b // lanes) for a, b in self.skip)
-
-
 class Lane:
-    """The packs of one lane, from a cursor onwards."""
+    """The packs of one lane, from a state onwards."""
 
-    def __init__(self, source: DataSource, lane: int, cursor: Cursor | None) -> None:
+    def __init__(self, source: DataSource, lane: int, state: LaneState | None) -> None:
         self.source, self.stride = source, source.config.lanes
-        self.window, self.offset = cursor or (lane, 0)
+        state = state or LaneState(lane)
+        self.window, self.offset, self.done = state.window, state.offset, state.done
         self.bins: list[list[Sample]] | None = None
 
-    def take(self) -> tuple[list[Sample], Cursor]:
-        """Return the samples of the next pack, and the cursor after it. Raises NoDocuments."""
+    def take(self) -> tuple[list[Sample], int, int]:
+        """Return the samples of the next pack, its window and its end in it. Raises NoDocuments."""
         empty = 0  # windows in a row without a document of this split
         while True:
             if self.bins is None:
-                samples = self.source.samples(self.window)
+                samples = remaining(self.source.samples(self.window), self.done)
                 config = self.source.config
                 self.bins = plan(samples, config.seq_len, config.seed, self.window)
                 empty = 0 if self.bins else empty + 1
@@ -192,17 +218,38 @@ class Lane:
                     raise NoDocuments("the data has no usable document for this split")
             if self.offset < len(self.bins):
                 self.offset += 1
-                return self.bins[self.offset - 1], (self.window, self.offset)
+                return self.bins[self.offset - 1], self.window, self.offset
             self.window, self.offset, self.bins = self.window + self.stride, 0, None
+            self.done = ()
+
+
+def remaining(samples: list[Sample], done: Sequence[Part]) -> list[Sample]:
+    """Return the samples of a window that were not given yet.
+
+    Of a document that was begun and has other tokens now, as without an image that was taken down,
+    none is left: its cuts have moved, and no text may be given twice.
+    """
+    if not done:
+        return samples
+    given, begun = set(done), {part[:3]: part.tokens for part in done}
+    return [
+        sample
+        for sample in samples
+        if begun.get(sample.part[:3], sample.part.tokens) == sample.part.tokens
+        and sample.part not in given
+    ]
 
 
 class PackDataset(IterableDataset):  # type: ignore[type-arg]
-    """Yields a rank's packs in order: (number, pack or None if it is skipped, cursor after it)."""
+    """Yields a rank's packs in order: number, pack, window, end in it, parts of documents.
+
+    The pack is None where it is skipped.
+    """
 
     def __init__(self, source: DataSource, state: DataState, rank: int, ranks: int) -> None:
         self.source, self.state, self.rank, self.ranks = source, state, rank, ranks
 
-    def __iter__(self) -> Iterator[tuple[int, Pack | None, Cursor]]:
+    def __iter__(self) -> Iterator[tuple[int, Pack | None, int, int, tuple[Part, ...]]]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         total = self.source.config.lanes
@@ -213,9 +260,10 @@ class PackDataset(IterableDataset):  # type: ignore[type-arg]
             at = number % total
             if at not in lanes:
                 lanes[at] = Lane(self.source, at, self.state.lanes.get(at))
-            samples, cursor = lanes[at].take()
+            samples, window, end = lanes[at].take()
             skipped = self.state.skipped(number, total)
-            yield number, None if skipped else self.source.assemble(samples, number), cursor
+            pack = None if skipped else self.source.assemble(samples, number)
+            yield number, pack, window, end, tuple(sample.part for sample in samples)
             number += self.ranks * workers
 
 
@@ -237,9 +285,9 @@ class Loader:
         self.source, self.rank, self.ranks = source, rank, ranks
         self.restore(state or DataState(skip=tuple(source.config.skip)))
 
-    def restore(self, state: DataState) -> None:
-        """Continue at a state."""
-        self.state = state
+    def restore(self, state: DataState, source: DataSource | None = None) -> None:
+        """Continue at a state, of the documents of another source where one is given."""
+        self.state, self.source = state, source or self.source
         self._iterator: Iterator[Any] | None = None
         self._lanes = dict(state.lanes)
 
@@ -251,8 +299,10 @@ class Loader:
             self._iterator = self._start()
         packs: list[Pack] = []
         while len(packs) < total // self.ranks:
-            number, pack, cursor = next(self._iterator)
-            self._lanes[number % self.source.config.lanes] = cursor
+            number, pack, window, end, parts = next(self._iterator)
+            lane = number % self.source.config.lanes
+            before = self._lanes.get(lane, LaneState(lane))
+            self._lanes[lane] = before.after(window, end, parts)
             if pack is not None:
                 packs.append(pack)
         following, left = self.state.next, total
@@ -281,6 +331,6 @@ class Loader:
             parts: list[Any] = [None] * dist.get_world_size()
             dist.all_gather_object(parts, lanes)
             for part in parts:
-                for lane, cursor in part.items():
-                    lanes[lane] = max(tuple(cursor), tuple(lanes.get(lane, (0, 0))))
+                for lane, state in part.items():
+                    lanes[lane] = max(state, lanes.get(lane, LaneState()))
         return DataState(self.state.next, lanes, self.state.skip)

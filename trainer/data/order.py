@@ -1,15 +1,17 @@
-"""The order of documents as a pure function of position: no state to save or replay.
+"""The order of documents as a pure function of position, and where a run is in it.
 
 An epoch permutes row groups, then rows within blocks of the result (so that few row groups are
-open at a time). A mixture takes its share of every window from each stream.
+open at a time). A mixture takes its share of every window from each stream. In the order of the
+file: streams, mixtures, a run's position and how it goes on when documents have left.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -109,3 +111,80 @@ def language_weights(counts: dict[str, int], setting: dict[str, float] | float) 
     if isinstance(setting, dict):
         return {lang: setting[lang] for lang in sorted(counts) if setting.get(lang, 0) > 0}
     return {lang: float(counts[lang]) ** setting for lang in sorted(counts)}
+
+
+# Where a run is.
+
+
+class Part(NamedTuple):
+    """A sample of a document: which one, in which epoch, and of how many tokens the document is."""
+
+    corpus: int
+    epoch: int
+    document: int  # its number in the corpus as it was when the run began
+    part: int
+    tokens: int
+
+
+class LaneState(NamedTuple):
+    """Where a lane is: the next pack of a window, and what the window gave so far.
+
+    `done` was given before the window's packs were planned anew, `given` since.
+    """
+
+    window: int = 0
+    offset: int = 0
+    done: tuple[Part, ...] = ()
+    given: tuple[Part, ...] = ()
+
+    def after(self, window: int, offset: int, parts: tuple[Part, ...]) -> LaneState:
+        """Return the state after a pack of these parts."""
+        if window != self.window or not self.offset:
+            done = self.done if window == self.window else ()
+            return LaneState(window, offset, done, parts)
+        return LaneState(window, offset, self.done, (*self.given, *parts))
+
+    def replanned(self) -> LaneState:
+        """Return the state from which the rest of the window is packed anew."""
+        return LaneState(self.window, 0, (*self.done, *self.given)) if self.offset else self
+
+
+@dataclass(frozen=True)
+class DataState:
+    """Where a run is in its data."""
+
+    next: int = 0
+    lanes: dict[int, LaneState] = field(default_factory=dict)  # only lanes that have begun
+    skip: tuple[tuple[int, int], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        lanes = {
+            str(lane): [s.window, s.offset, *([list(p) for p in parts] for parts in s[2:])]
+            for lane, s in sorted(self.lanes.items())
+        }
+        return {"next": self.next, "lanes": lanes, "skip": [list(s) for s in self.skip]}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> DataState:
+        lanes = {
+            int(lane): LaneState(w, o, *(tuple(Part(*p) for p in some) for some in parts))
+            for lane, (w, o, *parts) in data["lanes"].items()
+        }
+        return DataState(data["next"], lanes, tuple((a, b) for a, b in data["skip"]))
+
+    def skipped(self, number: int, lanes: int) -> bool:
+        """Whether a pack is left out of training. Ranges widen to whole rounds of the lanes."""
+        turn = number // lanes
+        return any(a // lanes <= turn < -(-b // lanes) for a, b in self.skip)
+
+    def after_removal(self, lanes: int) -> DataState:
+        """Return the state from which a run goes on when documents have left its corpora.
+
+        All windows keep the documents that remain. Windows that were begun are packed anew without
+        what they gave, since the length of what left is not known. Packs ahead have other contents
+        then, so ranges to skip that reach ahead are dropped.
+        """
+        turn = -(-self.next // lanes)
+        skip = tuple((a, b) for a, b in self.skip if -(-b // lanes) <= turn)
+        replanned = {lane: state.replanned() for lane, state in self.lanes.items()}
+        return DataState(self.next, replanned, skip)

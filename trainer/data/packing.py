@@ -18,12 +18,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from benben.common.config_files import ConfigError
 from benben.trainer.counter_rng import generator
 from benben.trainer.data.corpus import Document, Slot
+from benben.trainer.data.order import Part
 from benben.trainer.model.batch import IGNORE, Pack
 from benben.trainer.model.fusion import Fusion
 
 BEGIN = ("<s>", "<|begin_of_text|>", "<bos>")
 END = ("</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
 PAD, IMAGE, FENCE = ("<pad>",), ("<image>",), ("<image_fence>",)
+NO_PART = Part(0, 0, 0, 0, 0)
 PARAGRAPH = "\n\n"  # OBELICS's, between the paragraphs of a text
 
 # Text to ids.
@@ -120,6 +122,7 @@ class Sample:
     name: str
     lang: str
     pieces: tuple[Piece, ...]
+    part: Part = NO_PART
 
     @property
     def length(self) -> int:
@@ -190,7 +193,11 @@ class Renderer:
                     carried = []
                 parts.append(carried)
             parts[-1].append(piece)
-        return [Sample(document.name, document.lang, tuple(part)) for part in parts]
+        tokens = sum(len(piece.ids) for part in parts for piece in part)
+        return [
+            Sample(document.name, document.lang, tuple(part), Part(*document.place, i, tokens))
+            for i, part in enumerate(parts)
+        ]
 
 
 def _captions(document: Document) -> Iterator[str]:

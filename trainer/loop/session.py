@@ -13,12 +13,14 @@ from benben.common.config_files import ConfigError
 from benben.common.errors import UserError
 from benben.trainer import counter_rng
 from benben.trainer.checkpoint import store
-from benben.trainer.data.loader import DataSource, DataState, Loader, NoDocuments
+from benben.trainer.data.loader import DataSource, Loader, NoDocuments
+from benben.trainer.data.order import DataState
 from benben.trainer.data.packing import Vocabulary, load_vocabulary, train_vocabulary
 from benben.trainer.distributed import parallel
 from benben.trainer.distributed.degrees import misfits
 from benben.trainer.distributed.parallel import Mesh
 from benben.trainer.distributed.shards import copy_full
+from benben.trainer.loop import resumed_data
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model import foreign_config, huggingface
 from benben.trainer.model.batch import IGNORE, Batch, Pack, cut, join
@@ -52,10 +54,12 @@ class Session:
                 "model.vision reads images, but no corpus of data.mix has any: name the folder of "
                 "their parquet as `images`, or train without model.vision"
             )
+        self.present = source  # in the order of what the corpora hold now
         self.loader = Loader(source, self.mesh.dp_rank, self.mesh.dp)
         self.saver = store.Saver(
             self.folder, config.checkpoint.keep, config.checkpoint.asynchronous
         )
+        self.departures = resumed_data.Departures()
         self.step, self.tokens = 0, 0
         self.stop_asked = False  # on this rank; `stopping` asks all
 
@@ -118,10 +122,13 @@ class Session:
 
     def save(self, extra: dict[str, Any]) -> None:
         """Save the whole run; a collective call."""
+        if self.mesh.rank == 0:
+            resumed_data.keep_roster(self.folder, self.loader.source)
         meta = {
             "tokens": self.tokens,
             "data": self.loader.gather().to_json(),
             "fingerprint": self.loader.source.fingerprint(),
+            "documents": self.departures.to_json(self.loader.source),
             "probe": self.probe(),
             "config": self.config.model_dump(mode="json"),
             **extra,
@@ -152,16 +159,15 @@ class Session:
 
     def _restore_data(self, path: Path) -> None:
         """Go to the checkpoint's place in the data, or refuse data in another order."""
-        meta = store.manifest(path)["meta"]
-        changed = _changes(meta.get("fingerprint", {}), self.loader.source.fingerprint())
-        if changed and self.config.checkpoint.new_data == "refuse":
-            raise store.CheckpointError(
-                f"{path}: trained on other data: {'; '.join(changed)}. Use the old data, or set "
-                "checkpoint.new_data=restart to go on from the first document of the new"
-            )
-        state = DataState() if changed else DataState.from_json(meta["data"])
+        source, state, self.departures = resumed_data.resumed(
+            self.folder,
+            path,
+            store.manifest(path),
+            self.present,
+            self.config.checkpoint.new_data,
+        )
         skip = tuple(dict.fromkeys((*state.skip, *self.config.data.skip)))
-        self.loader.restore(DataState(state.next, state.lanes, skip))
+        self.loader.restore(DataState(state.next, state.lanes, skip), source)
 
     @torch.no_grad()
     def probe(self) -> float:
@@ -185,11 +191,6 @@ def _portable(error: Exception) -> Exception:
     kinds: tuple[type[Exception], ...] = (NoDocuments, UserError)
     kind = next((kind for kind in kinds if isinstance(error, kind)), UserError)
     return kind(str(error))
-
-
-def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return what differs between two fingerprints of data, in words."""
-    return [f"{key} was {old.get(key)}, is {new[key]}" for key in new if new[key] != old.get(key)]
 
 
 def check(config: Config, mesh: Mesh) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from benben.common.errors import UserError
-from benben.trainer.data.loader import DataState
+from benben.trainer.data.order import DataState
 from benben.trainer.distributed.parallel import gradient_norm
 from benben.trainer.evaluation import evaluate
 from benben.trainer.loop.loss_spikes import SpikeGuard

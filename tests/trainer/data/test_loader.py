@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benben.trainer.counter_rng import generator
-from benben.trainer.data.loader import DataSource, DataState, Loader, NoDocuments
+from benben.trainer.data.loader import DataSource, Loader, NoDocuments
+from benben.trainer.data.order import DataState, LaneState
 from benben.trainer.data.packing import train_vocabulary
 from benben.trainer.model.batch import Pack
 from benben.trainer.model.fusion import EarlyFusion
@@ -55,10 +56,10 @@ def chain(digest: str, packs: list[Pack]) -> str:
 
 def merged(loaders: list[Loader]) -> DataState:
     """What `gather` does over processes."""
-    lanes: dict[int, tuple[int, int]] = {}
+    lanes: dict[int, LaneState] = {}
     for loader in loaders:
         for lane, cursor in loader.gather().lanes.items():
-            lanes[lane] = max(cursor, lanes.get(lane, (0, 0)))
+            lanes[lane] = max(cursor, lanes.get(lane, LaneState()))
     return DataState(loaders[0].state.next, lanes, loaders[0].state.skip)
 
 
@@ -67,7 +68,7 @@ def test_killed_and_resumed_at_other_degrees(texts: DataSource) -> None:
     step, random = 8, generator("kills")
     single = Loader(texts)
     expected, names = "", []
-    while min((w for w, _ in single.state.lanes.values()), default=0) < DOCUMENTS // 250:
+    while min((s.window for s in single.state.lanes.values()), default=0) < DOCUMENTS // 250:
         packs = single.take(step)
         expected = chain(expected, packs)
         names += [name for p in packs for name in p.names]
