@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benben.filters import inherit
 from benben.filters.declaration import (
+    SCOPES,
     Count,
     Counts,
     Floats,
@@ -52,11 +53,7 @@ def decide_batch(
     `final`: no facts come later, so documents are judged by the images that are left now.
     Raises ValueError if `facts` are not aligned with the images.
     """
-    nodes = _Nodes(signals, facts)
-    for column in removed:
-        nodes.ledger.take_over(Nested(column))
-    nodes.drop_missing_images()
-    _judge_all_nodes(nodes, rules)
+    nodes = _judge_nodes_of(signals, rules, facts, removed)
     settled = final or facts is not None
     return to_batch(signals, nodes.ledger, _judge_documents(nodes, rules.document, settled))
 
@@ -72,6 +69,7 @@ class _Nodes:
         self.languages, code = to_numpy(signals.column("language").fill_null(""))
         self.language = code
         self.ledger = Ledger(self.paragraphs, self.images)
+        self.seen: dict[Scope, dict[str, Seen]] = {scope: {} for scope in SCOPES}
         if self.facts is None:
             return
         if not np.array_equal(self.facts.first, self.images.first):
@@ -143,6 +141,57 @@ def scope_values(
     return ScopeValues(found, nodes.languages, nodes.language[document], document, index)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a rule saw: its verdict on every row, and which rows no rule before had dropped."""
+
+    judged: Judgement
+    open: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A batch judged: what each rule saw, and which paragraphs and images are kept in the end."""
+
+    seen: dict[Scope, dict[str, Seen]]
+    kept: dict[Scope, Mask]  # of text_node and image_node
+    paragraphs: Nested
+    images: Nested
+    languages: list[str]
+    language: Integers  # of each document, as its place in `languages`
+
+
+def judge_batch(
+    signals: pa.RecordBatch,
+    rules: RuleSettings,
+    facts: pa.ListArray | None = None,
+    removed: Sequence[pa.ListArray] = (),
+    final: bool = False,
+) -> Judged:
+    """Judge a batch of SIGNALS as `decide_batch` does, and tell what each rule saw."""
+    nodes = _judge_nodes_of(signals, rules, facts, removed)
+    _judge_documents(nodes, rules.document, final or facts is not None)
+    kept: dict[Scope, Mask] = {
+        "text_node": nodes.ledger.paragraphs.kept, "image_node": nodes.ledger.images.kept
+    }  # fmt: skip
+    place = nodes.paragraphs, nodes.images, nodes.languages, nodes.language
+    return Judged(nodes.seen, kept, *place)
+
+
+def _judge_nodes_of(
+    signals: pa.RecordBatch,
+    rules: RuleSettings,
+    facts: pa.ListArray | None,
+    removed: Sequence[pa.ListArray],
+) -> _Nodes:
+    nodes = _Nodes(signals, facts)
+    for column in removed:
+        nodes.ledger.take_over(Nested(column))
+    nodes.drop_missing_images()
+    _judge_all_nodes(nodes, rules)
+    return nodes
+
+
 def _judge_all_nodes(nodes: _Nodes, rules: RuleSettings) -> None:
     """Judge paragraphs and images by their rules, then what shares the fate of others."""
     settled = ~nodes.ledger.paragraphs.kept
@@ -162,6 +211,7 @@ def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
         unit = None if rule.over == "paragraph" else Unit.of(nodes, rule.over)
         values = nodes.values(scope) if unit is None else unit.values(drops.kept)
         judged = judge(scope, name, rule, values, nodes.languages, language)
+        nodes.seen[scope][name] = Seen(judged, drops.kept)
         unknown = np.unique(document[judged.unknown & drops.kept])
         nodes.ledger.note(f"{scope}.{name}.{nodes.why_unknown(scope, name)}", unknown)
         for mask, end in _ends(scope, name, judged):
@@ -220,6 +270,7 @@ def _judge_documents(nodes: _Nodes, rules: dict[str, Rule], settled: bool) -> Do
         judged = judge("document", name, rule, values, nodes.languages, nodes.language)
         if not settled:
             judged.postpone(CATALOGUE["document"][name].trend)
+        nodes.seen["document"][name] = Seen(judged, extracted)
         entry = f"document.{name}.{nodes.why_unknown('document', name)}"
         nodes.ledger.note(entry, np.flatnonzero(judged.unknown & extracted))
         for mask, end in _ends("document", name, judged):
@@ -248,6 +299,7 @@ class Judgement:
     unknown: Mask  # the signal has no value: not judged
     values: Floats
     bounds: Floats  # the bound that is broken; undefined where none is
+    applies: Mask | None = None  # rows that meet the rule's conditions; None: there are none
 
     @property
     def failed(self) -> Mask:
@@ -279,6 +331,8 @@ def judge(
     for other, bounds in rule.when.items():
         condition = _judge(scope, other, [bounds] * len(languages), values(other), language)
         applies = ~(condition.failed | condition.unknown)
+        before = judgement.applies
+        judgement.applies = applies if before is None else before & applies
         judgement.low &= applies
         judgement.high &= applies
         judgement.unknown &= ~condition.failed

@@ -12,37 +12,22 @@ tuner.write("configs/mine.yaml")
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import yaml
 
 from benben.analysis.provenance import explain
 from benben.analysis.provenance.history import history
 from benben.analysis.tables import RunTables
-from benben.analysis.tuning import labels
+from benben.analysis.tuning import labels, written
 from benben.analysis.tuning.labels import End, Proposal, Scores
 from benben.analysis.tuning.what_if import Effects, SignalTable, WhatIf, load
-from benben.filters.declaration import SCOPES, Scope
+from benben.filters.declaration import Scope
 from benben.filters.signal_table import read_rules, required_columns
 from benben.pipeline import config, storage
-from benben.pipeline.settings.signals import RuleSettings
 
 LABELS = "labels.jsonl"  # in the run's folder
-
-
-def _differences(base: RuleSettings, now: RuleSettings, scope: Scope) -> dict[str, Any]:
-    """Return what a config writes for rules that differ from its base's; null removes one."""
-    before = {name: rule.model_dump(mode="json") for name, rule in getattr(base, scope).items()}
-    after = {name: rule.model_dump(mode="json") for name, rule in getattr(now, scope).items()}
-    removed = {name: None for name in before if name not in after}
-    changed = {
-        name: {key: value for key, value in rule.items() if value != before.get(name, {}).get(key)}
-        for name, rule in after.items()
-        if rule != before.get(name)
-    }
-    return changed | removed
 
 
 class Tuner:
@@ -122,14 +107,9 @@ class Tuner:
         """Write a config that runs: based on the run's own, or else the given one, it says which
         rules differ.
         """
-        base = str(config.of_run(self.tables.output) or self.source)
-        changed = {
-            scope: found
-            for scope in SCOPES
-            if (found := _differences(read_rules(base), self.rules, scope))
-        }
-        data = {"base": base, "rules": changed}
-        storage.write_bytes(path, yaml.safe_dump(data, sort_keys=False).encode())
+        base = written.base_of(self.tables.output, str(self.source))
+        text = written.config_text(base, read_rules(base), self.rules)
+        storage.write_bytes(path, text.encode())
 
     def _signals(self) -> Iterator[pa.RecordBatch]:
         return self.tables.batches("signals", required_columns(self.rules))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benben.analysis.tuning.gold import common_tokens, tokens
 from benben.pipeline.page import extract
 from benben.pipeline.page.dom.columns import IMAGE_BLOCK
 from benben.pipeline.page.dom.copies import without_copies
@@ -23,7 +24,7 @@ from benben.pipeline.page.markup import mended
 from benben.pipeline.page.score.features import Blocks, describe
 from benchmarks.support.cache import cached
 from benchmarks.support.data import GOLD
-from benchmarks.support.gold import Page, common_tokens, pages, tokens
+from benchmarks.support.gold import Page, pages
 
 _IMAGE_WEIGHT = 0.1  # an image counts as a short text
 _SNIPPET_WEIGHT = 3.0

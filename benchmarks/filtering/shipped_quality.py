@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import trafilatura
 
+from benben.analysis.tuning.gold import align
 from benben.pipeline import config
 from benben.pipeline.dataset.obelics import to_row
 from benben.pipeline.document import Node
@@ -32,7 +33,7 @@ from benchmarks.extraction.train_content_score import fold, fold_models
 from benchmarks.support import figure, gold_structure
 from benchmarks.support.data import GOLD
 from benchmarks.support.gold import HUMAN, LABELLED, Page, pages, token_f1
-from benchmarks.support.judged_gold import Judged, Measured, align, judge, measure
+from benchmarks.support.judged_gold import Judged, Measured, judge, measure
 
 MAIN_CONTENT = 0.5  # content score from which `Document.main_text` takes a text
 KEPT = "kept"
@@ -82,7 +83,8 @@ def rule_costs(measured: Sequence[Measured], judged: Sequence[Judged]) -> dict[s
     gold: Counter[str] = Counter()
     other: Counter[str] = Counter()
     for one, verdict in zip(measured, judged, strict=True):
-        for part in align(one.document, one.page.text):
+        texts = [(node.index, node.text or "") for node in one.document.texts()]
+        for part in align(texts, one.page.text):
             reason = verdict.reason(part.index, part.number) or KEPT
             gold[reason] += part.gold
             other[reason] += part.other

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.support.gold import tokens
+from benben.analysis.tuning.gold import tokens
 
 Element = Literal["heading", "list_item", "table_row", "code"]
 ELEMENTS: tuple[Element, ...] = ("heading", "list_item", "table_row", "code")

@@ -11,14 +11,13 @@ import pyarrow as pa
 from benben.filters.decide import decide_batch
 from benben.filters.shipped import kept_nodes
 from benben.filters.signal_table import measure_batch
-from benben.filters.signals.text import split
 from benben.pipeline import document
 from benben.pipeline.archive.warc import Capture
 from benben.pipeline.document import Document, Node
 from benben.pipeline.page.extract import extract_page
 from benben.pipeline.settings import Config
 from benben.pipeline.settings.signals import RuleSettings
-from benchmarks.support.gold import Page, common_tokens, tokens
+from benchmarks.support.gold import Page
 
 BATCH = 100
 
@@ -75,28 +74,3 @@ def judge(measured: list[Measured], rules: RuleSettings) -> list[Judged]:
         )
         for one, mine in zip(measured, dropped, strict=True)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A paragraph and how many of its tokens are in the gold, and how many are not."""
-
-    index: int
-    number: int
-    gold: int
-    other: int
-
-
-def align(found: Document, gold: str) -> list[Paragraph]:
-    """Compare each paragraph with the gold text, by their longest common subsequence."""
-    places = [
-        (node.index, number, tokens(text))
-        for node in found.texts()
-        for number, text in enumerate(split(node.text or ""))
-    ]
-    common = iter(common_tokens([token for *_, part in places for token in part], tokens(gold)))
-    paragraphs = []
-    for index, number, part in places:
-        hits = sum(islice(common, len(part)))
-        paragraphs.append(Paragraph(index, number, hits, len(part) - hits))
-    return paragraphs

@@ -9,9 +9,11 @@ import click
 from benben.analysis.tables import RunTables
 from benben.analysis.tuning.audit import PER_REASON
 from benben.analysis.tuning.audit import audit as audit_sample
+from benben.analysis.tuning.learn import MIN_DOCUMENTS
 from benben.common.command_line import RUN, Command
 from benben.jobs.engine import script
 from benben.pipeline import config
+from benben.pipeline.errors import UserError
 
 
 @click.command(cls=Command)
@@ -70,4 +72,35 @@ def audit(run: str, per_reason: int) -> int:
     """Print a limited sample of what each rule dropped, with its text, as JSON lines."""
     rows = audit_sample(RunTables(run), per_reason)
     rows.to_pandas().to_json(sys.stdout, orient="records", lines=True, force_ascii=False)
+    return 0
+
+
+@click.command(cls=Command)
+@RUN
+@click.option("--labels", metavar="FILE", help="Labels to learn the bounds from.")
+@click.option("--config", "rules", metavar="CONFIG", help="Rules to start from, if not the run's.")
+@click.option("--write", metavar="FILE", help="Config to write, if not RUN/tuned.yaml.")
+@click.option("--keep-harmful", is_flag=True, help="Leave bounds that remove more gold than rest.")
+@click.option(
+    "--min-documents", type=click.IntRange(1), default=MIN_DOCUMENTS, show_default=True,
+    metavar="N", help="Labelled documents for which a language gets bounds of its own.",
+)  # fmt: skip
+def tune(
+    run: str,
+    labels: str | None,
+    rules: str | None,
+    write: str | None,
+    keep_harmful: bool,
+    min_documents: int,
+) -> int:
+    """Tune the rules of a finished run, and write a config with the evidence for each bound.
+
+    Labels are JSON lines with `url` and `gold_text`, the main text that people marked, or verdicts
+    on documents and nodes as CSV, JSON lines, or JSON of Label Studio or Argilla.
+    """
+    from benben.analysis.tuning.from_labels import tune as learn_bounds
+
+    if labels is None:
+        raise UserError("tune: give --labels FILE")
+    print("\n".join(learn_bounds(run, labels, rules, write, min_documents, keep_harmful)))
     return 0
