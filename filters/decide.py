@@ -254,7 +254,8 @@ class Unit:
             if isinstance(values, tuple):  # names: each paragraph's own
                 return values
             total = np.bincount(self.number[kept], values[kept], self.number[-1:].sum() + 1)
-            return total[self.number]
+            # astype, since bincount of an empty array returns integers
+            return total.astype(np.float64)[self.number]
 
         return lambda name: CATALOGUE["text_node"][name].values(added)
 

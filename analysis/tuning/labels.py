@@ -94,7 +94,7 @@ def evaluate(
     found = {
         name: score(fails(table, name, rule)[rows], ~keep, seed)
         for name, rule in rules.items()
-        if name in table.values
+        if name in table
     }
     chain = ~WhatIf(table).kept(rules)[rows]
     return {**found, "chain": score(chain, ~keep, seed)}
@@ -157,14 +157,27 @@ def propose(
     return Proposal(bound, float(precisions[best]), float(recalls[best]), float(f1[best]))
 
 
-def with_bound(rule: Rule, end: End, bound: float) -> Rule:
-    """The rule with one bound changed; a `min` above `max` or the reverse is moved to the other."""
-    if end == "min" and rule.max is not None:
-        bound = min(bound, rule.max)
-    if end != "min" and rule.min is not None:
-        bound = max(bound, rule.min)
-    changed = {**rule.model_dump(exclude_none=True), end: round(bound, 6)}
-    return Rule.model_validate(changed)
+def with_bound(rule: Rule, end: End, bound: float | None, language: str = "") -> Rule:
+    """The rule with one bound changed or, by None, taken away.
+
+    A `min` above `max` or the reverse is moved to the other. `language`: the bounds of one alone,
+    which start as those of all others.
+    """
+    if not language:
+        return Rule.model_validate(_changed(rule, end, bound))
+    start = rule.languages.get(language) or Bounds.model_validate(bounds_of(rule))
+    own = Bounds.model_validate(_changed(start, end, bound))
+    return rule.model_copy(update={"languages": {**rule.languages, language: own}})
+
+
+def _changed(bounds: Bounds, end: End, bound: float | None) -> dict[str, object]:
+    if bound is not None:
+        if end == "min" and bounds.max is not None:
+            bound = min(bound, bounds.max)
+        if end != "min" and bounds.min is not None:
+            bound = max(bound, bounds.min)
+    found = {**bounds.model_dump(exclude_none=True), end: bound}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def bounds_of(rule: Bounds) -> dict[End, float]:

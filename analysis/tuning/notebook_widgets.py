@@ -18,7 +18,7 @@ def sliders(tuner: Tuner) -> widgets.Widget:
     shown = widgets.HTML(counts(tuner.effects()))
     rows = [
         _slider(tuner, name, end, bound, shown)
-        for name, rule in getattr(tuner.rules, tuner.scope).items()
+        for name, rule in tuner.of_scope().items()
         if name in tuner.table.values
         for end, bound in bounds_of(rule).items()
     ]

@@ -11,55 +11,83 @@ tuner.write("configs/mine.yaml")
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 
 from benben.analysis.provenance import explain
 from benben.analysis.provenance.history import history
 from benben.analysis.tables import RunTables
 from benben.analysis.tuning import labels, written
 from benben.analysis.tuning.labels import End, Proposal, Scores
-from benben.analysis.tuning.what_if import Effects, SignalTable, WhatIf, load
-from benben.filters.declaration import Scope
-from benben.filters.signal_table import read_rules, required_columns
+from benben.analysis.tuning.replay import Replay, read
+from benben.analysis.tuning.what_if import Effects, SignalTable
+from benben.filters.declaration import SCOPES, Scope
+from benben.filters.signal_table import read_rules
 from benben.pipeline import config, storage
+from benben.pipeline.settings.signals import Rule, RuleSettings
 
 LABELS = "labels.jsonl"  # in the run's folder
 
 
 class Tuner:
-    """The rules of one scope, applied to one run."""
+    """The rules of a run, applied to what the run measured; one scope is looked at at a time."""
 
-    def __init__(self, output: str, rules: str | None = None, scope: Scope = "document") -> None:
+    def __init__(
+        self,
+        output: str,
+        rules: str | None = None,
+        scope: Scope = "document",
+        documents: int | None = None,
+    ) -> None:
         """Load a run's signals, and the rules of a config; default: the run's own.
 
+        `documents`: of a larger run, read parts that hold about this many documents.
         Raises InputError when there is no run and ConfigError when the config is not valid.
         """
-        self.tables, self.scope = RunTables(output), scope
-        rules = rules or config.of_run(output) or "default"
-        self.source = config.find(rules)
-        self.rules = read_rules(rules)
-        self.table: SignalTable = load(self._signals(), self.rules, scope)
+        self.tables, self.scope = RunTables(output, documents=documents), scope
+        named = rules or config.of_run(output) or "default"
+        self.source = config.find(named)
+        self.base = read_rules(named)
+        self.replay = Replay(read(self.tables, self.base), self.base)
         self.labels = labels.read(storage.join(output, LABELS))
-        self._what_if = WhatIf(self.table)
+
+    @property
+    def rules(self) -> RuleSettings:
+        """The rules as they are now, without those that neither bound anything nor did so."""
+        return without_idle(self.replay.rules, self.base)
+
+    @rules.setter
+    def rules(self, rules: RuleSettings) -> None:
+        self.replay.move(rules)
+
+    @property
+    def table(self) -> SignalTable:
+        """What the rules of the scope judge."""
+        return self.replay.tables[self.scope]
 
     def effects(self) -> Effects:
-        """Count what the current rules keep and drop."""
-        return self._what_if.effects(getattr(self.rules, self.scope))
+        """Count what the current rules of the scope keep and drop."""
+        return self.replay.what_if[self.scope].effects(self.of_scope())
 
-    def move(self, signal: str, end: End, bound: float) -> Effects:
-        """Set a bound and count again. Raises KeyError for a signal without a rule."""
-        rules = dict(getattr(self.rules, self.scope))
-        rules[signal] = labels.with_bound(rules[signal], end, bound)
-        self.rules = self.rules.model_copy(update={self.scope: rules})
+    def of_scope(self) -> dict[str, Rule]:
+        """The rules of the scope, by signal."""
+        found: dict[str, Rule] = getattr(self.replay.rules, self.scope)
+        return found
+
+    def move(self, signal: str, end: End, bound: float | None, language: str = "") -> Effects:
+        """Set a bound, or take it away, and count again; `language`: for documents of one alone.
+
+        Raises KeyError for a signal without a rule.
+        """
+        rule = labels.with_bound(self.of_scope()[signal], end, bound, language)
+        changed = {**self.of_scope(), signal: rule}
+        self.replay.move(self.replay.rules.model_copy(update={self.scope: changed}))
         return self.effects()
 
     def nearest(self, signal: str, number: int) -> list[labels.Key]:
         """The `number` rows nearest to each bound of a signal's rule, on either side of it."""
-        rule, values = getattr(self.rules, self.scope)[signal], self.table.values[signal]
+        rule, values = self.of_scope()[signal], self.table.values[signal]
         chosen: list[labels.Key] = []
         for bound in labels.bounds_of(rule).values():
             distance = np.abs(values - bound)
@@ -90,7 +118,7 @@ class Tuner:
 
     def scores(self, seed: int = 0) -> dict[str, Scores]:
         """Scores on labelled rows of each rule, and of all together (`chain`)."""
-        return labels.evaluate(self.table, getattr(self.rules, self.scope), self.labels, seed)
+        return labels.evaluate(self.table, self.of_scope(), self.labels, seed)
 
     def propose(
         self,
@@ -111,5 +139,15 @@ class Tuner:
         text = written.config_text(base, read_rules(base), self.rules)
         storage.write_bytes(path, text.encode())
 
-    def _signals(self) -> Iterator[pa.RecordBatch]:
-        return self.tables.batches("signals", required_columns(self.rules))
+
+def without_idle(rules: RuleSettings, base: RuleSettings) -> RuleSettings:
+    """Rules without those that have no bounds and that the base does not have."""
+    changed: dict[str, dict[str, Rule]] = {
+        scope: {
+            name: rule
+            for name, rule in getattr(rules, scope).items()
+            if name in getattr(base, scope) or rule != Rule()
+        }
+        for scope in SCOPES
+    }
+    return rules.model_copy(update=changed)

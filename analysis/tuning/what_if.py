@@ -1,41 +1,48 @@
 """What-if: which documents, paragraphs or images other thresholds would keep.
 
-A signal table holds the numeric signals of one scope in memory: a row for each document, paragraph
-or image, a float32 column for each signal. The verdicts of a rule are stored as one bit per row, so
-moving a threshold recomputes the bits of one rule, and counts and overlaps are popcounts.
+A signal table holds what the rules of one scope judge: a row for each document, paragraph or image,
+a column of numbers for each signal (32 bits where these hold them exactly). The verdicts of a rule
+are stored as one bit per row, so moving a threshold recomputes the bits of one rule, and counts and
+overlaps are popcounts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from benben.filters.decide import scope_values
 from benben.filters.declaration import Scope
-from benben.filters.signal_table import CATALOGUE
-from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.pipeline.settings.signals import Bounds, Rule
 
 Bits = NDArray[np.uint8]
 
 
 @dataclass
 class SignalTable:
-    """Values of the signals of one scope."""
+    """What the rules of one scope judge: a row for each document, paragraph or image."""
 
     scope: Scope
-    values: dict[str, NDArray[np.float32]]  # by signal; NaN is unknown, and no rule drops it
+    values: dict[str, NDArray[np.floating]]  # by signal; NaN is unknown, and no rule drops it
     languages: list[str]
     language: NDArray[np.int16]  # of each row, as its place in `languages`
     document: NDArray[np.int64]  # of each row, as its place in `ids`
     index: NDArray[np.int32]  # of each row's node in its document; -1 in the scope of documents
     ids: list[str] = field(default_factory=list)
+    # Rows that meet a rule's conditions; all of them for a rule that is not named.
+    applies: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    refused: dict[str, NDArray[np.bool_]] = field(default_factory=dict)  # by a rule on names
+    # Ends that are not judged before images are fetched, since the value may still change.
+    pending: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.language)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values or name in self.refused
 
 
 @dataclass(frozen=True)
@@ -50,31 +57,6 @@ class Effects:
     correlation: dict[tuple[str, str], float]  # phi of the verdicts of a pair
 
 
-def load(batches: Iterable[pa.RecordBatch], rules: RuleSettings, scope: Scope) -> SignalTable:
-    """Load the numeric signals that the rules of a scope use from batches of SIGNALS.
-
-    Values of documents depend on the rules for nodes: load again after changing those. Values are
-    in single precision. Documents that extraction rejected have no row.
-    """
-    names = [name for name in getattr(rules, scope) if not CATALOGUE[scope][name].names]
-    columns: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    codes: dict[str, int] = {}
-    parts: list[tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.int32]]] = []
-    ids: list[str] = []
-    for batch in (one.filter(one.column("reason").is_null()) for one in batches):
-        found = scope_values(batch, rules, scope, names)
-        for name in names:
-            columns[name].append(found.values[name].astype(np.float32))
-        numbers = np.array([codes.setdefault(one, len(codes)) for one in found.languages], np.int16)
-        parts.append(
-            (numbers[found.language], found.document + len(ids), found.index.astype(np.int32))
-        )
-        ids += batch.column("doc_id").to_pylist()
-    language, document, index = (np.concatenate(one) for one in zip(*parts, strict=True))
-    values = {name: np.concatenate(column) for name, column in columns.items()}
-    return SignalTable(scope, values, list(codes), language, document, index, ids)
-
-
 class WhatIf:
     """Counts the effects of rules on a signal table; keeps the last verdicts of each rule."""
 
@@ -82,49 +64,70 @@ class WhatIf:
         self.table = table
         self._known: dict[str, tuple[Rule, Bits]] = {}
 
-    def effects(self, rules: Mapping[str, Rule]) -> Effects:
-        """Count what the rules drop: each, alone, in pairs and together."""
-        names = [name for name in rules if name in self.table.values]
-        bits = [self._failing(name, rules[name]) for name in names]
-        rows = len(self.table)
-        dropped = {name: _count(mask) for name, mask in zip(names, bits, strict=True)}
-        once, more = _once_and_more(bits, rows)
-        alone = once & ~more
-        marginal = {name: _count(mask & alone) for name, mask in zip(names, bits, strict=True)}
-        overlap, correlation = {}, {}
-        for place, left in enumerate(names):
-            for other, right in enumerate(names[:place]):
-                shared = _count(bits[place] & bits[other])
-                overlap[right, left] = shared
-                correlation[right, left] = phi(dropped[right], dropped[left], shared, rows)
-        return Effects(rows, rows - _count(once), dropped, marginal, overlap, correlation)
+    def effects(
+        self, rules: Mapping[str, Rule], rows: Bits | None = None, pairs: bool = True
+    ) -> Effects:
+        """Count what the rules drop: each, alone, in pairs and together.
 
-    def kept(self, rules: Mapping[str, Rule]) -> NDArray[np.bool_]:
-        """Mask of the rows that no rule drops."""
-        dropped = np.zeros((len(self.table) + 7) // 8, np.uint8)
-        for name, rule in rules.items():
-            if name in self.table.values:
-                dropped |= self._failing(name, rule)
-        return np.asarray(np.unpackbits(dropped, count=len(self.table)) == 0)
+        `rows`: bits of the rows to count, None for all. Without `pairs`, pairs are not counted.
+        """
+        names = [name for name in rules if name in self.table]
+        bits = [self.failing(name, rules[name]) for name in names]
+        if rows is not None:
+            bits = [mask & rows for mask in bits]
+        return _effects(names, bits, len(self.table) if rows is None else count(rows), pairs)
 
-    def _failing(self, name: str, rule: Rule) -> Bits:
+    def failing(self, name: str, rule: Rule) -> Bits:
         """One bit per row, set where the rule drops it."""
         known = self._known.get(name)
         if known is None or known[0] != rule:
             self._known[name] = rule, np.packbits(fails(self.table, name, rule))
         return self._known[name][1]
 
+    def dropped(self, rules: Mapping[str, Rule], without: Sequence[str] = ()) -> Bits:
+        """One bit per row, set where some rule drops it."""
+        found = np.zeros((len(self.table) + 7) // 8, np.uint8)
+        for name, rule in rules.items():
+            if name in self.table and name not in without:
+                found |= self.failing(name, rule)
+        return found
+
+    def kept(self, rules: Mapping[str, Rule]) -> NDArray[np.bool_]:
+        """Mask of the rows that no rule drops."""
+        found = self.dropped(rules)
+        return np.asarray(np.unpackbits(found, count=len(self.table)) == 0)
+
+    def forget(self) -> None:
+        """Judge again: the table's values have changed."""
+        self._known.clear()
+
+
+def _effects(names: list[str], bits: list[Bits], rows: int, pairs: bool) -> Effects:
+    dropped = {name: count(mask) for name, mask in zip(names, bits, strict=True)}
+    once, more = _once_and_more(bits)
+    alone = once & ~more
+    marginal = {name: count(mask & alone) for name, mask in zip(names, bits, strict=True)}
+    overlap, correlation = {}, {}
+    for place, left in enumerate(names if pairs else []):
+        for other, right in enumerate(names[:place]):
+            shared = count(bits[place] & bits[other])
+            overlap[right, left] = shared
+            correlation[right, left] = phi(dropped[right], dropped[left], shared, rows)
+    return Effects(rows, rows - count(once), dropped, marginal, overlap, correlation)
+
 
 def fails(table: SignalTable, name: str, rule: Rule) -> NDArray[np.bool_]:
-    """Mask of the rows whose value lies outside a rule's bounds for their language."""
-    failing = _outside(table.values[name], rule)
+    """Mask of the rows that a rule drops, as a decision does: exactly, whatever the precision."""
+    if name in table.refused:
+        return table.refused[name]
+    pending = table.pending.get(name, frozenset())
+    failing = _outside(table.values[name], rule, pending)
     for language, bounds in rule.languages.items():
         if language in table.languages:
             rows = np.flatnonzero(table.language == table.languages.index(language))
-            failing[rows] = _outside(table.values[name][rows], bounds)
-    for other, bounds in rule.when.items():
-        if other in table.values:
-            failing &= ~_outside(table.values[other], bounds)
+            failing[rows] = _outside(table.values[name][rows], bounds, pending)
+    if name in table.applies:
+        failing &= table.applies[name]
     return failing
 
 
@@ -137,26 +140,30 @@ def phi(left: int, right: int, both: int, rows: int) -> float:
     return (rows * float(both) - float(left) * right) / spread**0.5 if spread > 0 else 0.0
 
 
-def _outside(values: NDArray[np.float32], bounds: Bounds) -> NDArray[np.bool_]:
+def _outside(
+    values: NDArray[np.floating], bounds: Bounds, pending: frozenset[str]
+) -> NDArray[np.bool_]:
     failing = np.zeros(len(values), np.bool_)
-    if bounds.min is not None:
-        failing |= values < np.float32(bounds.min)
-    if bounds.max is not None:
-        failing |= values > np.float32(bounds.max)
-    if bounds.below is not None:
-        failing |= values >= np.float32(bounds.below)
+    # The bound is a 64-bit number, so that narrow values are compared without rounding it.
+    if bounds.min is not None and "min" not in pending:
+        failing |= values < np.float64(bounds.min)
+    if bounds.max is not None and "max" not in pending:
+        failing |= values > np.float64(bounds.max)
+    if bounds.below is not None and "below" not in pending:
+        failing |= values >= np.float64(bounds.below)
     return failing
 
 
-def _once_and_more(bits: list[Bits], rows: int) -> tuple[Bits, Bits]:
+def _once_and_more(bits: list[Bits]) -> tuple[Any, Any]:
     """Bits of the rows that at least one rule drops, and of those that several drop."""
-    once = np.zeros((rows + 7) // 8, np.uint8)
-    more = np.zeros_like(once)
+    once: Any = np.zeros(1, np.uint8)
+    more: Any = np.zeros(1, np.uint8)
     for mask in bits:
-        more |= once & mask
-        once |= mask
+        more = more | (once & mask)
+        once = once | mask
     return once, more
 
 
-def _count(bits: Bits) -> int:
+def count(bits: Bits) -> int:
+    """Number of bits that are set."""
     return int(np.bitwise_count(bits).sum())

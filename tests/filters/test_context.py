@@ -151,3 +151,8 @@ def test_only_what_can_be_added_up_is_judged_over_several_paragraphs() -> None:
 
 def test_obelics_judges_each_paragraph_alone() -> None:
     assert not config.load("obelics", ["input=[x]"]).rules.in_context
+
+
+def test_pages_without_texts_are_judged_over_runs_too() -> None:
+    judged = rules(text_node={"spam_word_ratio": {"below": 0.2, "over": "run"}})
+    assert decide_batch(measure(page(image())), judged)["kept"].to_pylist() == [True]

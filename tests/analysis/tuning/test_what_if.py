@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails, load, phi
-from benben.filters.decide import decide_batch
+from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails, phi
 from benben.pipeline.settings.signals import Rule
-from tests.filters.pages import image, measure, page, rules, text
-
-LONG = "The owl slept in the old barn while the rain fell on the roof."
 
 
 def table(rows: int = 1000, seed: int = 3) -> SignalTable:
@@ -66,18 +62,17 @@ def test_phi_of_a_rule_that_drops_nothing_is_zero() -> None:
     assert phi(0, 5, 0, 10) == 0
 
 
-def test_a_table_holds_the_values_that_a_decision_uses() -> None:
-    signals = measure(
-        page(text(LONG), text("no"), image()), page(nodes=None, reason="x"), page(text(LONG))
-    )
-    judged = rules(
-        text_node={"words": {"min": 4}}, document={"words": {"min": 20}, "images": {"min": 1}}
-    )
-    made = load([signals], judged, "document")
-    assert made.ids == ["0", "2"]
-    assert made.values["words"].tolist() == [14, 14]
-    decided = [row for row in decide_batch(signals, judged).to_pylist() if row["doc_id"] != "1"]
-    assert [row["kept"] for row in decided] == WhatIf(made).kept(judged.document).tolist()
-    nodes = load([signals], judged, "text_node")
-    assert nodes.values["words"].tolist() == [14, 1, 14]
-    assert nodes.index.tolist() == [0, 1, 0]
+def test_values_of_32_bits_are_compared_with_the_bound_as_it_is() -> None:
+    made = table(3)
+    made.values["chars"] = np.array([0.1, 0.5, 0.9], np.float32)
+    bound = float(np.float32(0.1)) + 1e-12  # above the value, which it would round to
+    assert fails(made, "chars", Rule(min=bound)).tolist() == [True, False, False]
+
+
+def test_some_rows_are_counted_alone() -> None:
+    made = table()
+    mask = made.language == 1
+    found = WhatIf(made).effects(RULES, np.packbits(mask), pairs=False)
+    assert found.rows == int(mask.sum())
+    assert found.dropped["chars"] == int((fails(made, "chars", RULES["chars"]) & mask).sum())
+    assert found.overlap == {}

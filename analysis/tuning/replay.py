@@ -1,0 +1,241 @@
+"""Decide again in memory: a run's signals under moved rules, exactly as the stage `decide` would.
+
+All that the rules read is held in memory. When rules of nodes move, only the documents are judged
+again in which a verdict on a node changes; when rules of documents move, none is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benben.analysis.tables import RunTables
+from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails
+from benben.filters.decide import Judged, judge_batch
+from benben.filters.declaration import SCOPES, Integers, Mask, Nested, Scope
+from benben.filters.signal_table import CATALOGUE, required_columns
+from benben.pipeline import storage
+from benben.pipeline.settings.signals import Rule, RuleSettings
+
+COLUMNS: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
+NODES: tuple[Scope, ...] = ("text_node", "image_node")
+CHUNK = 4_000  # documents that are judged at once
+THREADS = 2
+_BATCH = 1_000
+_FIRST = ["reasons", "dropped"]  # of verdicts
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Documents of a run: their signals, and what was decided before the rules were applied."""
+
+    signals: pa.RecordBatch  # without the documents that extraction rejected
+    removed: pa.ListArray | None = None  # nodes that were dropped before (NODE_VERDICTs)
+    refused: Mask | None = None  # documents that other stages refused, whatever the rules say
+    page_types: list[str] | None = None
+
+    def __len__(self) -> int:
+        return int(self.signals.num_rows)
+
+
+def read(tables: RunTables, rules: RuleSettings) -> Stored:
+    """Read the signals that rules need, and which documents and nodes were taken down before."""
+    columns = required_columns(rules)
+    signals, removed, refused, types = [], [], [], list[str]()
+    for batch, verdicts, documents in _aligned(tables, columns):
+        extracted = batch.column("reason").is_null()
+        signals.append(batch.filter(extracted))
+        own = verdicts.filter(extracted)
+        removed.append(_before_rules(own.column("dropped")))
+        first = [next(iter(names or ()), "") for names in own.column("reasons").to_pylist()]
+        refused.append(np.array([bool(one) and not _of_a_rule(one) for one in first], np.bool_))
+        known = documents.filter(extracted)
+        types += [name or "" for name in known.column("page_type").to_pylist()]
+    whole = pa.concat_batches(signals)
+    taken = pa.concat_arrays(removed)
+    return Stored(whole, taken if len(taken.flatten()) else None, np.concatenate(refused), types)
+
+
+def _aligned(tables: RunTables, columns: list[str]) -> Iterator[tuple[pa.RecordBatch, ...]]:
+    for paths in tables.aligned("signals", "verdicts", "documents"):
+        wanted: list[list[str] | None] = [columns, _FIRST, ["page_type"]]
+        yield from storage.iter_aligned(paths, wanted, _BATCH)
+
+
+def _of_a_rule(reason: str) -> bool:
+    scope, _, rest = reason.partition(".")
+    return rest.rpartition(".")[0] in CATALOGUE.get(scope, {})  # type: ignore[call-overload]
+
+
+def _before_rules(dropped: pa.ListArray) -> pa.ListArray:
+    """The entries of a column `dropped` whose reason is not that of a rule."""
+    entries = Nested(dropped)
+    names, code = entries("reason")
+    other = np.array([not _of_a_rule(name) for name in names], np.bool_)
+    chosen = other[code] if len(names) else np.zeros(len(entries), np.bool_)
+    counts = np.bincount(entries.document[chosen], minlength=len(dropped))
+    offsets = pa.array(np.append(0, np.cumsum(counts)).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, entries.entries.filter(pa.array(chosen)))
+
+
+class Replay:
+    """The documents of a run, judged by rules that move.
+
+    `tables`: what the rules of each scope judge; `kept`: which rows of each are kept in the end.
+    """
+
+    def __init__(self, stored: Stored, rules: RuleSettings) -> None:
+        self.stored, self.rules = stored, rules
+        self.ids: list[str] = stored.signals.column("doc_id").to_pylist()
+        nested = {scope: Nested(stored.signals.column(COLUMNS[scope])) for scope in NODES}
+        self.first = {scope: one.first for scope, one in nested.items()}
+        codes = stored.signals.column("language").fill_null("").dictionary_encode()
+        self.languages: list[str] = codes.dictionary.to_pylist()
+        language = codes.indices.to_numpy().astype(np.int16)
+        self.tables: dict[Scope, SignalTable] = {}
+        self.kept: dict[Scope, Mask] = {}
+        everything = np.arange(len(stored))
+        for scope in SCOPES:
+            document = nested[scope].document if scope in nested else everything
+            index = (
+                nested[scope].integers("index").astype(np.int32)
+                if scope in nested
+                else np.full(len(document), -1, np.int32)
+            )
+            self.tables[scope] = SignalTable(
+                scope, {}, self.languages, language[document], document, index, self.ids
+            )
+            self.kept[scope] = np.ones(len(document), np.bool_)
+        self.what_if = {scope: WhatIf(table) for scope, table in self.tables.items()}
+        self._judge(everything)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def move(self, rules: RuleSettings) -> int:
+        """Apply other rules; returns how many documents were judged again."""
+        before, self.rules = self.rules, rules
+        if _shape(before) != _shape(rules):
+            self._judge(np.arange(len(self)))
+            return len(self)
+        changed = np.zeros(len(self), np.bool_)
+        for scope in NODES:
+            table = self.tables[scope]
+            for name, rule in getattr(rules, scope).items():
+                old = getattr(before, scope)[name]
+                if rule != old:
+                    differs = fails(table, name, rule) != fails(table, name, old)
+                    changed[table.document[differs]] = True
+        documents = np.flatnonzero(changed)
+        if len(documents):
+            self._judge(documents)
+        self._keep_documents()
+        return len(documents)
+
+    def watch(self, scope: Scope, name: str) -> None:
+        """Compute a signal that no rule uses, by a rule without bounds."""
+        if name not in getattr(self.rules, scope):
+            rules = {**getattr(self.rules, scope), name: Rule()}
+            self.move(self.rules.model_copy(update={scope: rules}))
+
+    def _keep_documents(self) -> None:
+        kept = self.what_if["document"].kept(self.rules.document)
+        if self.stored.refused is not None:
+            kept &= ~self.stored.refused
+        self.kept["document"] = kept
+
+    def _judge(self, documents: Integers) -> None:
+        """Judge some documents, and write down what their rules saw."""
+        parts = [documents[start : start + CHUNK] for start in range(0, len(documents), CHUNK)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for part, judged in zip(parts, pool.map(self._judged, parts), strict=True):
+                self._write(part, judged)
+        for one in self.what_if.values():
+            one.forget()
+        self._keep_documents()
+
+    def _judged(self, documents: Integers) -> Judged:
+        place = pa.array(documents)
+        removed = self.stored.removed
+        before = [] if removed is None else [removed.take(place)]
+        whole = len(documents) == len(self)
+        signals = self.stored.signals if whole else self.stored.signals.take(place)
+        return judge_batch(signals, self.rules, None, before)
+
+    def _write(self, documents: Integers, judged: Judged) -> None:
+        for scope in SCOPES:
+            rows = documents if scope == "document" else _rows(self.first[scope], documents)
+            table = self.tables[scope]
+            for name, seen in judged.seen[scope].items():
+                if CATALOGUE[scope][name].names:
+                    _set(table.refused, name, len(table), rows, seen.judged.failed)
+                else:
+                    _set_numbers(table.values, name, len(table), rows, seen.judged.values)
+                    if seen.judged.applies is not None:
+                        _set(table.applies, name, len(table), rows, seen.judged.applies)
+                    if scope == "document":
+                        trend = CATALOGUE[scope][name].trend
+                        table.pending[name] = PENDING.get(trend or "", frozenset())
+            if scope != "document":
+                self.kept[scope][rows] = judged.kept[scope]
+
+
+PENDING = {
+    "falls": frozenset({"max", "below"}),
+    "rises": frozenset({"min"}),
+    "either": frozenset({"min", "max", "below"}),
+}  # ends that documents are not judged by before the fetch, by the trend of the signal
+
+
+def _shape(rules: RuleSettings) -> object:
+    """What decides which values rules judge, apart from their bounds."""
+    return rules.inherit, [
+        (scope, name, rule.over, rule.when, rule.one_of)
+        for scope in SCOPES
+        for name, rule in getattr(rules, scope).items()
+    ]
+
+
+def _rows(first: Integers, documents: Integers) -> Integers:
+    """The rows of documents in a table of nodes."""
+    lengths = first[documents + 1] - first[documents]
+    starts = np.repeat(first[documents] - np.append(0, np.cumsum(lengths)[:-1]), lengths)
+    return starts + np.arange(len(starts))
+
+
+def _set(columns: dict[str, Mask], name: str, size: int, rows: Integers, values: Mask) -> None:
+    if name not in columns:
+        columns[name] = np.zeros(size, np.bool_)
+    columns[name][rows] = values
+
+
+def _set_numbers(
+    columns: dict[str, NDArray[np.floating]], name: str, size: int, rows: Integers,
+    values: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Write values into a column, which is made wider when it cannot hold them exactly."""
+    if name not in columns:
+        columns[name] = np.full(size, np.nan, np.float32)
+    column = columns[name]
+    if column.dtype == np.float32 and not _is_narrow(values):
+        column = columns[name] = column.astype(np.float64)
+    column[rows] = values
+
+
+def _is_narrow(values: NDArray[np.float64]) -> bool:
+    """Whether 32 bits hold the values exactly."""
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(values.astype(np.float32), values, equal_nan=True))
+
+
+def page_types(stored: Stored) -> Mapping[str, int]:
+    """Number of documents of each page type."""
+    found: dict[str, int] = {}
+    for name in stored.page_types or []:
+        found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
