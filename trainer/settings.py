@@ -119,7 +119,7 @@ class Source(Section):
     images: str | None = None  # folder or glob of sha256/format/bytes parquet beside it
     split: str = "train"  # of files named SPLIT-*.parquet; files without a split in the name: all
     weight: Amount = 1.0
-    name: str | None = None
+    name: str | None = None  # seeds its order; None: its number in the mix
 
 
 class DataConfig(Section):
@@ -133,6 +133,7 @@ class DataConfig(Section):
     lanes: Size = 8  # windows read at a time; a multiple of the data-parallel degree
     block: Size = 4096  # rows shuffled with each other
     workers: Count = 0
+    prefetch: Size = 8  # packs that each worker makes ahead
     seed: int = 0
     eval_split: str | None = None  # evaluated on; None: `holdout` of the training split
     holdout: Share = 0.05  # share of the documents kept for evaluation, without `eval_split`

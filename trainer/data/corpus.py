@@ -13,6 +13,7 @@ import hashlib
 import io
 import re
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +30,6 @@ COLUMNS = ("images", "texts", "doc_id", "lang", "host", "image_sha256", "image_b
 SPLIT_NAME = re.compile(r"(train|validation|test)-[^/]*\.parquet$")  # Hugging Face's convention
 KEPT_GROUPS = 4  # row groups in memory for each corpus and each image store
 MAX_PIXELS = 64_000_000  # larger images are not decoded
-NORMALISE = {  # mean and standard deviation by channel, of the published encoders
-    "siglip": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
-}
 
 
 class CorpusError(UserError):
@@ -256,6 +253,7 @@ class ImageStore:
         self.keys = np.concatenate(keys)[order] if keys else np.array([], np.uint64)
         self.rows = np.concatenate(places)[order] if keys else np.array([], np.uint64)
         self._kept: OrderedDict[int, Any] = OrderedDict()
+        self.groups_read = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_kept": OrderedDict()}
@@ -270,17 +268,24 @@ class ImageStore:
 
     def read(self, sha256: str) -> bytes | None:
         """Return the bytes of an image; None if it is missing or they do not match the digest."""
-        place = self._find(sha256)
-        if place is None:
-            return None
-        data = self._group(place >> 32)[place & 0xFFFFFFFF].as_py()
-        return data if data and hashlib.sha256(data).hexdigest() == sha256 else None
+        return self.read_all([sha256]).get(sha256)
+
+    def read_all(self, wanted: Iterable[str]) -> dict[str, bytes]:
+        """Return the images of these digests that are stored; each row group is read once."""
+        places = [(p, name) for name in set(wanted) if (p := self._find(name)) is not None]
+        found: dict[str, bytes] = {}
+        for place, name in sorted(places):
+            data = self._group(place >> 32)[place & 0xFFFFFFFF].as_py()
+            if data and hashlib.sha256(data).hexdigest() == name:
+                found[name] = data
+        return found
 
     def _group(self, group: int) -> Any:
         if group not in self._kept:
             file, number = self.places[group]
             with open_parquet(self.files[file]) as parquet:
                 self._kept[group] = parquet.read_row_group(number, columns=["bytes"]).column(0)
+            self.groups_read += 1
             if len(self._kept) > KEPT_GROUPS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(group)
@@ -294,8 +299,8 @@ def _prefix(sha256: str) -> int:
         return 0
 
 
-def decode(data: bytes, size: int, family: str = "siglip") -> np.ndarray | None:
-    """Return normalised pixels [3, size, size] float32; None for an image that does not decode."""
+def decode(data: bytes, size: int) -> np.ndarray | None:
+    """Return pixels [3, size, size] uint8; None for an image that does not decode."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -308,6 +313,4 @@ def decode(data: bytes, size: int, family: str = "siglip") -> np.ndarray | None:
             picture = picture.resize((size, size), Image.Resampling.BICUBIC)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
         return None
-    mean, std = (np.array(v, np.float32) for v in NORMALISE[family])
-    pixels = (np.asarray(picture, np.float32) / 255 - mean) / std
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return np.ascontiguousarray(np.asarray(picture, np.uint8).transpose(2, 0, 1))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,11 +59,10 @@ class DataSource:
         vocabulary: Vocabulary,
         fusion: Fusion,
         image_size: int = 32,
-        family: str = "siglip",
         evaluation: bool = False,
     ) -> None:
         self.config, self.vocabulary = config, vocabulary
-        self.image_size, self.family, self.evaluation = image_size, family, evaluation
+        self.image_size, self.evaluation = image_size, evaluation
         self.renderer = Renderer(vocabulary, config.seq_len, config.max_images, fusion)
         self.corpora = [Corpus(entry.path, entry.name, entry.split) for entry in config.mix]
         self.stores = [
@@ -106,12 +105,12 @@ class DataSource:
         shared = config.model_dump(mode="json", include=set(ORDER_SETTINGS))
         corpora = [
             {
-                "name": corpus.name,  # it seeds the order
+                "name": entry.name or str(number),  # it seeds the order; a path does not
                 "split": entry.split,
                 "weight": entry.weight,
                 "files": corpus.fingerprint,
             }
-            for entry, corpus in zip(config.mix, self.corpora, strict=True)
+            for number, (entry, corpus) in enumerate(zip(config.mix, self.corpora, strict=True))
         ]
         return {"corpora": corpora, **shared, "tokenizer": self.vocabulary.fingerprint()}
 
@@ -121,9 +120,9 @@ class DataSource:
         config = self.config
         for number, (corpus, entry) in enumerate(zip(self.corpora, config.mix, strict=True)):
             sizes = roster.group_sizes[number] if roster else corpus.group_sizes
-            make = (number, sizes, config.block, config.seed)
+            make, name = (number, sizes, config.block, config.seed), entry.name or str(number)
             if config.languages is None:
-                streams.append(Stream(*make, corpus.name))
+                streams.append(Stream(*make, name))
                 weights.append(entry.weight)
                 continue
             kept = roster.languages[number] if roster else None
@@ -134,12 +133,15 @@ class DataSource:
             )
             for lang, share in shares.items():
                 ids = np.flatnonzero(column == lang)
-                streams.append(Stream(*make, f"{corpus.name}/{lang}", ids))
+                streams.append(Stream(*make, f"{name}/{lang}", ids))
                 weights.append(entry.weight * share / sum(shares.values()))
         return Mixture(streams, weights, config.window)
 
     def samples(self, window: int) -> list[Sample]:
-        """Return the samples of this split in a window, in the mixture's order."""
+        """Return the samples of this split in a window, in the mixture's order.
+
+        They hold the bytes of their images, which are read for all of them at once.
+        """
         picks = self.mixture.window(window)
         result: list[Sample] = []
         for number, store in enumerate(self.stores):
@@ -147,7 +149,16 @@ class DataSource:
             found = (self._read(pick) for pick in chosen)
             documents = [d for d in found if d is not None and self._wanted(d)]
             result += self.renderer.render(documents, functools.partial(_available, store=store))
-        return result
+        return self._with_images(result)
+
+    def _with_images(self, samples: list[Sample]) -> list[Sample]:
+        slots = [piece.slot for sample in samples for piece in sample.pieces]
+        wanted = {s.sha256 for s in slots if s is not None and s.data is None and s.sha256}
+        found: dict[str, bytes] = {}
+        for store in self.stores:
+            if store is not None:
+                found |= store.read_all(wanted - set(found))
+        return [_filled(sample, found) for sample in samples] if found else samples
 
     def _read(self, pick: Pick) -> Document | None:
         """Return a document of the order; None if it has left."""
@@ -172,11 +183,7 @@ class DataSource:
 
     def pixels(self, slot: Slot) -> np.ndarray | None:
         """Return the pixels of a slot; None if its bytes are missing or do not decode."""
-        data = slot.data
-        if data is None and slot.sha256:
-            found = (s.read(slot.sha256) for s in self.stores if s is not None)
-            data = next((d for d in found if d is not None), None)
-        return decode(data, self.image_size, self.family) if data else None
+        return decode(slot.data, self.image_size) if slot.data else None
 
     def texts(self, limit: int) -> Iterator[str]:
         """Yield the texts of training documents among the first `limit` of the order."""
@@ -190,6 +197,17 @@ class DataSource:
                 if document is not None and self._wanted(document):
                     yield from (slot.text for slot in document.slots if slot.text is not None)
             window += 1
+
+
+def _filled(sample: Sample, found: Mapping[str, bytes]) -> Sample:
+    """Return a sample whose images have their bytes."""
+    pieces = tuple(
+        dataclasses.replace(piece, slot=dataclasses.replace(piece.slot, data=found[digest]))
+        if piece.slot is not None and (digest := piece.slot.sha256 or "") in found
+        else piece
+        for piece in sample.pieces
+    )
+    return dataclasses.replace(sample, pieces=pieces)
 
 
 def _available(slot: Slot, store: ImageStore | None) -> bool:
@@ -218,7 +236,8 @@ class Lane:
                     raise NoDocuments("the data has no usable document for this split")
             if self.offset < len(self.bins):
                 self.offset += 1
-                return self.bins[self.offset - 1], self.window, self.offset
+                taken, self.bins[self.offset - 1] = self.bins[self.offset - 1], []  # frees images
+                return taken, self.window, self.offset
             self.window, self.offset, self.bins = self.window + self.stride, 0, None
             self.done = ()
 
@@ -320,7 +339,11 @@ class Loader:
         context = "spawn"  # threads of pyarrow and CUDA do not survive a fork
         return iter(
             DataLoader(
-                dataset, batch_size=None, num_workers=workers, multiprocessing_context=context
+                dataset,
+                batch_size=None,
+                num_workers=workers,
+                multiprocessing_context=context,
+                prefetch_factor=self.source.config.prefetch,
             )
         )
 

@@ -300,7 +300,7 @@ def assemble(
         ids=np.array(ids, np.int32),
         labels=np.array(labels, np.int32),
         lengths=tuple(lengths),
-        pixels=np.stack(pixels) if pixels else np.zeros(shape, np.float32),
+        pixels=np.stack(pixels) if pixels else np.zeros(shape, np.uint8),
         slots=tuple(slots),
         number=number,
         names=tuple(sample.name for sample in laid),

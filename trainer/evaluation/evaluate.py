@@ -61,10 +61,14 @@ def token_losses(session: Session, pack: Pack) -> np.ndarray:
 
 
 def with_images(pack: Pack, pictures: str) -> Pack:
-    """Return the pack with its images given, blank (mean grey), or each replaced by the next."""
+    """Return the pack with its images given, blank (mean grey), or each replaced by the next.
+
+    Mean grey is 0 once normalised, which no uint8 is: blank images are float32.
+    """
     if pictures == "given" or not len(pack.pixels):
         return pack
-    changed = np.zeros_like(pack.pixels) if pictures == "blank" else np.roll(pack.pixels, 1, 0)
+    blank = pictures == "blank"
+    changed = np.zeros(pack.pixels.shape, np.float32) if blank else np.roll(pack.pixels, 1, 0)
     return dataclasses.replace(pack, pixels=changed)
 
 

@@ -31,18 +31,18 @@ class Prompt:
         self._start: tuple[torch.Tensor, Cache] | None = None
         marks = model.fusion.image_marks(v.image, v.fence)
         pixels = []
-        tower, vision = model.vision, session.config.model.vision
+        tower = model.vision
         for part in parts:
             if isinstance(part, str):
                 self.ids += v.encode([part])[0]
-            elif tower is not None and vision is not None:
-                picture = decode(part, tower.image_size, vision.family)
+            elif tower is not None:
+                picture = decode(part, tower.image_size)
                 assert picture is not None
                 pixels.append(picture)
                 self.slots.append(len(self.ids) + marks.index(v.image))
                 self.ids += marks
         side = tower.image_size if tower is not None else 1
-        self.pixels = np.stack(pixels) if pixels else np.zeros((0, 3, side, side), np.float32)
+        self.pixels = np.stack(pixels) if pixels else np.zeros((0, 3, side, side), np.uint8)
 
     def losses(self, answer: str) -> float:
         """Return the NLL of a continuation. Raises ValueError for an empty one."""

@@ -90,13 +90,12 @@ class Session:
 
     def source(self, data: DataConfig | None = None) -> DataSource:
         """Return the training documents of the run's data settings, or of `data`."""
-        vision, tower = self.config.model.vision, self.model.vision
+        tower = self.model.vision
         return DataSource(
             data or self.config.data,
             self.vocabulary,
             self.model.fusion,
             tower.image_size if tower else 32,
-            vision.family if vision else "siglip",
         )
 
     def held_out_source(self, data: DataConfig | None = None) -> DataSource:

@@ -35,10 +35,10 @@ class Pack:
     """A packed sequence on the host.
 
     `ids` and `labels` are [T] (labels are shifted; -100 is ignored); `lengths` are those of the
-    documents, padding last; `pixels` are [images, 3, H, W] float32; `slots` [images] say where each
-    image's tokens begin. `names`, `languages` and `sizes` (bytes of text) describe the documents;
-    `captions` are the tokens [a, b) of the first paragraph after an image; `number` is the pack's
-    place in the order of the run.
+    documents, padding last; `pixels` are [images, 3, H, W], uint8 as decoded or float32 as
+    normalised; `slots` [images] say where each image's tokens begin. `names`, `languages` and
+    `sizes` (bytes of text) describe the documents; `captions` are the tokens [a, b) of the first
+    paragraph after an image; `number` is the pack's place in the order of the run.
     """
 
     ids: np.ndarray
@@ -172,12 +172,16 @@ class Batch:
         return int((self.labels != IGNORE).sum())
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
-        """Copy to the device, images in `dtype`. The host does not wait for copies to CUDA."""
+        """Copy to the device, normalised images in `dtype`.
+
+        uint8 images stay so: the model normalises them. The host does not wait for copies to CUDA.
+        """
+        pixels = to_device(self.pixels, device)
         return Batch(
             ids=to_device(self.ids, device),
             labels=to_device(self.labels, device),
             layout=dataclasses.replace(self.layout, device=device),
-            pixels=to_device(self.pixels, device).to(dtype),
+            pixels=pixels.to(dtype) if pixels.is_floating_point() else pixels,
             spans=self.spans,
         )
 
@@ -214,7 +218,7 @@ def cut(pack: Pack, spans: Sequence[tuple[int, int]], rank: int = 0, ranks: int 
     for image, (a, b) in enumerate(spans[i] for i in chosen):
         first = max(a, start)
         local.append(ImageSpan(first - start, min(b, stop) - start, image, first - a))
-    blank = np.zeros((1, *pack.pixels.shape[1:]), np.float32)
+    blank = np.zeros((1, *pack.pixels.shape[1:]), pack.pixels.dtype)
     pixels = pack.pixels[chosen] if chosen else blank
     return Batch(
         ids=torch.from_numpy(pack.ids[start:stop].astype(np.int64)),

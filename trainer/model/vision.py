@@ -12,6 +12,11 @@ from torch import Tensor, nn
 from benben.trainer.model.foreign_config import tower_sizes
 from benben.trainer.settings import VisionConfig
 
+MEAN_AND_DEVIATION = {  # by channel, of the published encoders
+    "siglip": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+}
+
 
 class Tower(nn.Module):
     """Pixels [n, 3, H, W] to patch features [n, patches, hidden]."""
@@ -48,6 +53,18 @@ class Tower(nn.Module):
         self.image_size = int(self.model.config.image_size)
         self.side = self.image_size // int(self.model.config.patch_size)
         self.skip = 1 if config.family == "clip" else 0  # the class token
+        self.mean, self.deviation = MEAN_AND_DEVIATION[config.family]
+
+    def normalise(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return uint8 pixels as the encoder was trained on them; others are normalised already."""
+        if pixels.is_floating_point():
+            return pixels
+        scaled = pixels.float() / 255
+        channels = [
+            (scaled[:, i] - mean) / deviation
+            for i, (mean, deviation) in enumerate(zip(self.mean, self.deviation, strict=True))
+        ]
+        return torch.stack(channels, 1).to(dtype)
 
     def forward(self, pixels: Tensor) -> Tensor:
         features = self.model(pixel_values=pixels).last_hidden_state

@@ -105,7 +105,7 @@ class VLM(nn.Module):
         x = self._tokens(batch.ids)
         if self.vision is None or self.connector is None:
             return x, None
-        features = self.connector(self._encode(batch.pixels)).flatten(0, 1)
+        features = self.connector(self._encode(batch.pixels, x.dtype)).flatten(0, 1)
         if not batch.images:  # every rank runs the encoder, so that the collective calls match
             x = x + 0 * features.sum().to(x.dtype)
         return self.fusion.fuse(x, features, batch.spans)
@@ -118,8 +118,9 @@ class VLM(nn.Module):
             return x, cache.features
         return self._tokens(batch.ids), cache.features
 
-    def _encode(self, pixels: Tensor) -> Tensor:
+    def _encode(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
         assert self.vision is not None
+        pixels = self.vision.normalise(pixels, dtype)
         if any(p.requires_grad for p in self.vision.parameters()):
             return self.vision(pixels)
         with torch.no_grad():
