@@ -7,7 +7,7 @@ different keys: 128 bits), so ranks sum the hashes of what they hold and nothing
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benben.common.hashing import mix64_signed
 from benben.trainer import counter_rng
-from benben.trainer.distributed.shards import shard_of
+from benben.trainer.distributed.shards import Shard, shard_of
 
 CHUNK = 1 << 24
 _KEYS = (counter_rng.key("digest", 0), counter_rng.key("digest", 1))
@@ -24,14 +24,11 @@ _VIEWS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @torch.no_grad()
-def tensors(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return each tensor's digest in hexadecimal; a collective call."""
-    sums: list[Tensor] = []
-    device = torch.device("cpu")
-    for tensor in state.values():
-        shard = shard_of(tensor)
-        device = shard.local.device
-        total = torch.zeros(2, dtype=torch.int64, device=device)
+def sums(shards: Sequence[Shard]) -> Tensor:
+    """Return the sums of this rank's hashes of each tensor, [tensors, 2] int64 on the CPU."""
+    result = []
+    for shard in shards:
+        total = torch.zeros(2, dtype=torch.int64, device=shard.local.device)
         if shard.first:
             flat = shard.local.detach().contiguous().view(-1)
             for start in range(0, flat.numel(), CHUNK):
@@ -40,16 +37,23 @@ def tensors(state: Mapping[str, Tensor]) -> dict[str, str]:
                 index = shard.index(start, start + len(part))
                 for i, seed in enumerate(_KEYS):
                     total[i] += mix64_signed(counter_rng.bits(seed, index) ^ bits).sum()
-        sums.append(total)
-    if not sums:
-        return {}
-    joined = torch.stack(sums).to(device)
-    if dist.is_initialized():
-        dist.all_reduce(joined)
+        result.append(total)
+    return torch.stack(result).cpu() if result else torch.zeros(0, 2, dtype=torch.int64)
+
+
+def over_ranks(names: Iterable[str], mine: Tensor) -> dict[str, str]:
+    """Return the digests, in hexadecimal, from every rank's sums; a collective call."""
+    if dist.is_initialized() and len(mine):
+        dist.all_reduce(mine)
     return {
         name: "".join(f"{int(part) & (2**64 - 1):016x}" for part in row)
-        for name, row in zip(state, joined.cpu(), strict=True)
+        for name, row in zip(names, mine, strict=True)
     }
+
+
+def tensors(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return each tensor's digest in hexadecimal; a collective call."""
+    return over_ranks(state, sums([shard_of(tensor) for tensor in state.values()]))
 
 
 def file(path: Path) -> str:

@@ -7,11 +7,13 @@ digest is checked before loading, every tensor's after.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict_loader
+from torch.distributed.checkpoint.staging import BlockingAsyncStager
 from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.distributed.checkpoint.state_dict_saver import save as save_sharded
 
 from benben.common.errors import UserError
 from benben.trainer.checkpoint import digest
-from benben.trainer.distributed.shards import copy_full, parameters
+from benben.trainer.distributed.shards import Shard, copy_full, local, parameters, shard_of
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, zero_padding
 
@@ -75,14 +78,36 @@ def manifest(path: Path) -> dict[str, Any]:
     return data
 
 
+class Stager(BlockingAsyncStager):  # type: ignore[misc]
+    """Copies a state to host memory and keeps the copy, so that its digests can be computed."""
+
+    def stage(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        self.staged: dict[str, Any] = super().stage(state_dict)
+        return self.staged
+
+
+@dataclass
+class Pending:
+    """A background save: what it gives are sums of the tensors' hashes and digests of files."""
+
+    work: Future[tuple[Tensor, dict[str, str]]]
+    temporary: Path
+    content: dict[str, Any]
+
+
 class Saver:
-    """Writes checkpoints of a run; with `asynchronous`, in the background."""
+    """Writes checkpoints of a run; with `asynchronous`, in the background.
+
+    Then the training waits for a copy to host memory alone: files are written, and digests of
+    tensors and files computed, on another thread.
+    """
 
     def __init__(self, folder: Path, keep: int, asynchronous: bool = False) -> None:
         self.folder, self.keep, self.asynchronous = folder, keep, asynchronous
-        self.pending: tuple[Future[Any], Path, dict[str, Any]] | None = None
+        self.pending: Pending | None = None
         distributed = dist.is_initialized() and asynchronous
         self.group = dist.new_group(backend="gloo") if distributed else None
+        self.thread = ThreadPoolExecutor(1, "checkpoint") if asynchronous else None
 
     def save(self, step: int, state: Mapping[str, Tensor], meta: dict[str, Any]) -> None:
         """Save tensors and the manifest's entries; a collective call."""
@@ -98,32 +123,41 @@ class Saver:
             "meta": meta,
             "shapes": {name: list(t.shape) for name, t in state.items()},
             "dtypes": {name: str(t.dtype).removeprefix("torch.") for name, t in state.items()},
-            "tensors": digest.tensors(state),
         }
-        if self.asynchronous:
-            future = async_save(dict(state), checkpoint_id=temporary, process_group=self.group)
-            assert isinstance(future, Future)
-            self.pending = (future, temporary, content)
+        shards = [shard_of(tensor) for tensor in state.values()]
+        if self.thread is not None:
+            stager = Stager()
+            written = async_save(
+                dict(state),
+                checkpoint_id=temporary,
+                process_group=self.group,
+                async_stager=stager,
+            )
+            assert isinstance(written, Future)
+            copies = [
+                dataclasses.replace(shard, local=local(stager.staged[name]))
+                for name, shard in zip(state, shards, strict=True)
+            ]
+            work = self.thread.submit(_digests, copies, temporary, rank(), written)
+            self.pending = Pending(work, temporary, content)
         else:
             save_sharded(dict(state), checkpoint_id=temporary, no_dist=not dist.is_initialized())
-            self._commit(temporary, content)
+            self._commit(temporary, content, *_digests(shards, temporary, rank()))
 
     def ready(self) -> bool:
         """Tell whether a background save has been written (on this rank)."""
-        return self.pending is not None and self.pending[0].done()
+        return self.pending is not None and self.pending.work.done()
 
     def finish(self) -> None:
         """Wait for a background save and commit it; a collective call."""
         if self.pending:
-            future, temporary, content = self.pending
-            self.pending = None
-            future.result()
-            self._commit(temporary, content)
+            pending, self.pending = self.pending, None
+            self._commit(pending.temporary, pending.content, *pending.work.result())
 
-    def _commit(self, temporary: Path, content: dict[str, Any]) -> None:
-        barrier()
-        mine = sorted(temporary.glob(f"__{rank()}_*"))
-        found = {path.name: digest.file(path) for path in mine}
+    def _commit(
+        self, temporary: Path, content: dict[str, Any], sums: Tensor, found: dict[str, str]
+    ) -> None:
+        content["tensors"] = digest.over_ranks(content["shapes"], sums)
         parts: list[Any] = [found]
         if dist.is_initialized():
             parts = [None] * dist.get_world_size()
@@ -139,6 +173,16 @@ class Saver:
             for old in checkpoints(self.folder)[: -self.keep]:
                 shutil.rmtree(old)
         barrier()
+
+
+def _digests(
+    shards: Sequence[Shard], folder: Path, rank: int, written: Future[Any] | None = None
+) -> tuple[Tensor, dict[str, str]]:
+    """Return the sums of a rank's tensors and, once written, the digests of its files."""
+    sums = digest.sums(shards)
+    if written is not None:
+        written.result()
+    return sums, {path.name: digest.file(path) for path in sorted(folder.glob(f"__{rank}_*"))}
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -127,6 +129,41 @@ def test_asynchronous_saving_is_the_same(tmp_path: Path) -> None:
     assert path is not None
     loaded = archive.read_whole(path, ["model/x"], store.manifest(path))
     assert torch.equal(loaded["model/x"], torch.arange(5.0))
+
+
+def test_no_digest_is_computed_on_the_training_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While digests of tensors or files wait, saving returns and the run goes on."""
+    threads: dict[str, set[str]] = {"sums": set(), "file": set()}
+    gate = threading.Event()
+    for name in threads:
+        whole = getattr(store.digest, name)
+
+        def waiting(argument: Any, name: str = name, whole: Any = whole) -> Any:
+            threads[name].add(threading.current_thread().name)
+            assert gate.wait(60)
+            return whole(argument)
+
+        monkeypatch.setattr(store.digest, name, waiting)
+    saver = store.Saver(tmp_path, keep=2, asynchronous=True)
+    state = {"model/x": torch.arange(5.0), "model/y": torch.ones(3, dtype=torch.bfloat16)}
+    saver.save(1, state, {"tokens": 7})
+    state["model/x"] += 1
+    assert not saver.ready()
+    gate.set()
+    saver.finish()
+    mine = threading.current_thread().name
+    assert mine not in threads["sums"]
+    assert threads["file"] - {mine}, "files of the rank; rank 0 adds the small .metadata itself"
+    path = store.newest(tmp_path)
+    assert path is not None
+    content = store.manifest(path)
+    monkeypatch.undo()
+    assert content["tensors"] == store.digest.tensors(
+        {"model/x": torch.arange(5.0), "model/y": state["model/y"]}
+    )
+    store.verify_files(path, content["files"])
 
 
 def test_archive_and_back_is_bitwise_also_repadded(run: Config, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_cider_orders_captions() -> None:
     assert fewshot.cider([""] * 20, references) == 0
 
 
+@pytest.mark.timeout(3600)  # half a minute of computing, shared with whatever else runs
 def test_images_are_learnt_from(made: Path, tmp_path: Path) -> None:
     """The bar: captions cost at most half of what they cost with blank images."""
     config = settings(
