@@ -9,7 +9,6 @@ added again on import.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from torch.distributed.checkpoint import state_dict_loader
 from benben.common.config_files import validate
 from benben.trainer.checkpoint import digest, store
 from benben.trainer.checkpoint.store import VOCABULARY, CheckpointError
-from benben.trainer.model import huggingface
+from benben.trainer.data.packing import load_vocabulary
+from benben.trainer.model import huggingface, huggingface_vlm
 from benben.trainer.model.vlm import group_of
 from benben.trainer.settings import Config, LMConfig
 
@@ -120,19 +120,34 @@ def restore(folder: Path, run: Path, multiple: int | None = None) -> Path:
 
 def lm_config(content: dict[str, Any]) -> LMConfig:
     """Return the decoder's settings from a checkpoint's manifest. Raises ConfigError."""
-    return validate(Config, content["meta"]["config"], "the checkpoint's config").model.lm
+    return run_config(content).model.lm
 
 
-def to_huggingface(path: Path, folder: Path, dtype: str = "bfloat16") -> None:
-    """Write a checkpoint's decoder as a model that transformers loads."""
+def run_config(content: dict[str, Any]) -> Config:
+    """Return the run's settings from a checkpoint's manifest. Raises ConfigError."""
+    return validate(Config, content["meta"]["config"], "the checkpoint's config")
+
+
+def to_huggingface(
+    path: Path, folder: Path, dtype: str = "bfloat16", decoder: bool = False
+) -> None:
+    """Write a checkpoint as a model that transformers loads, with its tokenizer.
+
+    A model with an image encoder has its processor too; `decoder` writes the decoder alone.
+    Low-rank additions are multiplied out.
+    """
     content = store.manifest(path)
     store.verify_files(path, content["files"])
-    config = lm_config(content)
-    state = {name: tensor.to(getattr(torch, dtype)) for name, tensor in _decoder(path, content)}
-    huggingface.export(config, state, folder)
-
-
-def _decoder(path: Path, content: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    for name in _parameters(content):
-        if group_of(name) == "lm":
-            yield name, read_whole(path, [f"model/{name}"], content)[f"model/{name}"]
+    config = run_config(content)
+    alone = decoder or config.model.vision is None
+    groups = ("lm", "lora") if alone else ("lm", "lora", "vision", "connector", "cross")
+    names = [n for n in _parameters(content) if group_of(n) in groups]
+    whole = {n: read_whole(path, [f"model/{n}"], content)[f"model/{n}"] for n in names}
+    to = getattr(torch, dtype)
+    state = {n: t.to(to) for n, t in huggingface_vlm.with_lora(whole).items()}
+    vocabulary = load_vocabulary(config.data.tokenizer or str(path.parent / "tokenizer.json"))
+    if alone:
+        huggingface.export(config.model.lm, state, folder)
+        huggingface_vlm.write_tokenizer(vocabulary, folder)
+    else:
+        huggingface_vlm.export(config.model, state, vocabulary, folder)

@@ -38,7 +38,9 @@ def sums(shards: Sequence[Shard]) -> Tensor:
                 for i, seed in enumerate(_KEYS):
                     total[i] += mix64_signed(counter_rng.bits(seed, index) ^ bits).sum()
         result.append(total)
-    return torch.stack(result).cpu() if result else torch.zeros(0, 2, dtype=torch.int64)
+    if not result:
+        return torch.zeros(0, 2, dtype=torch.int64)
+    return torch.stack([total.cpu() for total in result])  # some may be on the host already
 
 
 def over_ranks(names: Iterable[str], mine: Tensor) -> dict[str, str]:

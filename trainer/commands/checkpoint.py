@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         (
             "huggingface",
             _huggingface,
-            "export the decoder as a model of transformers",
+            "export as a model of transformers, with tokenizer and processor",
         ),
         ("merge", _merge, "merge tensor-parallel shards of other trainers, by a table of rules"),
     ):
@@ -39,6 +39,7 @@ def add(commands: Any) -> None:
             )
         if name == "huggingface":
             action.add_argument("--dtype", default="bfloat16")
+            action.add_argument("--decoder", action="store_true", help="the decoder alone")
 
 
 def _one(path: Path) -> Path:
@@ -87,7 +88,7 @@ def _import(options: argparse.Namespace) -> None:
 def _huggingface(options: argparse.Namespace) -> None:
     from benben.trainer.checkpoint import archive
 
-    archive.to_huggingface(_one(options.source), options.target, options.dtype)
+    archive.to_huggingface(_one(options.source), options.target, options.dtype, options.decoder)
     print(options.target)
 
 

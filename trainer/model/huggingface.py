@@ -119,13 +119,14 @@ def export(config: LMConfig, state: Mapping[str, Tensor], folder: Path) -> None:
     `state`: whole tensors by our names. Padding of the vocabulary is cut off.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = dict(_foreign(config, state))
+    tensors = dict(foreign_tensors(config, state))
     dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(to_config(config, dtype), indent=1))
 
 
-def _foreign(config: LMConfig, state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+def foreign_tensors(config: LMConfig, state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the decoder's tensors by Hugging Face's names, without padding of the vocabulary."""
     kind = kind_of(config)
     fused: dict[str, dict[int, Tensor]] = {}
     for own, tensor in state.items():

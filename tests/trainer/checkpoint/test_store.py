@@ -199,7 +199,7 @@ def states(session: Session) -> list[torch.Tensor]:
 def test_hugging_face_loads_the_decoder(run: Config, tmp_path: Path) -> None:
     source = store.newest(Path(run.checkpoint.dir))
     assert source is not None
-    archive.to_huggingface(source, tmp_path, "float32")
+    archive.to_huggingface(source, tmp_path, "float32", decoder=True)
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     session = Session(run)
     session.resume()

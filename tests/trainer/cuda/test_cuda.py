@@ -9,6 +9,7 @@ import torch
 
 from benben.trainer.distributed import parallel
 from benben.trainer.loop.optimizer import AdamW
+from benben.trainer.loop.session import Session
 from benben.trainer.loop.train import Training
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.settings import LMConfig, ModelConfig, OptimConfig
@@ -41,6 +42,14 @@ def test_memory_options_change_nothing() -> None:
 
 def test_a_checkpoint_of_the_cpu_loads() -> None:
     assert gpu_smoke.cpu_checkpoint_loads("cuda")
+
+
+def test_a_vocabulary_is_padded_anew(made: Path, tmp_path: Path) -> None:
+    Training(settings(made, tmp_path, run={"steps": 1, "device": "cpu"})).run()
+    lm = {"hidden": 32, "heads": 4, "layers": 2, "vocab_multiple": 7}
+    model = {"lm": lm, "vision": {"hidden": 32, "heads": 2}}
+    session = Session(settings(made, tmp_path, model=model, run={"device": "cuda"}))
+    assert session.resume() is not None
 
 
 def test_fused_updates_are_the_cpus() -> None:
