@@ -44,11 +44,12 @@ def content_security_policy(
     forms: bool = False,
     script: str = "",
     frames: bool = False,
+    requests: bool = False,
 ) -> str:
     """Policy for a page with this inline style sheet, inline images and this inline script, if any.
 
-    `remote_images` also allows images from the web, `forms` allows forms and `frames` frames that
-    go to the server the page came from.
+    `remote_images` also allows images from the web; `forms` allows forms, `frames` frames and
+    `requests` requests of the script that go to the server the page came from.
     """
     target = "'self'" if forms else "'none'"
     images = "data: http: https:" if remote_images else "data:"
@@ -58,6 +59,8 @@ def content_security_policy(
     )
     if script:
         policy += f"; script-src '{_digest(script)}'"
+    if requests:
+        policy += "; connect-src 'self'"
     return f"{policy}; frame-src 'self'" if frames else policy
 
 

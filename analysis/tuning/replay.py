@@ -20,7 +20,7 @@ from benben.filters.decide import Judged, judge_batch
 from benben.filters.declaration import SCOPES, Integers, Mask, Nested, Scope
 from benben.filters.signal_table import CATALOGUE, required_columns
 from benben.pipeline import storage
-from benben.pipeline.settings.signals import Rule, RuleSettings
+from benben.pipeline.settings.signals import RuleSettings
 
 COLUMNS: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
 NODES: tuple[Scope, ...] = ("text_node", "image_node")
@@ -111,6 +111,7 @@ class Replay:
                 scope, {}, self.languages, language[document], document, index, self.ids
             )
             self.kept[scope] = np.ones(len(document), np.bool_)
+        self.version = 0  # grows whenever documents are judged again
         self.what_if = {scope: WhatIf(table) for scope, table in self.tables.items()}
         self._judge(everything)
 
@@ -137,12 +138,6 @@ class Replay:
         self._keep_documents()
         return len(documents)
 
-    def watch(self, scope: Scope, name: str) -> None:
-        """Compute a signal that no rule uses, by a rule without bounds."""
-        if name not in getattr(self.rules, scope):
-            rules = {**getattr(self.rules, scope), name: Rule()}
-            self.move(self.rules.model_copy(update={scope: rules}))
-
     def _keep_documents(self) -> None:
         kept = self.what_if["document"].kept(self.rules.document)
         if self.stored.refused is not None:
@@ -155,6 +150,7 @@ class Replay:
         with ThreadPoolExecutor(THREADS) as pool:
             for part, judged in zip(parts, pool.map(self._judged, parts), strict=True):
                 self._write(part, judged)
+        self.version += 1
         for one in self.what_if.values():
             one.forget()
         self._keep_documents()

@@ -23,7 +23,7 @@ from benben.analysis.tuning.labels import End, Proposal, Scores
 from benben.analysis.tuning.replay import Replay, read
 from benben.analysis.tuning.what_if import Effects, SignalTable
 from benben.filters.declaration import SCOPES, Scope
-from benben.filters.signal_table import read_rules
+from benben.filters.signal_table import read_rules, required_columns
 from benben.pipeline import config, storage
 from benben.pipeline.settings.signals import Rule, RuleSettings
 
@@ -50,6 +50,7 @@ class Tuner:
         self.source = config.find(named)
         self.base = read_rules(named)
         self.replay = Replay(read(self.tables, self.base), self.base)
+        self._columns = set(required_columns(self.base))
         self.labels = labels.read(storage.join(output, LABELS))
 
     @property
@@ -75,6 +76,20 @@ class Tuner:
         found: dict[str, Rule] = getattr(self.replay.rules, self.scope)
         return found
 
+    def watch(self, signal: str) -> None:
+        """Compute a signal of the scope that no rule uses, so that it can be looked at and bounded.
+
+        Reads the table of signals again where its columns were not read.
+        """
+        if signal in self.of_scope():
+            return
+        changed = {**self.of_scope(), signal: Rule()}
+        rules = self.replay.rules.model_copy(update={self.scope: changed})
+        if set(required_columns(rules)) - self._columns:
+            self.replay.stored = read(self.tables, rules)
+            self._columns = set(required_columns(rules))
+        self.replay.move(rules)
+
     def move(self, signal: str, end: End, bound: float | None, language: str = "") -> Effects:
         """Set a bound, or take it away, and count again; `language`: for documents of one alone.
 
@@ -85,18 +100,24 @@ class Tuner:
         self.replay.move(self.replay.rules.model_copy(update={self.scope: changed}))
         return self.effects()
 
-    def nearest(self, signal: str, number: int) -> list[labels.Key]:
+    def rows_near(self, signal: str, number: int) -> list[int]:
         """The `number` rows nearest to each bound of a signal's rule, on either side of it."""
-        rule, values = self.of_scope()[signal], self.table.values[signal]
-        chosen: list[labels.Key] = []
-        for bound in labels.bounds_of(rule).values():
-            distance = np.abs(values - bound)
+        values = self.table.values[signal]
+        chosen: list[int] = []
+        for bound in labels.bounds_of(self.of_scope()[signal]).values():
+            distance = np.abs(values - np.float64(bound))
             for side in (values < bound, values >= bound):
                 rows = np.flatnonzero(side & ~np.isnan(values))
-                for row in rows[np.argsort(distance[rows], kind="stable")[:number]].tolist():
-                    chosen.append((self.table.ids[self.table.document[row]],
-                                   int(self.table.index[row])))  # fmt: skip
+                if len(rows) > number:
+                    rows = rows[np.argpartition(distance[rows], number)[:number]]
+                chosen += rows[np.lexsort((rows, distance[rows]))].tolist()
         return list(dict.fromkeys(chosen))
+
+    def nearest(self, signal: str, number: int) -> list[labels.Key]:
+        """The documents or nodes of `rows_near`."""
+        table, rows = self.table, self.rows_near(signal, number)
+        keys = [(table.ids[table.document[row]], int(table.index[row])) for row in rows]
+        return list(dict.fromkeys(keys))
 
     def margin(self, signal: str, number: int = 3) -> dict[labels.Key, str]:
         """The rows nearest to a signal's bounds, as HTML with the images that the run stores.

@@ -73,7 +73,7 @@ benben = LazyGroup(
             "explain": (f"{HERE}.tools.explain", "show what happened to one page, node by node"),
             "trace": (f"{HERE}.provenance.trace", "show where a document or image comes from"),
             "verify": (f"{HERE}.provenance.verify", "rebuild rows of the dataset and compare"),
-            "tune": (f"{HERE}.tools.tune", "learn the bounds of rules from labels"),
+            "tune": (f"{HERE}.tools.tune", "tune the rules, from labels or by hand in a browser"),
             "compare": (f"{HERE}.tools.compare", "show what each of two configs keeps alone"),
             "reasons": (f"{HERE}.reasons.main", "explain why something does not ship"),
             "audit": (f"{HERE}.tools.audit", "print a sample of what each rule dropped"),

@@ -12,8 +12,10 @@ from benben.analysis.tuning.audit import audit as audit_sample
 from benben.analysis.tuning.learn import MIN_DOCUMENTS
 from benben.common.command_line import RUN, Command
 from benben.jobs.engine import script
-from benben.pipeline import config
+from benben.pipeline import config, storage
 from benben.pipeline.errors import UserError
+
+DOCUMENTS = 100_000  # that the tuning app loads
 
 
 @click.command(cls=Command)
@@ -81,6 +83,12 @@ def audit(run: str, per_reason: int) -> int:
 @click.option("--config", "rules", metavar="CONFIG", help="Rules to start from, if not the run's.")
 @click.option("--write", metavar="FILE", help="Config to write, if not RUN/tuned.yaml.")
 @click.option("--keep-harmful", is_flag=True, help="Leave bounds that remove more gold than rest.")
+@click.option("--serve", is_flag=True, help="Tune by hand in a browser instead.")
+@click.option("--port", type=int, default=8801, show_default=True, help="0 chooses a free port.")
+@click.option(
+    "--documents", type=click.IntRange(1), default=DOCUMENTS, show_default=True, metavar="N",
+    help="Documents of a larger run that --serve loads, from parts spread evenly.",
+)  # fmt: skip
 @click.option(
     "--min-documents", type=click.IntRange(1), default=MIN_DOCUMENTS, show_default=True,
     metavar="N", help="Labelled documents for which a language gets bounds of its own.",
@@ -92,15 +100,36 @@ def tune(
     write: str | None,
     keep_harmful: bool,
     min_documents: int,
+    serve: bool,
+    port: int,
+    documents: int,
 ) -> int:
-    """Tune the rules of a finished run, and write a config with the evidence for each bound.
+    """Tune the rules of a finished run, from labels or by hand, and write a config.
 
     Labels are JSON lines with `url` and `gold_text`, the main text that people marked, or verdicts
     on documents and nodes as CSV, JSON lines, or JSON of Label Studio or Argilla.
     """
     from benben.analysis.tuning.from_labels import tune as learn_bounds
 
+    if serve == (labels is not None):
+        raise UserError("tune: give --labels FILE or --serve")
     if labels is None:
-        raise UserError("tune: give --labels FILE")
+        return _serve_tuning(run, rules, write, port, documents)
     print("\n".join(learn_bounds(run, labels, rules, write, min_documents, keep_harmful)))
+    return 0
+
+
+def _serve_tuning(run: str, rules: str | None, write: str | None, port: int, number: int) -> int:
+    from benben.analysis.tuning.app import server
+    from benben.analysis.tuning.app.site import Site
+    from benben.analysis.tuning.from_labels import TUNED
+    from benben.analysis.tuning.tuner import Tuner
+
+    tuner = Tuner(run, rules, documents=number)
+    listening = server.make_server(Site(tuner, write or storage.join(run, TUNED)), port)
+    print(f"tuning {run} at http://127.0.0.1:{listening.server_port}", flush=True)
+    try:
+        listening.serve_forever()
+    finally:
+        listening.server_close()
     return 0

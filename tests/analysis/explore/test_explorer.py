@@ -14,6 +14,7 @@ from benben.analysis.explore.explorer import Explorer
 from benben.analysis.explore.index import Index
 from benben.analysis.explore.search import Search, find
 from benben.analysis.tables import RunTables
+from benben.common.local_server import host_name
 from benben.jobs.commands import cli
 from benben.sample.serve import running
 from tests.analysis.run_folder import make
@@ -101,8 +102,8 @@ def test_server_answers_only_requests_for_its_own_name(output: str) -> None:
 
 def test_names_of_a_server() -> None:
     names = ["Viewer.example", "viewer.example:8800", "viewer.example.", " viewer.example"]
-    assert {server.host_name(name) for name in names} == {"viewer.example"}
-    assert server.host_name("[::1]:80") == server.host_name("[::1]") == "[::1]"
+    assert {host_name(name) for name in names} == {"viewer.example"}
+    assert host_name("[::1]:80") == host_name("[::1]") == "[::1]"
 
 
 def test_a_missing_run_is_an_error_of_one_line(

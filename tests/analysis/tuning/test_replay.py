@@ -14,7 +14,7 @@ from benben.analysis.tuning.labels import with_bound
 from benben.analysis.tuning.replay import Replay, Stored
 from benben.filters.decide import decide_batch
 from benben.pipeline.schema import VERDICTS
-from benben.pipeline.settings.signals import RuleSettings
+from benben.pipeline.settings.signals import Rule, RuleSettings
 from tests.filters.pages import image, measure, page, rules, text
 
 WORDS = (
@@ -135,7 +135,8 @@ def test_only_documents_in_which_something_changes_are_judged_again(
 
 def test_a_signal_that_no_rule_uses_is_watched_and_bounded(signals: pa.RecordBatch) -> None:
     made = Replay(Stored(signals), RULES)
-    made.watch("text_node", "chars")
+    watched = {**RULES.text_node, "chars": Rule()}
+    made.move(RULES.model_copy(update={"text_node": watched}))
     assert "chars" in made.tables["text_node"].values
     check(made, signals)
     made.move(moved(made.rules, "text_node", "chars", "max", 60))

@@ -1,0 +1,1 @@
+"""The tuning app: `benben tune RUN --serve` shows it in the browser."""
