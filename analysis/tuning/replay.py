@@ -6,6 +6,7 @@ again in which a verdict on a node changes; when rules of documents move, none i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,16 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benben.analysis.tables import RunTables
-from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails
-from benben.filters.decide import Judged, judge_batch
+from benben.analysis.tuning.what_if import SignalTable, WhatIf
+from benben.filters.decide import Judged, Judgement, judge_batch
 from benben.filters.declaration import SCOPES, Integers, Mask, Nested, Scope
 from benben.filters.signal_table import CATALOGUE, required_columns
 from benben.pipeline import storage
-from benben.pipeline.settings.signals import RuleSettings
+from benben.pipeline.settings.signals import Rule, RuleSettings
 
 COLUMNS: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
 NODES: tuple[Scope, ...] = ("text_node", "image_node")
-CHUNK = 4_000  # documents that are judged at once
+CHUNK_ROWS = 50_000  # paragraphs and images that are judged at once
 THREADS = 2
 _BATCH = 1_000
 _FIRST = ["reasons", "dropped"]  # of verdicts
@@ -111,32 +112,67 @@ class Replay:
                 scope, {}, self.languages, language[document], document, index, self.ids
             )
             self.kept[scope] = np.ones(len(document), np.bool_)
-        self.version = 0  # grows whenever documents are judged again
+        # How often what a rule sees was written.
+        self.versions: dict[tuple[Scope, str], int] = {}
+        rows = max(1, sum(int(first[-1]) for first in self.first.values()))
+        self.chunk = max(1, CHUNK_ROWS * len(stored) // rows)  # documents that are judged at once
+        self._stale = np.zeros(len(stored), np.bool_)  # documents that must be judged again
+        self._fixed: dict[Scope, set[str]] = {}  # rules whose values do not depend on other rules
         self.what_if = {scope: WhatIf(table) for scope, table in self.tables.items()}
-        self._judge(everything)
+        self._judge_all()
 
     def __len__(self) -> int:
         return len(self.stored)
 
-    def move(self, rules: RuleSettings) -> int:
-        """Apply other rules; returns how many documents were judged again."""
+    def move(self, rules: RuleSettings, later: bool = False) -> int:
+        """Apply other rules; returns how many documents must be judged again.
+
+        With `later`, `settle` does that.
+        """
         before, self.rules = self.rules, rules
         if _shape(before) != _shape(rules):
-            self._judge(np.arange(len(self)))
+            self._judge_all()
             return len(self)
+        found = self._changed(before)
+        self._stale[found] = True
+        if not later:
+            self.settle()
+        return len(found)
+
+    def settle(self, seconds: float | None = None) -> int:
+        """Judge again what moved; returns how many documents are left, 0 once all counts hold.
+
+        `seconds`: begin no further part of them after this time. None: all.
+        """
+        begin = time.monotonic()
+        waiting = np.flatnonzero(self._stale)
+        size = self.chunk * THREADS
+        for start in range(0, len(waiting), size):
+            if start and seconds is not None and time.monotonic() - begin > seconds:
+                break
+            self._judge(waiting[start : start + size])
+        self._keep_documents()
+        return int(np.count_nonzero(self._stale))
+
+    def ships(self, scope: Scope) -> Mask:
+        """Rows that are kept, in documents that are kept."""
+        kept = self.kept[scope]
+        if scope == "document":
+            return kept
+        return kept & self.kept["document"][self.tables[scope].document]
+
+    def _changed(self, before: RuleSettings) -> Integers:
+        """The documents in which a verdict on a node may have changed."""
         changed = np.zeros(len(self), np.bool_)
         for scope in NODES:
-            table = self.tables[scope]
-            for name, rule in getattr(rules, scope).items():
+            table, what_if = self.tables[scope], self.what_if[scope]
+            for name, rule in getattr(self.rules, scope).items():
                 old = getattr(before, scope)[name]
-                if rule != old:
-                    differs = fails(table, name, rule) != fails(table, name, old)
-                    changed[table.document[differs]] = True
-        documents = np.flatnonzero(changed)
-        if len(documents):
-            self._judge(documents)
-        self._keep_documents()
-        return len(documents)
+                if rule != old and name in table:
+                    differs = what_if.failing(name, old) ^ what_if.failing(name, rule)
+                    rows = np.flatnonzero(np.unpackbits(differs, count=len(table)))
+                    changed[table.document[rows]] = True
+        return np.flatnonzero(changed)
 
     def _keep_documents(self) -> None:
         kept = self.what_if["document"].kept(self.rules.document)
@@ -146,14 +182,13 @@ class Replay:
 
     def _judge(self, documents: Integers) -> None:
         """Judge some documents, and write down what their rules saw."""
-        parts = [documents[start : start + CHUNK] for start in range(0, len(documents), CHUNK)]
+        parts = [
+            documents[start : start + self.chunk] for start in range(0, len(documents), self.chunk)
+        ]
         with ThreadPoolExecutor(THREADS) as pool:
             for part, judged in zip(parts, pool.map(self._judged, parts), strict=True):
                 self._write(part, judged)
-        self.version += 1
-        for one in self.what_if.values():
-            one.forget()
-        self._keep_documents()
+        self._stale[documents] = False
 
     def _judged(self, documents: Integers) -> Judged:
         place = pa.array(documents)
@@ -166,19 +201,37 @@ class Replay:
     def _write(self, documents: Integers, judged: Judged) -> None:
         for scope in SCOPES:
             rows = documents if scope == "document" else _rows(self.first[scope], documents)
-            table = self.tables[scope]
             for name, seen in judged.seen[scope].items():
-                if CATALOGUE[scope][name].names:
-                    _set(table.refused, name, len(table), rows, seen.judged.failed)
-                else:
-                    _set_numbers(table.values, name, len(table), rows, seen.judged.values)
-                    if seen.judged.applies is not None:
-                        _set(table.applies, name, len(table), rows, seen.judged.applies)
-                    if scope == "document":
-                        trend = CATALOGUE[scope][name].trend
-                        table.pending[name] = PENDING.get(trend or "", frozenset())
+                if name not in self._fixed[scope]:
+                    self._write_rule(scope, name, seen.judged, rows)
             if scope != "document":
                 self.kept[scope][rows] = judged.kept[scope]
+
+    def _write_rule(self, scope: Scope, name: str, judged: Judgement, rows: Integers) -> None:
+        table = self.tables[scope]
+        if CATALOGUE[scope][name].names:
+            _set(table.refused, name, len(table), rows, judged.failed)
+        else:
+            _set_numbers(table.values, name, len(table), rows, judged.values)
+            if judged.applies is not None:
+                _set(table.applies, name, len(table), rows, judged.applies)
+            if scope == "document":
+                trend = CATALOGUE[scope][name].trend
+                table.pending[name] = PENDING.get(trend or "", frozenset())
+        self.what_if[scope].forget(name)
+        self.versions[scope, name] = self.versions.get((scope, name), 0) + 1
+
+    def _judge_all(self) -> None:
+        """Judge every document; what a rule on single nodes sees does not change after that."""
+        self._fixed = {scope: set() for scope in SCOPES}
+        everything = np.arange(len(self))
+        self._stale[:] = True
+        for start in range(0, len(self), self.chunk * THREADS):
+            self._judge(everything[start : start + self.chunk * THREADS])
+        for scope in NODES:
+            rules: dict[str, Rule] = getattr(self.rules, scope)
+            self._fixed[scope] = {name for name, one in rules.items() if one.over == "paragraph"}
+        self._keep_documents()
 
 
 PENDING = {

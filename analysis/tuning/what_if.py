@@ -97,9 +97,9 @@ class WhatIf:
         found = self.dropped(rules)
         return np.asarray(np.unpackbits(found, count=len(self.table)) == 0)
 
-    def forget(self) -> None:
-        """Judge again: the table's values have changed."""
-        self._known.clear()
+    def forget(self, name: str) -> None:
+        """Judge by a rule again: the table's values for it have changed."""
+        self._known.pop(name, None)
 
 
 def _effects(names: list[str], bits: list[Bits], rows: int, pairs: bool) -> Effects:
@@ -124,8 +124,8 @@ def fails(table: SignalTable, name: str, rule: Rule) -> NDArray[np.bool_]:
     failing = _outside(table.values[name], rule, pending)
     for language, bounds in rule.languages.items():
         if language in table.languages:
-            rows = np.flatnonzero(table.language == table.languages.index(language))
-            failing[rows] = _outside(table.values[name][rows], bounds, pending)
+            mine = table.language == table.languages.index(language)
+            np.copyto(failing, _outside(table.values[name], bounds, pending), where=mine)
     if name in table.applies:
         failing &= table.applies[name]
     return failing
@@ -144,14 +144,28 @@ def _outside(
     values: NDArray[np.floating], bounds: Bounds, pending: frozenset[str]
 ) -> NDArray[np.bool_]:
     failing = np.zeros(len(values), np.bool_)
-    # The bound is a 64-bit number, so that narrow values are compared without rounding it.
     if bounds.min is not None and "min" not in pending:
-        failing |= values < np.float64(bounds.min)
+        failing |= values < _as_wide(values, bounds.min, up=True)
     if bounds.max is not None and "max" not in pending:
-        failing |= values > np.float64(bounds.max)
+        failing |= values > _as_wide(values, bounds.max, up=False)
     if bounds.below is not None and "below" not in pending:
-        failing |= values >= np.float64(bounds.below)
+        failing |= values >= _as_wide(values, bounds.below, up=True)
     return failing
+
+
+def _as_wide(values: NDArray[np.floating], bound: float, up: bool) -> np.floating[Any]:
+    """The bound as a number of the values' width that divides them as the bound itself does.
+
+    The nearest one not below the bound (`up`) or not above it: no value lies between the two.
+    """
+    if values.dtype == np.float64:
+        return np.float64(bound)
+    near = np.float32(bound)
+    if up and float(near) < bound:
+        return np.nextafter(near, np.float32(np.inf))
+    if not up and float(near) > bound:
+        return np.nextafter(near, np.float32(-np.inf))
+    return near
 
 
 def _once_and_more(bits: list[Bits]) -> tuple[Any, Any]:

@@ -54,8 +54,29 @@ async function move(fields) {
     say(error.message);
   } finally {
     busy = false;
-    delete app.dataset.busy;
+    if (!settling) delete app.dataset.busy;
   }
+}
+
+// Of many documents, those in which texts or images change are judged over several answers.
+let settling = false;
+async function settle() {
+  if (settling) return;
+  settling = true;
+  app.dataset.busy = "true";
+  try {
+    while (view.state.unsettled) {
+      say(`Judging again: ${view.state.unsettled.toLocaleString("en")} documents left; counts of documents follow.`);
+      if (waiting || busy) await new Promise((done) => setTimeout(done, 100));
+      else show(await ask("state.json", { charts: view.signal || "*" }), view.signal);
+    }
+    say("");
+    if (!busy) show(await ask("state.json", { charts: "*" }));
+  } catch (error) {
+    say(error.message);
+  }
+  settling = false;
+  if (!busy) delete app.dataset.busy;
 }
 
 async function load() {
@@ -68,12 +89,13 @@ async function load() {
   } catch (error) {
     say(error.message);
   }
-  delete app.dataset.busy;
+  if (!settling) delete app.dataset.busy;
 }
 
 // `dragged`: the rule that is being dragged, whose chart stays under the pointer.
 function show(state, dragged) {
   view.state = state;
+  if (state.unsettled) settle();
   Object.assign(view.charts, state.charts);
   for (const button of at("totals").children) {
     const total = state.totals[button.dataset.scope];
@@ -83,6 +105,8 @@ function show(state, dragged) {
     const share = total.rows ? ((100 * total.kept) / total.rows).toFixed(1) : "0";
     const change = differs ? ` ${differs > 0 ? "+" : "−"}${Math.abs(differs).toLocaleString("en")}` : "";
     button.querySelector("small").textContent = `of ${total.rows.toLocaleString("en")} (${share}%)${change}`;
+    button.title = total.passing === total.kept ? "" :
+      `${total.passing.toLocaleString("en")} pass their own rules; the others are in documents that go`;
   }
   at("undo").disabled = !state.position;
   at("redo").disabled = state.position >= state.history.length;

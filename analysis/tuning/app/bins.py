@@ -57,10 +57,11 @@ class Histograms:
 
     def _binned(self, scope: Scope, name: str, values: Any, log: bool) -> _Binned:
         found = self._known.get((scope, name, log))
-        if found is None or found.version != self.replay.version:
+        version = self.replay.versions[scope, name]
+        if found is None or found.version != version:
             whole = CATALOGUE[scope][name].unit in WHOLE_UNITS
             edges = bars(values, log, whole) if found is None else found.edges
-            found = _Binned(edges, _codes(values, edges), self.replay.version)
+            found = _Binned(edges, _codes(values, edges), version)
             self._known[scope, name, log] = found
         return found
 

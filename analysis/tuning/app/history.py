@@ -70,8 +70,8 @@ class History:
         self.position += 1
         self._save()
 
-    def go(self, position: int) -> None:
-        """Bring the rules to where they were after so many moves."""
+    def go(self, position: int, later: bool = False) -> None:
+        """Bring the rules to where they were after so many moves; `later`: see `Replay.move`."""
         self.position = max(0, min(position, len(self.moves)))
         now = self.tuner.replay.rules
         watched = {
@@ -83,7 +83,7 @@ class History:
         rules = now.model_copy(update=watched)
         for move in self.moves[: self.position]:
             rules = _with(rules, move)
-        self.tuner.replay.move(rules)
+        self.tuner.replay.move(rules, later)
         self._save()
 
     def _restore(self) -> None:

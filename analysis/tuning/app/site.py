@@ -32,6 +32,7 @@ from benben.pipeline.settings.signals import Rule
 TITLES: dict[Scope, str] = {
     "document": "Documents", "text_node": "Texts", "image_node": "Images"
 }  # fmt: skip
+SETTLE_SECONDS = 0.4  # of an answer, in which documents are judged again
 SAMPLES = 3  # rows shown on each side of a bound
 Fields = Mapping[str, str]
 HTML, JSON, CSV, YAML = "text/html", "application/json", "text/csv", "application/yaml"
@@ -53,7 +54,7 @@ class Site:
         self.tuner, self.path = tuner, path
         self.token = secrets.token_urlsafe(24)  # so that no other website can send forms here
         self.histograms = Histograms(tuner.replay)
-        self.start = {scope: mask.copy() for scope, mask in tuner.replay.kept.items()}
+        self.start = {scope: tuner.replay.ships(scope).copy() for scope in TITLES}
         self.history = History(tuner)
         self.changes: list[tuple[Key, bool | None]] = []  # labels given, with the one before
         self.style = style_sheet(
@@ -147,14 +148,17 @@ class Site:
     def _state(self, fields: Fields) -> dict[str, Any]:
         """Counts of all scopes, the rules of one, and histograms of those that are asked for."""
         tuner, replay = self.tuner, self.tuner.replay
+        unsettled = replay.settle(SETTLE_SECONDS)
         totals = {}
         for scope in TITLES:
             rows = self._rows(scope, fields)
-            kept, start = replay.kept[scope], self.start[scope]
+            kept, passing = replay.ships(scope), replay.kept[scope]
+            start = self.start[scope]
             if rows is not None:
-                kept, start = kept[rows], start[rows]
+                kept, passing, start = kept[rows], passing[rows], start[rows]
             totals[scope] = {
-                "rows": len(kept), "kept": int(kept.sum()), "start": int(start.sum())
+                "rows": len(kept), "kept": int(kept.sum()), "start": int(start.sum()),
+                "passing": int(passing.sum()),
             }  # fmt: skip
         rows = self._rows(tuner.scope, fields)
         bits = None if rows is None else np.packbits(rows)
@@ -176,6 +180,7 @@ class Site:
                         for one in self.history.moves],
             "position": self.history.position,
             "labels": self._label_counts(),
+            "unsettled": unsettled,
         }  # fmt: skip
 
     def _rule(self, name: str, rule: Rule, effects: Any, bits: Any) -> dict[str, Any]:
@@ -268,7 +273,8 @@ class Site:
         else:
             return None
         changed = {**self.tuner.of_scope(), signal: new}
-        self.tuner.rules = self.tuner.replay.rules.model_copy(update={self.tuner.scope: changed})
+        rules = self.tuner.replay.rules.model_copy(update={self.tuner.scope: changed})
+        self.tuner.replay.move(rules, later=True)
         if fields.get("commit"):
             self.history.note(self.tuner.scope, signal, before)
             self._dragged.pop((self.tuner.scope, signal), None)
@@ -286,7 +292,7 @@ class Site:
         position = fields.get("position", "")
         if not position.isdecimal() or len(position) > 6:
             return None
-        self.history.go(int(position))
+        self.history.go(int(position), later=True)
         return _json(self._state(fields))
 
     def _label(self, fields: Fields) -> Answer | None:

@@ -133,6 +133,21 @@ def test_only_documents_in_which_something_changes_are_judged_again(
     check(made, signals)
 
 
+def test_what_is_left_of_a_long_move_is_settled_later(
+    signals: pa.RecordBatch,
+) -> None:
+    made = Replay(Stored(signals), RULES)
+    made.chunk = 5
+    again = made.move(moved(RULES, "text_node", "content_score", "min", 0.7), later=True)
+    left = made.settle(0.0)
+    assert again > 20
+    assert left == again - 10  # two chunks, by two threads
+    made.move(moved(made.rules, "text_node", "words", "max", 9), later=True)
+    while made.settle(0.0):
+        pass
+    check(made, signals)
+
+
 def test_a_signal_that_no_rule_uses_is_watched_and_bounded(signals: pa.RecordBatch) -> None:
     made = Replay(Stored(signals), RULES)
     watched = {**RULES.text_node, "chars": Rule()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails, phi
 from benben.pipeline.settings.signals import Rule
@@ -67,6 +69,19 @@ def test_values_of_32_bits_are_compared_with_the_bound_as_it_is() -> None:
     made.values["chars"] = np.array([0.1, 0.5, 0.9], np.float32)
     bound = float(np.float32(0.1)) + 1e-12  # above the value, which it would round to
     assert fails(made, "chars", Rule(min=bound)).tolist() == [True, False, False]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6, width=32))
+def test_narrow_values_are_judged_as_wide_ones(bound: float, value: float) -> None:
+    made, wide = table(1), table(1)
+    made.values["chars"] = np.array([value], np.float32)
+    wide.values["chars"] = np.array([value], np.float64)
+    for rule in (Rule(min=bound), Rule(max=bound), Rule(below=bound)):
+        assert fails(made, "chars", rule) == fails(wide, "chars", rule)
+        assert fails(wide, "chars", rule)[0] == bool(
+            value < bound if rule.min is not None
+            else value > bound if rule.max is not None else value >= bound
+        )  # fmt: skip
 
 
 def test_some_rows_are_counted_alone() -> None:
