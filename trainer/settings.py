@@ -179,18 +179,12 @@ class OptimConfig(Section):
 
 
 class CheckpointConfig(Section):
-    dir: str = "runs/default"
+    dir: str = "runs/default"  # or a URL of an object store
     every: Size = 250
     keep: Size = 3
     asynchronous: bool = False
     probe_tolerance: Amount = 1e-3  # relative change of the probe loss that refuses a load
     new_data: Literal["refuse", "remaining", "restart"] = "refuse"  # `loop/resumed_data.py`
-
-    @model_validator(mode="after")
-    def _local(self) -> CheckpointConfig:
-        if "://" in self.dir:
-            raise ValueError(f"{self.dir} is no folder: checkpoints need a file system")
-        return self
 
 
 class GuardConfig(Section):

@@ -16,6 +16,7 @@ import torch
 from benben.trainer.checkpoint import store
 from benben.trainer.loop.session import Session
 from benben.trainer.loop.train import Training
+from benben.trainer.object_stores import size
 from benben.trainer.planning.memory import run_memory
 from benben.trainer.settings import Config
 from benchmarks.training import gpu_smoke
@@ -222,8 +223,8 @@ def _saved(session: Session, training: Training) -> dict[str, float]:
     written = time.perf_counter() - began
     path = store.newest(session.folder)
     assert path is not None
-    size = sum(file.stat().st_size for file in path.iterdir())
+    gigabytes = size(path) / 1e9
     began = time.perf_counter()
     session.resume(path)
-    values = {"gigabytes": size / 1e9, "stalled_s": stalled, "written_s": written}
+    values = {"gigabytes": gigabytes, "stalled_s": stalled, "written_s": written}
     return {**values, "slowest_step_meanwhile_s": slowest, "loaded_s": time.perf_counter() - began}

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from benben.common.config_files import ConfigError, validate
 from benben.trainer import config as configs
+from benben.trainer.object_stores import local_folder
 from benben.trainer.settings import Config, Source
 
 
@@ -138,7 +139,7 @@ def _one(config: Config, grid: Grid) -> dict[str, Any]:
     session = training.session
     if training.stopped:
         raise ConfigError("stopped; the same command goes on where it was")
-    first = arm_config(grid, next(iter(grid.changes())), 0, session.folder, None)
+    first = arm_config(grid, next(iter(grid.changes())), 0, local_folder(session.folder), None)
     sources = grid.evaluate.on or {entry.name or entry.path: entry for entry in first.data.mix}
     result: dict[str, Any] = {"tokens": session.tokens, "train_loss": values.get("loss")}
     for name, entry in sources.items():

@@ -16,7 +16,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed.checkpoint import state_dict_loader
 
 from benben.common.config_files import validate
 from benben.trainer.checkpoint import digest, store
@@ -24,19 +23,20 @@ from benben.trainer.checkpoint.store import VOCABULARY, CheckpointError
 from benben.trainer.data.packing import load_vocabulary
 from benben.trainer.model import huggingface, huggingface_vlm
 from benben.trainer.model.vlm import group_of
+from benben.trainer.object_stores import Place
 from benben.trainer.settings import Config, LMConfig
 
 KINDS = {"model": "value", "exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq"}
 FORMAT = 1
 
 
-def read_whole(path: Path, names: list[str], content: dict[str, Any]) -> dict[str, Tensor]:
+def read_whole(path: Place, names: list[str], content: dict[str, Any]) -> dict[str, Tensor]:
     """Read whole tensors of a checkpoint, by `kind/name`. Raises CheckpointError for damage."""
     state = {
         name: torch.empty(content["shapes"][name], dtype=getattr(torch, content["dtypes"][name]))
         for name in names
     }
-    state_dict_loader.load(state, checkpoint_id=path, no_dist=True)
+    store.read_tensors(path, state, alone=True)
     for name, found in digest.tensors(state).items():
         if found != content["tensors"][name]:
             raise CheckpointError(f"{path}: {name} is damaged")
@@ -47,7 +47,7 @@ def _parameters(content: dict[str, Any]) -> list[str]:
     return [n.removeprefix("model/") for n in content["shapes"] if n.startswith("model/")]
 
 
-def export(path: Path, folder: Path) -> int:
+def export(path: Place, folder: Path) -> int:
     """Write a checkpoint in this format, one parameter in memory at a time; return their number."""
     content = store.manifest(path)
     store.verify_files(path, content["files"])
@@ -110,7 +110,7 @@ def load(folder: Path, multiple: int | None = None) -> tuple[dict[str, Tensor], 
     return state, index
 
 
-def restore(folder: Path, run: Path, multiple: int | None = None) -> Path:
+def restore(folder: Path, run: Place, multiple: int | None = None) -> Place:
     """Write an archive as a checkpoint into a run's folder; return the checkpoint's own folder."""
     state, index = load(folder, multiple)
     saver = store.Saver(run, keep=1_000_000)
@@ -129,7 +129,7 @@ def run_config(content: dict[str, Any]) -> Config:
 
 
 def to_huggingface(
-    path: Path, folder: Path, dtype: str = "bfloat16", decoder: bool = False
+    path: Place, folder: Path, dtype: str = "bfloat16", decoder: bool = False
 ) -> None:
     """Write a checkpoint as a model that transformers loads, with its tokenizer.
 

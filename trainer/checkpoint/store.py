@@ -1,8 +1,9 @@
 """Saves and loads a run at any mesh; an incomplete or damaged checkpoint is refused.
 
-A checkpoint is a folder `step_N` of torch's distributed checkpoint with a manifest. It is written
-as `step_N.tmp`, synced, then renamed: a killed save leaves the previous one. Every file's
-digest is checked before loading, every tensor's after.
+A checkpoint is a folder `step_N` of torch's distributed checkpoint with a manifest. On a disk it is
+written as `step_N.tmp`, synced, then renamed; in an object store its manifest is written last, and
+deleted first. So a killed save leaves the previous one. Every file's digest is checked before
+loading, every tensor's after.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_sharded
 
 from benben.common.errors import UserError
 from benben.trainer.checkpoint import digest
+from benben.trainer.distributed import torch_compat
 from benben.trainer.distributed.shards import Shard, copy_full, local, parameters, shard_of
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model.vlm import VLM, zero_padding
+from benben.trainer.object_stores import Place, RemotePath, names
 
 MANIFEST = "manifest.json"
 VOCABULARY = {"lm.embed.weight", "lm.head.weight"}
@@ -57,17 +60,20 @@ def barrier() -> None:
         dist.barrier()
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def checkpoints(folder: Place) -> list[Place]:
     """Return the committed checkpoints of a run, oldest first."""
+    if isinstance(folder, RemotePath):
+        found = (name.split("/") for name in names(folder))
+        return [folder / n[0] for n in found if n[1:] == [MANIFEST] and n[0].startswith("step_")]
     return sorted(p.parent for p in folder.glob(f"step_*/{MANIFEST}") if p.parent.suffix != ".tmp")
 
 
-def newest(folder: Path) -> Path | None:
+def newest(folder: Place) -> Place | None:
     found = checkpoints(folder)
     return found[-1] if found else None
 
 
-def manifest(path: Path) -> dict[str, Any]:
+def manifest(path: Place) -> dict[str, Any]:
     """Read a checkpoint's manifest. Raises CheckpointError when there is none."""
     try:
         data: dict[str, Any] = json.loads((path / MANIFEST).read_text())
@@ -91,7 +97,7 @@ class Pending:
     """A background save: what it gives are sums of the tensors' hashes and digests of files."""
 
     work: Future[tuple[Tensor, dict[str, str]]]
-    temporary: Path
+    temporary: Place
     content: dict[str, Any]
 
 
@@ -102,7 +108,7 @@ class Saver:
     tensors and files computed, on another thread.
     """
 
-    def __init__(self, folder: Path, keep: int, asynchronous: bool = False) -> None:
+    def __init__(self, folder: Place, keep: int, asynchronous: bool = False) -> None:
         self.folder, self.keep, self.asynchronous = folder, keep, asynchronous
         self.pending: Pending | None = None
         distributed = dist.is_initialized() and asynchronous
@@ -112,11 +118,10 @@ class Saver:
     def save(self, step: int, state: Mapping[str, Tensor], meta: dict[str, Any]) -> None:
         """Save tensors and the manifest's entries; a collective call."""
         self.finish()
-        temporary = self.folder / f"step_{step:08d}.tmp"
-        if rank() == 0:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-        barrier()
+        temporary = _begin(self.folder, step)
+        target: dict[str, Any] = {"checkpoint_id": temporary}
+        if isinstance(temporary, RemotePath):
+            target = {"storage_writer": torch_compat.store_writer(temporary.url)}
         content = {
             "format": FORMAT,
             "step": step,
@@ -128,10 +133,7 @@ class Saver:
         if self.thread is not None:
             stager = Stager()
             written = async_save(
-                dict(state),
-                checkpoint_id=temporary,
-                process_group=self.group,
-                async_stager=stager,
+                dict(state), process_group=self.group, async_stager=stager, **target
             )
             assert isinstance(written, Future)
             copies = [
@@ -141,7 +143,7 @@ class Saver:
             work = self.thread.submit(_digests, copies, temporary, rank(), written)
             self.pending = Pending(work, temporary, content)
         else:
-            save_sharded(dict(state), checkpoint_id=temporary, no_dist=not dist.is_initialized())
+            save_sharded(dict(state), no_dist=not dist.is_initialized(), **target)
             self._commit(temporary, content, *_digests(shards, temporary, rank()))
 
     def ready(self) -> bool:
@@ -155,7 +157,7 @@ class Saver:
             self._commit(pending.temporary, pending.content, *pending.work.result())
 
     def _commit(
-        self, temporary: Path, content: dict[str, Any], sums: Tensor, found: dict[str, str]
+        self, temporary: Place, content: dict[str, Any], sums: Tensor, found: dict[str, str]
     ) -> None:
         content["tensors"] = digest.over_ranks(content["shapes"], sums)
         parts: list[Any] = [found]
@@ -165,24 +167,52 @@ class Saver:
         if rank() == 0:
             files = {name: value for part in parts for name, value in part.items()}
             files[".metadata"] = digest.file(temporary / ".metadata")
-            _write(temporary / MANIFEST, json.dumps({**content, "files": files}, indent=1))
-            final = temporary.with_suffix("")
-            shutil.rmtree(final, ignore_errors=True)
-            os.rename(temporary, final)
-            _sync(self.folder)
+            _publish(temporary, json.dumps({**content, "files": files}, indent=1))
             for old in checkpoints(self.folder)[: -self.keep]:
-                shutil.rmtree(old)
+                _remove(old)
         barrier()
 
 
 def _digests(
-    shards: Sequence[Shard], folder: Path, rank: int, written: Future[Any] | None = None
+    shards: Sequence[Shard], folder: Place, rank: int, written: Future[Any] | None = None
 ) -> tuple[Tensor, dict[str, str]]:
     """Return the sums of a rank's tensors and, once written, the digests of its files."""
     sums = digest.sums(shards)
     if written is not None:
         written.result()
-    return sums, {path.name: digest.file(path) for path in sorted(folder.glob(f"__{rank}_*"))}
+    mine = [name for name in names(folder) if name.startswith(f"__{rank}_")]
+    return sums, {name: digest.file(folder / name) for name in mine}
+
+
+def _begin(folder: Place, step: int) -> Place:
+    """Return the empty folder in which a checkpoint is written; a collective call."""
+    name = f"step_{step:08d}"
+    temporary = folder / name if isinstance(folder, RemotePath) else folder / f"{name}.tmp"
+    if rank() == 0:
+        _remove(temporary)
+        if isinstance(temporary, Path):
+            temporary.mkdir(parents=True)
+    barrier()
+    return temporary
+
+
+def _remove(path: Place) -> None:
+    if isinstance(path, RemotePath):
+        path.remove(MANIFEST)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _publish(temporary: Place, text: str) -> None:
+    """Commit a checkpoint that is written, by its manifest; on a disk, by a rename."""
+    if isinstance(temporary, RemotePath):
+        (temporary / MANIFEST).write_text(text)
+        return
+    _write(temporary / MANIFEST, text)
+    final = temporary.with_suffix("")
+    shutil.rmtree(final, ignore_errors=True)
+    os.rename(temporary, final)
+    _sync(temporary.parent)
 
 
 def _write(path: Path, text: str) -> None:
@@ -201,7 +231,7 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def verify_files(path: Path, files: Mapping[str, str]) -> None:
+def verify_files(path: Place, files: Mapping[str, str]) -> None:
     """Check every file's digest, shared among the ranks. Raises CheckpointError on all of them."""
     size = dist.get_world_size() if dist.is_initialized() else 1
     wrong = []
@@ -218,7 +248,15 @@ def verify_files(path: Path, files: Mapping[str, str]) -> None:
         raise CheckpointError(f"{path}: damaged or missing: {', '.join(bad)}")
 
 
-def load(path: Path, model: VLM, optimizer: AdamW | None = None) -> dict[str, Any]:
+def read_tensors(path: Place, state: dict[str, Tensor], alone: bool) -> None:
+    """Fill tensors from a checkpoint; `alone`: by this process, not a collective call."""
+    place: dict[str, Any] = {"checkpoint_id": path}
+    if isinstance(path, RemotePath):
+        place = {"storage_reader": torch_compat.store_reader(path.url)}
+    state_dict_loader.load(state, no_dist=alone, **place)
+
+
+def load(path: Place, model: VLM, optimizer: AdamW | None = None) -> dict[str, Any]:
     """Fill model and optimizer from a checkpoint saved at any mesh; return its `meta`.
 
     The vocabulary may be padded to another size. Raises CheckpointError for damage, missing or
@@ -239,7 +277,7 @@ def load(path: Path, model: VLM, optimizer: AdamW | None = None) -> dict[str, An
             raise CheckpointError(f"{path}: {name} is {saved}, needed {list(tensor.shape)}")
         repad[name] = torch.zeros(saved, dtype=tensor.dtype)
     target = {**state, **repad}
-    state_dict_loader.load(target, checkpoint_id=path, no_dist=not dist.is_initialized())
+    read_tensors(path, target, alone=not dist.is_initialized())
     found = digest.tensors({n: t for n, t in target.items() if _same_type(n, t, content)})
     wrong = [name for name, value in found.items() if content["tensors"][name] != value]
     if wrong:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from benben.trainer.object_stores import Place, place, size
+
 
 def add(commands: Any) -> None:
     """Add the `ckpt` command and its actions."""
@@ -30,9 +32,9 @@ def add(commands: Any) -> None:
             action.add_argument("shards", type=Path, nargs="+", help="safetensors, in rank order")
             action.add_argument("--out", type=Path, required=True)
             continue
-        action.add_argument("source", type=Path, help="a run's folder, or one step_N folder in it")
+        action.add_argument("source", type=place, help="a run's folder, or one step_N folder in it")
         if name in ("export", "import", "huggingface"):
-            action.add_argument("target", type=Path)
+            action.add_argument("target", type=place)
         if name == "import":
             action.add_argument(
                 "--multiple", type=int, help="pad the vocabulary to a multiple of this"
@@ -42,7 +44,7 @@ def add(commands: Any) -> None:
             action.add_argument("--decoder", action="store_true", help="the decoder alone")
 
 
-def _one(path: Path) -> Path:
+def _one(path: Place) -> Place:
     from benben.trainer.checkpoint import store
 
     found = path if (path / store.MANIFEST).is_file() else store.newest(path)
@@ -56,9 +58,8 @@ def _list(options: argparse.Namespace) -> None:
 
     for path in store.checkpoints(options.source):
         content = store.manifest(path)
-        size = sum(file.stat().st_size for file in path.iterdir())
         tokens = content["meta"].get("tokens", 0)
-        print(f"{path}  step {content['step']}  {tokens:,} tokens  {size / 2**20:,.1f} MiB")
+        print(f"{path}  step {content['step']}  {tokens:,} tokens  {size(path) / 2**20:,.1f} MiB")
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -6,11 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benben.common.errors import UserError
 from benben.trainer.commands import ablate, checkpoint, plan, shape, tokenizer
 from benben.trainer.config import ConfigError, load
+from benben.trainer.object_stores import place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
     evaluate = commands.add_parser("eval", help="evaluate the newest checkpoint")
     _config_arguments(evaluate)
-    evaluate.add_argument("--checkpoint", type=Path, help="a step_N folder")
+    evaluate.add_argument("--checkpoint", type=place, help="a step_N folder")
     evaluate.add_argument("--shots", type=int, nargs="*", default=[], help="made set: examples")
     evaluate.set_defaults(run=_evaluate)
     plan.add(commands)

@@ -21,10 +21,10 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from obstore.fsspec import register
 from PIL import Image
 
 from benben.common.errors import UserError
+from benben.trainer.object_stores import register_stores
 
 COLUMNS = ("images", "texts", "doc_id", "lang", "host", "image_sha256", "image_bytes")
 SPLIT_NAME = re.compile(r"(train|validation|test)-[^/]*\.parquet$")  # Hugging Face's convention
@@ -59,8 +59,7 @@ class Document:
     place: tuple[int, int, int] = (0, 0, 0)
 
 
-if "s3" not in fsspec.registry:  # read S3 as the pipeline does, from AWS_* in the environment
-    register(["s3", "s3a"])
+register_stores()
 
 
 def expand(path: str) -> list[str]:

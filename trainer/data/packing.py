@@ -21,6 +21,7 @@ from benben.trainer.data.corpus import Document, Slot
 from benben.trainer.data.order import Part
 from benben.trainer.model.batch import IGNORE, Pack
 from benben.trainer.model.fusion import Fusion
+from benben.trainer.object_stores import Place, place
 
 BEGIN = ("<s>", "<|begin_of_text|>", "<bos>")
 END = ("</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
@@ -67,20 +68,22 @@ class Vocabulary:
         marks = {self.bos, self.eos, self.pad, self.image, self.fence}
         return str(self.tokenizer.decode([i for i in ids if i not in marks]))
 
-    def save(self, path: Path) -> None:
-        self.tokenizer.save(str(path))
+    def save(self, path: Place) -> None:
+        path.write_text(self.tokenizer.to_str(pretty=True))
 
 
 def load_vocabulary(path: str) -> Vocabulary:
-    """Read a `tokenizer.json`, or the one in a folder. Raises ConfigError where there is none."""
-    file = Path(path) / "tokenizer.json" if Path(path).is_dir() else Path(path)
+    """Read a `tokenizer.json`, or the one in a folder or URL. Raises ConfigError without one."""
+    file = place(path)
+    if file.is_dir() if isinstance(file, Path) else not path.endswith(".json"):
+        file = file / "tokenizer.json"
     if not file.is_file():
         raise ConfigError(
             f"data.tokenizer: no {file}: make one with `benben-train tokenizer train --out "
-            f"{Path(path).parent}`, or leave data.tokenizer out to train one on the data"
+            f"{file.parent}`, or leave data.tokenizer out to train one on the data"
         )
     try:
-        return Vocabulary(Tokenizer.from_file(str(file)))
+        return Vocabulary(Tokenizer.from_str(file.read_text()))
     except Exception as error:  # tokenizers raises no narrower one
         why = (str(error).splitlines() or [""])[0]
         raise ConfigError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -81,6 +82,40 @@ def fused_adamw(
         maximize=False,
         grad_scale=torch.full((), 1.0 / scale, device=device),
     )
+
+
+class _Copying:
+    """A stream that copies what is written: torch reuses its buffer, and stores send it later."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, data: Any) -> int:
+        return int(self.stream.write(bytes(data)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def store_writer(url: str) -> Any:
+    """Return what writes a distributed checkpoint to an object store, through fsspec."""
+    module = import_module("torch.distributed.checkpoint._fsspec_filesystem")
+
+    class Files(module.FileSystem):  # type: ignore[misc, name-defined]
+        @contextmanager
+        def create_stream(self, path: Any, mode: str) -> Iterator[Any]:
+            with super().create_stream(path, mode) as stream:
+                yield _Copying(stream) if "w" in mode else stream
+
+    writer = module.FsspecWriter(url, sync_files=False)  # syncing would flush the local disks
+    writer.fs = Files()
+    writer.fs.init_path(url)
+    return writer
+
+
+def store_reader(url: str) -> Any:
+    """Return what reads a distributed checkpoint from an object store, through fsspec."""
+    return import_module("torch.distributed.checkpoint._fsspec_filesystem").FsspecReader(url)
 
 
 def is_fake(x: Tensor) -> bool:

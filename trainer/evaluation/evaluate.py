@@ -7,7 +7,6 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor
 from benben.trainer.data.loader import Loader, NoDocuments
 from benben.trainer.loop.session import Session
 from benben.trainer.model.batch import IGNORE, Pack
+from benben.trainer.object_stores import Place, local_folder, upload
 from benben.trainer.settings import DataConfig
 
 Sums = dict[str, list[float]]  # name -> [summed nll, tokens, bytes]
@@ -154,13 +154,15 @@ def flat(result: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def write(result: Mapping[str, Any], folder: Path) -> None:
+def write(result: Mapping[str, Any], folder: Place) -> None:
     """Write `evaluation.json` and a table `evaluation.md`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n")
+    local = local_folder(folder)
+    local.mkdir(parents=True, exist_ok=True)
+    (local / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n")
     rows = [f"| {name} | {_shown(value)} |" for name, value in flat(result).items()]
     table = "\n".join(["| measure | value |", "|---|---|", *rows])
-    (folder / "evaluation.md").write_text(table + "\n")
+    (local / "evaluation.md").write_text(table + "\n")
+    upload(folder, ("evaluation.json", "evaluation.md"))
 
 
 def _shown(value: object) -> str:

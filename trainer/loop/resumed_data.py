@@ -7,13 +7,13 @@ documents and images have left, as after a takedown; `restart` with the first do
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from benben.trainer.checkpoint.store import CheckpointError
 from benben.trainer.data.loader import DataSource
 from benben.trainer.data.order import DataState
 from benben.trainer.data.roster import GONE, OtherDocuments, Roster
+from benben.trainer.object_stores import Place, RemotePath
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,28 @@ class Departures:
         return {"began_with": source.began_with, "left": self.left}
 
 
-def roster_file(folder: Path, name: str) -> Path:
+def roster_file(folder: Place, name: str) -> Place:
     """Return where a run keeps the documents that it began with."""
     return folder / f"documents-{name}.npz"
 
 
-def keep_roster(folder: Path, source: DataSource) -> None:
+def keep_roster(folder: Place, source: DataSource) -> None:
     """Write the documents that a run begins with into its folder, once; on one rank."""
     file = roster_file(folder, source.began_with)
     if file.is_file() or source.places is not None:
         return
     roster = source.roster()
     if roster is not None:
+        if isinstance(file, RemotePath):
+            file.write_bytes(roster.to_bytes())
+            return
         temporary = file.with_suffix(".tmp")
         temporary.write_bytes(roster.to_bytes())
         temporary.replace(file)
 
 
 def resumed(
-    folder: Path, path: Path, content: dict[str, Any], source: DataSource, rule: str
+    folder: Place, path: Place, content: dict[str, Any], source: DataSource, rule: str
 ) -> tuple[DataSource, DataState, Departures]:
     """Return the documents, the place in them and what has left, from a checkpoint's manifest.
 
@@ -76,7 +79,7 @@ def resumed(
     return now, state.after_removal(source.config.lanes), departures
 
 
-def _as_begun(folder: Path, path: Path, known: dict[str, Any], source: DataSource) -> DataSource:
+def _as_begun(folder: Place, path: Place, known: dict[str, Any], source: DataSource) -> DataSource:
     name = known.get("began_with", "")
     file = roster_file(folder, name)
     if not name or not file.is_file():
@@ -91,7 +94,7 @@ def _as_begun(folder: Path, path: Path, known: dict[str, Any], source: DataSourc
         raise CheckpointError(f"{path}: {error}: set checkpoint.new_data=restart") from None
 
 
-def _noted(folder: Path, before: Departures, source: DataSource, step: int) -> Departures:
+def _noted(folder: Place, before: Departures, source: DataSource, step: int) -> Departures:
     """Add which documents left since the last note, by 64 bits of the SHA-256 of their ids."""
     roster = Roster.from_bytes(roster_file(folder, source.began_with).read_bytes())
     noted = {name for entry in before.left for name in entry["documents"]}

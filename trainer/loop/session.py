@@ -26,6 +26,7 @@ from benben.trainer.model import foreign_config, huggingface
 from benben.trainer.model.batch import IGNORE, Batch, Pack, cut, join
 from benben.trainer.model.fusion import make_fusion
 from benben.trainer.model.vlm import VLM, initialise
+from benben.trainer.object_stores import Place, place, upload
 from benben.trainer.settings import Config, DataConfig
 
 TRAINING_DOCUMENTS = 20_000  # read to train a tokenizer
@@ -38,7 +39,7 @@ class Session:
         device = parallel.pick_device(config.run.device)
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
-        self.folder = Path(config.checkpoint.dir)
+        self.folder = place(config.checkpoint.dir)
         mixed = config.optim.dtype != config.optim.params
         self.mesh = parallel.make_mesh(config.parallel, device, mixed)
         check(config, self.mesh)
@@ -67,7 +68,7 @@ class Session:
         """Tell whether any rank was asked to stop; a collective call."""
         return self.mesh.agreement.any(self.stop_asked)[0]
 
-    def newest(self) -> Path | None:
+    def newest(self) -> Place | None:
         """Return the run's newest checkpoint as rank 0 sees it; a collective call."""
         return self.mesh.agreement.of_first(store.newest(self.folder))
 
@@ -123,6 +124,7 @@ class Session:
         """Save the whole run; a collective call."""
         if self.mesh.rank == 0:
             resumed_data.keep_roster(self.folder, self.loader.source)
+            upload(self.folder, ("metrics.jsonl",))
         meta = {
             "tokens": self.tokens,
             "data": self.loader.gather().to_json(),
@@ -134,7 +136,7 @@ class Session:
         }
         self.saver.save(self.step, store.state_of(self.model, self.optimizer), meta)
 
-    def resume(self, path: Path | None = None, training: bool = True) -> dict[str, Any] | None:
+    def resume(self, path: Place | None = None, training: bool = True) -> dict[str, Any] | None:
         """Continue from a checkpoint, by default the newest; return its meta, or None without one.
 
         Without `training` only the weights matter, not the place in the data. Raises
@@ -156,7 +158,7 @@ class Session:
             )
         return meta
 
-    def _restore_data(self, path: Path) -> None:
+    def _restore_data(self, path: Place) -> None:
         """Go to the checkpoint's place in the data, or refuse data in another order."""
         source, state, self.departures = resumed_data.resumed(
             self.folder,
@@ -228,12 +230,13 @@ def find_vocabulary(config: Config, mesh: Mesh) -> Vocabulary:
     """Return the run's tokenizer: as configured, as kept in its folder, or newly trained."""
     if config.data.tokenizer:
         return load_vocabulary(config.data.tokenizer)
-    kept = Path(config.checkpoint.dir) / "tokenizer.json"
+    kept = place(config.checkpoint.dir) / "tokenizer.json"
     if not kept.is_file() and mesh.rank == 0:
         bare = train_vocabulary([], 256)
         source = DataSource(config.data, bare, make_fusion(config.model, tokens_per_image=0))
         trained = train_vocabulary(source.texts(TRAINING_DOCUMENTS), config.data.tokenizer_vocab)
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(kept, Path):
+            kept.parent.mkdir(parents=True, exist_ok=True)
         trained.save(kept)
     store.barrier()
     return load_vocabulary(str(kept))

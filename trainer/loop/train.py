@@ -20,6 +20,7 @@ from benben.trainer.loop.metrics import Metrics
 from benben.trainer.loop.optimizer import batch_packs, learning_rate
 from benben.trainer.loop.session import Session
 from benben.trainer.model.batch import Pack
+from benben.trainer.object_stores import download, local_folder, upload
 from benben.trainer.planning.flops import cost_of
 from benben.trainer.settings import Config
 
@@ -38,7 +39,10 @@ class Training:
         self.rollbacks = 0
         self.stopped = False  # agreed: some rank was asked to stop
         self.cost = cost_of(self.session.model)
-        folder = self.session.folder if self.session.mesh.rank == 0 else None
+        folder = None
+        if self.session.mesh.rank == 0:
+            download(self.session.folder, "metrics.jsonl")
+            folder = local_folder(self.session.folder)
         self.metrics = Metrics(folder, self.config.run.tensorboard, self.config.run.steps)
 
     def run(self) -> dict[str, Any]:
@@ -56,6 +60,8 @@ class Training:
                 self.session.saver.finish()
             finally:
                 self.metrics.close()
+                if self.session.mesh.rank == 0:
+                    upload(self.session.folder, ("metrics.jsonl",))
         return values
 
     def _unsaved(self) -> bool:

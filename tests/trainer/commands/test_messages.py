@@ -52,7 +52,7 @@ CASES: dict[str, tuple[Make | list[str], str]] = {
     "negative rate": (["optim.lr=-1"], "optim.lr: Input should be greater than"),
     "no packs": (["optim.batch_packs=0"], "optim.batch_packs: Input should be greater than"),
     "share": (["data.holdout=1.5"], "data.holdout: Input should be less than or equal to 1"),
-    "an object store": (["checkpoint.dir=s3://bucket/run"], "s3://bucket/run is no folder"),
+    "an unknown store": (["checkpoint.dir=nowhere://run"], "no store with the scheme nowhere"),
     "time-out": (["parallel.timeout=0"], "parallel.timeout: Input should be greater than 0"),
 }
 
