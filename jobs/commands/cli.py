@@ -77,6 +77,7 @@ benben = LazyGroup(
             "compare": (f"{HERE}.tools.compare", "show what each of two configs keeps alone"),
             "reasons": (f"{HERE}.reasons.main", "explain why something does not ship"),
             "audit": (f"{HERE}.tools.audit", "print a sample of what each rule dropped"),
+            "proof": (f"{HERE}.tools.proof", "write what sets of rules keep, to train on each"),
         },
         "Change or export a dataset": {
             "takedown": (f"{HERE}.takedown.main", "remove documents and images for good"),

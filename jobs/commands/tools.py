@@ -11,8 +11,11 @@ from benben.analysis.tuning.audit import PER_REASON
 from benben.analysis.tuning.audit import audit as audit_sample
 from benben.analysis.tuning.learn import MIN_DOCUMENTS
 from benben.common.command_line import RUN, Command
+from benben.jobs.commands.provenance import archive_options, archives_of
 from benben.jobs.engine import script
+from benben.jobs.engine.progress import say
 from benben.pipeline import config, storage
+from benben.pipeline.config import load
 from benben.pipeline.errors import UserError
 
 DOCUMENTS = 100_000  # that the tuning app loads
@@ -132,4 +135,67 @@ def _serve_tuning(run: str, rules: str | None, write: str | None, port: int, num
         listening.serve_forever()
     finally:
         listening.server_close()
+    return 0
+
+
+@click.command(cls=Command)
+@RUN
+@click.argument("folder", metavar="FOLDER")
+@click.option(
+    "--gold",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="JSON lines with url and gold_text: the main text of pages.",
+)
+@click.option(
+    "--base",
+    default="default",
+    show_default=True,
+    metavar="CONFIG",
+    help="The config whose rules are judged one by one.",
+)
+@click.option("--language", default="en", show_default=True, help="Of documents and gold texts.")
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Share of the gold's sites that are scored on and not trained on.",
+)
+@archive_options
+def proof(
+    run: str,
+    folder: str,
+    gold: tuple[str, ...],
+    base: str,
+    language: str,
+    held_out: float,
+    inputs: tuple[str, ...],
+    config: str | None,
+) -> int:
+    """Write what several sets of rules keep of a run, to train a small model on each.
+
+    RUN is a run of `no_rules`, so that no rule has dropped anything yet; FOLDER is then the input
+    of `benben-train prove`.
+    """
+    from benben.analysis.proof import datasets
+    from benben.analysis.proof.other_text import OTHERS
+
+    fetched = load(run).fetch.enabled
+    request = datasets.Request(base, language, gold, held_out, fetched)
+    archives = archives_of(run, inputs, config)
+    others = {}
+    for name, make in OTHERS.items():
+        extract = make(archives)
+        if extract is None:
+            say(f"{name} is not installed: no arm with its text")
+        else:
+            others[name] = extract
+    made = datasets.write(RunTables(run), folder, request, others)
+    for name, facts in made["arms"].items():
+        print(f"{name}: {facts['documents']:,} documents, {facts['bytes']:,} bytes of text")
+    for name, facts in made["rules"].items():
+        print(f"without {name}: +{facts['added']:,} -{facts['lost']:,} bytes")
+    print(f"{folder}: {made['gold']['documents']:,} gold texts held out")
     return 0

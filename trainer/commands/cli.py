@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from benben.common.errors import UserError
-from benben.trainer.commands import ablate, checkpoint, plan, shape, tokenizer
+from benben.trainer.commands import ablate, checkpoint, plan, prove, shape, tokenizer
 from benben.trainer.config import ConfigError, load
 from benben.trainer.object_stores import place
 
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     shape.add_shape(commands)
     shape.add_size(commands)
     ablate.add(commands)
+    prove.add(commands)
     tokenizer.add(commands)
     checkpoint.add(commands)
     return parser
