@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 
 from benben.analysis.dataset_card import card
@@ -35,18 +36,25 @@ def page_of(output: str, settings: ReportSettings) -> bytes:
         settings.phrase_words,
         settings.against,
         settings.distribution_documents,
+        settings.proof,
     )
     return html_report.render(output, settings.sample_documents, corpus).encode("utf-8", "replace")
 
 
 def reference(config: Config) -> dict[str, str]:
-    """Identity of the dataset that this one is compared with. Raises UserError."""
-    if config.report.against is None:
-        return {}
-    found = manifest.read(storage.join(config.report.against, "dataset"))
-    if found is None:
-        raise UserError(f"report.against: {config.report.against}: no dataset there")
-    return {"against": found.id}
+    """Identities of the dataset to compare with and of the proof. Raises UserError."""
+    identities = {}
+    if config.report.against is not None:
+        found = manifest.read(storage.join(config.report.against, "dataset"))
+        if found is None:
+            raise UserError(f"report.against: {config.report.against}: no dataset there")
+        identities["against"] = found.id
+    if config.report.proof is not None:
+        if not storage.exists(config.report.proof):
+            raise UserError(f"report.proof: {config.report.proof}: no such file")
+        data = storage.read_bytes(config.report.proof)
+        identities["proof"] = hashlib.blake2b(data, digest_size=8).hexdigest()
+    return identities
 
 
 STAGE = Stage(

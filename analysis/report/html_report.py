@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from benben.analysis.query import Query
-from benben.analysis.report import charts, examples, funnel, headline
+from benben.analysis.report import charts, examples, funnel, headline, proof
 from benben.analysis.report.corpus import Topics, phrases, topics
 from benben.analysis.report.distributions import compare, distributions
 from benben.analysis.safe_html import content_security_policy, environment, style_sheet
@@ -32,6 +32,7 @@ class Corpus:
     phrase_words: int = 8
     against: str | None = None  # folder of the run to compare with
     distribution_documents: int | None = None  # documents read for distributions; None: all
+    proof: str | None = None  # file of `benben-train prove` to show
 
 
 DEFAULT_CORPUS = Corpus()
@@ -84,6 +85,7 @@ def _page(
             phrases=phrases(Query(tables), corpus.phrase_words, corpus.documents),
             against=corpus.against,
             shifts=compare(distributions(other), found)[:MAX_SHIFTS] if other else [],
+            proof=proof.read(corpus.proof) if corpus.proof else None,
             charts=charts,
             shipped=examples.shipped_documents(tables, documents),
             rejected=rejected,

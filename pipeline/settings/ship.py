@@ -61,6 +61,9 @@ class ReportSettings(Section):
         gt=1, description="length of the repeated phrases that are listed, in words"
     )
     against: str | None = Field(default=None, description="folder of a run to compare with")
+    proof: str | None = Field(
+        default=None, description="`proved.json` that `benben-train prove` wrote, to show"
+    )
     title: str = Field(min_length=1, description="name of the dataset on its card")
     url: str | None = Field(
         default=None, description="where the dataset is published, for its card"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -55,6 +56,33 @@ def test_the_headline_comes_first_and_beside_a_reference(output: str, html: str)
     again = html_report.render(output, corpus=Corpus(against=output))
     assert re.findall(r"[\d,]+", figures(again)[5]) == ["34", "34"]
     shutil.rmtree(metrics)
+
+
+def test_a_proof_is_shown(output: str, html: str, tmp_path: Path) -> None:
+    row = {"mean": 2.5, "difference": 0.02, "half": 0.01, "verdict": "worse"}
+    found = {
+        "base": {"name": "default", "mean": 2.48, "seed_spread": 0.01},
+        "seeds": [0, 1],
+        "sites": 250,
+        "bytes": 9000,
+        "arms": {"unfiltered": row},
+        "rules": {
+            "text_node.words": {**row, "difference": -0.03, "verdict": "hurts"},
+            "document.words": {**row, "verdict": "helps"},
+            "image_node.nsfw": {"verdict": "unchanged"},
+        },
+    }
+    file = tmp_path / "proved.json"
+    file.write_text(json.dumps(found))
+    page = html_report.render(output, corpus=Corpus(proof=str(file)))
+    cells = [one.text() for one in LexborHTMLParser(page).css(".proof td")]
+    assert cells[:4] == ["unfiltered", "+0.02000", "0.01000", "worse"]
+    assert cells[4::4] == ["document.words", "text_node.words"], "what helps most comes first"
+    assert "nothing changes: image_node.nsfw" in page
+    assert "Worth of rules" not in html
+    file.write_text("[]")
+    with pytest.raises(InputError, match="not a file of"):
+        html_report.render(output, corpus=Corpus(proof=str(file)))
 
 
 def test_reasons_of_the_funnel_lead_to_their_examples(html: str) -> None:

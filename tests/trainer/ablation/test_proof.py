@@ -34,17 +34,17 @@ def test_command_resumes_and_gives_the_same_table(
 ) -> None:
     out = tmp_path / "out"
     assert prove(data, out) == 0
-    first = (out / "proof.md").read_text()
+    first = (out / "proved.md").read_text()
     assert "| text_node.content_score |" in first
     assert "image_node.nsfw" in first.rsplit("change nothing", 1)[1]
     records = sorted(out.glob("*/seed_*.json"))
     before = {path: path.stat().st_mtime_ns for path in records}
     records[0].unlink()  # as if killed before the end
     assert prove(data, out) == 0
-    assert (out / "proof.md").read_text() == first
+    assert (out / "proved.md").read_text() == first
     assert sum(before[path] != path.stat().st_mtime_ns for path in records) == 1
     assert prove(data, tmp_path / "again") == 0
-    assert (tmp_path / "again" / "proof.md").read_text() == first
+    assert (tmp_path / "again" / "proved.md").read_text() == first
     capsys.readouterr()
     assert prove(data, out, "--bytes", "1400") == 2
     assert "made by another request" in capsys.readouterr().err
@@ -170,7 +170,7 @@ def test_the_trainers_own_model_is_scored_alike(
     more = ("--model", "proof", "--arms", "default", "unfiltered")
     assert prove(data, tmp_path / "a", *small, *more) == 0
     assert prove(data, tmp_path / "b", *small, *more) == 0
-    first, second = ((tmp_path / one / "proof.md").read_text() for one in "ab")
+    first, second = ((tmp_path / one / "proved.md").read_text() for one in "ab")
     assert first == second
     assert "| unfiltered |" in first
     assert not list((tmp_path / "a").rglob("*.parquet")), "what it trained on is deleted"
