@@ -8,34 +8,52 @@ from typing import Any
 import ipywidgets as widgets  # type: ignore[import-untyped]
 import numpy as np
 
+from benben.analysis.report import charts
+from benben.analysis.report.histogram import WHOLE_UNITS, Histogram
 from benben.analysis.tuning.labels import bounds_of
 from benben.analysis.tuning.tuner import Tuner
 from benben.analysis.tuning.what_if import Effects
+from benben.filters.signal_table import CATALOGUE
+
+_STYLE = (
+    "<style>svg .kept{fill:#2a7f62}svg .dropped{fill:#e3b9a0}svg text{font-size:10px;fill:#666}"
+    "svg .bound{stroke:#b00;stroke-dasharray:3 2}svg .axis{stroke:#ddd}</style>"
+)
 
 
 def sliders(tuner: Tuner) -> widgets.Widget:
-    """A slider for each bound, above counts that follow every move."""
-    shown = widgets.HTML(counts(tuner.effects()))
+    """A slider, a field for exact numbers and a histogram for each bound, above the counts."""
+    shown = widgets.HTML(counts(tuner))
     rows = [
-        _slider(tuner, name, end, bound, shown)
+        _bound(tuner, name, end, bound, shown)
         for name, rule in tuner.of_scope().items()
         if name in tuner.table.values
         for end, bound in bounds_of(rule).items()
     ]
-    return widgets.VBox([*rows, shown])
+    return widgets.VBox([widgets.HTML(_STYLE), *rows, shown])
 
 
-def counts(found: Effects) -> str:
-    """A table of what each rule drops, and what it alone drops."""
+def counts(tuner: Tuner) -> str:
+    """A table of what each rule drops, and what it alone drops; what is kept, as by `decide`."""
+    found, kept = tuner.effects(), tuner.kept()
     head = "<tr><th>rule</th><th>drops</th><th>alone</th><th>most similar</th></tr>"
     body = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{number:,}</td><td>{found.marginal[name]:,}</td>"
         f"<td>{html.escape(_most_similar(found, name))}</td></tr>"
         for name, number in found.dropped.items()
     )
-    share = found.kept / found.rows if found.rows else 0
-    summary = f"<p class='kept'>kept {found.kept:,} of {found.rows:,} ({share:.1%})</p>"
+    share = kept / found.rows if found.rows else 0
+    summary = f"<p class='kept'>kept {kept:,} of {found.rows:,} ({share:.1%})</p>"
     return f"{summary}<table>{head}{body}</table>"
+
+
+def histogram(tuner: Tuner, name: str) -> str:
+    """The histogram of a rule's signal over kept and dropped rows, with its bounds, as SVG."""
+    signal = CATALOGUE[tuner.scope][name]
+    bounds = tuple(bounds_of(tuner.of_scope()[name]).values())
+    drawn = Histogram(name, signal.unit, signal.meaning, bounds)
+    drawn.add(tuner.table.values[name].astype(np.float64), tuner.replay.kept[tuner.scope])
+    return str(charts.histogram(drawn))
 
 
 def overlaps(tuner: Tuner) -> widgets.HTML:
@@ -79,22 +97,32 @@ def scores(tuner: Tuner) -> widgets.HTML:
     return widgets.HTML(f"<table>{head}{rows}</table>")
 
 
-def _slider(tuner: Tuner, name: str, end: Any, bound: float, shown: widgets.HTML) -> Any:
+def _bound(tuner: Tuner, name: str, end: Any, bound: float, shown: widgets.HTML) -> Any:
     values = tuner.table.values[name]
     known = values[~np.isnan(values)]
     top = max(float(known.max()) if len(known) else bound, bound, 1e-6)
+    whole = CATALOGUE[tuner.scope][name].unit in WHOLE_UNITS
     slider = widgets.FloatSlider(
         value=bound, min=min(float(known.min()) if len(known) else 0.0, bound, 0.0), max=top,
-        step=top / 1000, description=f"{name} {end}", readout_format=".4g",
-        continuous_update=False, layout=widgets.Layout(width="40rem"),
-        style={"description_width": "16rem"},
+        step=1.0 if whole else top / 1000, description=f"{name} {end}", readout_format=".4g",
+        continuous_update=False, layout=widgets.Layout(width="32rem"),
+        style={"description_width": "14rem"},
     )  # fmt: skip
+    exact = widgets.FloatText(value=bound, layout=widgets.Layout(width="7rem"))
+    chart = widgets.HTML(histogram(tuner, name), layout=widgets.Layout(width="18rem"))
 
     def moved(change: dict[str, Any]) -> None:
-        shown.value = counts(tuner.move(name, end, change["new"]))
+        asked = change["new"]
+        if asked != getattr(tuner.of_scope()[name], end):
+            tuner.move(name, end, asked)
+            shown.value, chart.value = counts(tuner), histogram(tuner, name)
+        exact.value = getattr(tuner.of_scope()[name], end)
+        if change["owner"] is exact and slider.min <= exact.value <= slider.max:
+            slider.value = exact.value
 
     slider.observe(moved, "value")
-    return slider
+    exact.observe(moved, "value")
+    return widgets.HBox([slider, exact, chart])
 
 
 def _buttons(tuner: Tuner, doc_id: str, index: int) -> widgets.Widget:

@@ -210,16 +210,19 @@ class Replay:
     def _write_rule(self, scope: Scope, name: str, judged: Judgement, rows: Integers) -> None:
         table = self.tables[scope]
         if CATALOGUE[scope][name].names:
-            _set(table.refused, name, len(table), rows, judged.failed)
+            changes = _set(table.refused, name, len(table), rows, judged.failed)
         else:
-            _set_numbers(table.values, name, len(table), rows, judged.values)
-            if judged.applies is not None:
-                _set(table.applies, name, len(table), rows, judged.applies)
+            changes = _set_numbers(table.values, name, len(table), rows, judged.values)
+            if judged.applies is None:
+                table.applies.pop(name, None)
+            else:
+                changes |= _set(table.applies, name, len(table), rows, judged.applies)
             if scope == "document":
                 trend = CATALOGUE[scope][name].trend
                 table.pending[name] = PENDING.get(trend or "", frozenset())
-        self.what_if[scope].forget(name)
-        self.versions[scope, name] = self.versions.get((scope, name), 0) + 1
+        if changes:
+            self.what_if[scope].renew(name, rows)
+            self.versions[scope, name] = self.versions.get((scope, name), 0) + 1
 
     def _judge_all(self) -> None:
         """Judge every document; what a rule on single nodes sees does not change after that."""
@@ -257,23 +260,30 @@ def _rows(first: Integers, documents: Integers) -> Integers:
     return starts + np.arange(len(starts))
 
 
-def _set(columns: dict[str, Mask], name: str, size: int, rows: Integers, values: Mask) -> None:
-    if name not in columns:
+def _set(columns: dict[str, Mask], name: str, size: int, rows: Integers, values: Mask) -> bool:
+    """Write values into a column; tells whether it is new or they differ from what was there."""
+    new = name not in columns
+    if new:
         columns[name] = np.zeros(size, np.bool_)
+    same = np.array_equal(columns[name][rows], values)
     columns[name][rows] = values
+    return new or not same
 
 
 def _set_numbers(
     columns: dict[str, NDArray[np.floating]], name: str, size: int, rows: Integers,
     values: NDArray[np.float64],
-) -> None:  # fmt: skip
-    """Write values into a column, which is made wider when it cannot hold them exactly."""
-    if name not in columns:
+) -> bool:  # fmt: skip
+    """As `_set`, into a column which is made wider when it cannot hold them exactly."""
+    new = name not in columns
+    if new:
         columns[name] = np.full(size, np.nan, np.float32)
     column = columns[name]
     if column.dtype == np.float32 and not _is_narrow(values):
         column = columns[name] = column.astype(np.float64)
+    same = np.array_equal(column[rows], values, equal_nan=True)
     column[rows] = values
+    return new or not same
 
 
 def _is_narrow(values: NDArray[np.float64]) -> bool:

@@ -71,6 +71,10 @@ class Tuner:
         """Count what the current rules of the scope keep and drop."""
         return self.replay.what_if[self.scope].effects(self.of_scope())
 
+    def kept(self) -> int:
+        """How many rows of the scope are kept in the end, as `decide` keeps them."""
+        return int(self.replay.kept[self.scope].sum())
+
     def of_scope(self) -> dict[str, Rule]:
         """The rules of the scope, by signal."""
         found: dict[str, Rule] = getattr(self.replay.rules, self.scope)

@@ -19,6 +19,7 @@ from benben.filters.declaration import Scope
 from benben.pipeline.settings.signals import Bounds, Rule
 
 Bits = NDArray[np.uint8]
+EVERY = slice(None)  # row
 
 
 @dataclass
@@ -62,7 +63,7 @@ class WhatIf:
 
     def __init__(self, table: SignalTable) -> None:
         self.table = table
-        self._known: dict[str, tuple[Rule, Bits]] = {}
+        self._known: dict[str, tuple[Rule, NDArray[np.bool_], Bits]] = {}
 
     def effects(
         self, rules: Mapping[str, Rule], rows: Bits | None = None, pairs: bool = True
@@ -81,8 +82,9 @@ class WhatIf:
         """One bit per row, set where the rule drops it."""
         known = self._known.get(name)
         if known is None or known[0] != rule:
-            self._known[name] = rule, np.packbits(fails(self.table, name, rule))
-        return self._known[name][1]
+            mask = fails(self.table, name, rule)
+            self._known[name] = rule, mask, np.packbits(mask)
+        return self._known[name][2]
 
     def dropped(self, rules: Mapping[str, Rule], without: Sequence[str] = ()) -> Bits:
         """One bit per row, set where some rule drops it."""
@@ -97,9 +99,13 @@ class WhatIf:
         found = self.dropped(rules)
         return np.asarray(np.unpackbits(found, count=len(self.table)) == 0)
 
-    def forget(self, name: str) -> None:
-        """Judge by a rule again: the table's values for it have changed."""
-        self._known.pop(name, None)
+    def renew(self, name: str, rows: NDArray[np.int64]) -> None:
+        """Judge some rows by a rule again: the table's values for it have changed there."""
+        known = self._known.get(name)
+        if known is not None:
+            rule, mask, _ = known
+            mask[rows] = fails(self.table, name, rule, rows)
+            self._known[name] = rule, mask, np.packbits(mask)
 
 
 def _effects(names: list[str], bits: list[Bits], rows: int, pairs: bool) -> Effects:
@@ -116,18 +122,21 @@ def _effects(names: list[str], bits: list[Bits], rows: int, pairs: bool) -> Effe
     return Effects(rows, rows - count(once), dropped, marginal, overlap, correlation)
 
 
-def fails(table: SignalTable, name: str, rule: Rule) -> NDArray[np.bool_]:
+def fails(
+    table: SignalTable, name: str, rule: Rule, rows: NDArray[np.int64] | slice = EVERY
+) -> NDArray[np.bool_]:
     """Mask of the rows that a rule drops, as a decision does: exactly, whatever the precision."""
     if name in table.refused:
-        return table.refused[name]
+        return table.refused[name][rows].copy()
     pending = table.pending.get(name, frozenset())
-    failing = _outside(table.values[name], rule, pending)
+    values = table.values[name][rows]
+    failing = _outside(values, rule, pending)
     for language, bounds in rule.languages.items():
         if language in table.languages:
-            mine = table.language == table.languages.index(language)
-            np.copyto(failing, _outside(table.values[name], bounds, pending), where=mine)
+            mine = table.language[rows] == table.languages.index(language)
+            np.copyto(failing, _outside(values, bounds, pending), where=mine)
     if name in table.applies:
-        failing &= table.applies[name]
+        failing &= table.applies[name][rows]
     return failing
 
 

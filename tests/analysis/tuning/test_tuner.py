@@ -103,6 +103,22 @@ def test_overlaps_of_rules_are_a_table(run: str) -> None:
     assert "<b>12</b>" in table
 
 
+def test_exact_numbers_and_sliders_move_one_bound(run: str) -> None:
+    tuner = Tuner(run, "default")
+    style, *rows, shown = notebook_widgets.sliders(tuner).children
+    assert ".kept" in style.value
+    slider, exact, chart = next(row.children for row in rows
+                                if row.children[0].description == "words min")  # fmt: skip
+    before = chart.value
+    exact.value = 53.25
+    assert tuner.rules.document["words"].min == slider.value == 53.25
+    slider.value = 80
+    assert tuner.rules.document["words"].min == exact.value == 80
+    assert chart.value != before
+    assert slider.step == 1
+    assert f"kept {tuner.kept():,} of 12" in shown.value
+
+
 def test_the_notebook_runs_from_top_to_bottom(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENBEN_RUN", run)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
