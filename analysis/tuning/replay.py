@@ -21,6 +21,7 @@ from benben.filters.decide import Judged, Judgement, judge_batch
 from benben.filters.declaration import SCOPES, Integers, Mask, Nested, Scope
 from benben.filters.signal_table import CATALOGUE, required_columns
 from benben.pipeline import storage
+from benben.pipeline.errors import InputError
 from benben.pipeline.settings.signals import Rule, RuleSettings
 
 COLUMNS: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
@@ -45,7 +46,10 @@ class Stored:
 
 
 def read(tables: RunTables, rules: RuleSettings) -> Stored:
-    """Read the signals that rules need, and which documents and nodes were taken down before."""
+    """Read the signals that rules need, and which documents and nodes were taken down before.
+
+    Raises InputError when the run has no verdicts, or no document that was extracted.
+    """
     columns = required_columns(rules)
     signals, removed, refused, types = [], [], [], list[str]()
     for batch, verdicts, documents in _aligned(tables, columns):
@@ -57,6 +61,10 @@ def read(tables: RunTables, rules: RuleSettings) -> Stored:
         refused.append(np.array([bool(one) and not _of_a_rule(one) for one in first], np.bool_))
         known = documents.filter(extracted)
         types += [name or "" for name in known.column("page_type").to_pylist()]
+    if not sum(batch.num_rows for batch in signals):
+        raise InputError(
+            f"{tables.output}: no documents with signals and verdicts; run decide first"
+        )
     whole = pa.concat_batches(signals)
     taken = pa.concat_arrays(removed)
     return Stored(whole, taken if len(taken.flatten()) else None, np.concatenate(refused), types)

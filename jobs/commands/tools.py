@@ -18,7 +18,7 @@ from benben.pipeline import config, storage
 from benben.pipeline.config import load
 from benben.pipeline.errors import UserError
 
-DOCUMENTS = 100_000  # that the tuning app loads
+DOCUMENTS = 30_000  # that the tuning app loads
 
 
 @click.command(cls=Command)
@@ -128,6 +128,7 @@ def _serve_tuning(run: str, rules: str | None, write: str | None, port: int, num
     from benben.analysis.tuning.from_labels import TUNED
     from benben.analysis.tuning.tuner import Tuner
 
+    say(f"reading the signals of {run}")
     tuner = Tuner(run, rules, documents=number)
     listening = server.make_server(Site(tuner, write or storage.join(run, TUNED)), port)
     print(f"tuning {run} at http://127.0.0.1:{listening.server_port}", flush=True)

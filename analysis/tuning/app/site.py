@@ -32,7 +32,7 @@ from benben.pipeline.settings.signals import Rule
 TITLES: dict[Scope, str] = {
     "document": "Documents", "text_node": "Texts", "image_node": "Images"
 }  # fmt: skip
-SETTLE_SECONDS = 0.4  # of an answer, in which documents are judged again
+SETTLE_SECONDS = 0.3  # of an answer, in which documents are judged again
 SAMPLES = 3  # rows shown on each side of a bound
 Fields = Mapping[str, str]
 HTML, JSON, CSV, YAML = "text/html", "application/json", "text/csv", "application/yaml"

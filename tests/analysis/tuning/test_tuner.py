@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 from benben.analysis.tuning import labels, notebook_widgets
 from benben.analysis.tuning.tuner import Tuner
 from benben.pipeline import config
+from benben.pipeline.errors import InputError
 from tests.analysis import run_folder
 from tests.shared import ROOT
 
@@ -101,6 +102,13 @@ def test_overlaps_of_rules_are_a_table(run: str) -> None:
     table = notebook_widgets.overlaps(tuner).value
     assert "<th>words</th>" in table
     assert "<b>12</b>" in table
+
+
+def test_a_run_without_verdicts_cannot_be_tuned(tmp_path: Path) -> None:
+    made = Path(run_folder.make(tmp_path / "run"))
+    (made / "verdicts" / "manifest.json").unlink()
+    with pytest.raises(InputError, match="run decide first"):
+        Tuner(str(made), "default")
 
 
 def test_exact_numbers_and_sliders_move_one_bound(run: str) -> None:

@@ -17,10 +17,12 @@ from benben.analysis.tuning.app import server
 from benben.analysis.tuning.app.site import Site
 from benben.analysis.tuning.tuner import Tuner
 from benben.filters.signal_table import read_rules
+from benben.filters.verdicts import count_verdicts
 from benben.jobs.commands.cli import main
 from benben.jobs.decide import by_rules
 from benben.jobs.engine.stage import Part
 from benben.pipeline.errors import UserError
+from benben.pipeline.manifest import Counts, add_counts
 from benben.pipeline.settings.signals import RuleSettings
 from benben.sample.serve import running
 from tests.analysis import run_folder
@@ -33,13 +35,14 @@ rules:
 """
 
 
-def decided(run: str, rules: RuleSettings) -> set[str]:
-    """Ids of the documents that the stage `decide` keeps."""
+def decided(run: str, rules: RuleSettings, counts: Counts | None = None) -> set[str]:
+    """Ids of the documents that the stage `decide` keeps; adds what it counts to `counts`."""
     kept: set[str] = set()
     for number, files in sorted(RunTables(run).paths("signals").items()):
-        for _, verdicts in by_rules(Part(number, {"signals": files[0]}), rules):
+        for signals, verdicts in by_rules(Part(number, {"signals": files[0]}), rules):
             rows = verdicts.to_pylist()
             kept |= {row["doc_id"] for row in rows if row["kept"]}
+            add_counts({} if counts is None else counts, count_verdicts(signals, verdicts))
     return kept
 
 
@@ -91,8 +94,11 @@ def test_moved_bounds_count_what_decide_keeps_with_the_written_config(site: Site
     for one in moves:
         state = move(site, *one)
         post(site, "write")
-        kept = decided(run, read_rules(site.path))
+        counts: Counts = {}
+        kept = decided(run, read_rules(site.path), counts)
         assert state["totals"]["document"]["kept"] == len(kept)
+        assert state["totals"]["text_node"]["kept"] == counts["paragraphs"].kept
+        assert state["totals"]["image_node"]["kept"] == counts["images"].kept
         tuner = site.tuner
         mine = {
             doc_id
