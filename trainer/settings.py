@@ -12,6 +12,7 @@ Amount = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 FusionName = Literal["early", "cross"]  # the classes of `model/fusion.py`
+AttentionKernel = Literal["auto", "documents", "flex"]
 
 
 class Section(BaseModel):
@@ -153,6 +154,7 @@ class MemoryConfig(Section):
     group: Size = 1  # layers between stored states; > 1 recomputes in two levels
     offload: bool = False  # stored states are in host memory
     keep_on_device: Count = 0  # groups whose state stays on the device although offload is on
+    attention: AttentionKernel = "auto"  # the kernel; documents: a call for each of them
     tile_loss: Count = 0  # tokens of a tile; 0: the whole sequence
     tile_mlp: Count = 0
 

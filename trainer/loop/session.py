@@ -197,6 +197,8 @@ def _portable(error: Exception) -> Exception:
 def check(config: Config, mesh: Mesh) -> None:
     """Raise ConfigError for sizes that do not divide among the ranks, or a run without data."""
     wrong = misfits(config, mesh.dp, mesh.sp, mesh.tp)
+    if config.memory.attention == "flex" and mesh.device.type == "cpu":
+        wrong.append("memory.attention: FlexAttention has no backward pass on the CPU")
     if wrong:
         raise ConfigError("; ".join(wrong))
 

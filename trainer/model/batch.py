@@ -84,7 +84,7 @@ class Layout:
     """The documents of a packed sequence of T tokens, and the slice of it that a rank works on.
 
     `lengths` are those of the documents in order (they sum to T); `start` and `stop` bound the
-    slice.
+    slice. Tensors are made on the host and copied, so that it never waits for the device.
     """
 
     lengths: tuple[int, ...]
@@ -111,23 +111,19 @@ class Layout:
     @cached_property
     def cumulative_lengths(self) -> Tensor:
         """The borders as the `cu_seqlens` of varlen attention, int32."""
-        return torch.tensor(self.bounds, dtype=torch.int32, device=self.device)
+        return to_device(torch.tensor(self.bounds, dtype=torch.int32), self.device)
 
     @cached_property
     def document(self) -> Tensor:
         """The document number of each token, [T] int32."""
-        lengths = torch.tensor(self.lengths, device=self.device)
-        return torch.repeat_interleave(
-            torch.arange(len(self.lengths), device=self.device, dtype=torch.int32), lengths
-        )
+        numbers = np.arange(len(self.lengths), dtype=np.int32)
+        return to_device(torch.tensor(np.repeat(numbers, self.lengths)), self.device)
 
     @cached_property
     def positions(self) -> Tensor:
         """The position within its document of each token of the slice, [stop - start] int64."""
-        starts = torch.tensor(self.bounds[:-1], device=self.device)
-        lengths = torch.tensor(self.lengths, device=self.device)
-        first = torch.repeat_interleave(starts, lengths)[self.start : self.stop]
-        return torch.arange(self.start, self.stop, device=self.device) - first
+        first = np.repeat(np.array(self.bounds[:-1]), self.lengths)[self.start : self.stop]
+        return to_device(torch.tensor(np.arange(self.start, self.stop) - first), self.device)
 
     @property
     def longest(self) -> int:

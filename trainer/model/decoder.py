@@ -22,7 +22,7 @@ from benben.trainer.long_sequences import ulysses
 from benben.trainer.long_sequences.recompute import HostStore, recompute
 from benben.trainer.long_sequences.tiling import tiled
 from benben.trainer.model.batch import ImageSpan, Layout, wide_dtype
-from benben.trainer.settings import LMConfig, MemoryConfig
+from benben.trainer.settings import AttentionKernel, LMConfig, MemoryConfig
 
 ALIBI_ROWS = 256  # query rows whose bias is in memory at a time on the CPU
 
@@ -76,15 +76,24 @@ def alibi_slopes(heads: int) -> list[float]:
 
 # Attention over packed documents, never with a T x T mask. On the CPU there is one call for each
 # document; on CUDA it is `varlen_attn` (without a bias) or FlexAttention (ALiBi), neither of which
-# has a backward pass on the CPU. All take and return [T, heads, dim].
+# has a backward pass on the CPU. `memory.attention` chooses another one. All take and return
+# [T, heads, dim].
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor | None = None) -> Tensor:
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    layout: Layout,
+    slopes: Tensor | None = None,
+    kernel: AttentionKernel = "auto",
+) -> Tensor:
     """Causal attention within each document; `slopes` [heads] add ALiBi's bias m (j - i)."""
-    if q.is_cuda and slopes is not None:
-        return _flex_alibi(q, k, v, layout, slopes)
+    automatic = kernel == "auto" and q.is_cuda
+    if kernel == "flex" or (automatic and slopes is not None):
+        return _flex(q, k, v, layout, slopes)
     half = q.dtype in (torch.bfloat16, torch.float16)  # all that the flash kernels take
-    if q.is_cuda and half and torch_compat.varlen_attn is not None:
+    if automatic and half and torch_compat.varlen_attn is not None:
         borders, longest = layout.cumulative_lengths, layout.longest
         return torch_compat.varlen_causal(q, k, v, borders, borders, (longest, longest))
     one = _causal if slopes is None else functools.partial(_causal_alibi, slopes=slopes)
@@ -122,14 +131,18 @@ def _causal_alibi(q: Tensor, k: Tensor, v: Tensor, slopes: Tensor) -> Tensor:
 
 
 @functools.cache
-def _compiled_flex() -> Callable[..., Tensor]:
+def _flex_kernel(compiled: bool) -> Callable[..., Tensor]:
     from torch.nn.attention.flex_attention import flex_attention
 
-    return torch.compile(flex_attention, dynamic=False)
+    kernel: Callable[..., Tensor] = flex_attention
+    return torch.compile(kernel, dynamic=False) if compiled else kernel
 
 
-def _flex_alibi(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor) -> Tensor:
-    """ALiBi with a block-sparse causal document mask (1/16384 of T x T)."""
+def _flex(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor | None = None) -> Tensor:
+    """FlexAttention with a block-sparse causal document mask (1/16384 of T x T).
+
+    On CUDA it is compiled; on the CPU it computes T x T scores, and has no backward pass.
+    """
     from torch.nn.attention.flex_attention import create_block_mask
 
     document, size = layout.document, q.shape[0]
@@ -138,15 +151,18 @@ def _flex_alibi(q: Tensor, k: Tensor, v: Tensor, layout: Layout, slopes: Tensor)
         return (i >= j) & (document[i] == document[j])
 
     def score(s: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        return s + slopes[h] * (j - i)
+        return s if slopes is None else s + slopes[h] * (j - i)
 
     blocks = layout.__dict__.get("_blocks")
     if blocks is None:
-        blocks = create_block_mask(mask, None, None, size, size, device=q.device, _compile=True)
+        blocks = create_block_mask(
+            mask, None, None, size, size, device=q.device, _compile=q.is_cuda
+        )
         layout.__dict__["_blocks"] = blocks
     q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (q, k, v))
-    options = {"enable_gqa": k.shape[1] != q.shape[1]}
-    out = _compiled_flex()(q, k, v, score_mod=score, block_mask=blocks, **options)
+    options: dict[str, Any] = {"enable_gqa": k.shape[1] != q.shape[1]}
+    options["score_mod"] = None if slopes is None else score
+    out = _flex_kernel(q.is_cuda)(q, k, v, block_mask=blocks, **options)
     return out.squeeze(0).transpose(0, 1)
 
 
@@ -260,7 +276,7 @@ class Attention(nn.Module):
             k, v = context.cache.extend(self, k, v)
             out = attend_cached(q, k, v, slopes)
         else:
-            out = attend(q, k, v, context.layout, slopes)
+            out = attend(q, k, v, context.layout, slopes, context.memory.attention)
         if context.sp:
             out = ulysses.gather_heads(out, context.sp)
         return self.o(out.flatten(-2))

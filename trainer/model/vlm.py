@@ -13,7 +13,7 @@ from benben.trainer import counter_rng
 from benben.trainer.distributed.shards import parameters, shard_of
 from benben.trainer.long_sequences.recompute import HostStore
 from benben.trainer.long_sequences.tiling import tiled_loss
-from benben.trainer.model.batch import IGNORE, Batch, ImageSpan, wide_dtype
+from benben.trainer.model.batch import IGNORE, Batch, ImageSpan, to_device, wide_dtype
 from benben.trainer.model.decoder import Cache, Context, Decoder, alibi_slopes
 from benben.trainer.model.fusion import make_fusion
 from benben.trainer.model.vision import Tower, make_connector
@@ -98,7 +98,7 @@ class VLM(nn.Module):
         """Embed ids, scaled where the decoder does so; the scale is rounded as embeddings are."""
         x = self.lm.embed(ids)
         scale = self.config.lm.embed_scale
-        return x if scale == 1.0 else x * torch.tensor(scale, dtype=x.dtype, device=x.device)
+        return x if scale == 1.0 else x * torch.tensor(scale, dtype=x.dtype)
 
     def _embed(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Embed the tokens and fuse them with the images' features."""
@@ -130,7 +130,7 @@ class VLM(nn.Module):
         if self.config.lm.positions != "alibi":
             return None
         values = alibi_slopes(self.config.lm.heads)
-        slopes = torch.tensor(values, dtype=wide_dtype(x.dtype), device=x.device)
+        slopes = to_device(torch.tensor(values, dtype=wide_dtype(x.dtype)), x.device)
         return slopes.chunk(self.tp_size)[self.tp_rank]
 
 

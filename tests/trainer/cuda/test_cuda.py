@@ -11,8 +11,10 @@ from benben.trainer.distributed import parallel
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.loop.session import Session
 from benben.trainer.loop.train import Training
+from benben.trainer.model.batch import Layout
+from benben.trainer.model.decoder import attend
 from benben.trainer.model.vlm import VLM, initialise
-from benben.trainer.settings import LMConfig, ModelConfig, OptimConfig
+from benben.trainer.settings import AttentionKernel, LMConfig, ModelConfig, OptimConfig
 from benchmarks.training import gpu_smoke
 from tests.trainer.runs import settings
 
@@ -34,6 +36,26 @@ def test_the_gpu_computes_what_the_cpu_computed(case: str, dtype: torch.dtype) -
 @pytest.mark.parametrize("positions", ["rope", "alibi"])
 def test_documents_do_not_leak(positions: str) -> None:
     assert not gpu_smoke.leaks("cuda", positions=positions)
+
+
+@pytest.mark.parametrize("kernel", ["auto", "flex"])
+def test_kernels_agree_with_a_call_for_each_document(kernel: AttentionKernel) -> None:
+    layout = Layout.of((300, 1, 500, 223), torch.device("cuda"))
+    random = torch.Generator("cuda").manual_seed(0)
+    gradients = []
+    kernels: tuple[AttentionKernel, ...] = (kernel, "documents")
+    for name in kernels:
+        random.manual_seed(0)
+        q, k, v = (
+            torch.randn(1024, heads, 64, generator=random, device="cuda", dtype=torch.bfloat16)
+            for heads in (8, 2, 2)
+        )
+        for x in (q, k, v):
+            x.requires_grad_()
+        attend(q, k, v, layout, None, name).float().square().sum().backward()
+        gradients.append([x.grad.float() for x in (q, k, v) if x.grad is not None])
+    for a, b in zip(*gradients, strict=True):
+        assert float((a - b).norm() / b.norm()) < 0.02
 
 
 def test_memory_options_change_nothing() -> None:
