@@ -20,6 +20,7 @@ from scipy.stats import t as student
 from benben.trainer.ablation.proof_data import WITHOUT, Contents
 
 LEVEL = 0.05
+MIN_DOCUMENTS = 30  # that a rule changes: of fewer, a single one may decide the sign
 Floats = NDArray[np.float64]
 
 
@@ -27,8 +28,9 @@ def compare(records: Sequence[Mapping[str, Any]], contents: Contents) -> dict[st
     """Return the base's score, and `arms` and `rules`: rows of each arm against the base.
 
     A row has `mean` (bits a byte), `difference` from the base, `half` of its interval and a
-    `verdict`: `better`, `worse`, or for rules `helps`, `hurts`; `noise` within the interval;
-    `unchanged` for rules without which the base keeps the same text.
+    `verdict`: `better`, `worse`, or for rules `helps`, `hurts`; `noise` within the interval; `few`
+    beyond it where the rule changes fewer than MIN_DOCUMENTS documents, as the interval does not
+    hold for other documents then; `unchanged` where the base keeps the same text without the rule.
     """
     scores = _Scores(records)
     base = contents.base
@@ -53,7 +55,9 @@ def compare(records: Sequence[Mapping[str, Any]], contents: Contents) -> dict[st
     found["rules"] = {name.removeprefix(WITHOUT): row for name, row in rows.items()}
     for name, row in found["rules"].items():
         change = contents.rules[name]
-        row |= {"added": change.added, "lost": change.lost}
+        row |= {"documents": change.documents, "added": change.added, "lost": change.lost}
+        if row["verdict"] != "noise" and change.documents < MIN_DOCUMENTS:
+            row["verdict"] = "few"
     found["rules"] |= {name: {"verdict": "unchanged"} for name in contents.unchanged()}
     return found
 
@@ -131,14 +135,15 @@ def table(found: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {row['mean']:.4f} | {_change(row)} | {row['verdict']} |")
     if found["empty"]:
         lines += ["", f"These keep no text at all: {', '.join(found['empty'])}."]
+    without = f"`{base['name']}` without it"
     lines += [
         "",
-        f"| rule | `{base['name']}` without it | bytes it adds | removes | the rule |",
-        "|---|---|---|---|---|",
+        f"| rule | {without} | documents changed | bytes added | lost | the rule |",
+        "|---|---|---|---|---|---|",
     ]
     measured = {name: row for name, row in found["rules"].items() if "difference" in row}
     for name, row in sorted(measured.items(), key=lambda item: -item[1]["difference"]):
-        change = f"{row['added']:,} | {row['lost']:,}"
+        change = f"{row['documents']:,} | {row['added']:,} | {row['lost']:,}"
         lines.append(f"| {name} | {_change(row)} | {change} | {row['verdict']} |")
     unchanged = [name for name, row in found["rules"].items() if "difference" not in row]
     if unchanged:

@@ -14,11 +14,13 @@ def add(commands: Any) -> None:
     """Add the `prove` command."""
     parser = commands.add_parser("prove", help="train small models to see which rules help")
     parser.add_argument("data", type=Path, help="folder that `benben proof` wrote")
-    parser.add_argument("overrides", nargs="*", help="dotted.key=value of the model's config")
     parser.add_argument("--out", type=Path, required=True, help="folder of trials and tables")
     parser.add_argument("--seeds", type=int, default=10, help="orders of the documents (10)")
     parser.add_argument("--bytes", type=int, help="trained on; default: all of the least arm")
     parser.add_argument("--model", default="ngrams", help="ngrams, or a config such as proof")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="overrides of that config"
+    )
     parser.add_argument("--arms", nargs="+", default=[], help="some of the arms; default: all")
     parser.add_argument("--processes", type=int, default=2, help="trials at a time (2)")
     parser.set_defaults(run=_prove)
@@ -35,7 +37,7 @@ def _prove(options: argparse.Namespace) -> None:
         tuple(range(options.seeds)),
         options.bytes,
         options.model,
-        tuple(options.overrides),
+        tuple(options.set),
         tuple(options.arms),
         options.processes,
     )

@@ -128,7 +128,7 @@ def records(changes: dict[str, list[float]], sites: int = 40) -> list[dict[str, 
 
 
 def test_only_differences_beyond_noise_have_a_sign() -> None:
-    change = {"documents": 1, "added": 5, "lost": 2}
+    change = {"documents": 30, "added": 5, "lost": 2}
     contents = proof_data.Contents(
         version=1,
         base="default",
@@ -136,6 +136,7 @@ def test_only_differences_beyond_noise_have_a_sign() -> None:
         arms={name: {"documents": 1, "bytes": 1, "images": 0} for name in ("default", "other")},
         rules={
             **dict.fromkeys(("good", "bad", "wild"), change),
+            "rare": {**change, "documents": 29},
             "idle": {"documents": 0, "added": 0, "lost": 0},
         },
         gold={"documents": 1, "bytes": 1, "images": 0, "domains": 1},
@@ -148,12 +149,19 @@ def test_only_differences_beyond_noise_have_a_sign() -> None:
                 "without good": [0.05, 0.051, 0.049],
                 "without bad": [-0.05, -0.051, -0.049],
                 "without wild": [-0.3, 0.2, 0.0],
+                "without rare": [0.05, 0.051, 0.049],
             }
         ),
         contents,
     )
     verdicts = {name: row["verdict"] for name, row in found["rules"].items()}
-    assert verdicts == {"good": "helps", "bad": "hurts", "wild": "noise", "idle": "unchanged"}
+    assert verdicts == {
+        "good": "helps",
+        "bad": "hurts",
+        "wild": "noise",
+        "rare": "few",
+        "idle": "unchanged",
+    }
     assert found["arms"]["other"]["verdict"] == "worse"
     assert found["arms"]["other"]["difference"] == pytest.approx(0.11, abs=0.002)
     assert found["rules"]["wild"]["half"] > 0.5, "a rule has its own spread"
@@ -166,7 +174,8 @@ def test_only_differences_beyond_noise_have_a_sign() -> None:
 def test_the_trainers_own_model_is_scored_alike(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = ("run.steps=4", "model.lm.hidden=32", "model.lm.layers=1", "data.tokenizer_vocab=300")
+    sizes = ("run.steps=4", "model.lm.hidden=32", "model.lm.layers=1", "data.tokenizer_vocab=300")
+    small = ("--set", *sizes)
     more = ("--model", "proof", "--arms", "default", "unfiltered")
     assert prove(data, tmp_path / "a", *small, *more) == 0
     assert prove(data, tmp_path / "b", *small, *more) == 0
