@@ -203,6 +203,7 @@ class RunConfig(Section):
     steps: Size = 100
     micro_packs: Size = 1  # packs of one forward pass
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False  # MLPs and norms of the decoder by torch.compile
     threads: Count = 0  # of a process on CPU; 0: torch's choice
     log_every: Size = 10
     eval_every: Count = 0  # 0: at the end

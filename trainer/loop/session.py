@@ -24,6 +24,7 @@ from benben.trainer.loop import resumed_data
 from benben.trainer.loop.optimizer import AdamW
 from benben.trainer.model import foreign_config, huggingface
 from benben.trainer.model.batch import IGNORE, Batch, Pack, cut, join
+from benben.trainer.model.decoder import compile_parts
 from benben.trainer.model.fusion import make_fusion
 from benben.trainer.model.vlm import VLM, initialise
 from benben.trainer.object_stores import Place, place, upload
@@ -199,6 +200,8 @@ def check(config: Config, mesh: Mesh) -> None:
     wrong = misfits(config, mesh.dp, mesh.sp, mesh.tp)
     if config.memory.attention == "flex" and mesh.device.type == "cpu":
         wrong.append("memory.attention: FlexAttention has no backward pass on the CPU")
+    if config.run.compile and mesh.tp > 1:
+        wrong.append("run.compile needs tp 1")
     if wrong:
         raise ConfigError("; ".join(wrong))
 
@@ -218,6 +221,8 @@ def build(config: Config, mesh: Mesh) -> VLM:
     initialise(model, config.run.seed)
     if config.model.lm.huggingface:
         huggingface.load_decoder(model, config.model.lm.huggingface)
+    if config.run.compile:
+        compile_parts(model.lm)
     return model
 
 

@@ -302,6 +302,17 @@ class MLP(nn.Module):
         return self.down(F.gelu(self.up(x), approximate="tanh"))
 
 
+def compile_parts(decoder: nn.Module, backend: str = "inductor") -> int:
+    """Let torch.compile fuse the MLPs and norms, in place; return how many.
+
+    Attention has kernels of its own, and what is around it depends on the documents of a pack.
+    """
+    parts = [m for m in decoder.modules() if isinstance(m, MLP | nn.RMSNorm | nn.LayerNorm)]
+    for part in parts:
+        part.compile(backend=backend, dynamic=True)
+    return len(parts)
+
+
 class Block(nn.Module):
     """x + attention(norm x), then x + MLP(norm x)."""
 

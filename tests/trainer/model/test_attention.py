@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benben.trainer.model.batch import Layout, to_batch
-from benben.trainer.model.decoder import alibi_slopes, attend
+from benben.trainer.model.decoder import alibi_slopes, attend, compile_parts
 from benben.trainer.settings import MemoryConfig
 from tests.trainer.model.test_vlm import logits, make, pack
 
@@ -38,6 +38,26 @@ def test_a_model_is_the_same_with_either(monkeypatch: pytest.MonkeyPatch) -> Non
     expected = logits(model, given)
     model.memory = MemoryConfig(attention="flex")
     assert torch.allclose(logits(model, given), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("memory", [{}, {"recompute": "layer", "group": 2, "tile_mlp": 16}])
+def test_compiled_parts_change_nothing(memory: dict[str, Any]) -> None:
+    """Loss and gradients, by the part of torch.compile that needs no C++ compiler."""
+    gradients = []
+    for compiled in (False, True):
+        model = make()
+        model.memory = MemoryConfig(**memory)
+        if compiled:
+            assert compile_parts(model.lm, "aot_eager") == 2 * 3 + 1
+        given = pack()
+        loss, _ = model(to_batch(given, model.fusion.spans(given)))
+        loss.backward()
+        gradients.append(
+            [loss.detach(), *(p.grad for p in model.parameters() if p.grad is not None)]
+        )
+    assert len(gradients[0]) == len(gradients[1])
+    for a, b in zip(*gradients, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 class Waits(TorchDispatchMode):
