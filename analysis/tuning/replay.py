@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 
 from benben.analysis.tables import RunTables
 from benben.analysis.tuning.what_if import SignalTable, WhatIf
-from benben.filters.decide import Judged, Judgement, judge_batch
+from benben.filters.decide import Judged, Judgement, decide_batch, judge_batch
 from benben.filters.declaration import SCOPES, Integers, Mask, Nested, Scope
 from benben.filters.signal_table import CATALOGUE, required_columns
 from benben.pipeline import storage
+from benben.pipeline.deduplication.duplicates import Duplicates
 from benben.pipeline.errors import InputError
+from benben.pipeline.images.image_facts import ImageFacts
 from benben.pipeline.settings.signals import Rule, RuleSettings
 
 COLUMNS: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
@@ -29,6 +32,7 @@ NODES: tuple[Scope, ...] = ("text_node", "image_node")
 CHUNK_ROWS = 50_000  # paragraphs and images that are judged at once
 THREADS = 2
 _BATCH = 1_000
+DUPLICATES = ("duplicates", "picture_duplicates")
 _FIRST = ["reasons", "dropped"]  # of verdicts
 
 
@@ -37,7 +41,9 @@ class Stored:
     """Documents of a run: their signals, and what was decided before the rules were applied."""
 
     signals: pa.RecordBatch  # without the documents that extraction rejected
-    removed: pa.ListArray | None = None  # nodes that were dropped before (NODE_VERDICTs)
+    removed: tuple[pa.ListArray, ...] = ()  # nodes that were dropped before (NODE_VERDICTs)
+    facts: pa.ListArray | None = None  # about the fetched images: see `decide_batch`
+    repeated: tuple[pa.ListArray, ...] = ()  # nodes that deduplication dropped, with `facts`
     refused: Mask | None = None  # documents that other stages refused, whatever the rules say
     page_types: list[str] | None = None
 
@@ -45,35 +51,93 @@ class Stored:
         return int(self.signals.num_rows)
 
 
-def read(tables: RunTables, rules: RuleSettings) -> Stored:
+def read(tables: RunTables, rules: RuleSettings, fetched: bool = False) -> Stored:
     """Read the signals that rules need, and which documents and nodes were taken down before.
 
+    `fetched`: read what is known about fetched images, and duplicates, too.
     Raises InputError when the run has no verdicts, or no document that was extracted.
     """
-    columns = required_columns(rules)
-    signals, removed, refused, types = [], [], [], list[str]()
-    for batch, verdicts, documents in _aligned(tables, columns):
-        extracted = batch.column("reason").is_null()
-        signals.append(batch.filter(extracted))
-        own = verdicts.filter(extracted)
-        removed.append(_before_rules(own.column("dropped")))
-        first = [next(iter(names or ()), "") for names in own.column("reasons").to_pylist()]
-        refused.append(np.array([bool(one) and not _of_a_rule(one) for one in first], np.bool_))
-        known = documents.filter(extracted)
-        types += [name or "" for name in known.column("page_type").to_pylist()]
-    if not sum(batch.num_rows for batch in signals):
-        raise InputError(
-            f"{tables.output}: no documents with signals and verdicts; run decide first"
-        )
-    whole = pa.concat_batches(signals)
-    taken = pa.concat_arrays(removed)
-    return Stored(whole, taken if len(taken.flatten()) else None, np.concatenate(refused), types)
+    if fetched and not has_fetched(tables):
+        raise InputError(f"{tables.output}: no images were fetched, or redecide has not run")
+    parts = [
+        _read_batch(batch, verdicts, documents, _AfterFetch.of(tables, part) if fetched else None)
+        for part, (batch, verdicts, documents) in _aligned(tables, required_columns(rules), fetched)
+    ]
+    if not sum(len(part) for part in parts):
+        what = "no documents that have signals and verdicts"
+        raise InputError(f"{tables.output}: {what}; run decide first")
+    refused = np.concatenate([one.refused for one in parts if one.refused is not None])
+    types = [name for one in parts for name in one.page_types or []]
+    signals = pa.concat_batches([one.signals for one in parts])
+    removed = _joined([one.removed for one in parts])
+    if not any(len(one.flatten()) for one in removed):
+        removed = ()
+    facts = pa.concat_arrays([one.facts for one in parts]) if fetched else None
+    repeated = _joined([one.repeated for one in parts])
+    return Stored(signals, removed, facts, repeated, refused, types)
 
 
-def _aligned(tables: RunTables, columns: list[str]) -> Iterator[tuple[pa.RecordBatch, ...]]:
-    for paths in tables.aligned("signals", "verdicts", "documents"):
-        wanted: list[list[str] | None] = [columns, _FIRST, ["page_type"]]
-        yield from storage.iter_aligned(paths, wanted, _BATCH)
+def has_fetched(tables: RunTables) -> bool:
+    """Tell whether a run has judged with images that it fetched."""
+    final = tables.find("final_verdicts")
+    used = tables.find("image_uses") is not None and final is not None
+    return used and bool(final and final.config.get("fetch", {}).get("enabled"))
+
+
+def _joined(columns: list[tuple[pa.ListArray, ...]]) -> tuple[pa.ListArray, ...]:
+    return tuple(pa.concat_arrays(list(some)) for some in zip(*columns, strict=True))
+
+
+@dataclass(frozen=True)
+class _AfterFetch:
+    """What stages after `decide` know of a part."""
+
+    images: ImageFacts
+    duplicates: list[Duplicates]
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def of(cls, tables: RunTables, part: int) -> _AfterFetch:
+        """Read the tables of a part."""
+
+        def path(table: str) -> str | None:
+            return next(iter(tables.paths(table).get(part, [])), None)
+
+        duplicates = [Duplicates.read(path(name)) for name in DUPLICATES]
+        return cls(ImageFacts.read(path("image_uses")), duplicates)
+
+
+def _read_batch(
+    batch: pa.RecordBatch,
+    verdicts: pa.RecordBatch,
+    documents: pa.RecordBatch,
+    after: _AfterFetch | None,
+) -> Stored:
+    extracted = batch.column("reason").is_null()
+    own, known = verdicts.filter(extracted), documents.filter(extracted)
+    first = [next(iter(names or ()), "") for names in own.column("reasons").to_pylist()]
+    refused = np.array([bool(one) and not _of_a_rule(one) for one in first], np.bool_)
+    types = [name or "" for name in known.column("page_type").to_pylist()]
+    removed = (_before_rules(own.column("dropped")),)
+    if after is None:
+        return Stored(batch.filter(extracted), removed, None, (), refused, types)
+    repeated = tuple(one.dropped_nodes(known) for one in after.duplicates)
+    for one in after.duplicates:
+        refused |= one.is_dropped(known)
+    facts = after.images.of_images(known)
+    return Stored(batch.filter(extracted), removed, facts, repeated, refused, types)
+
+
+def _aligned(
+    tables: RunTables, columns: list[str], fetched: bool
+) -> Iterator[tuple[int, tuple[pa.RecordBatch, ...]]]:
+    names = ("signals", "verdicts", "documents")
+    parts = sorted(set.intersection(*(set(tables.paths(name)) for name in names)))
+    own = ["doc_id", "page_type", *(["nodes"] if fetched else [])]
+    wanted: list[list[str] | None] = [columns, _FIRST, own]
+    for part, paths in zip(parts, tables.aligned(*names), strict=True):
+        for batches in storage.iter_aligned(paths, wanted, _BATCH):
+            yield part, batches
 
 
 def _of_a_rule(reason: str) -> bool:
@@ -176,6 +240,8 @@ class Replay:
             table, what_if = self.tables[scope], self.what_if[scope]
             for name, rule in getattr(self.rules, scope).items():
                 old = getattr(before, scope)[name]
+                if rule != old and rule.over != "paragraph" and self.stored.facts is not None:
+                    return np.arange(len(self))  # judged twice, on different paragraphs
                 if rule != old and name in table:
                     differs = what_if.failing(name, old) ^ what_if.failing(name, rule)
                     rows = np.flatnonzero(np.unpackbits(differs, count=len(table)))
@@ -200,11 +266,16 @@ class Replay:
 
     def _judged(self, documents: Integers) -> Judged:
         place = pa.array(documents)
-        removed = self.stored.removed
-        before = [] if removed is None else [removed.take(place)]
+        stored = self.stored
+        removed = [one.take(place) for one in stored.removed]
         whole = len(documents) == len(self)
-        signals = self.stored.signals if whole else self.stored.signals.take(place)
-        return judge_batch(signals, self.rules, None, before)
+        signals = stored.signals if whole else stored.signals.take(place)
+        if stored.facts is None:
+            return judge_batch(signals, self.rules, None, removed)
+        # as the stages do: before the fetch, and again with what it found
+        first = decide_batch(signals, self.rules, None, removed)["dropped"]
+        gone = [first, *(one.take(place) for one in stored.repeated)]
+        return judge_batch(signals, self.rules, stored.facts.take(place), gone)
 
     def _write(self, documents: Integers, judged: Judged) -> None:
         for scope in SCOPES:
@@ -225,7 +296,7 @@ class Replay:
                 table.applies.pop(name, None)
             else:
                 changes |= _set(table.applies, name, len(table), rows, judged.applies)
-            if scope == "document":
+            if scope == "document" and self.stored.facts is None:
                 trend = CATALOGUE[scope][name].trend
                 table.pending[name] = PENDING.get(trend or "", frozenset())
         if changes:

@@ -39,17 +39,20 @@ class Tuner:
         rules: str | None = None,
         scope: Scope = "document",
         documents: int | None = None,
+        fetched: bool = False,
     ) -> None:
         """Load a run's signals, and the rules of a config; default: the run's own.
 
-        `documents`: of a larger run, read parts that hold about this many documents.
+        `documents`: of a larger run, read parts that hold about this many documents. `fetched`:
+        judge as `redecide` does, with what is known about images that were fetched.
         Raises InputError when there is no run and ConfigError when the config is not valid.
         """
         self.tables, self.scope = RunTables(output, documents=documents), scope
         named = rules or config.of_run(output) or "default"
         self.source = config.find(named)
         self.base = read_rules(named)
-        self.replay = Replay(read(self.tables, self.base), self.base)
+        self.fetched = fetched
+        self.replay = Replay(read(self.tables, self.base, fetched), self.base)
         self._columns = set(required_columns(self.base))
         self.labels = labels.read(storage.join(output, LABELS))
 
@@ -90,7 +93,7 @@ class Tuner:
         changed = {**self.of_scope(), signal: Rule()}
         rules = self.replay.rules.model_copy(update={self.scope: changed})
         if set(required_columns(rules)) - self._columns:
-            self.replay.stored = read(self.tables, rules)
+            self.replay.stored = read(self.tables, rules, self.fetched)
             self._columns = set(required_columns(rules))
         self.replay.move(rules)
 

@@ -87,6 +87,7 @@ def audit(run: str, per_reason: int) -> int:
 @click.option("--write", metavar="FILE", help="Config to write, if not RUN/tuned.yaml.")
 @click.option("--keep-harmful", is_flag=True, help="Leave bounds that remove more gold than rest.")
 @click.option("--serve", is_flag=True, help="Tune by hand in a browser instead.")
+@click.option("--after-fetch", is_flag=True, help="Serve with what is known of fetched images.")
 @click.option("--port", type=int, default=8801, show_default=True, help="0 chooses a free port.")
 @click.option(
     "--documents", type=click.IntRange(1), default=DOCUMENTS, show_default=True, metavar="N",
@@ -104,6 +105,7 @@ def tune(
     keep_harmful: bool,
     min_documents: int,
     serve: bool,
+    after_fetch: bool,
     port: int,
     documents: int,
 ) -> int:
@@ -117,19 +119,21 @@ def tune(
     if serve == (labels is not None):
         raise UserError("tune: give --labels FILE or --serve")
     if labels is None:
-        return _serve_tuning(run, rules, write, port, documents)
+        return _serve_tuning(run, rules, write, port, (documents, after_fetch))
     print("\n".join(learn_bounds(run, labels, rules, write, min_documents, keep_harmful)))
     return 0
 
 
-def _serve_tuning(run: str, rules: str | None, write: str | None, port: int, number: int) -> int:
+def _serve_tuning(
+    run: str, rules: str | None, write: str | None, port: int, read: tuple[int, bool]
+) -> int:
     from benben.analysis.tuning.app import server
     from benben.analysis.tuning.app.site import Site
     from benben.analysis.tuning.from_labels import TUNED
     from benben.analysis.tuning.tuner import Tuner
 
     say(f"reading the signals of {run}")
-    tuner = Tuner(run, rules, documents=number)
+    tuner = Tuner(run, rules, documents=read[0], fetched=read[1])
     listening = server.make_server(Site(tuner, write or storage.join(run, TUNED)), port)
     print(f"tuning {run} at http://127.0.0.1:{listening.server_port}", flush=True)
     try:

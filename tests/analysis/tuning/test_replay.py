@@ -71,7 +71,7 @@ def signals() -> pa.RecordBatch:
 
 
 def check(made: Replay, signals: pa.RecordBatch) -> None:
-    verdicts = decide_batch(signals, made.rules, removed=removed_of(made))
+    verdicts = decided(made, signals)
     assert made.kept["document"].tolist() == verdicts["kept"].to_pylist()
     for scope, column in (("text_node", "paragraphs"), ("image_node", "images")):
         table = made.tables[scope]  # type: ignore[index]
@@ -92,8 +92,13 @@ def check(made: Replay, signals: pa.RecordBatch) -> None:
         assert made.kept[scope].tolist() == expected  # type: ignore[index]
 
 
-def removed_of(made: Replay) -> list[pa.ListArray]:
-    return [] if made.stored.removed is None else [made.stored.removed]
+def decided(made: Replay, signals: pa.RecordBatch) -> pa.RecordBatch:
+    """What the stages decide: before the fetch and, with facts about images, once more."""
+    first = decide_batch(signals, made.rules, removed=list(made.stored.removed))
+    if made.stored.facts is None:
+        return first
+    gone = [first["dropped"], *made.stored.repeated]
+    return decide_batch(signals, made.rules, made.stored.facts, gone)
 
 
 def moved(judged: RuleSettings, scope: str, name: str, end: Any, bound: float | None,
@@ -104,8 +109,31 @@ def moved(judged: RuleSettings, scope: str, name: str, end: Any, bound: float | 
     )
 
 
-def test_moves_of_any_rule_are_decided_as_the_stage_does(signals: pa.RecordBatch) -> None:
-    made = Replay(Stored(signals), RULES)
+def facts_of(signals: pa.RecordBatch) -> pa.ListArray:
+    """What a fetch found: some images are gone, others small, or not safe."""
+    draw = random.Random(5)
+    rows = [
+        [
+            {"reason": "http.404"} if draw.random() < 0.2 else
+            {"width": draw.choice([90, 200, 400]), "height": 300, "format": "png",
+             "nsfw": round(draw.random(), 2)}
+            for _ in images
+        ]
+        for images in signals["images"].to_pylist()
+    ]  # fmt: skip
+    entry = pa.struct([("reason", pa.string()), ("width", pa.int32()), ("height", pa.int32()),
+                       ("format", pa.string()), ("nsfw", pa.float32())])  # fmt: skip
+    return pa.array(rows, pa.list_(entry))
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_moves_of_any_rule_are_decided_as_the_stages_do(
+    signals: pa.RecordBatch, fetched: bool
+) -> None:
+    facts = facts_of(signals) if fetched else None
+    made = Replay(Stored(signals, facts=facts), RULES)
+    if fetched:
+        assert not made.tables["document"].pending
     check(made, signals)
     draw = random.Random(3)
     for _ in range(40):
@@ -170,7 +198,7 @@ def test_what_was_taken_down_stays_down(signals: pa.RecordBatch) -> None:
         int(row == place) for row in range(signals.num_rows)
     ]
     refused = np.zeros(signals.num_rows, np.bool_)
-    made = Replay(Stored(signals, before, refused), RULES)
+    made = Replay(Stored(signals, (before,), refused=refused), RULES)
     check(made, signals)
     refused[:] = True
     made.move(moved(made.rules, "document", "words", "min", 1))

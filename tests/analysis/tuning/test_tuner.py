@@ -6,14 +6,17 @@ import os
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from nbclient import NotebookClient
 
+from benben.analysis.tables import RunTables
 from benben.analysis.tuning import labels, notebook_widgets
 from benben.analysis.tuning.tuner import Tuner
 from benben.pipeline import config
 from benben.pipeline.errors import InputError
+from benben.pipeline.images import image_facts
 from tests.analysis import run_folder
 from tests.shared import ROOT
 
@@ -109,6 +112,30 @@ def test_a_run_without_verdicts_cannot_be_tuned(tmp_path: Path) -> None:
     (made / "verdicts" / "manifest.json").unlink()
     with pytest.raises(InputError, match="run decide first"):
         Tuner(str(made), "default")
+
+
+def test_a_run_that_fetched_is_judged_with_its_images(run: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no images were fetched"):
+        Tuner(run, "default", fetched=True)
+    made = run_folder.make(tmp_path / "run")
+    uses = image_facts.uses_of(next(RunTables(made).batches("images")))
+    run_folder.write_table(made, "image_uses", "redecide", {"part": uses})
+    settings = config.load("default", ["input=[x]"])
+    final = next(RunTables(made).batches("final_verdicts"))
+    run_folder.write_table(made, "final_verdicts", "redecide", {"part": final},
+                           config={"fetch": settings.fetch.model_dump(mode="json")})  # fmt: skip
+    tuner = Tuner(made, "default", "image_node", fetched=True)
+    assert not tuner.replay.tables["document"].pending
+    refused = tuner.replay.stored.refused
+    assert refused is not None
+    assert refused.sum() == 1  # the duplicate
+    widths = tuner.table.values["width"]
+    assert np.nanmin(widths) == 200
+    before = tuner.kept()
+    assert tuner.move("width", "min", 10_000).dropped["width"] > 0
+    assert tuner.kept() < before
+    tuner.scope = "document"
+    assert tuner.kept() == 0
 
 
 def test_exact_numbers_and_sliders_move_one_bound(run: str) -> None:
