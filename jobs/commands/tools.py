@@ -168,6 +168,10 @@ def _serve_tuning(
     show_default=True,
     help="Share of the gold's sites that are scored on and not trained on.",
 )
+@click.option(
+    "--documents", type=click.IntRange(1), default=20_000, show_default=True, metavar="N",
+    help="In a larger run, parts that hold about so many documents, evenly spread.",
+)  # fmt: skip
 @archive_options
 def proof(
     run: str,
@@ -176,6 +180,7 @@ def proof(
     base: str,
     language: str,
     held_out: float,
+    documents: int,
     inputs: tuple[str, ...],
     config: str | None,
 ) -> int:
@@ -197,7 +202,7 @@ def proof(
             say(f"{name} is not installed: no arm with its text")
         else:
             others[name] = extract
-    made = datasets.write(RunTables(run), folder, request, others)
+    made = datasets.write(RunTables(run, documents=documents), folder, request, others)
     for name, facts in made["arms"].items():
         print(f"{name}: {facts['documents']:,} documents, {facts['bytes']:,} bytes of text")
     for name, facts in made["rules"].items():
