@@ -23,7 +23,9 @@ WIDE = 0x20  # a line break between two of these is not rendered (CSS Text 3, 4.
 UNSEEN = 0x40  # never rendered but where a line breaks
 WHITE = 0x80  # white space, where str.split() splits
 
-_UNSEEN = "\u00ad\u200b\u2060\u2061\u2062\u2063\u2064\ufeff"
+_UNSEEN = "\u00ad\u200b\u2060\u2061\u2062\u2063\u2064\ufeff" + "".join(
+    chr(code) for code in (*range(0x20), 0x7F) if not chr(code).isspace()
+)  # control characters among them
 _JOINERS = "\u200c\u200d"
 _MARKS = "‘’“”—…·"
 _HANGUL = (  # wide, but with blanks between words

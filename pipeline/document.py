@@ -23,7 +23,8 @@ from benben.pipeline.schema import DOCUMENTS, NODE
 Kind = Literal["text", "image", "break"]
 KINDS = ("text", "image", "break")
 TEXT, IMAGE, BREAK = range(len(KINDS))
-_IMAGE_FIELDS = ("url", "src", "alt", "title", "caption", "width", "height")
+_IMAGE_FIELDS = ("url", "src", "alt", "title", "caption", "width", "height", "link_target",
+                 "full_size")  # fmt: skip
 _LISTS = ("opt_outs", "licenses", "page_images")  # columns of `documents`
 
 
@@ -49,6 +50,8 @@ class Node:
     figure: int | None = None  # number of the enclosing figure on the page
     width: int | None = None  # declared size in CSS pixels
     height: int | None = None
+    link_target: str | None = None  # of a link around the image: image, same_host or other_host
+    full_size: str | None = None  # the picture that the link leads to
     hidden: bool = False  # hidden by markup: `hidden`, display: none, visibility: hidden
     comment: bool = False  # in a part of the page for readers' comments
     link_share: float = 0.0  # share of the text's characters inside links, 0..1
@@ -110,6 +113,8 @@ class ImageNode:
     caption: str | None
     width: int | None
     height: int | None
+    link_target: str | None
+    full_size: str | None
 
 
 @dataclass(eq=False)

@@ -23,6 +23,8 @@ NODE = pa.struct(
         ("figure", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("link_target", pa.string()),  # of an image in a link: image | same_host | other_host
+        ("full_size", pa.string()),  # the picture that the link leads to
         ("hidden", pa.bool_()),
         ("comment", pa.bool_()),
         ("link_share", pa.float32()),

@@ -38,6 +38,8 @@ _FORMATS = {
     "jpg": "jpeg", "jpeg": "jpeg", "jpe": "jpeg", "png": "png", "webp": "webp", "gif": "gif",
     "svg": "svg", "bmp": "bmp", "ico": "ico", "tif": "tiff", "tiff": "tiff", "avif": "avif",
 }  # fmt: skip
+# The last part of a path up to its ending, without a size such as -300x200 and the query.
+_STEM = re.compile(r"/([^/?#]{4,}?)(?:[-_.]?\d{2,4}x\d{0,4})?(?:\.[A-Za-z]{3,4})?(?:[?#]|$)")
 
 
 # Language of a page.
@@ -231,6 +233,26 @@ def _find_duplicate_urls(batch: Batch) -> NDArray[np.int8]:
     return same
 
 
+def _in_metadata(batch: Batch) -> NDArray[np.int8]:
+    """Return 1 for images that the metadata of their page name, in whatever size."""
+    named = [
+        {_stem(url) for url in urls or ()}
+        for urls in batch.documents.column("page_images").to_pylist()
+    ]
+    stems = map(_stem, _urls(batch).to_pylist())
+    found = [
+        stem is not None and stem in named[document]
+        for stem, document in zip(stems, batch.image_documents().tolist(), strict=True)
+    ]
+    return np.array(found, np.int8)
+
+
+def _stem(url: str) -> str | None:
+    """Return the name of a file without its ending and size; None if it is too short to tell."""
+    found = _STEM.search(url)
+    return found[1] if found else None
+
+
 def _find_figures(batch: Batch) -> pa.Array:
     return pc.is_valid(batch.images().field("figure")).cast(pa.int8())
 
@@ -283,6 +305,11 @@ IMAGES = (
     stored(_image_column("content_score", pa.float32(), partial(image_field, "content_score")),
            "0 boilerplate .. 1 main content, by the texts around", OWN, "ratio"),
     stored(_image_column("in_figure", pa.int8(), _find_figures), "1: inside <figure>", OWN),
+    stored(_image_column("in_metadata", pa.int8(), _in_metadata),
+           "1: metadata of the page (og:image, JSON-LD) names the picture, in whatever size", OWN),
+    stored(_image_column("link_target", pa.string(), partial(image_field, "link_target")),
+           "where a link around the image leads: image, same_host or other_host", OWN, "name",
+           names=True),
     stored(ALT_WORDS, "words of the alternative text", OWN),
     stored(CAPTION_WORDS, "words of the figure's caption", OWN),
     stored(_image_column("duplicate", pa.int8(), _find_duplicate_urls),

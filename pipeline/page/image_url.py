@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from benben.pipeline.page.dom.notes import OTHERS, Attributes
 from benben.pipeline.settings.extract import ImageSettings
-from benben.pipeline.url import join
+from benben.pipeline.url import host, join
 
 _SPACES = " \t\n\f\r"
 # Possessive quantifiers, so that no input makes a pattern look at a character twice.
@@ -36,11 +37,14 @@ _TEX = re.compile(r"\\|%5C", re.I)  # addresses of formulas are full of braces
 _WIDTH = re.compile(r"\{w(?:idth)?\}|%7Bw(?:idth)?%7D", re.I)
 _WORD = re.compile(r"[a-z]++|(?<![0-9])[0-9]++x[0-9]++")
 _CSS_URL = re.compile(
-    r"""url\(\s*+(?:"((?:[^"\\]|\\.)*+)"?|'((?:[^'\\]|\\.)*+)'?|([^"')][^)]*+))""", re.I | re.S
+    r"""url\(\s*+(?:"((?:[^"\\]|\\.)*+)"?|'((?:[^'\\]|\\.)*+)'?|"""
+    r"""((?:[^"')\\]|\\.)(?:[^)\\]|\\.)*+))""",
+    re.I | re.S,
 )
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.I | re.S)
 _BACKGROUND = re.compile(r"(?:^|[;\s{])(?:background(?:-image)?|--[\w-]+)\s*+:", re.I)
 _DECLARED = re.compile(r"\s*+(\d{1,5})(?:\.\d++)?\s*+(?:px\s*+)?$")
+_ENDING = 6  # characters of a path that hold the ending of a file
 _MOST_WIDTH = 10_000  # of a template's widths
 
 
@@ -132,6 +136,19 @@ class ImageAddresses:
             else:
                 return Address(url, True)
         return last_choice
+
+    def link_target(self, link: str | None, base: str) -> tuple[str | None, str | None]:
+        """Return where a link around an image leads, and the address if it is a picture.
+
+        "image": to a file of a picture, as a thumbnail does; "same_host", "other_host": to a page;
+        None: there is no link, or it leads nowhere.
+        """
+        target = join(base, link) if link else None
+        if target is None or (link or "").startswith("#"):
+            return None, None
+        if self._image_file.search(urlsplit(target).path[-_ENDING:]):
+            return "image", target
+        return ("same_host" if host(target) == host(base) else "other_host"), None
 
     def _references(self, elements: Sequence[Attributes], background: bool) -> Iterator[str]:
         """Yield the values that look like addresses, the best first."""

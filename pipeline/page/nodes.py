@@ -95,7 +95,7 @@ def build_nodes(
     `comments` tells for each block whether it is a reader's comment.
     """
     found = find_images(page, plan, addresses, base)
-    images = [_image(*image) for image in found if image is not None]
+    images = [_image(*image, base, addresses) for image in found if image is not None]
     shown = np.array([image is not None for image in found], np.bool_)
     joins, borders = join_blocks(page, plan, settings)
     chosen = choose(page.blocks, joins, shown)
@@ -162,9 +162,10 @@ def _choose_fallbacks(
         shown.add(image[0])
 
 
-def _image(url: str, attributes: Attributes) -> ImageNode:
+def _image(url: str, attributes: Attributes, base: str, addresses: ImageAddresses) -> ImageNode:
     get = attributes.get
     source = get("src") or url
+    target, full_size = addresses.link_target(get("href"), base)
     return ImageNode(
         url=url,
         src=None if source == url else source,
@@ -173,6 +174,8 @@ def _image(url: str, attributes: Attributes) -> ImageNode:
         caption=None,
         width=pixels(get("width")),
         height=pixels(get("height")),
+        link_target=target,
+        full_size=full_size,
     )
 
 

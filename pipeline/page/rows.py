@@ -2,7 +2,8 @@
 
 A row is joined if all it holds is text, one text a cell; in a table with header cells a cell may
 hold several, such as paragraphs. Other rows are layout. In a table an empty cell counts where its
-column has text in another row; columns that are empty throughout are spacing.
+column has text in another row; columns that are empty throughout are spacing. What a cell spans
+besides its first column and row is empty cells.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import numpy.typing as npt
 from benben.pipeline.compiled import Integers, called, compiled
 from benben.pipeline.page.dom.columns import (
     A_TEXT,
+    COLUMNS_WIDE,
     ELEMENT,
     END,
     FIRST,
     KIND,
     PARENT,
+    ROWS_HIGH,
     TAG,
 )
 from benben.pipeline.page.dom.elements import NO_GAP, SPACE, tag_id
@@ -45,9 +48,11 @@ class Cells(NamedTuple):
     """Tables, rows and cells by the number of their element."""
 
     table: Small  # of a table or row: number of the table from 1, or 0
-    size: Small  # of a row: its cells
+    size: Small  # of a row: its columns
+    cells: Small  # of a row: its cells, those that reach into it among them
     filled: Small  # of a row: its cells with text, or _LAYOUT
     column: Small  # of a cell
+    covered: Small  # by table and column: rows that a cell above still reaches into, this one too
     headed: Flags  # by table: whether it has header cells
     rows: Small  # by table: rows with text in several cells
     used: Flags  # by table and column: whether a cell holds text
@@ -63,7 +68,7 @@ def join_rows(elements: Integers, blocks: Integers, joins: Integers) -> Borders:
         for row in range(len(elements)):
             filled = cells.filled[row]
             whole = cells.headed[cells.table[row]] or cells.rows[cells.table[row]] > 1
-            if filled > 1 or (filled == 1 and whole and cells.size[row] > 1):
+            if filled > 1 or (filled == 1 and whole and cells.cells[row] > 1):
                 _join_row(elements, blocks, cells, row, whole, joins, borders)
     return borders
 
@@ -78,6 +83,8 @@ def _find_cells(elements: Integers) -> Cells:
         np.zeros(size, np.int32),
         np.zeros(size, np.int32),
         np.zeros(size, np.int32),
+        np.zeros(size, np.int32),
+        np.zeros((count, _COLUMNS), np.int32),
         np.zeros(count, np.bool_),
         np.zeros(count, np.int32),
         np.zeros((count, _COLUMNS), np.bool_),
@@ -93,13 +100,37 @@ def _find_cells(elements: Integers) -> Cells:
                 around = elements[around, PARENT]
             if elements[around, TAG] == _TABLE:
                 cells.table[element] = cells.table[around]
+                _begin_row(cells, element)
         elif tag in (_DATA, _HEAD) and elements[around, TAG] == _ROW:
-            cells.column[element] = min(cells.size[around], _COLUMNS - 1)
-            cells.size[around] += 1
+            column = min(cells.size[around], _COLUMNS - 1)
+            wide, high = elements[element, COLUMNS_WIDE], elements[element, ROWS_HIGH]
+            cells.column[element] = column
+            cells.covered[cells.table[around], column : column + wide] = high
+            cells.size[around] = column + wide
+            cells.cells[around] += 1
+            _skip_covered(cells, around)
             if tag == _HEAD:
                 cells.headed[cells.table[around]] = True
     cells.headed[0] = False
     return cells
+
+
+@compiled
+def _begin_row(cells: Cells, row: int) -> None:
+    covered = cells.covered[cells.table[row]]
+    for column in range(_COLUMNS):
+        if covered[column]:
+            covered[column] -= 1
+    _skip_covered(cells, row)
+
+
+@compiled
+def _skip_covered(cells: Cells, row: int) -> None:
+    """Count the columns of a row that cells of rows above it reach into."""
+    covered = cells.covered[cells.table[row]]
+    while cells.size[row] < _COLUMNS and covered[cells.size[row]]:
+        cells.size[row] += 1
+        cells.cells[row] += 1
 
 
 @called

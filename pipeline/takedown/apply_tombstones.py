@@ -39,15 +39,21 @@ def _texts(nodes: list[dict[str, Any]]) -> list[str]:
 
 
 def matching_image_nodes(rows: pa.RecordBatch, tombstones: Tombstones) -> pa.ListArray:
-    """Return the image nodes that tombstones match, in the form of the column `dropped`."""
+    """Return the image nodes that tombstones match, in the form of the column `dropped`.
+
+    An image is matched by its own address and by that of its picture in full size.
+    """
     dropped = []
     for nodes in rows["nodes"].to_pylist():
         reasons = (
-            (node["index"], reason_of(tombstones.match_url(node["url"])))
+            (node["index"], reason_of(tombstones.match_url(url)))
             for node in nodes or []
-            if node["kind"] == "image" and node["url"]
+            if node["kind"] == "image"
+            for url in (node["url"], node.get("full_size"))
+            if url
         )
-        dropped.append([{"index": index, "reason": reason} for index, reason in reasons if reason])
+        first = {index: reason for index, reason in reversed(list(reasons)) if reason}
+        dropped.append([{"index": index, "reason": first[index]} for index in sorted(first)])
     return pa.array(dropped, _DROPPED)
 
 

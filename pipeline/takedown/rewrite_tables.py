@@ -130,6 +130,7 @@ def _clear_document(row: dict[str, Any], takedown: PendingTakedown) -> None:
     for node in row["nodes"]:
         if node["index"] in removed:
             node |= {"url": "", "src": "", "alt": None, "title": None, "caption": None}
+            node |= {"full_size": None, "link_target": None}
 
 
 def _clear_signals(row: dict[str, Any], takedown: PendingTakedown) -> None:

@@ -127,6 +127,7 @@ def expected(scope: str, code: str) -> dict[str, Any]:
         sizes = {"rendered_width": 640, "rendered_height": 480, "aspect_ratio": 2.0, "nsfw": 0.1}
         return {"content_score": 0.8, "in_figure": 0, "url_words": 1, "url_format": "jpeg",
                 "duplicate": 0, "alt_words": words[0], "caption_words": words[1],
+                "in_metadata": 1, "link_target": "other_host",
                 **sizes, **FACTS}  # fmt: skip
     chars, whole = COUNTS[code]["chars"], 2 * COUNTS[code]["chars"] + 2
     top = {f"top_{size}gram_ratio": TOP_GRAMS[code][size - 2] for size in (2, 3, 4)}
@@ -167,12 +168,19 @@ def measured(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> pa.Re
     made = page(
         text(shown, link_share=0.5, content_score=0.9, comment=True),
         image(
-            URL, width=640, height=480, alt=ALTS[code], caption=CAPTIONS[code], content_score=0.8
+            URL,
+            width=640,
+            height=480,
+            alt=ALTS[code],
+            caption=CAPTIONS[code],
+            content_score=0.8,
+            link_target="other_host",
         ),
         text(shown, content_score=0.2),
         image(URL),
         opt_outs=["robots-meta:noai"],
         truncated="length",
+        page_images=[URL],
         page_type="forum",
         confidence=0.75,
     )

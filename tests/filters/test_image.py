@@ -60,3 +60,20 @@ def test_declared_size_words_and_repeats() -> None:
     assert [one["caption_words"] for one in found] == [4, 0, 0]
     assert (found[0]["rendered_width"], found[0]["rendered_height"]) == (640, 480)
     assert found[1]["rendered_width"] is None
+
+
+def test_images_that_the_metadata_names() -> None:
+    named = ["https://cdn.example.com/2024/harbour.jpg?w=1200", f"{BASE}/boats-1024x768.webp"]
+    shown = ("harbour-300x200.jpg", "boats.jpg", "boat.jpg", "harbour", "harbour-master.jpg")
+    batch = measure(page(*(image(f"{BASE}/{name}") for name in shown), page_images=named))
+    assert [one["in_metadata"] for one in batch.column("images")[0].as_py()] == [1, 1, 0, 1, 0]
+
+
+def test_metadata_name_images_of_their_own_page_only() -> None:
+    pages = measure(page(image(), page_images=[]), page(image(), page_images=[image()["url"]]))
+    assert [page[0]["in_metadata"] for page in pages.column("images").to_pylist()] == [0, 1]
+
+
+def test_where_links_around_images_lead() -> None:
+    found = signals(image(link_target="image"), image(), image(link_target="other_host"))
+    assert [one["link_target"] for one in found] == ["image", None, "other_host"]

@@ -30,9 +30,10 @@ from benben.pipeline.page.dom.lexbor import quick_hash
 from benben.pipeline.references import address_of
 
 # Block elements in document order, the root first. FIRST and END are the range of blocks inside the
-# element, POSITION its place among its parent's elements, from 1.
-PARENT, TAG, POSITION, FLAGS, DEPTH, FIRST, END = range(7)
-ELEMENT_WIDTH = 7
+# element, POSITION its place among its parent's elements, from 1. A cell of a table is COLUMNS_WIDE
+# and ROWS_HIGH.
+PARENT, TAG, POSITION, FLAGS, DEPTH, FIRST, END, COLUMNS_WIDE, ROWS_HIGH = range(9)
+ELEMENT_WIDTH = 9
 
 # Blocks in reading order: texts, images and article breaks. START and STOP are bytes of `text`;
 # CHARS, LINKED (inside links) and COUNTS (by class of character) count characters.
@@ -58,12 +59,13 @@ LEVEL_WIDTH = 4
 # what lies between that character and the next, WAS_LINKED whether that character is in a link and
 # LAST its code point. QUOTED is how many <q> are open. PROSE and TITLES are what the page has in
 # all; LOOKS is how many nodes may still be looked at before the walk comes to them; REPLACED is
-# whether there are replacements.
+# whether there are replacements, NOTED_LINK the last link that was noted with an image.
 (
     ELEMENTS, BLOCKS, IMAGES, FACTS, WRITTEN, PIECE, SOLID, PENDING, WAS_LINKED, LAST, QUOTED,
     NOTED, PARTS, STATUS, PROSE, TITLES, LOOKS, REPLACED,
-) = range(18)  # fmt: skip
-COUNTERS = 18
+    NOTED_LINK,
+) = range(19)  # fmt: skip
+COUNTERS = 19
 TOO_DEEP = 1  # STATUS
 
 # In `notes`, these stand in place of an attribute's number.

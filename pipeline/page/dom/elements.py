@@ -36,10 +36,14 @@ from benben.pipeline.page.dom.lexbor import (
 from benben.pipeline.settings.extract import ExtractSettings, Selectors
 
 # What the walk does at an element. It goes into those up to BLOCK: inline ones are unwrapped, a
-# block breaks the text, a line of code breaks the line. Raised text is that of <sup> and <sub>.
-# Either is an element in none of the lists: a block if it holds one, else inline. Instead of some
-# elements the walk writes other text.
-INLINE, LINK, QUOTE, CODE_LINE, BLOCK, BREAK, IMAGE, FACT, RAISED, EITHER, INSTEAD, DROP = range(12)
+# block breaks the text. A line breaks the line of preformatted text and ends other text, but is no
+# element of its own: blocks in code, and inline elements whose style displays them as blocks.
+# Raised text is that of <sup> and <sub>. Either is an element in none of the lists: a block if it
+# holds one, else inline. Instead of some elements the walk writes other text.
+(
+    INLINE, LINK, QUOTE, OWN_LINE, LINKED_LINE, BLOCK, BREAK, IMAGE, FACT, RAISED, EITHER, INSTEAD,
+    DROP,
+) = range(13)  # fmt: skip
 FACT_TAGS = ("title", "meta", "link", "base", "script")
 TAGS = 256  # the last stands for elements that are in none of the lists
 UNKNOWN = TAGS - 1
@@ -98,6 +102,7 @@ DIV_GONE, DIV_TEXT_FREE, BACKGROUND, GONE, TEXT_FREE, ARTICLE_BREAK = (
     1 << bit for bit in range(57, 63)
 )
 DIV_QUIET, GUTTER, MARKED = (1 << bit for bit in (53, 52, 51))
+AS_BLOCK = 1 << 49  # the style displays the element as a block
 KEPT = 1 << 50  # a selector of the settings keeps the element; inherited
 HAS_ADDRESS = 1  # only in what inline_flags returns: the element has a href
 
@@ -106,12 +111,13 @@ HAS_ADDRESS = 1  # only in what inline_flags returns: the element has a href
 ATTRIBUTES = (
     "class", "id", "style", "title", "hidden", "aria-hidden", "alt", "width", "height", "src",
     "name", "property", "content", "http-equiv", "href", "rel", "type", "media", "data-widths",
+    "colspan", "rowspan",
 )  # fmt: skip
 FIRST_ATTRIBUTE = 4
 CLASS, ID, STYLE, TITLE, IS_HIDDEN, ARIA_HIDDEN = range(FIRST_ATTRIBUTE, FIRST_ATTRIBUTE + 6)
-NAME, PROPERTY, HTTP_EQUIV, HREF, REL, TYPE = (
+NAME, PROPERTY, HTTP_EQUIV, HREF, REL, TYPE, COLSPAN, ROWSPAN = (
     FIRST_ATTRIBUTE + ATTRIBUTES.index(name)
-    for name in ("name", "property", "http-equiv", "href", "rel", "type")
+    for name in ("name", "property", "http-equiv", "href", "rel", "type", "colspan", "rowspan")
 )
 
 # For compiled code: words of inline styles, flags that an id may give, constants of `hash_bytes`.
@@ -125,6 +131,12 @@ _WHITE_SPACE = np.frombuffer(b"white-space", np.uint8)
 _PRE, _PRE_LINE, _BREAK_SPACES = (
     np.frombuffer(value, np.uint8) for value in (b"pre", b"pre-line", b"break-spaces")
 )
+_BLOCK, _FLEX, _GRID, _LIST_ITEM = (
+    np.frombuffer(value, np.uint8) for value in (b"block", b"flex", b"grid", b"list-item")
+)
+_LEFT, _TOP = (np.frombuffer(name, np.uint8) for name in (b"left", b"top"))
+_BEFORE_PROPERTY = (32, 9, 10, 13, 59)
+_FAR = 4  # digits of a negative place that no screen shows
 _OF_ID = (1 << LAST_BIT) - 1 | DIV_GONE | DIV_QUIET
 _OF_STYLE = 0x5DEECE66D  # tells styles from classes of the same text in the memo
 _SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
@@ -238,7 +250,7 @@ def _plan(
     backgrounds = np.zeros(FIRST_ATTRIBUTE + len(attributes), np.uint8)
     backgrounds[[numbers[name] for name in images.background_attributes]] = True
     in_code = np.full(TAGS, BLOCK, np.uint8)
-    in_code[[tag_id(name) for name in _CODE_LINES]] = CODE_LINE
+    in_code[[tag_id(name) for name in _CODE_LINES]] = OWN_LINE
     in_code[[tag_id(name) for name in _CODE_CELLS]] = INLINE
     tables = Tables(
         kinds=kinds,
@@ -376,15 +388,19 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
 
 @called
 def inline_flags(tables: Tables, memo: Table, element: int) -> int:
-    """Return the flags of an inline element's class, and HAS_ADDRESS if it has a href."""
+    """Return the flags of an inline element's class, HIDDEN, AS_BLOCK, HAS_ADDRESS for a href."""
     flags = 0
     attribute = attribute_of(element)
     while attribute:
-        name = name_of(attribute)
-        number = int64(tables.attributes[name]) if 0 <= name < DYNAMIC else 0
+        number = number_of(tables, attribute)
         if number == CLASS:
             address, length = value_of(attribute)
             flags |= value_flags(tables, memo, address, length)
+        elif number == STYLE:
+            address, length = value_of(attribute)
+            flags |= _style_flags(memo, address, length) & (HIDDEN | AS_BLOCK)
+        elif number == IS_HIDDEN:
+            flags |= HIDDEN
         elif number == HREF:
             flags |= HAS_ADDRESS
         attribute = attribute_after(attribute)
@@ -404,12 +420,25 @@ def _style_flags(memo: Table, address: int, length: int) -> int:
 
 @compiled
 def _read_style(address: int, length: int) -> int:
-    """Read whether a style hides an element, gives it a background, or keeps its line breaks."""
+    """Read whether a style hides an element, shows it as a block, or gives it a background.
+
+    And whether it keeps line breaks.
+    """
     flags = 0
-    if declares(address, length, _DISPLAY, _NONE) or declares(
-        address, length, _VISIBILITY, _HIDDEN
+    if (
+        declares(address, length, _DISPLAY, _NONE)
+        or declares(address, length, _VISIBILITY, _HIDDEN)
+        or _is_far(address, length, _LEFT)
+        or _is_far(address, length, _TOP)
     ):
         flags |= HIDDEN
+    elif (
+        declares(address, length, _DISPLAY, _BLOCK)
+        or declares(address, length, _DISPLAY, _FLEX)
+        or declares(address, length, _DISPLAY, _GRID)
+        or declares(address, length, _DISPLAY, _LIST_ITEM)
+    ):
+        flags |= AS_BLOCK
     if find(address, length, _URL) >= 0:
         flags |= BACKGROUND
     if declares(address, length, _WHITE_SPACE, _PRE_LINE):
@@ -419,6 +448,24 @@ def _read_style(address: int, length: int) -> int:
     ):
         flags |= PRE
     return flags
+
+
+@compiled
+def _is_far(address: int, length: int, side: Bytes) -> bool:
+    """Tell whether a style puts an element out of sight, as in `left: -9999px`."""
+    place = find(address, length, side)
+    if place < 0 or (place > 0 and byte_at(address + place - 1) not in _BEFORE_PROPERTY):
+        return False
+    digits, minus = 0, False
+    for at in range(place + len(side), length):
+        byte = byte_at(address + at)
+        if 48 <= byte <= 57 and minus:
+            digits += 1
+        elif byte == 45 and not minus:
+            minus = True
+        elif digits or (byte != 58 and byte != 32):  # a colon, a blank
+            break
+    return digits >= _FAR
 
 
 @called

@@ -66,6 +66,8 @@ _OVERHEAD = 2  # bytes that noting a value takes besides the value
 _QUOTATION_MARKS = (0x22, 0x27, 0xAB, 0x2018, 0x201A, 0x201C, 0x201E, 0x300C, 0x300E)
 _QUOTE_BYTES = 3  # of each of the marks in `quotes`
 _MINUS = 0x2212
+_PERMALINKS = (0x23, 0xA7, 0xB6, 0x2191, 0x221E, 0x2693, 0xFFFF)  # # § ¶ ↑ ∞ ⚓, and emoji
+_LONGEST_SIGN = 4  # bytes
 _FRAGMENT = np.frombuffer(b"#", np.uint8)
 _NOTE_BYTES = 5  # of the mark of a note without brackets
 
@@ -255,6 +257,23 @@ def is_number(out: Columns, root: int) -> bool:
                     return False
         node = child_of(node) or _after(node, root)
     return digits
+
+
+@called
+def is_short(out: Columns, tables: Tables, root: int) -> bool:
+    """Tell whether an element holds a few words and nothing but inline elements."""
+    return _gather(out, tables, root) >= 0
+
+
+@called
+def is_permalink(out: Columns, tables: Tables, link: int) -> bool:
+    """Tell whether a link into the page is one sign, which stands for the place it is at."""
+    size = _gather(out, tables, link)
+    if not 0 < size <= _LONGEST_SIGN:
+        return False
+    start = address_of(out.scratch)
+    code, step = decode(start, start + size)
+    return step == size and code in _PERMALINKS and says(tables, link, HREF, _FRAGMENT)
 
 
 @called

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benben.pipeline.compiled import Bytes, byte_at, called, compiled
+from benben.pipeline.compiled import Bytes, byte_at, called, compiled, int64
 from benben.pipeline.page.dom.columns import (
     BLOCKS,
     CONTENT,
@@ -28,6 +28,7 @@ from benben.pipeline.page.dom.columns import (
     NOTE_START,
     NOTE_STOP,
     NOTED,
+    NOTED_LINK,
     OTHER,
     PARTS,
     PATH_START,
@@ -36,6 +37,7 @@ from benben.pipeline.page.dom.columns import (
 )
 from benben.pipeline.page.dom.elements import (
     BLOCK,
+    HREF,
     HTTP_EQUIV,
     ID,
     NAME,
@@ -64,7 +66,9 @@ from benben.pipeline.page.dom.lexbor import (
 Attributes = dict[str, str]
 OTHERS = "*"  # key of an attribute that settings do not name and that holds the path of an image
 
-_SCRIPT, _LINK, _TITLE, _META = (tag_id(name) for name in ("script", "link", "title", "meta"))
+_A, _SCRIPT, _LINK, _TITLE, _META = (
+    tag_id(name) for name in ("a", "script", "link", "title", "meta")
+)
 _PICTURE, _SOURCE, _IMG = tag_id("picture"), tag_id("source"), tag_id("img")
 _DATA = np.frombuffer(b"data:", np.uint8)
 _LICENSE = np.frombuffer(b"license", np.uint8)
@@ -81,6 +85,7 @@ _DATASET = np.frombuffer(b"dataset", np.uint8)
 _BENBEN = np.frombuffer(b"benben", np.uint8)
 _CRAWL, _AI = np.frombuffer(b"crawl", np.uint8), np.frombuffer(b"-ai", np.uint8)
 _RSL = np.frombuffer(b"rsl+xml", np.uint8)
+_SPAN_DIGITS = 4
 _SLASH, _DOT, _ZERO, _SPACE = 47, 46, 48, 32
 _QUOTES = (34, 39, 60)
 
@@ -102,10 +107,12 @@ def read_note(parts: Sequence[str], names: tuple[str, ...]) -> list[Attributes]:
 
 
 @called
-def note_image(out: Columns, tables: Tables, node: int, depth: int, position: int) -> None:
+def note_image(
+    out: Columns, tables: Tables, node: int, depth: int, position: int, linked: bool
+) -> None:
     """Note an image: its attributes, its path below its block, the sources of its <picture>.
 
-    `depth`: levels above it.
+    `depth`: levels above it; `linked`: it lies in a link, whose first image notes its address.
     """
     at = out.at
     row = out.images[at[IMAGES]]
@@ -117,6 +124,8 @@ def note_image(out: Columns, tables: Tables, node: int, depth: int, position: in
         _end_part(out)
     row[NOTE_START] = at[PARTS]
     _write_attributes(out, tables, node)
+    if linked:
+        _write_link(out, tables, node)
     _write_other(out, tables, node)
     around = parent_of(node)
     if name_of(around) == _PICTURE and not _has_image_before(node):
@@ -202,6 +211,24 @@ def says(tables: Tables, element: int, wanted: int, word: Bytes) -> bool:
 
 
 @called
+def span_of(tables: Tables, cell: int, wanted: int) -> int:
+    """Return how many columns or rows a cell of a table spans, by the attribute of a number."""
+    attribute = attribute_of(cell)
+    while attribute:
+        if number_of(tables, attribute) == wanted:
+            address, length = value_of(attribute)
+            span = int64(0)
+            for place in range(min(length, _SPAN_DIGITS)):
+                byte = int64(byte_at(address + place))
+                if not 48 <= byte <= 57:
+                    break
+                span = 10 * span + byte - 48
+            return max(int64(1), span)
+        attribute = attribute_after(attribute)
+    return int64(1)
+
+
+@called
 def _write_attributes(out: Columns, tables: Tables, element: int) -> None:
     attribute = attribute_of(element)
     while attribute:
@@ -211,6 +238,23 @@ def _write_attributes(out: Columns, tables: Tables, element: int) -> None:
             # Images inlined as data: URLs are of no use, and long.
             if not (tables.addresses[number] and find(address, min(length, 5), _DATA) == 0):
                 _write_value(out, number, address, length)
+        attribute = attribute_after(attribute)
+
+
+@called
+def _write_link(out: Columns, tables: Tables, image: int) -> None:
+    """Write the address of the link around an image, unless an image before it has it."""
+    link = parent_of(image)
+    while link and name_of(link) != _A:
+        link = parent_of(link)
+    if link == 0 or link == out.at[NOTED_LINK]:
+        return
+    out.at[NOTED_LINK] = link
+    attribute = attribute_of(link)
+    while attribute:
+        if number_of(tables, attribute) == HREF:
+            address, length = value_of(attribute)
+            _write_value(out, HREF, address, length)
         attribute = attribute_after(attribute)
 
 

@@ -18,6 +18,7 @@ from benben.pipeline.page.dom.columns import (
     A_BREAK,
     AN_IMAGE,
     BLOCKS,
+    COLUMNS_WIDE,
     DEPTH,
     ELEMENT,
     ELEMENTS,
@@ -36,6 +37,7 @@ from benben.pipeline.page.dom.columns import (
     PARENT,
     POSITION,
     REPLACED,
+    ROWS_HIGH,
     START,
     STATUS,
     STOP,
@@ -53,10 +55,11 @@ from benben.pipeline.page.dom.columns import (
 )
 from benben.pipeline.page.dom.elements import (
     ARTICLE_BREAK,
+    AS_BLOCK,
     BACKGROUND,
     BLOCK,
     BREAK,
-    CODE_LINE,
+    COLSPAN,
     COPY,
     DROP,
     EITHER,
@@ -71,11 +74,14 @@ from benben.pipeline.page.dom.elements import (
     INSTEAD,
     KEPT,
     LINK,
+    LINKED_LINE,
     MARKED,
+    OWN_LINE,
     PRE,
     QUIET,
     QUOTE,
     RAISED,
+    ROWSPAN,
     TEXT_FREE,
     Plan,
     Tables,
@@ -97,18 +103,23 @@ from benben.pipeline.page.dom.looks import (
     holds_block,
     holds_page,
     is_number,
+    is_permalink,
     is_quoted,
+    is_short,
     measure,
     quote,
     raise_text,
     replace,
 )
-from benben.pipeline.page.dom.notes import Attributes, note_fact, note_image, read_note
+from benben.pipeline.page.dom.notes import Attributes, note_fact, note_image, read_note, span_of
 from benben.pipeline.page.dom.prescan import LimitError
 from benben.pipeline.references import by_reference
 from benben.pipeline.settings.extract import Limits
 
-_DIV, _SUP, _BODY, _HTML = (tag_id(name) for name in ("div", "sup", "body", "html"))
+_DIV, _SUP, _BODY, _HTML, _DATA, _HEAD = (
+    tag_id(name) for name in ("div", "sup", "body", "html", "td", "th")
+)
+_HEADINGS = tuple(tag_id(f"h{level}") for level in range(1, 7))
 # What body and html say of themselves, they say of the page.
 _OF_PAGE = ~(GONE | QUIET | TEXT_FREE | ARTICLE_BREAK | HIDDEN | COPY)
 
@@ -182,13 +193,15 @@ def collect(root: int, tables: Tables, out: Columns, depth_limit: int) -> None:
             depth -= 1
             level = out.levels[depth]
             position = level[LEVEL_POSITION]
-            if level[LEVEL_KIND] == LINK:
+            if level[LEVEL_KIND] in (LINK, LINKED_LINE):
                 links -= 1
+            if level[LEVEL_KIND] in (INLINE, LINK):
+                pass
             elif level[LEVEL_KIND] == BLOCK:
                 flush(out, element)
                 out.elements[element, END] = out.at[BLOCKS]
                 element = out.elements[element, PARENT]
-            elif level[LEVEL_KIND] != INLINE:
+            else:
                 _end(out, tables, level[LEVEL_KIND], element, links > 0)
             node = next_of(level[LEVEL_NODE])
             continue
@@ -211,8 +224,10 @@ def collect(root: int, tables: Tables, out: Columns, depth_limit: int) -> None:
                 kind = _take_element(
                     out, tables, node, tag, kind, element, depth, position, links > 0
                 )
+                if kind == BLOCK:
+                    element = out.at[ELEMENTS]
         if kind <= BLOCK:
-            links += kind == LINK
+            links += kind in (LINK, LINKED_LINE)
             level = out.levels[depth]
             level[LEVEL_NODE], level[LEVEL_KIND] = node, kind
             level[LEVEL_POSITION], level[LEVEL_TAG] = position, tag
@@ -260,7 +275,7 @@ def _take_element(
         note_fact(out, tables, node, tag)
     elif kind == IMAGE:
         flush(out, element)
-        note_image(out, tables, node, depth, position)
+        note_image(out, tables, node, depth, position, linked)
         _add(out, AN_IMAGE, element)
     else:
         flags = inline_flags(tables, out.memo, node) if attribute_of(node) else 0
@@ -269,11 +284,36 @@ def _take_element(
             _add(out, A_BREAK, element)
         elif flags & MARKED or (flags & GUTTER and is_number(out, node)):
             return DROP
-        elif kind == LINK and flags & HAS_ADDRESS == 0:
-            return INLINE
+        elif flags & HIDDEN:
+            return _hide(out, tables, node, tag, element, depth, position)
         else:
+            kind = _displayed(out, tables, node, kind, flags, element)
             return kind if kind <= LINK else _begin(out, tables, node, tag, kind, element, linked)
     return DROP
+
+
+@called
+def _hide(
+    out: Columns, tables: Tables, node: int, tag: int, element: int, depth: int, position: int
+) -> int:
+    """Make hidden text a block of its own; a few words in a sentence just go."""
+    if tables.drop_hidden or is_short(out, tables, node):
+        return DROP
+    flush(out, element)
+    return int64(BLOCK if _enter(out, tables, node, tag, position, element, depth) else DROP)
+
+
+@called
+def _displayed(out: Columns, tables: Tables, node: int, kind: int, flags: int, element: int) -> int:
+    """Return what an inline element with flags is, as it is displayed."""
+    if kind == LINK:
+        if flags & HAS_ADDRESS == 0:
+            kind = int64(INLINE)
+        elif out.elements[element, TAG] in _HEADINGS and is_permalink(out, tables, node):
+            kind = int64(DROP)
+    if flags & AS_BLOCK and kind <= LINK:
+        kind = int64(LINKED_LINE if kind == LINK else OWN_LINE)
+    return kind
 
 
 @called
@@ -281,8 +321,8 @@ def _begin(
     out: Columns, tables: Tables, node: int, tag: int, kind: int, element: int, linked: bool
 ) -> int:
     """Write what stands before the text of an element; return as what the walk goes into it."""
-    if kind == CODE_LINE:
-        end_code_line(out)
+    if kind in (OWN_LINE, LINKED_LINE):
+        _end_line(out, element)
     elif kind == QUOTE:
         if is_quoted(out, tables, node):
             return INLINE
@@ -295,10 +335,19 @@ def _begin(
 @called
 def _end(out: Columns, tables: Tables, kind: int, element: int, linked: bool) -> None:
     """Write what stands behind the text of an element."""
-    if kind == CODE_LINE:
-        end_code_line(out)
+    if kind in (OWN_LINE, LINKED_LINE):
+        _end_line(out, element)
     elif kind == QUOTE:
         quote(out, tables, element, linked, int64(1))
+
+
+@compiled
+def _end_line(out: Columns, element: int) -> None:
+    """End a line of preformatted text, or the block of other text."""
+    if out.elements[element, FLAGS] & PRE:
+        end_code_line(out)
+    else:
+        flush(out, element)
 
 
 @compiled
@@ -338,7 +387,11 @@ def _enter(
     row[PARENT], row[TAG], row[POSITION], row[DEPTH] = around, tag, position, depth
     row[FLAGS] = flags | out.elements[around, FLAGS] & INHERITED
     row[FIRST] = out.at[BLOCKS]
+    row[COLUMNS_WIDE] = row[ROWS_HIGH] = 1
+    if tag in (_DATA, _HEAD) and attribute_of(node):
+        row[COLUMNS_WIDE] = span_of(tables, node, COLSPAN)
+        row[ROWS_HIGH] = span_of(tables, node, ROWSPAN)
     if flags & BACKGROUND and tables.background:
-        note_image(out, tables, node, int64(0), int64(0))
+        note_image(out, tables, node, int64(0), int64(0), False)
         _add(out, AN_IMAGE, element)
     return int64(element)

@@ -190,6 +190,7 @@ def test_other_elements_that_show_images(markup: str, addresses: list[str]) -> N
         ("--hero: url(a.jpg)", ["a.jpg"]),
         ("cursor: url(a.cur); background: red", []),
         ("mask: url(a.svg); BACKGROUND: URL(b.png)", ["b.png"]),
+        (r"background: url(/img/a\(1\).jpg) no-repeat", ["/img/a(1).jpg"]),
         ("background: url(", []),
         ("background: url()", []),
     ],
@@ -305,3 +306,30 @@ def test_addresses_are_those_a_browser_resolves(tmp_path: Path) -> None:
             assert [node.url for node in extract_page(html, page.url).images()] == seen
 
     drive(tmp_path, compare)
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "full_size"),
+    [
+        ("/full/a.jpg", "image", "http://ex.com/full/a.jpg"),
+        ("https://cdn.ex.com/a.PNG?w=2000", "image", "https://cdn.ex.com/a.PNG?w=2000"),
+        ("/page?picture=a.jpg", "same_host", None),
+        ("https://shop.example/", "other_host", None),
+        ("#top", None, None),
+        ("javascript:void(0)", None, None),
+        ("", None, None),
+    ],
+)
+def test_where_a_link_around_an_image_leads(
+    link: str, target: str | None, full_size: str | None
+) -> None:
+    markup = f"<a href='{link}'><picture><source srcset=/b.jpg><img src=/a.jpg></picture></a>"
+    (image,) = extract_page(markup, "http://ex.com/a/b.html").images()
+    assert (image.link_target, image.full_size) == (target, full_size)
+
+
+def test_a_link_with_many_images_is_that_of_the_first() -> None:
+    images = "".join(f"<img src=/{number}.jpg>" for number in range(2000))
+    page = extract_page(f"<a href='/{'x' * 2000}.jpg'>{images}</a>", "http://ex.com/")
+    found = [image.link_target for image in page.images()]
+    assert found == ["image", *[None] * 1999]

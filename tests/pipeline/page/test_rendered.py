@@ -164,3 +164,75 @@ def test_columns_without_any_text_are_spacing() -> None:
         "a | b",
         "c | d",
     ]
+
+
+def test_a_cell_that_spans_columns_or_rows_keeps_the_others_in_theirs() -> None:
+    head = "<tr><th>Name<th>Mon<th>Tue"
+    assert texts(f"<table>{head}<tr><td>Tom<td colspan=2>both<tr><td>Ann<td>x<td>y</table>") == [
+        "Name | Mon | Tue",
+        "Tom | both |",
+        "Ann | x | y",
+    ]
+    assert texts(f"<table>{head}<tr><td rowspan=2>Tom<td>x<td>y<tr><td>v<td>w</table>") == [
+        "Name | Mon | Tue",
+        "Tom | x | y",
+        "| v | w",
+    ]
+    assert texts("<table><tr><th>A<th>B<tr><td>x<td rowspan=9>y<tr><td>z</table>")[2] == "z |"
+
+
+@pytest.mark.parametrize("span", ["0", "-3", "99999999999999999999", "x", "", "2.5"])
+def test_a_span_that_is_no_number_of_cells_costs_nothing(span: str) -> None:
+    cells = f"<td colspan='{span}' rowspan='{span}'>a<td>b"
+    found = texts(f"<table><tr><th>A<th>B<tr>{cells}<tr>{cells}</table>")
+    assert all("a" in (text or "") and "b" in (text or "") for text in found[1:])
+
+
+def test_a_row_of_one_cell_is_a_text_of_its_own() -> None:
+    table = "<table><tr><th>A<th>B<tr><td colspan=2>Section<tr><td>x<td>y</table>"
+    assert texts(table) == ["A | B", "Section", "x | y"]
+
+
+def test_inline_elements_that_are_displayed_as_blocks_end_the_line() -> None:
+    block = "<span style='display: block'>"
+    assert texts(f"<p>{block}one</span>{block}two</span>three") == ["one", "two", "three"]
+    assert texts(f"<pre>{block}a = 1</span>{block}  b = 2</span></pre>") == ["a = 1\n  b = 2"]
+    links = page("<div><a href=/a style='display:flex'>one</a><a href=/b>two</a> three</div>")
+    assert [(node.text, node.link_share) for node in links.texts()] == [
+        ("one", 1.0),
+        ("two three", pytest.approx(3 / 9, abs=0.01)),
+    ]
+    assert texts("<p>a<span style='display:inline-block'>b</span>c") == ["abc"]
+
+
+@pytest.mark.parametrize(
+    "hides", ["hidden", "style='display:none'", "style='position:absolute; left: -9999px'"]
+)
+def test_hidden_words_leave_the_sentence(hides: str) -> None:
+    assert texts(f"<p>It costs <span {hides}>USD</span>5.") == ["It costs 5."]
+    long = "a paragraph of text that is only seen by those who look for it"
+    found = page(f"<p>It costs 5. <span {hides}>{long}</span></p>")
+    assert [(node.text, node.hidden) for node in found.texts()] == [
+        ("It costs 5.", False),
+        (long, True),
+    ]
+
+
+@pytest.mark.parametrize("style", ["left:-5px", "margin-left: -9999px", "left: 9999px", "left:"])
+def test_what_is_moved_a_little_is_not_hidden(style: str) -> None:
+    assert not page(f"<div style='{style}'>some text</div>").nodes[0].hidden
+
+
+@pytest.mark.parametrize("sign", ["#", "¶", "§", "🔗", "∞"])
+def test_the_permalink_of_a_heading_is_no_text(sign: str) -> None:
+    assert texts(f"<h2><a href='#use'>{sign}</a> Use</h2>") == ["Use"]
+    assert texts(f"<p><a href='#use'>{sign}</a> Use</p>") == [f"{sign} Use"]
+
+
+def test_headings_may_be_links_of_one_letter() -> None:
+    assert texts("<h2><a href='#c'>C</a></h2>") == ["C"]
+
+
+def test_control_characters_are_gone() -> None:
+    assert texts("<p>a\x01b\x7fc\x08") == ["abc"]
+    assert texts("<p>a\x0bb\x0cc") == ["a b c"]
