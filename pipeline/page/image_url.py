@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from benben.pipeline.page.dom.notes import OTHERS, Attributes
 from benben.pipeline.settings.extract import ImageSettings
@@ -44,6 +43,7 @@ _CSS_URL = re.compile(
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.I | re.S)
 _BACKGROUND = re.compile(r"(?:^|[;\s{])(?:background(?:-image)?|--[\w-]+)\s*+:", re.I)
 _DECLARED = re.compile(r"\s*+(\d{1,5})(?:\.\d++)?\s*+(?:px\s*+)?$")
+_HOST = re.compile(r"\s*+(?:https?:)?//(?:[^/?#@]*+@)?([^/?#:]++)", re.I)
 _ENDING = 6  # characters of a path that hold the ending of a file
 _MOST_WIDTH = 10_000  # of a template's widths
 
@@ -103,6 +103,9 @@ class ImageAddresses:
     def __init__(self, settings: ImageSettings) -> None:
         self.settings = settings
         self._singles = {name: rank for rank, name in enumerate(settings.attributes)}
+        self._other_names = frozenset(
+            (*settings.attributes, *settings.srcset_attributes, *settings.background_attributes)
+        ) - {"src"} | {OTHERS, "style"}
         self._types = frozenset(settings.source_types)
         self._no_values = frozenset(settings.no_values)
         self._placeholders = frozenset(settings.placeholders)
@@ -123,6 +126,8 @@ class ImageAddresses:
         come first, those of the sources before the image's own, then single addresses, then any
         other attribute that names an image file, then backgrounds.
         """
+        if not background and len(elements) == 1 and self._other_names.isdisjoint(elements[0]):
+            return self._plain(elements[0], base)
         last_choice: Address | None = None
         for reference in self._references(elements, background):
             url = join(base, reference)
@@ -137,18 +142,32 @@ class ImageAddresses:
                 return Address(url, True)
         return last_choice
 
+    def _plain(self, image: Attributes, base: str) -> Address | None:
+        """Return the address of an image that has none but its src, as `resolve` does."""
+        for reference in self._values(image.get("src", ""), image, False):
+            url = join(base, reference)
+            if url is not None:
+                file = _last(url)
+                return Address(
+                    url, file.endswith(self._undecoded) or not self._is_placeholder(file)
+                )
+        return None
+
     def link_target(self, link: str | None, base: str) -> tuple[str | None, str | None]:
         """Return where a link around an image leads, and the address if it is a picture.
 
         "image": to a file of a picture, as a thumbnail does; "same_host", "other_host": to a page;
         None: there is no link, or it leads nowhere.
         """
-        target = join(base, link) if link else None
-        if target is None or (link or "").startswith("#"):
+        if not link or link[0] == "#":
             return None, None
-        if self._image_file.search(urlsplit(target).path[-_ENDING:]):
-            return "image", target
-        return ("same_host" if host(target) == host(base) else "other_host"), None
+        if self._image_file.search(link) and self._image_file.search(_last(link)[-_ENDING:]):
+            target = join(base, link)
+            return ("image", target) if target else (None, None)
+        named = _HOST.match(link)
+        if not named:
+            return (None if _SCHEME.match(link) else "same_host"), None
+        return ("same_host" if host(f"http://{named[1]}/") == host(base) else "other_host"), None
 
     def _references(self, elements: Sequence[Attributes], background: bool) -> Iterator[str]:
         """Yield the values that look like addresses, the best first."""

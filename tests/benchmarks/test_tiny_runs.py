@@ -25,6 +25,7 @@ SPARK = (
     *("task_overhead 4", "dedup_labels", "dedup_scale --one 1000", "dedup_skew --one 10 1000"),
     *("dedup_incremental --one 1000 1000", "extract_stage 20", "scale 2 3"),
     *("estimate --pages 1 --seeds 1 --sample 50%", "consent_receipts", "small_run 1"),
+    *("profile_chain 2 3",),
 )
 SHAPES = "build/benchmarks/shapes/dataset"
 MIX = f"data.mix=[{{path: {SHAPES}/data, images: {SHAPES}/images}}]"

@@ -27,6 +27,7 @@ from benben.pipeline.page.dom.lexbor import (
     hash_name,
     is_capital,
     is_small,
+    moves_away,
     name_hash,
     name_of,
     parse,
@@ -135,8 +136,6 @@ _BLOCK, _FLEX, _GRID, _LIST_ITEM = (
     np.frombuffer(value, np.uint8) for value in (b"block", b"flex", b"grid", b"list-item")
 )
 _LEFT, _TOP = (np.frombuffer(name, np.uint8) for name in (b"left", b"top"))
-_BEFORE_PROPERTY = (32, 9, 10, 13, 59)
-_FAR = 4  # digits of a negative place that no screen shows
 _OF_ID = (1 << LAST_BIT) - 1 | DIV_GONE | DIV_QUIET
 _OF_STYLE = 0x5DEECE66D  # tells styles from classes of the same text in the memo
 _SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
@@ -428,8 +427,8 @@ def _read_style(address: int, length: int) -> int:
     if (
         declares(address, length, _DISPLAY, _NONE)
         or declares(address, length, _VISIBILITY, _HIDDEN)
-        or _is_far(address, length, _LEFT)
-        or _is_far(address, length, _TOP)
+        or moves_away(address, length, _LEFT)
+        or moves_away(address, length, _TOP)
     ):
         flags |= HIDDEN
     elif (
@@ -448,24 +447,6 @@ def _read_style(address: int, length: int) -> int:
     ):
         flags |= PRE
     return flags
-
-
-@compiled
-def _is_far(address: int, length: int, side: Bytes) -> bool:
-    """Tell whether a style puts an element out of sight, as in `left: -9999px`."""
-    place = find(address, length, side)
-    if place < 0 or (place > 0 and byte_at(address + place - 1) not in _BEFORE_PROPERTY):
-        return False
-    digits, minus = 0, False
-    for at in range(place + len(side), length):
-        byte = byte_at(address + at)
-        if 48 <= byte <= 57 and minus:
-            digits += 1
-        elif byte == 45 and not minus:
-            minus = True
-        elif digits or (byte != 58 and byte != 32):  # a colon, a blank
-            break
-    return digits >= _FAR
 
 
 @called

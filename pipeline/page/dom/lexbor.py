@@ -49,6 +49,8 @@ ENTRY_LENGTH, SHORT_NAME = 24, 16  # of a hash entry: names no longer than this 
 ELEMENT_NODE, TEXT_NODE = 1, 3
 # Numbers of names below this are Lexbor's own; others are addresses of a document's hash entries.
 DYNAMIC = 1 << 12
+_BEFORE_PROPERTY = (32, 9, 10, 13, 59)
+_FAR = 4  # digits of a negative place that no screen shows
 _FACTOR = np.uint64(hashing.FACTORS[0])
 
 
@@ -217,6 +219,24 @@ def declares(address: int, length: int, name: Bytes, value: Bytes) -> bool:
             seek = _after_blanks(address, seek + 1, length)
             if find(address + seek, min(len(value), length - seek), value) == 0:
                 return True
+
+
+@compiled
+def moves_away(address: int, length: int, side: Bytes) -> bool:
+    """Tell whether a style puts an element out of sight, as in `left: -9999px`."""
+    place = find(address, length, side)
+    if place < 0 or (place > 0 and byte_at(address + place - 1) not in _BEFORE_PROPERTY):
+        return False
+    digits, minus = 0, False
+    for at in range(place + len(side), length):
+        byte = byte_at(address + at)
+        if 48 <= byte <= 57 and minus:
+            digits += 1
+        elif byte == 45 and not minus:
+            minus = True
+        elif digits or (byte != 58 and byte != 32):  # a colon, a blank
+            break
+    return digits >= _FAR
 
 
 @compiled

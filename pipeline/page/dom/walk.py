@@ -385,7 +385,7 @@ def _enter(
     element = out.at[ELEMENTS]
     row = out.elements[element]
     row[PARENT], row[TAG], row[POSITION], row[DEPTH] = around, tag, position, depth
-    row[FLAGS] = flags | out.elements[around, FLAGS] & INHERITED
+    row[FLAGS] = flags & ~AS_BLOCK | out.elements[around, FLAGS] & INHERITED
     row[FIRST] = out.at[BLOCKS]
     row[COLUMNS_WIDE] = row[ROWS_HIGH] = 1
     if tag in (_DATA, _HEAD) and attribute_of(node):
