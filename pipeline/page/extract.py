@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -172,6 +173,7 @@ _IMAGE_PROPERTIES = frozenset(
 _JSON_KEYS = ("image", "thumbnailUrl", "articleBody")
 _JSON_DEPTH = 12  # JSON-LD nests a few levels; what is deeper is not read
 _JSON_CHARACTERS = 200_000
+_LAST_COMMA = re.compile(r",(?=\s*+[}\]])")
 _MAX_FACTS = 50  # of one kind on one page
 
 
@@ -247,13 +249,27 @@ def _read_json_ld(text: str, facts: PageFacts, images: list[str]) -> None:
     if len(text) > _JSON_CHARACTERS or not any(f'"{key}"' in text for key in _JSON_KEYS):
         return
     try:
-        for key, value in _entries(json.loads(text, strict=False), _JSON_DEPTH):
+        for key, value in _entries(_parse_json(text), _JSON_DEPTH):
             if key != "articleBody":
                 images.extend(_addresses(value))
             elif isinstance(value, str) and len(value) > len(facts.article or ""):
                 facts.article = value
     except (ValueError, RecursionError):
         return
+
+
+def _parse_json(text: str) -> Any:
+    """Parse JSON of a script, without the comments around it and commas before a closing bracket.
+
+    Raises ValueError and RecursionError.
+    """
+    try:
+        return json.loads(text, strict=False)
+    except ValueError:
+        starts = [place for place in map(text.find, "{[") if place >= 0]
+        end = max(map(text.rfind, "}]")) + 1
+        inside = text[min(starts, default=0) : end]
+        return json.loads(_LAST_COMMA.sub("", inside), strict=False)
 
 
 def _entries(value: Any, depth: int) -> Iterator[tuple[str, Any]]:

@@ -175,6 +175,8 @@ def _with_open_shadow(page: bytes) -> bytes:
 
 def with_article(page: bytes, article: str) -> bytes:
     """Add an article of a page's metadata to its end, in an element that says where it is from."""
+    if not _MARKUP.search(article) and "&lt;" in article:
+        article = entities.unescape(article)
     if not _MARKUP.search(article):
         paragraphs = filter(None, map(str.strip, entities.unescape(article).split("\n")))
         article = "".join(f"<p>{entities.escape(text, quote=False)}</p>" for text in paragraphs)

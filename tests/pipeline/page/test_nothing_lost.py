@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as entities
 import json
 import time
 
@@ -157,6 +158,36 @@ def test_an_article_in_metadata_stands_in_for_a_missing_one() -> None:
     assert [node.text for node in document.texts()] == [TOWN, INN]
     assert [node.path.split("/")[0] for node in document.nodes] == ["json-ld.2", "json-ld.2"]
     assert texts(f"<head>{script}</head><body><p>{TOWN}</p><p>{INN}</p></body>") == [TOWN, INN]
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ("", ""),
+        ("//<![CDATA[\n", "\n//]]>"),
+        ("<!--", "-->"),
+        ("/* article */ ", ";"),
+    ],
+)
+def test_json_of_metadata_may_be_wrapped_and_end_in_commas(before: str, behind: str) -> None:
+    data = json.dumps({"@type": "Article", "articleBody": f"{TOWN}\n{INN}"})[:-1] + ",}"
+    script = f"<script type='application/ld+json'>{before}{data}{behind}</script>"
+    assert texts(f"{script}<div id=root></div>") == [TOWN, INN]
+
+
+def test_an_article_in_metadata_may_be_escaped_html() -> None:
+    body = entities.escape(f"<p>{TOWN}</p><p>{INN} Tom &amp; Ann</p>")
+    script = json.dumps({"@type": "Article", "articleBody": body})
+    found = texts(f"<script type='application/ld+json'>{script}</script><div id=root></div>")
+    assert found == [TOWN, f"{INN} Tom & Ann"]
+
+
+@pytest.mark.parametrize(
+    "text", ["{" * 100_000, '{"image":' + "[" * 9000, "]" * 100_000 + '"image"']
+)
+def test_json_of_metadata_that_is_none_costs_nothing(text: str) -> None:
+    page = f"<script type='application/ld+json'>\"image\"{text}</script><p>{TOWN}</p>"
+    assert texts(page) == [TOWN]
 
 
 def test_elements_of_the_config_change_something() -> None:
