@@ -1,12 +1,13 @@
 """The chain with a fault in every stage: submitted as `faulty.py run CONFIG ...`.
 
-FAULT (`kill` or `hang`) strikes the Python worker of each stage's first task, once: a file in
-FAULT_FOLDER tells which stage was struck.
+FAULT (`kill`, `hang` or `memory`, which is then used up) strikes the Python worker of each stage's
+first task, once: a file in FAULT_FOLDER tells which stage was struck.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -17,12 +18,13 @@ from benben.jobs.commands import cli
 from benben.jobs.engine import tables
 from benben.jobs.engine.stage import Run
 
+MOST_MEMORY = 2 << 30
 FAULT, FOLDER = os.environ["FAULT"], os.environ["FAULT_FOLDER"]
 plain_map, plain_frame = Run.map, tables.frame
 
 
 def armed(function: Callable[..., Any], mark: str, fault: str) -> Callable[..., Any]:
-    """The function, whose first call in any process ends or hangs that process."""
+    """The function, whose first call in any process ends, hangs or fills that process."""
 
     def struck(*given: Any) -> Any:
         try:
@@ -31,6 +33,9 @@ def armed(function: Callable[..., Any], mark: str, fault: str) -> Callable[..., 
             return function(*given)
         if fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if fault == "memory":
+            resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+            return bytearray(2 * MOST_MEMORY)
         return time.sleep(3600)
 
     return struck

@@ -38,8 +38,9 @@ def held(cluster: Cluster, driver: Driver, stage: str) -> Iterator[list[str]]:
         cluster.signal(name, signal.SIGCONT)
 
 
-def test_a_worker_killed_in_every_stage(
-    cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_ended_in_every_stage(
+    cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path, number: signal.Signals
 ) -> None:
     untouched = set()
     for stage in chain.STAGES:
@@ -47,7 +48,9 @@ def test_a_worker_killed_in_every_stage(
         driver = start(tmp_path, script, *sample, f"output={tmp_path}/run", master=cluster.url)
         with held(cluster, driver, stage) as busy:
             if busy:
-                cluster.kill(busy[0])
+                cluster.signal(busy[0], number)
+        if busy:  # what was frozen ends once it goes on
+            cluster.processes.pop(busy[0]).wait(120)
         cluster.add_worker(max(cluster.workers) + 1) if busy else untouched.add(stage)
         driver.done()
         assert not busy or 1 < driver.attempts() <= BUDGET
@@ -55,8 +58,8 @@ def test_a_worker_killed_in_every_stage(
     chain.check_same(tmp_path / "run", expected)
 
 
-@pytest.mark.parametrize("fault", ["kill", "hang"])
-def test_a_python_worker_dies_or_hangs_in_every_stage(
+@pytest.mark.parametrize("fault", ["kill", "hang", "memory"])
+def test_a_python_worker_dies_hangs_or_fills_in_every_stage(
     cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path, fault: str
 ) -> None:
     marks = tmp_path / "marks"
@@ -71,15 +74,16 @@ def test_a_python_worker_dies_or_hangs_in_every_stage(
     chain.check_same(tmp_path / "run", expected)
 
 
-def test_the_driver_killed_in_every_stage(
-    cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_driver_ended_in_every_stage(
+    cluster: Cluster, tmp_path: Path, sample: list[str], expected: Path, number: signal.Signals
 ) -> None:
     given = ["run", *sample, f"output={tmp_path}/run"]
     for stage in [stage for stage in chain.STAGES if stage not in WITHOUT_TASKS]:
         driver = start(tmp_path, CLI, *given, master=cluster.url)
         with held(cluster, driver, stage) as busy:
             assert busy
-            kill(driver)
+            end(driver, number)
         assert f"{stage}: started" in driver.text
         assert f"{stage}: up to date" not in driver.text
     start(tmp_path, CLI, *given, master=cluster.url).done()
@@ -93,7 +97,7 @@ def test_a_driver_started_again_repeats_no_finished_wave(
     script, kept = ROOT / "jobs" / "extract.py", tmp_path / "run" / "waves" / "extract"
     first = start(tmp_path, script, *given, master=cluster.url)
     wait_for(lambda: list(kept.glob("*/1/*.json")))
-    kill(first)
+    end(first)
     there = len(list(kept.glob("*/1/*.json")))
     again = start(tmp_path, script, *given, master=cluster.url)
     again.done()
@@ -101,9 +105,9 @@ def test_a_driver_started_again_repeats_no_finished_wave(
     assert again.text.count("Starting task") == 4 - there
 
 
-def kill(driver: Driver) -> None:
-    os.killpg(driver.process.pid, signal.SIGKILL)
-    driver.process.wait()
+def end(driver: Driver, number: signal.Signals = signal.SIGKILL) -> None:
+    os.killpg(driver.process.pid, number)
+    driver.process.wait(120)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
