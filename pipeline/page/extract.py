@@ -266,6 +266,7 @@ def _parse_json(text: str) -> Any:
     try:
         return json.loads(text, strict=False)
     except ValueError:
+        text = text.replace("<![CDATA[", "").replace("]]>", "")
         starts = [place for place in map(text.find, "{[") if place >= 0]
         end = max(map(text.rfind, "}]")) + 1
         inside = text[min(starts, default=0) : end]
