@@ -15,6 +15,12 @@ from benben.pipeline.manifest import Manifest
 
 # Tables whose part k holds the same documents.
 ALIGNED = {"documents", "signals", "verdicts", "final_verdicts"}
+# What a table holds, and the stage that makes it.
+_MADE_BY = {
+    "documents": ("documents", "extract"),
+    "consent": ("receipts", "fetch"),
+    "dataset": ("dataset", "assemble"),
+}
 
 
 class RunTables:
@@ -51,6 +57,14 @@ class RunTables:
         if self._staged and table == "dataset":
             return self._staged[1]
         return manifest.read(self.folder(table))
+
+    def need(self, table: str) -> Manifest:
+        """A table's manifest. Raises InputError, naming the stage to run, when there is none."""
+        found = self.find(table)
+        if found is None:
+            what, stage = _MADE_BY[table]
+            raise InputError(f"{self.output}: no {what} here yet; run `benben {stage}` first")
+        return found
 
     def paths(self, table: str) -> dict[int, list[str]]:
         """Map part numbers to the files of a table; empty when there is no such table.

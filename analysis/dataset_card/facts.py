@@ -13,7 +13,6 @@ from benben.analysis.query import Query
 from benben.analysis.report import funnel
 from benben.analysis.tables import RunTables
 from benben.pipeline.consent.receipts import PAGE_REASON
-from benben.pipeline.errors import InputError
 from benben.pipeline.images.image_facts import DISABLED
 from benben.pipeline.manifest import PartFile
 
@@ -113,9 +112,7 @@ class Facts:
 
 def gather(tables: RunTables) -> Facts:
     """Collect the facts of a finished run. Raises InputError when it has no dataset yet."""
-    dataset = tables.find("dataset")
-    if dataset is None:
-        raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
+    dataset = tables.need("dataset")
     query = Query(tables)
     config = _config(tables)
     packed = json.dumps(config, sort_keys=True, default=str).encode()

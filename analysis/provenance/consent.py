@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from benben.analysis.tables import RunTables
 from benben.pipeline import storage
 from benben.pipeline.consent.receipts import ReceiptCheck, Row
-from benben.pipeline.errors import InputError
 from benben.pipeline.settings.consent import OptOutRules
 from benben.pipeline.settings.fetch import FetchSettings
 
@@ -21,10 +20,7 @@ def verify(tables: RunTables) -> Iterator[tuple[str, str]]:
 
     Raises InputError when the run has no receipts.
     """
-    found = tables.find("consent")
-    if found is None:
-        raise InputError(f"{tables.output}: no receipts here yet; run `benben fetch` first")
-    settings = FetchSettings.model_validate(found.config["fetch"])
+    settings = FetchSettings.model_validate(tables.need("consent").config["fetch"])
     pages = page_rules(tables)
     verdicts: dict[str, str | None] = {}
     for files in tables.paths("consent").values():

@@ -30,10 +30,7 @@ def verify(tables: RunTables, available: Archives, sample: int) -> Iterator[tupl
     The sample is the rows whose ids have the smallest hashes, the same in each call. Raises
     InputError when the run has no dataset or an archive is not available.
     """
-    made = tables.find("documents")
-    dataset = tables.find("dataset")
-    if dataset is None or made is None:
-        raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
+    dataset, made = tables.need("dataset"), tables.need("documents")
     settings = ExtractSettings.model_validate(made.config["extract"])
     shipping = dataset.config.get("assemble", {})
     redact, markdown = shipping.get("redact", []), shipping.get("text") == "markdown"

@@ -16,7 +16,6 @@ from benben.common.text import lines
 from benben.jobs.commands import takedown
 from benben.pipeline import storage
 from benben.pipeline.consent.image_consent import OptOutLists
-from benben.pipeline.errors import InputError
 from benben.pipeline.images.fetch.fetcher import ALLOWED, Sinks, fetch_images
 from benben.pipeline.images.fetch.request import RETRYABLE, Outcome, Request
 from benben.pipeline.images.fetch.resolver import owner
@@ -70,10 +69,7 @@ def recheck_command(run: str, sample: int | None, pages: bool, apply: bool) -> i
 
 def recheck(tables: RunTables, sample: int | None = None, pages: bool = False) -> Recheck:
     """Ask for what a run uses. Raises InputError when it has no receipts."""
-    table = tables.find("consent")
-    if table is None:
-        raise InputError(f"{tables.output}: no receipts here yet; run `benben fetch` first")
-    settings = FetchSettings.model_validate(table.config["fetch"])
+    settings = FetchSettings.model_validate(tables.need("consent").config["fetch"])
     # This backend asks for consent alone.
     settings = settings.model_copy(update={"backend": "img2dataset", "img2dataset": []})
     targets = sorted(_targets(tables, pages), key=_order)[:sample]

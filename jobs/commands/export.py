@@ -71,7 +71,7 @@ def export(tables: RunTables, folder: str, size: int) -> list[dict[str, Any]]:
 
     Raises InputError if the run has no dataset.
     """
-    _begin(folder, folder, _dataset(tables))
+    _begin(folder, folder, tables.need("dataset"))
     images = ImageIndex(_paths(tables, "dataset/images"))
     entries = []
     for path in _paths(tables, "dataset/data"):
@@ -95,7 +95,7 @@ def export_self_contained(tables: RunTables, folder: str) -> Manifest:
 
     Raises InputError if the run has no dataset, or the folder is one of another form.
     """
-    dataset = _dataset(tables)
+    dataset = tables.need("dataset")
     if storage.exists(storage.join(folder, "data")):
         raise InputError(f"{folder}: holds the dataset in another form; name another folder")
     inner = storage.join(folder, self_contained.FOLDER)
@@ -115,13 +115,6 @@ def export_self_contained(tables: RunTables, folder: str) -> Manifest:
     for name, text in card.texts_of(tables, title, url, files=files).items():
         storage.write_bytes(storage.join(folder, name), text.encode("utf-8"))
     manifest.write(folder, made)
-    return made
-
-
-def _dataset(tables: RunTables) -> Manifest:
-    made = tables.find("dataset")
-    if made is None:
-        raise InputError(f"{tables.output}: no dataset here yet; run `benben assemble` first")
     return made
 
 

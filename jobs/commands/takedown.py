@@ -130,8 +130,7 @@ def _requested(kinds: Mapping[str, tuple[str, ...]], distance: int) -> list[Tomb
 def find(output: str, requested: Sequence[Tombstone], note: str) -> tuple[PendingTakedown, Removed]:
     """Find in all tables what tombstones match. Raises InputError without a dataset."""
     tables = RunTables(output)
-    if tables.find("dataset") is None:
-        raise InputError(f"{output}: no dataset here yet; run `benben assemble` first")
+    tables.need("dataset")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     number = len(takedown_log.check(output)) + 1
     takedown = PendingTakedown(number=number, started=now, note=note, tombstones=list(requested))
