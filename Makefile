@@ -15,7 +15,7 @@ PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serve
 
 PIN := uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 --universal
 
-.PHONY: setup setup-trainer demo test test-all test-spark4 try-install lint docs site train-demo lock zip publish $(PLATFORMS) standalone image \
+.PHONY: setup setup-trainer img2dataset demo test test-all test-spark4 try-install lint docs site train-demo lock zip publish $(PLATFORMS) standalone image \
   test-cluster clean
 
 setup: $(VENV)/.ready  ## Build .venv with everything but the trainer
@@ -71,6 +71,9 @@ $(SHAPES): $(VENV)/.trainer-ready configs/shapes.yaml $(wildcard sample/*.py sam
 train-demo: setup-trainer $(SHAPES)  ## Train a tiny model on 1,800 pages of the sample's drawings (made once), and show that images help
 	rm -rf build/train-demo/model
 	$(BIN)/benben-train train demo
+
+img2dataset: setup  ## Fetch the images of a run with img2dataset, in an environment of its own: make img2dataset RUN=runs/mine
+	$(BIN)/python -m deploy.img2dataset $(RUN)
 
 docs: setup  ## Write the pages of docs/ that are made from code: signals, reasons, keys of a config
 	$(BIN)/python -m benben.filters.reference > docs/signals.md
