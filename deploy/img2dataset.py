@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benben.analysis.tables import RunTables
+from benben.pipeline import manifest
 from benben.pipeline.errors import InputError
 
 VERSION = "1.47.0"
@@ -56,12 +56,13 @@ def fetch(run: str, overrides: Sequence[str]) -> None:
 
 def write_urls(run: str, path: Path) -> int:
     """Write the URLs that img2dataset may fetch, sorted; return how many. Raises InputError."""
-    urls = sorted(
-        row["url"]
-        for batch in RunTables(run).batches("images", ["url", "reason"])
-        for row in batch.to_pylist()
-        if row["reason"] == ALLOWED
-    )
+    images = Path(run, "images")
+    found = manifest.read(str(images))
+    if found is None:
+        raise InputError(f"{run}: no table of images here")
+    tables = (pq.read_table(images / file.name, columns=["url", "reason"]) for file in found.files)
+    rows = (row for table in tables for row in table.to_pylist())
+    urls = sorted(row["url"] for row in rows if row["reason"] == ALLOWED)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({"url": urls}, schema=URLS), path)
     return len(urls)

@@ -94,4 +94,4 @@ def test_what_fails_is_one_line(
     tmp_path: Path, calls: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert img2dataset.main([str(tmp_path / "none")]) == 1
-    assert "no run here" in capsys.readouterr().err
+    assert "no table of images here" in capsys.readouterr().err
