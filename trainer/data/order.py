@@ -94,7 +94,7 @@ class Mixture:
     def epoch(self) -> int:
         """Return the number of windows after which every document of every stream was seen."""
         pairs = zip(self.streams, self.shares, strict=True)
-        return max(-(-stream.length // max(1, int(self.size * w))) for stream, w in pairs) + 1
+        return max(-(-stream.length // (self.size * share)) for stream, share in pairs)
 
     def window(self, number: int) -> list[Pick]:
         """Return the documents of a window, stream after stream."""

@@ -49,6 +49,21 @@ def test_mixtures_hold_their_weights_exactly() -> None:
     assert sorted(documents) == sorted(set(documents)), "a document before the epoch's end twice"
 
 
+@pytest.mark.parametrize("size", [1, 3, 7, 64])
+@pytest.mark.parametrize("weights", [[0.74, 0.26], [1.0, 9.0], [0.05, 0.95]])
+def test_an_epoch_of_a_mixture_ends_with_the_last_document(size: int, weights: list[float]) -> None:
+    streams = [stream(), stream(name="b", corpus=1)]
+    mixture = Mixture(streams, weights, size)
+    seen = [
+        {pick for pick in mixture.window(number) if pick.epoch == 0}
+        for number in range(mixture.epoch() + 2)
+    ]
+    whole = set[object]().union(*seen)
+    assert len(whole) == sum(one.length for one in streams)
+    assert set[object]().union(*seen[: mixture.epoch()]) == whole
+    assert set[object]().union(*seen[: mixture.epoch() - 1]) < whole
+
+
 def test_a_stream_of_one_language_has_its_documents() -> None:
     ids = np.arange(3, 1000, 7)
     s = Stream(0, np.full(20, 50), 128, 7, "a/sw", ids)

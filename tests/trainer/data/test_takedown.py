@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import HealthCheck, example, given, settings, strategies
 
 from benben.trainer.checkpoint import store
 from benben.trainer.checkpoint.store import CheckpointError
@@ -117,6 +117,14 @@ def trials(draw: strategies.DrawFn) -> dict[str, Any]:
     }
 
 
+# A window holds less than one document of some streams.
+SHARES_BELOW_A_DOCUMENT: dict[str, Any] = {
+    "corpora": [([1] * 8, 1), ([1] * 8, 1)],
+    "settings": {"lanes": 1, "window": 3, "block": 2, "seed": 0, "languages": 0.5},
+    "stretches": [(0, 1, [])],
+}
+
+
 def of_epoch(source: DataSource) -> dict[Part, int]:
     """Every part of the first epoch's documents, with its window."""
     found: dict[Part, int] = {}
@@ -154,6 +162,7 @@ class Trace:
 
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(trials())
+@example(SHARES_BELOW_A_DOCUMENT)
 def test_what_remains_comes_once_in_its_window(trial: dict[str, Any]) -> None:
     """At any degree, lanes, window, block, kills and departures; whole documents in all parts."""
     corpora, gone = trial["corpora"], [set[int]() for _ in trial["corpora"]]
