@@ -133,8 +133,10 @@ def find(output: str, requested: Sequence[Tombstone], note: str) -> tuple[Pendin
     tables.need("dataset")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     number = len(takedown_log.check(output)) + 1
-    takedown = PendingTakedown(number=number, started=now, note=note, tombstones=list(requested))
-    known = Tombstones(requested)
+    asked = Tombstones(requested)
+    wanted = [*requested, *_find_thumbnails(tables, asked)]
+    takedown = PendingTakedown(number=number, started=now, note=note, tombstones=wanted)
+    known = Tombstones(wanted)
     takedown.sha256 = sorted(_find_images(tables, requested, known))
     added = _find_documents(tables, takedown, known)
     dataset = tables.folder("dataset")
@@ -142,9 +144,9 @@ def find(output: str, requested: Sequence[Tombstone], note: str) -> tuple[Pendin
     removed, _ = rewrite_dataset.find_removed(dataset, removal)
     takedown.documents |= removed.documents
     takedown.unused = sorted(rewrite_dataset.find_unused_images(dataset, takedown.removal, removed))
-    matched = known.matched | {("sha256", name) for name in removed.sha256}
+    matched = asked.matched | known.matched | {("sha256", name) for name in removed.sha256}
     takedown.unmatched = [each for each in requested if (each.kind, each.value) not in matched]
-    takedown.tombstones = list(dict.fromkeys([*requested, *added]))
+    takedown.tombstones = list(dict.fromkeys([*wanted, *added]))
     return takedown, removed
 
 
@@ -157,6 +159,20 @@ def _find_images(
         for sha256, phash in zip(*(column.to_pylist() for column in rows.columns), strict=True):
             if sha256 and known.match_content(sha256, phash):
                 yield sha256
+
+
+def _find_thumbnails(tables: RunTables, asked: Tombstones) -> list[Tombstone]:
+    """Return tombstones for the images that lead to a picture in full size which is taken down.
+
+    Other tables know a thumbnail by its own address alone.
+    """
+    addresses = ["nodes.list.element.url", "nodes.list.element.full_size"]
+    found = {
+        address
+        for rows in tables.batches("documents", addresses)
+        for address in apply_tombstones.thumbnails(rows, asked)
+    }
+    return [one for address in sorted(found) for one in _tombstones_of(address, None)]
 
 
 def _find_documents(

@@ -6,13 +6,14 @@ find them in a finished run.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from benben.pipeline.schema import VERDICTS
-from benben.pipeline.takedown.tombstones import REASON_PREFIX, Tombstones, reason_of
+from benben.pipeline.takedown.tombstones import REASON_PREFIX, Kind, Tombstones, reason_of
 
 COLUMNS = ["doc_id", "url", "payload_digest", "title", "nodes"]  # of `documents`, for matching
 _DROPPED = VERDICTS.field("dropped").type
@@ -46,15 +47,26 @@ def matching_image_nodes(rows: pa.RecordBatch, tombstones: Tombstones) -> pa.Lis
     dropped = []
     for nodes in rows["nodes"].to_pylist():
         reasons = (
-            (node["index"], reason_of(tombstones.match_url(url)))
+            (node["index"], reason_of(_match_image(node, tombstones)))
             for node in nodes or []
-            if node["kind"] == "image"
-            for url in (node["url"], node.get("full_size"))
-            if url
+            if node["kind"] == "image" and node["url"]
         )
-        first = {index: reason for index, reason in reversed(list(reasons)) if reason}
-        dropped.append([{"index": index, "reason": first[index]} for index in sorted(first)])
+        dropped.append([{"index": index, "reason": reason} for index, reason in reasons if reason])
     return pa.array(dropped, _DROPPED)
+
+
+def _match_image(node: dict[str, Any], tombstones: Tombstones) -> Kind | None:
+    full_size = node.get("full_size")  # tables made before have none
+    return tombstones.match_url(node["url"]) or (full_size and tombstones.match_url(full_size))
+
+
+def thumbnails(rows: pa.RecordBatch, tombstones: Tombstones) -> Iterator[str]:
+    """Yield the addresses of images whose picture in full size tombstones match."""
+    for nodes in rows["nodes"].to_pylist():
+        for node in nodes or []:
+            full_size = node.get("full_size")
+            if node["url"] and full_size and tombstones.match_url(full_size):
+                yield node["url"]
 
 
 def reject_documents(verdicts: pa.RecordBatch, reasons: list[str | None]) -> pa.RecordBatch:

@@ -125,12 +125,12 @@ def _clear_document(row: dict[str, Any], takedown: PendingTakedown) -> None:
         row["reason"] = takedown.documents[identity["doc_id"]]
         return
     removed = takedown.nodes[row["doc_id"]]
-    urls = {node["url"] for node in row["nodes"] if node["index"] in removed}
+    nodes = [node for node in row["nodes"] if node["index"] in removed]
+    urls = {address for node in nodes for address in (node["url"], node.get("full_size"))}
     row["page_images"] = [url for url in row["page_images"] or [] if url not in urls]
-    for node in row["nodes"]:
-        if node["index"] in removed:
-            node |= {"url": "", "src": "", "alt": None, "title": None, "caption": None}
-            node |= {"full_size": None, "link_target": None}
+    for node in nodes:
+        node |= {"url": "", "src": "", "alt": None, "title": None, "caption": None}
+        node |= {"full_size": None, "link_target": None}
 
 
 def _clear_signals(row: dict[str, Any], takedown: PendingTakedown) -> None:

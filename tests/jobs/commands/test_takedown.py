@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from yarl import URL
@@ -16,6 +17,7 @@ from yarl import URL
 from benben.jobs.commands import cli
 from benben.pipeline import config, manifest
 from benben.pipeline.consent.image_consent import OptOutLists
+from benben.pipeline.schema import NODE
 from benben.pipeline.takedown import takedown_log, tombstones
 from tests import readers
 from tests.analysis.run_folder import HELD_OUT
@@ -122,6 +124,39 @@ def test_an_image_is_removed_by_its_url_or_its_perceptual_hash(run: Path) -> Non
     assert one["sha256"] not in everything
     assert two["url"] not in everything
     assert len(rows(run)) == 7  # a document that lost both its images went with them
+
+
+def test_a_picture_is_removed_with_the_thumbnails_that_lead_to_it(run: Path) -> None:
+    full = "http://pictures.example/full.png"
+    path = next((run / "documents").glob("*.parquet"))
+    table = pq.read_table(path, partitioning=None)
+    documents = table.to_pylist()
+    thumbnail = documents[0]["nodes"][2] | {"full_size": full, "link_target": "image"}
+    documents[0]["nodes"][2] = thumbnail
+    documents[0]["page_images"] = [full, "http://pictures.example/other.png"]
+    documents[1]["nodes"][2]["url"] = thumbnail["url"]  # shown without a link
+    pq.write_table(pa.Table.from_pylist(documents, table.schema), path)
+    (row,) = [row for row in rows(run) if row["doc_id"] == documents[0]["doc_id"]]
+    shown = row["image_sha256"][row["images"].index(thumbnail["url"])]
+    take_down(run, "--url", full)
+    everything = contents(run)
+    assert all(gone not in everything for gone in (full, thumbnail["url"], shown))
+    assert "http://pictures.example/other.png" in everything
+    (row,) = [row for row in rows(run) if row["doc_id"] == documents[0]["doc_id"]]
+    assert row["num_images"] == 1
+    lines = (run / "takedown/tombstones.jsonl").read_text().splitlines()
+    assert {json.loads(line)["value"] for line in lines} == {full, thumbnail["url"]}
+
+
+def test_a_run_without_full_sizes_is_searched_all_the_same(run: Path) -> None:
+    path = next((run / "documents").glob("*.parquet"))
+    table = pq.read_table(path, partitioning=None)
+    old = [field for field in NODE if field.name not in ("full_size", "link_target")]
+    place = table.schema.get_field_index("nodes")
+    schema = table.schema.set(place, pa.field("nodes", pa.list_(pa.struct(old))))
+    pq.write_table(pa.Table.from_pylist(table.to_pylist(), schema), path)
+    take_down(run, "--url", next(one for one in rows(run)[0]["images"] if one))
+    assert rows(run)[0]["num_images"] == 1
 
 
 def test_a_document_removed_by_its_id_gets_a_tombstone_for_its_url(run: Path) -> None:
