@@ -236,14 +236,11 @@ def _find_duplicate_urls(batch: Batch) -> NDArray[np.int8]:
 def _in_metadata(batch: Batch) -> NDArray[np.int8]:
     """Return 1 for images that the metadata of their page name, in whatever size."""
     named = [
-        {_stem(url) for url in urls or ()}
+        set(filter(None, map(_stem, urls or ())))
         for urls in batch.documents.column("page_images").to_pylist()
     ]
-    stems = map(_stem, _urls(batch).to_pylist())
-    found = [
-        stem is not None and stem in named[document]
-        for stem, document in zip(stems, batch.image_documents().tolist(), strict=True)
-    ]
+    shown = zip(_urls(batch).to_pylist(), batch.image_documents().tolist(), strict=True)
+    found = [bool(named[document]) and _stem(url) in named[document] for url, document in shown]
     return np.array(found, np.int8)
 
 

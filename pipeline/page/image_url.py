@@ -126,8 +126,6 @@ class ImageAddresses:
         come first, those of the sources before the image's own, then single addresses, then any
         other attribute that names an image file, then backgrounds.
         """
-        if not background and len(elements) == 1 and self._other_names.isdisjoint(elements[0]):
-            return self._plain(elements[0], base)
         last_choice: Address | None = None
         for reference in self._references(elements, background):
             url = join(base, reference)
@@ -141,17 +139,6 @@ class ImageAddresses:
             else:
                 return Address(url, True)
         return last_choice
-
-    def _plain(self, image: Attributes, base: str) -> Address | None:
-        """Return the address of an image that has none but its src, as `resolve` does."""
-        for reference in self._values(image.get("src", ""), image, False):
-            url = join(base, reference)
-            if url is not None:
-                file = _last(url)
-                return Address(
-                    url, file.endswith(self._undecoded) or not self._is_placeholder(file)
-                )
-        return None
 
     def link_target(self, link: str | None, base: str) -> tuple[str | None, str | None]:
         """Return where a link around an image leads, and the address if it is a picture.
@@ -172,6 +159,9 @@ class ImageAddresses:
     def _references(self, elements: Sequence[Attributes], background: bool) -> Iterator[str]:
         """Yield the values that look like addresses, the best first."""
         image = elements[0]
+        if not background and len(elements) == 1 and self._other_names.isdisjoint(image):
+            yield from self._values(image.get("src", ""), image, False)
+            return
         if not background:
             for element in (*elements[1:], image):
                 if element is image or self._applies(element):

@@ -175,10 +175,10 @@ def _with_open_shadow(page: bytes) -> bytes:
 
 def with_article(page: bytes, article: str) -> bytes:
     """Add an article of a page's metadata to its end, in an element that says where it is from."""
-    if not _MARKUP.search(article) and "&lt;" in article:
+    if not _MARKUP.search(article):
         article = entities.unescape(article)
     if not _MARKUP.search(article):
-        paragraphs = filter(None, map(str.strip, entities.unescape(article).split("\n")))
+        paragraphs = filter(None, map(str.strip, article.split("\n")))
         article = "".join(f"<p>{entities.escape(text, quote=False)}</p>" for text in paragraphs)
     end = page.lower().rfind(b"</body")
     end = len(page) if end < 0 else end

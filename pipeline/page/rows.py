@@ -28,6 +28,7 @@ from benben.pipeline.page.dom.columns import (
 from benben.pipeline.page.dom.elements import NO_GAP, SPACE, tag_id
 
 _ROW, _DATA, _HEAD, _TABLE = (tag_id(name) for name in ("tr", "td", "th", "table"))
+_GROUPS = tuple(tag_id(name) for name in ("thead", "tbody", "tfoot"))
 _INSIDE = 3  # levels of elements between a cell and its text
 _COLUMNS = 64  # of a table, of which empty cells are told apart
 _LAYOUT = -1
@@ -95,6 +96,8 @@ def _find_cells(elements: Integers) -> Cells:
         if tag == _TABLE:
             tables += 1
             cells.table[element] = tables
+        elif tag in _GROUPS and elements[around, TAG] == _TABLE:
+            cells.covered[cells.table[around]] = 0  # no cell reaches beyond its group of rows
         elif tag == _ROW:
             if elements[around, TAG] != _TABLE:
                 around = elements[around, PARENT]

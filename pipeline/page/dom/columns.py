@@ -62,8 +62,7 @@ LEVEL_WIDTH = 4
 # whether there are replacements, NOTED_LINK the last link that was noted with an image.
 (
     ELEMENTS, BLOCKS, IMAGES, FACTS, WRITTEN, PIECE, SOLID, PENDING, WAS_LINKED, LAST, QUOTED,
-    NOTED, PARTS, STATUS, PROSE, TITLES, LOOKS, REPLACED,
-    NOTED_LINK,
+    NOTED, PARTS, STATUS, PROSE, TITLES, LOOKS, REPLACED, NOTED_LINK,
 ) = range(19)  # fmt: skip
 COUNTERS = 19
 TOO_DEEP = 1  # STATUS

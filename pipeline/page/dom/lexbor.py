@@ -224,19 +224,24 @@ def declares(address: int, length: int, name: Bytes, value: Bytes) -> bool:
 @compiled
 def moves_away(address: int, length: int, side: Bytes) -> bool:
     """Tell whether a style puts an element out of sight, as in `left: -9999px`."""
-    place = find(address, length, side)
-    if place < 0 or (place > 0 and byte_at(address + place - 1) not in _BEFORE_PROPERTY):
-        return False
-    digits, minus = 0, False
-    for at in range(place + len(side), length):
-        byte = byte_at(address + at)
-        if 48 <= byte <= 57 and minus:
-            digits += 1
-        elif byte == 45 and not minus:
-            minus = True
-        elif digits or (byte != 58 and byte != 32):  # a colon, a blank
-            break
-    return digits >= _FAR
+    place = 0
+    while True:
+        found = find(address + place, length - place, side)
+        if found < 0:
+            return False
+        begin = place + found
+        place = begin + len(side)
+        if begin and byte_at(address + begin - 1) not in _BEFORE_PROPERTY:
+            continue  # margin-left, the value of another property
+        seek = _after_blanks(address, place, length)
+        if seek < length and byte_at(address + seek) == 58:  # a colon
+            seek = _after_blanks(address, seek + 1, length)
+            if seek < length and byte_at(address + seek) == 45:  # a minus
+                digits = seek + 1
+                while digits < length and 48 <= byte_at(address + digits) <= 57:
+                    digits += 1
+                if digits - seek > _FAR:
+                    return True
 
 
 @compiled

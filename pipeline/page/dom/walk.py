@@ -193,16 +193,14 @@ def collect(root: int, tables: Tables, out: Columns, depth_limit: int) -> None:
             depth -= 1
             level = out.levels[depth]
             position = level[LEVEL_POSITION]
-            if level[LEVEL_KIND] in (LINK, LINKED_LINE):
-                links -= 1
-            if level[LEVEL_KIND] in (INLINE, LINK):
-                pass
-            elif level[LEVEL_KIND] == BLOCK:
+            kind = level[LEVEL_KIND]
+            links -= kind in (LINK, LINKED_LINE)
+            if kind == BLOCK:
                 flush(out, element)
                 out.elements[element, END] = out.at[BLOCKS]
                 element = out.elements[element, PARENT]
-            else:
-                _end(out, tables, level[LEVEL_KIND], element, links > 0)
+            elif kind > LINK:
+                _end(out, tables, kind, element, links > 0)
             node = next_of(level[LEVEL_NODE])
             continue
         kind = DROP

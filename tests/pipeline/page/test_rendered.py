@@ -181,6 +181,21 @@ def test_a_cell_that_spans_columns_or_rows_keeps_the_others_in_theirs() -> None:
     assert texts("<table><tr><th>A<th>B<tr><td>x<td rowspan=9>y<tr><td>z</table>")[2] == "z |"
 
 
+def test_a_cell_reaches_no_further_than_its_group_of_rows() -> None:
+    head = "<thead><tr><th rowspan=2>Name<th>Age</thead>"
+    assert texts(f"<table>{head}<tbody><tr><td>Tom<td>4</tbody></table>") == [
+        "Name | Age",
+        "Tom | 4",
+    ]
+
+
+def test_spans_of_a_table_in_a_cell_are_its_own() -> None:
+    inner = "<table><tr><th colspan=2>A<th>B<tr><td>x<td>y<td>z</table>"
+    outer = f"<table><tr><th>C<th>D<tr><td rowspan=2>{inner}<td>e<tr><td>f</table>"
+    assert "A |  | B" in texts(outer)
+    assert "x | y | z" in texts(outer)
+
+
 @pytest.mark.parametrize("span", ["0", "-3", "99999999999999999999", "x", "", "2.5"])
 def test_a_span_that_is_no_number_of_cells_costs_nothing(span: str) -> None:
     cells = f"<td colspan='{span}' rowspan='{span}'>a<td>b"
@@ -206,7 +221,14 @@ def test_inline_elements_that_are_displayed_as_blocks_end_the_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "hides", ["hidden", "style='display:none'", "style='position:absolute; left: -9999px'"]
+    "hides",
+    [
+        "hidden",
+        "style='display:none'",
+        "style='position:absolute; left: -9999px'",
+        "style='margin-left:0;left:-9999px'",
+        "style='TOP :\t-10000em'",
+    ],
 )
 def test_hidden_words_leave_the_sentence(hides: str) -> None:
     assert texts(f"<p>It costs <span {hides}>USD</span>5.") == ["It costs 5."]
@@ -218,7 +240,10 @@ def test_hidden_words_leave_the_sentence(hides: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("style", ["left:-5px", "margin-left: -9999px", "left: 9999px", "left:"])
+@pytest.mark.parametrize(
+    "style",
+    ["left:-5px", "margin-left: -9999px", "left: 9999px", "left:", "left:-999px", "left-9999:1"],
+)
 def test_what_is_moved_a_little_is_not_hidden(style: str) -> None:
     assert not page(f"<div style='{style}'>some text</div>").nodes[0].hidden
 
