@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benben.pipeline import manifest, storage
+from benben.pipeline.deduplication import duplicates
 from benben.pipeline.errors import InputError
 from benben.pipeline.manifest import Manifest
 
@@ -106,7 +107,7 @@ class RunTables:
         """
         return {
             name: row
-            for table in ("duplicates", "picture_duplicates")
+            for table in duplicates.TABLES
             for name, row in self.lookup(table, "doc_id", ids).items()
             if row["reason"]
         }

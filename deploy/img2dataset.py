@@ -16,12 +16,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benben.pipeline import manifest
+from benben.pipeline import manifest, storage
 from benben.pipeline.errors import InputError
+from benben.pipeline.images.fetch.fetcher import ALLOWED
 
 VERSION = "1.47.0"
 ENVIRONMENT = Path("build/img2dataset")
-ALLOWED = "img2dataset.missing"  # reason of images that may be used and are not there yet
 PROCESSES, THREADS = 2, 64
 URLS = pa.schema([("url", pa.string())])
 
@@ -32,14 +32,14 @@ def main(arguments: Sequence[str]) -> int:
         print((__doc__ or "").split("\n")[0], file=sys.stderr)
         return 2
     run, *overrides = arguments
-    folder = Path(run) / "img2dataset"
+    folder = storage.join(run, "img2dataset")
     try:
         fetch(run, overrides)
-        count = write_urls(run, folder / "urls.parquet")
+        count = write_urls(run, storage.join(folder, "urls.parquet"))
         print(f"{count} images for img2dataset", file=sys.stderr)
         if count:
             download(folder)
-            shards = f"fetch.img2dataset=[{folder / 'shards'}]"
+            shards = f"fetch.img2dataset=[{storage.join(folder, 'shards')}]"
             fetch(run, [*overrides, "fetch.attempt=2", shards])
     except (InputError, subprocess.CalledProcessError) as error:
         print(f"img2dataset: {error}", file=sys.stderr)
@@ -54,28 +54,29 @@ def fetch(run: str, overrides: Sequence[str]) -> None:
     subprocess.run(command, check=True)
 
 
-def write_urls(run: str, path: Path) -> int:
+def write_urls(run: str, path: str) -> int:
     """Write the URLs that img2dataset may fetch, sorted; return how many. Raises InputError."""
-    images = Path(run, "images")
-    found = manifest.read(str(images))
+    images = storage.join(run, "images")
+    found = manifest.read(images)
     if found is None:
         raise InputError(f"{run}: no table of images here")
-    tables = (pq.read_table(images / file.name, columns=["url", "reason"]) for file in found.files)
+    paths = (storage.join(images, file.name) for file in found.files)
+    tables = (storage.read_parquet(path, ["url", "reason"]) for path in paths)
     rows = (row for table in tables for row in table.to_pylist())
     urls = sorted(row["url"] for row in rows if row["reason"] == ALLOWED)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({"url": urls}, schema=URLS), path)
+    with storage.new_file(path) as stream:
+        pq.write_table(pa.table({"url": urls}, schema=URLS), stream)
     return len(urls)
 
 
-def download(folder: Path) -> None:
+def download(folder: str) -> None:
     """Download as the bytes are, without resizing or encoding again. Raises CalledProcessError."""
     options = {
-        "url_list": folder / "urls.parquet",
+        "url_list": storage.join(folder, "urls.parquet"),
         "input_format": "parquet",
         "url_col": "url",
         "output_format": "parquet",
-        "output_folder": folder / "shards",
+        "output_folder": storage.join(folder, "shards"),
         "resize_mode": "no",
         "disable_all_reencoding": True,
         "processes_count": PROCESSES,

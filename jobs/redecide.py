@@ -19,13 +19,12 @@ from benben.filters.verdicts import count_unjudged, count_verdicts, unjudged_met
 from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Part, Result, Run, Stage
 from benben.pipeline import storage
-from benben.pipeline.deduplication.duplicates import Duplicates
+from benben.pipeline.deduplication.duplicates import TABLES, Duplicates
 from benben.pipeline.images.image_facts import ImageFacts, image_urls, url_key, uses_of
 from benben.pipeline.manifest import Counts, PartFile, add_counts, write_part
 from benben.pipeline.schema import IMAGE_USES, VERDICTS
 from benben.pipeline.takedown import apply_tombstones
 
-DROPPING = ("duplicates", "picture_duplicates")
 BATCH_DOCUMENTS = 1_000
 WANTED = pa.schema([("part", pa.int32()), ("key", pa.binary())])
 
@@ -42,7 +41,7 @@ def redecide(run: Run) -> Result:
         counts: Counts = {}
         unjudged: Counter[str] = Counter()
         facts = ImageFacts.read(known.get(part.number))
-        known_duplicates = [Duplicates.read(part.paths.get(name)) for name in DROPPING]
+        known_duplicates = [Duplicates.read(part.paths.get(name)) for name in TABLES]
 
         def batches() -> Iterator[pa.RecordBatch]:
             for documents, signals, decided in storage.iter_aligned(
@@ -74,7 +73,7 @@ def redecide(run: Run) -> Result:
         file = write_part(target, part.number, VERDICTS, batches())
         return Result({"final_verdicts": [file]}, counts, unjudged_metrics(unjudged))
 
-    parts = run.parts("documents", "signals", "verdicts", *DROPPING)
+    parts = run.parts("documents", "signals", "verdicts", *TABLES)
     result = run.map(parts, work)
     result.files["image_uses"] = uses
     return result
@@ -109,7 +108,7 @@ def place_images(run: Run) -> list[PartFile]:
 
 STAGE = Stage(
     name="redecide",
-    reads=("documents", "signals", "verdicts", *DROPPING, "images"),
+    reads=("documents", "signals", "verdicts", *TABLES, "images"),
     writes=("final_verdicts", "image_uses"),
     sections=("rules", "fetch"),
     run=redecide,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from benben.common.text import lines
+from benben.analysis.tuning.gold import records
 from benben.pipeline import storage, url
 from benben.pipeline.errors import InputError
 
@@ -31,10 +28,10 @@ def read(paths: Sequence[str], language: str) -> list[GoldText]:
     """
     found = []
     for path in paths:
-        records = list(_records(path))
-        if not any("url" in record and "gold_text" in record for record in records):
+        listed = list(records(storage.read_plain(path), path))
+        if not any("url" in record and "gold_text" in record for record in listed):
             raise InputError(f"{path}: no lines with url and gold_text")
-        for number, record in enumerate(records):
+        for number, record in enumerate(listed):
             text = record.get("gold_text") or ""
             if text.strip() and (record.get("lang") or language) == language:
                 domain = url.domain(url.host(record["url"])) or record["url"]
@@ -50,9 +47,3 @@ def held_out(texts: Sequence[GoldText], share: float) -> list[GoldText]:
 def _place(domain: str) -> float:
     digest = hashlib.blake2b(domain.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
-
-
-def _records(path: str) -> Iterator[dict[str, Any]]:
-    data = storage.read_bytes(path)
-    for line in lines(gzip.decompress(data) if path.endswith(".gz") else data):
-        yield json.loads(line)

@@ -17,12 +17,11 @@ from benben.filters.shipped import kept_nodes
 from benben.filters.signals.text import split
 from benben.pipeline import storage
 from benben.pipeline.dataset.obelics import ImageFact
-from benben.pipeline.deduplication.duplicates import Duplicates
+from benben.pipeline.deduplication.duplicates import TABLES, Duplicates
 from benben.pipeline.document import Document, Node, from_batch
 from benben.pipeline.images.image_facts import ImageFacts
 
 BATCH_DOCUMENTS = 500
-DUPLICATES = ("duplicates", "picture_duplicates")
 ROW = ("doc_id", "url", "domain", "warc", "warc_offset", "warc_length")
 Drops = Sequence[Mapping[str, Any]]  # NODE_VERDICTs
 Place = tuple[int, int]  # node, paragraph
@@ -65,7 +64,7 @@ def replay(tables: RunTables, arms: Mapping[str, Arm], fetched: bool) -> Iterato
     """
     columns = sets.columns(dict(arms))
     uses = tables.paths("image_uses")
-    duplicates = {name: tables.paths(name) for name in DUPLICATES}
+    duplicates = {name: tables.paths(name) for name in TABLES}
     for part, (documents_path, *_) in sorted(tables.paths("documents").items()):
         signals_path = tables.paths("signals")[part][0]
         facts = ImageFacts.read(uses[part][0] if part in uses else None)

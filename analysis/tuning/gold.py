@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
+from benben.common.text import lines, one_line
 from benben.filters.signals.text import split
+from benben.pipeline.errors import InputError
 
 # A token is a run of letters and digits, or one character of a script without spaces.
 _TOKEN = re.compile(
@@ -23,6 +27,20 @@ class Paragraph:
     number: int  # in its node
     gold: int
     other: int
+
+
+def records(data: bytes, path: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file of JSON lines. Raises InputError, which names a wrong line."""
+    for number, line in enumerate(lines(data), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path}: line {number} is no JSON: {error}") from None
+        if not isinstance(record, dict):
+            raise InputError(f"{path}: line {number} is no record: {one_line(line, 40)}")
+        yield record
 
 
 def tokens(text: str) -> list[str]:

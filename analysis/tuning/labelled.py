@@ -6,9 +6,7 @@ people on documents and nodes (keep or drop).
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +17,8 @@ import pyarrow.compute as pc
 
 from benben.analysis.tables import RunTables
 from benben.analysis.tuning import exchange
-from benben.analysis.tuning.gold import align
+from benben.analysis.tuning.gold import align, records
 from benben.analysis.tuning.labels import Key
-from benben.common.text import lines
 from benben.filters.declaration import Floats, Integers, Nested, Scope
 from benben.pipeline import storage
 from benben.pipeline.errors import InputError
@@ -69,23 +66,20 @@ def read(path: str) -> Labels:
     """
     if not storage.exists(path):
         raise InputError(f"{path}: no such file of labels")
-    data = storage.read_bytes(path)
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    gold = _gold(data)
+    data = storage.read_plain(path)
+    gold = _gold(data, path)
     found = Labels(gold) if gold else Labels(verdicts=exchange.read(data, path))
     if not (found.gold or found.verdicts):
         raise InputError(f"{path}: no labels in it")
     return found
 
 
-def _gold(data: bytes) -> dict[str, str]:
+def _gold(data: bytes, path: str) -> dict[str, str]:
     """Main texts by URL or document id; nothing unless the lines are such records."""
     if b'"gold_text"' not in data:
         return {}
     found: dict[str, str] = {}
-    for line in lines(data):
-        row = json.loads(line) if line.strip() else {}
+    for row in records(data, path):
         key = row.get("doc_id") or row.get("url")
         if key and row.get("gold_text"):
             found.setdefault(key, row["gold_text"])

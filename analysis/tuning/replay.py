@@ -22,7 +22,7 @@ from benben.filters.decide import Judged, Judgement, decide_batch, judge_batch
 from benben.filters.declaration import SCOPES, Integers, Mask, Nested, Scope
 from benben.filters.signal_table import CATALOGUE, required_columns
 from benben.pipeline import storage
-from benben.pipeline.deduplication.duplicates import Duplicates
+from benben.pipeline.deduplication.duplicates import TABLES, Duplicates
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.image_facts import ImageFacts
 from benben.pipeline.settings.signals import Rule, RuleSettings
@@ -32,7 +32,6 @@ NODES: tuple[Scope, ...] = ("text_node", "image_node")
 CHUNK_ROWS = 50_000  # paragraphs and images that are judged at once
 THREADS = 2
 _BATCH = 1_000
-DUPLICATES = ("duplicates", "picture_duplicates")
 _FIRST = ["reasons", "dropped"]  # of verdicts
 
 
@@ -103,7 +102,7 @@ class _AfterFetch:
         def path(table: str) -> str | None:
             return next(iter(tables.paths(table).get(part, [])), None)
 
-        duplicates = [Duplicates.read(path(name)) for name in DUPLICATES]
+        duplicates = [Duplicates.read(path(name)) for name in TABLES]
         return cls(ImageFacts.read(path("image_uses")), duplicates)
 
 

@@ -18,6 +18,16 @@ class LocalServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def run(self, said: str) -> None:
+        """Say where the server listens, and answer until the process is stopped."""
+        host = self.server_address[0]
+        shown = host.decode() if isinstance(host, bytes | bytearray) else host
+        print(f"{said} at http://{shown}:{self.server_port}", flush=True)
+        try:
+            self.serve_forever()
+        finally:
+            self.server_close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the stack trace of a failure; a client that closes its connection is none."""
         if not isinstance(sys.exception(), ConnectionError):

@@ -46,10 +46,5 @@ def main(
         number = server.write_static(explorer, static, documents)
         print(f"{static}/index.html: {number} pages")
         return 0
-    listening = server.make_server(explorer, port, host)
-    print(f"serving {run} at http://{host}:{listening.server_port}", flush=True)
-    try:
-        listening.serve_forever()
-    finally:
-        listening.server_close()
+    server.make_server(explorer, port, host).run(f"serving {run}")
     return 0

@@ -14,8 +14,8 @@ from benben.common.command_line import RUN, Command
 from benben.jobs.commands.provenance import archive_options, archives_of
 from benben.jobs.engine import script
 from benben.jobs.engine.progress import say
-from benben.pipeline import config, storage
-from benben.pipeline.config import load
+from benben.pipeline import config as configs
+from benben.pipeline import storage
 from benben.pipeline.errors import UserError
 
 DOCUMENTS = 30_000  # that the tuning app loads
@@ -62,7 +62,7 @@ def models(path: str, overrides: tuple[str, ...]) -> int:
     """
     from benben.filters.signals.models import check, table
 
-    statuses = check(config.load(path, overrides).signals)
+    statuses = check(configs.load(path, overrides).signals)
     print(table(statuses))
     return 2 if any(status.problem for status in statuses) else 0
 
@@ -134,12 +134,8 @@ def _serve_tuning(
 
     say(f"reading the signals of {run}")
     tuner = Tuner(run, rules, documents=read[0], fetched=read[1])
-    listening = server.make_server(Site(tuner, write or storage.join(run, TUNED)), port)
-    print(f"tuning {run} at http://127.0.0.1:{listening.server_port}", flush=True)
-    try:
-        listening.serve_forever()
-    finally:
-        listening.server_close()
+    site = Site(tuner, write or storage.join(run, TUNED))
+    server.make_server(site, port).run(f"tuning {run}")
     return 0
 
 
@@ -192,7 +188,7 @@ def proof(
     from benben.analysis.proof import datasets
     from benben.analysis.proof.other_text import OTHERS
 
-    fetched = load(run).fetch.enabled
+    fetched = configs.load(run).fetch.enabled
     request = datasets.Request(base, language, gold, held_out, fetched)
     archives = archives_of(run, inputs, config)
     others = {}

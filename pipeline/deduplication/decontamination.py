@@ -7,7 +7,6 @@ all shingles here. Images are found by their perceptual hashes.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
@@ -141,10 +140,10 @@ def read_items(path: str, field: str = "text") -> list[tuple[str, str]]:
     line that cannot be read.
     """
     try:
-        data = storage.read_bytes(path)
+        data = storage.read_plain(path)
     except OSError as error:
         raise InputError(f"{path}: benchmark set cannot be read: {error}") from None
-    listed = lines(gzip.decompress(data) if path.endswith(".gz") else data)
+    listed = lines(data)
     if ".jsonl" not in path.rsplit("/", 1)[-1]:
         return [(str(number), line) for number, line in enumerate(listed, 1) if line.strip()]
     found = []

@@ -1,4 +1,4 @@
-"""The table `duplicates`, looked up for one part: which documents and nodes it drops."""
+"""Tables of duplicates, looked up for one part: which documents and nodes they drop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from benben.pipeline import storage
 from benben.pipeline.schema import DUPLICATES, VERDICTS
 
+TABLES = ("duplicates", "picture_duplicates")  # of this form, by their stages' order
 DROPPED = VERDICTS.field("dropped").type
 
 

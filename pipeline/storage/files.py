@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gzip
 import os
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ from benben.pipeline.storage.stores import (
     resolve,
 )
 
+GZIP = b"\x1f\x8b"  # its first bytes
 UNFINISHED = ".tmp"  # ending of a file that is being written
 UPLOAD_BYTES = 16 << 20  # of one part of an upload; S3 takes 10,000 parts of a file
 UPLOAD_PARTS = 4  # at once
@@ -127,6 +129,12 @@ def read_bytes(url: str) -> bytes:
     """Read a whole small file."""
     with open_input(url) as stream:
         return bytes(stream.read())
+
+
+def read_plain(url: str) -> bytes:
+    """Read a whole small file, decompressed if its name or its first bytes say that it is gzip."""
+    data = read_bytes(url)
+    return gzip.decompress(data) if url.endswith(".gz") or data.startswith(GZIP) else data
 
 
 def write_bytes(url: str, data: bytes) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benben.pipeline import manifest
+from benben.pipeline.images.fetch.fetcher import ALLOWED
 from benben.pipeline.schema import IMAGES
 from deploy import img2dataset
 from tests.analysis import run_folder
@@ -23,7 +24,7 @@ def run(tmp_path: Path) -> str:
     assert made is not None
     path = Path(folder, "images", made.files[0].name)
     rows = sorted(pq.read_table(path).to_pylist(), key=lambda row: row["url"], reverse=True)
-    reasons = (img2dataset.ALLOWED, "consent.robots", img2dataset.ALLOWED)
+    reasons = (ALLOWED, "consent.robots", ALLOWED)
     for row, reason in zip(rows, reasons, strict=False):
         row["reason"] = reason
     pq.write_table(pa.Table.from_pylist(rows, schema=IMAGES), path)

@@ -186,3 +186,11 @@ def test_a_config_states_only_what_differs_without_evidence() -> None:
     found = written.config_text("x.yaml", rules(**before), rules(**after))
     assert found == ("base: x.yaml\nrules:\n  document:\n    words: {min: 7}\n    images: null\n")
     assert Rule(min=7) == Rule.model_validate({"min": 7})
+
+
+@pytest.mark.parametrize("line", ['{"gold_text": ', '["gold_text"]', '"gold_text"', "7"])
+def test_a_line_of_gold_that_is_no_record_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "gold.jsonl"
+    path.write_text(f'{{"url": "https://a.example/", "gold_text": "Owls."}}\n\n{line}\n')
+    with pytest.raises(InputError, match=r"gold\.jsonl: line 3 is no"):
+        labelled.read(str(path))
