@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benben.filters.declaration import SCOPES
 from benben.filters.signal_table import read_rules, required_columns
 from benben.pipeline.settings.signals import InheritSettings, RuleSettings
 
@@ -14,7 +15,6 @@ OPT_OUTS = "opt_outs"  # of scope document
 UNFILTERED = "unfiltered"
 OTHERS = ("obelics", "strict")  # shipped sets of rules beside the base
 REPEATED = "deduplicate.nodes"  # in place of a rule: what deduplication dropped of kept documents
-SCOPES = ("text_node", "image_node", "document")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ RESAMPLES = 2_000  # of the bootstrap
 LEVEL = 0.95  # of the intervals
 Mask = NDArray[np.bool_]
 End = Literal["min", "max", "below"]  # which bound of a rule
+ENDS: tuple[End, ...] = get_args(End)
 Key = tuple[str, int]  # document id, and node index (-1 for the document itself)
 
 

@@ -78,20 +78,15 @@ def learn(
     """
     own = _own_languages(labelled, min_documents)
     found = _chain(labelled, rules, own)
-    held_out = _held_out(labelled, rules, own)
-    harmful = {
-        place
-        for place, (lost, removed) in (_costs(labelled, found) | held_out).items()
-        if lost > removed
-    }
+    first, held_out = _costs(labelled, found), _held_out(labelled, rules, own)
+    harmful = {place for place, (lost, removed) in (first | held_out).items() if lost > removed}
     final = _without(found, harmful, rules if keep_harmful else None)
     costs = _costs(labelled, final)
     evidence = []
     for place in _places(labelled, rules, found):
         scope, name, language, end = place
-        lost, removed = costs.get(place, (0.0, 0.0))
-        if place in harmful and not keep_harmful:  # what made it go
-            lost, removed = _costs(labelled, found).get(place, (0.0, 0.0))
+        goes = place in harmful and not keep_harmful
+        lost, removed = (first if goes else costs).get(place, (0.0, 0.0))
         values = _bound(rules, place), _bound(final, place)
         other = float(labelled.weights[scope].other.sum())
         out = held_out.get(place, (0.0, 0.0))

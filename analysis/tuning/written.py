@@ -13,8 +13,6 @@ from benben.filters.declaration import SCOPES, Scope
 from benben.pipeline import config
 from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
 
-ENDS = ("min", "max", "below")
-
 
 def base_of(output: str, source: str) -> str:
     """The base of a config that is written for a run: the run's own config, else `source`."""

@@ -14,16 +14,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from benben.common.config_files import ConfigError, validate
 from benben.trainer import config as configs
 from benben.trainer.object_stores import local_folder
-from benben.trainer.settings import Config, Source
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from benben.trainer.settings import Config, Section, Source
 
 
 class Evaluation(Section):

@@ -34,20 +34,18 @@ class NGrams:
     """Probabilities by Witten and Bell (1991), method C, from the longest context to none."""
 
     def __init__(self, texts: Sequence[bytes]) -> None:
-        windows, length = _windows(texts)
-        chosen = np.sort(windows)
+        chosen = np.sort(_windows(texts))
         self.levels = [_level(chosen >> np.uint64(8 * (ORDER - n))) for n in range(1, ORDER + 1)]
-        self.trained_bytes = length
 
     @property
     def parameters(self) -> int:
         """Counts that the model stores."""
         return sum(len(level.counts) + len(level.contexts) for level in self.levels)
 
-    def bits(self, text: Sequence[bytes]) -> list[float]:
+    def bits(self, texts: Sequence[bytes]) -> list[float]:
         """Return the bits of each text."""
-        windows, _ = _windows(text)
-        sizes = np.array([len(one) for one in text], np.int64)
+        windows = _windows(texts)
+        sizes = np.array([len(one) for one in texts], np.int64)
         # of the bytes of texts, the places in the joined text: START comes before each
         ends = np.cumsum(sizes + len(START))
         place = np.concatenate(
@@ -62,14 +60,14 @@ class NGrams:
         return [float(value) for value in np.diff(bits[bounds])]
 
 
-def _windows(texts: Sequence[bytes]) -> tuple[Words, int]:
+def _windows(texts: Sequence[bytes]) -> Words:
     """Return the ORDER bytes from each place of the joined texts, the first in the highest byte."""
     data = np.frombuffer(b"".join(START + one for one in texts) + START, np.uint8)
     count = len(data) - len(START)
     words = np.zeros(count, np.uint64)
     for shift in range(ORDER):
         words = words << np.uint64(8) | data[shift : shift + count]
-    return words, sum(map(len, texts))
+    return words
 
 
 def _level(grams: Words) -> Level:
@@ -88,10 +86,9 @@ def _mix(level: Level, grams: Words, shorter: NDArray[np.float64]) -> NDArray[np
     """Return the probabilities of n-grams, given those of the n-grams one byte shorter."""
     order = np.argsort(grams)  # look-ups in order read memory in order
     wanted = grams[order]
-    count, _ = _look_up(level.grams, level.counts, wanted)
-    at = np.searchsorted(level.contexts, wanted >> np.uint64(8))
-    at = np.minimum(at, len(level.contexts) - 1)
-    seen = level.contexts[at] == wanted >> np.uint64(8)
+    at, known = _find(level.grams, wanted)
+    count = np.where(known, level.counts[at], 0)
+    at, seen = _find(level.contexts, wanted >> np.uint64(8))
     total, distinct = level.totals[at], level.distinct[at]
     backed = shorter[order]
     mixed = np.where(seen, (count + distinct * backed) / (total + distinct), backed)
@@ -100,7 +97,7 @@ def _mix(level: Level, grams: Words, shorter: NDArray[np.float64]) -> NDArray[np
     return result
 
 
-def _look_up(keys: Words, values: Integers, wanted: Words) -> tuple[Integers, NDArray[np.bool_]]:
+def _find(keys: Words, wanted: Words) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return the place of each wanted number among sorted keys, and whether it is there."""
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found = keys[at] == wanted
-    return np.where(found, values[at], 0), found
+    return at, keys[at] == wanted

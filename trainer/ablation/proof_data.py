@@ -5,19 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from benben.common.config_files import ConfigError, validate
 from benben.trainer import config as configs
 from benben.trainer.counter_rng import generator
 from benben.trainer.data.corpus import Corpus, Document
+from benben.trainer.settings import Section
 
 FILE = "proof.json"
 WITHOUT = "without "  # begins the name of the base without a rule
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Part(Section):

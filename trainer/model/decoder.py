@@ -24,6 +24,7 @@ from benben.trainer.long_sequences.tiling import tiled
 from benben.trainer.model.batch import ImageSpan, Layout, wide_dtype
 from benben.trainer.settings import AttentionKernel, LMConfig, MemoryConfig
 
+LORA_SCALE = 2.0  # alpha over rank
 ALIBI_ROWS = 256  # query rows whose bias is in memory at a time on the CPU
 
 # Positions: rotary tables and ALiBi's slopes.
@@ -244,7 +245,7 @@ class Linear(nn.Linear):
         y = F.linear(x, self.weight, self.bias)
         if self.lora_a is None or self.lora_b is None:
             return y
-        return y + F.linear(F.linear(x, self.lora_a), self.lora_b) * 2.0
+        return y + F.linear(F.linear(x, self.lora_a), self.lora_b) * LORA_SCALE
 
 
 class Attention(nn.Module):

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from benben.trainer.data.packing import BEGIN, END, IMAGE, PAD, Vocabulary
 from benben.trainer.model import huggingface
+from benben.trainer.model.decoder import LORA_SCALE
 from benben.trainer.model.foreign_config import FormatError, kind_of, to_config, tower_sizes
 from benben.trainer.model.vision import MEAN_AND_DEVIATION
 from benben.trainer.settings import ModelConfig
 
 DECODERS = ("llama", "qwen2", "qwen3", "smollm3")
 FENCE_NAME, GLOBAL_TAG = "<fake_token_around_image>", "<global-img>"  # Idefics3's
-LORA_SCALE = 2.0  # `decoder.Linear`'s
 BICUBIC = 3  # Pillow's number
 
 

@@ -6,15 +6,15 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benben.analysis.tuning.labels import ENDS
 from benben.analysis.tuning.tuner import Tuner
-from benben.filters.declaration import Scope
+from benben.filters.declaration import SCOPES, Scope
 from benben.filters.signal_table import check_rules
 from benben.pipeline import storage
 from benben.pipeline.config import ConfigError
 from benben.pipeline.settings.signals import Rule, RuleSettings
 
 FILE = "tuning.json"  # in the run's folder
-ENDS = ("min", "max", "below")
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,10 @@ class History:
         """Bring the rules to where they were after so many moves; `later`: see `Replay.move`."""
         self.position = max(0, min(position, len(self.moves)))
         now = self.tuner.replay.rules
-        watched = {
-            scope: {name: Rule() for name in getattr(now, scope)}
-            for scope in ("text_node", "image_node", "document")
+        watched: dict[str, dict[str, Rule]] = {
+            scope: {name: Rule() for name in getattr(now, scope)} | getattr(self._start, scope)
+            for scope in SCOPES
         }
-        for scope, names in watched.items():
-            watched[scope] = names | getattr(self._start, scope)
         rules = now.model_copy(update=watched)
         for move in self.moves[: self.position]:
             rules = _with(rules, move)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -18,8 +18,8 @@ from benben.analysis.safe_html import content_security_policy, environment, scri
 from benben.analysis.tuning import exchange, labels, written
 from benben.analysis.tuning.app import samples
 from benben.analysis.tuning.app.bins import Histograms
-from benben.analysis.tuning.app.history import ENDS, History
-from benben.analysis.tuning.labels import End, Key
+from benben.analysis.tuning.app.history import History
+from benben.analysis.tuning.labels import ENDS, End, Key
 from benben.analysis.tuning.learn import CONSENT
 from benben.analysis.tuning.replay import page_types
 from benben.analysis.tuning.tuner import LABELS, Tuner
@@ -253,7 +253,7 @@ class Site:
         if rule is None or end not in ENDS or signal not in self.tuner.table.values:
             return None
         points = samples.points_of(self.tuner.table.values[signal], number, getattr(rule, end))
-        return signal, cast(End, end), points
+        return signal, end, points
 
     # What changes
 
@@ -269,7 +269,7 @@ class Site:
             new = getattr(self.tuner.base, self.tuner.scope).get(signal, Rule())
         elif end in ENDS and (not bound or _is_number(bound)):
             value = float(bound) if bound else None
-            new = labels.with_bound(rule, cast(End, end), value, fields.get("language", ""))
+            new = labels.with_bound(rule, end, value, fields.get("language", ""))
         else:
             return None
         changed = {**self.tuner.of_scope(), signal: new}
