@@ -40,6 +40,7 @@ FILES = (  # of benben
     "common/hashing.py",
     "pipeline/characters.py",
     "pipeline/compiled.py",
+    "pipeline/fasttext_model.py",
     "pipeline/hash_tables.py",
     "pipeline/references.py",
 )
@@ -190,6 +191,17 @@ def _load(bits: int, signed: Any) -> Callable[[int], int]:
 
 word_at = _load(64, types.int64)  # the eight bytes at an address, as a number
 byte_at = _load(8, types.uint8)
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def _count_bits(_: Any, word: Any) -> Any:
+    def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+count_bits = cast(Callable[[np.uint64], int], _count_bits)  # how many bits of a word are set
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types

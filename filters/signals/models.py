@@ -119,7 +119,7 @@ def measure_quality(batch: Batch) -> NDArray[np.float64] | None:
         return None
     if settings.path.endswith(".npz"):
         return _linear(batch, settings.path)
-    model = language.load(settings.path)
+    model = language.load_library(settings.path)
     return np.array([_label_score(model, page, settings.label) for page in batch.pages()])
 
 
@@ -238,7 +238,7 @@ def _loader(model: PerplexityModel | QualityModel) -> Callable[[], object]:
         return lambda: load_perplexity(model)
     if model.path.endswith(".npz"):
         return lambda: load_linear(model.path)
-    return lambda: language.load(model.path)
+    return lambda: language.load_library(model.path)
 
 
 def _problem(load: Callable[[], object]) -> str | None:

@@ -50,7 +50,7 @@ def languages(batch: Batch) -> tuple[list[str], list[float]]:
 
     Returns language codes and their probabilities. Call it through `batch.once`.
     """
-    return _identify([page[: batch.settings.language_chars] for page in batch.pages()], batch)
+    return _identify(batch.pages(batch.settings.language_chars), batch)
 
 
 def _identify(pages: list[str], batch: Batch) -> tuple[list[str], list[float]]:
@@ -240,7 +240,11 @@ def _in_metadata(batch: Batch) -> NDArray[np.int8]:
         for urls in batch.documents.column("page_images").to_pylist()
     ]
     shown = zip(_urls(batch).to_pylist(), batch.image_documents().tolist(), strict=True)
-    found = [bool(named[document]) and _stem(url) in named[document] for url, document in shown]
+    # A URL has its own stem as a part, so that few are taken apart.
+    found = [
+        any(stem in url for stem in named[document]) and _stem(url) in named[document]
+        for url, document in shown
+    ]
     return np.array(found, np.int8)
 
 

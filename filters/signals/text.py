@@ -128,11 +128,20 @@ class Batch:
         starts, ends = self.text.starts.tolist(), self.text.ends.tolist()
         return [self.text.text[start:end] for start, end in zip(starts, ends, strict=True)]
 
-    def pages(self) -> list[str]:
-        """Return the text of each document: its text nodes, joined by blank lines."""
+    def pages(self, most: int | None = None) -> list[str]:
+        """Return the text of each document, or its first characters: nodes, a blank line between.
+
+        `most`: number of characters; none: all.
+        """
         starts, ends = self.text.starts.tolist(), self.text.ends.tolist()
         return [
-            self.text.text[starts[begin] : ends[end - 1]] if begin < end else ""
+            self.text.text[
+                starts[begin] : ends[end - 1]
+                if most is None
+                else min(ends[end - 1], starts[begin] + most)
+            ]
+            if begin < end
+            else ""
             for begin, end in pairwise(self.first.tolist())
         ]
 
