@@ -89,6 +89,7 @@ def look_up(table: Table, key: Any) -> int:
 def look_up_each(table: Table, keys: NDArray[Any]) -> NDArray[Any]:
     """Values of many keys; 0 for those that are not in the table."""
     found = np.empty(len(keys), table.values.dtype)
+    table = borrowed_table(table)
     for row in range(len(keys)):
         found[row] = look_up(table, keys[row])
     return found

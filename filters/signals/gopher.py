@@ -15,16 +15,26 @@ from numpy.typing import NDArray
 
 from benben.common.hashing import Hashes
 from benben.filters.declaration import C4, GOPHER, Column, Signal, measured_together, stored
-from benben.filters.signals.text import Batch, Integers, splitmix64
+from benben.filters.signals.marks import ASCII, Marks, borrowed_marks, make_marks, stands_at
+from benben.filters.signals.text import Batch, Codes, Integers, splitmix64
 from benben.filters.signals.wordlists import hash_list
 from benben.filters.signals.words import words_of
-from benben.pipeline.compiled import borrowed, compiled
-from benben.pipeline.hash_tables import FREE, find_row, slot_bits
+from benben.pipeline.compiled import borrowed, compiled, count_bits, int64
+from benben.pipeline.hash_tables import (
+    FREE,
+    Table,
+    borrowed_table,
+    find_row,
+    look_up,
+    make_table,
+    slot_bits,
+)
 
 TOP_SIZES = (2, 3, 4)
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
 GOPHER_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Rae et al. 2021, A1.1
-PLACEHOLDER = ("lorem ipsum", "Lorem ipsum", "Lorem Ipsum", "LOREM IPSUM")
+_OPEN, _CLOSE = ord("{"), ord("}")
+_PLACEHOLDER = make_marks(("lorem ipsum", "Lorem ipsum", "Lorem Ipsum", "LOREM IPSUM"))
 
 
 def measure_ngrams(batch: Batch) -> dict[str, NDArray[np.float64]]:
@@ -50,34 +60,56 @@ def measure_ngrams(batch: Batch) -> dict[str, NDArray[np.float64]]:
 
 def count_stop_words(batch: Batch) -> Integers:
     """Count how many of Gopher's eight words occur in each document."""
-    text, words = batch.text, batch.once(words_of)
+    words = batch.once(words_of)
     wanted = hash_list(list(GOPHER_WORDS), batch.tables).by_length[1]
-    place = np.minimum(np.searchsorted(wanted, words.hashes), len(wanted) - 1)
-    hit = np.flatnonzero(wanted[place] == words.hashes)
-    seen = np.zeros((text.documents, len(wanted)), np.bool_)
-    seen[text.document[words.paragraph[hit]], place[hit]] = True
-    return np.asarray(seen.sum(axis=1))
+    table = make_table(wanted, np.uint8(1) << np.arange(len(wanted), dtype=np.uint8))
+    number = np.zeros(len(batch), np.int64)
+    _count_kinds(table, words.hashes, np.searchsorted(words.paragraph, batch.first), number)
+    return number
 
 
 def count_curly_brackets(batch: Batch) -> Integers:
     """Count the curly brackets of each document."""
-    text = batch.text
-    brackets = np.flatnonzero((text.codes == ord("{")) | (text.codes == ord("}")))
-    rows = np.searchsorted(text.starts, brackets, "right") - 1
-    return np.bincount(text.document[rows], minlength=text.documents)
+    return batch.text.of_document(batch.once(_find_code)[0])
 
 
 def find_placeholder(batch: Batch) -> Integers:
     """Return 1 for documents with placeholder text."""
+    return np.minimum(batch.text.of_document(batch.once(_find_code)[1]), 1)
+
+
+def _find_code(batch: Batch) -> Integers:
+    """Count the curly brackets and the placeholder texts of each paragraph, one row each."""
     text = batch.text
-    found = np.zeros(text.documents, np.int64)
-    for phrase in PLACEHOLDER:
-        place = text.text.find(phrase)
-        while place >= 0:
-            paragraph = int(np.searchsorted(text.starts, place, "right")) - 1
-            found[text.document[paragraph]] = 1
-            place = text.text.find(phrase, place + 1)
-    return found
+    counts = np.zeros((2, len(text)), np.int64)
+    _count_code(text.codes, text.starts, text.ends, _PLACEHOLDER, counts)
+    return counts
+
+
+@compiled
+def _count_kinds(table: Table, words: Hashes, first: Integers, number: Integers) -> None:
+    """Count the different words of a table in each document; `first`: first word of each."""
+    table, words = borrowed_table(table), borrowed(words)
+    for document in range(len(number)):
+        seen = int64(0)
+        for word in range(first[document], first[document + 1]):
+            seen |= look_up(table, words[word])
+        number[document] = count_bits(np.uint64(seen))
+
+
+@compiled
+def _count_code(
+    codes: Codes, starts: Integers, ends: Integers, placeholder: Marks, counts: Integers
+) -> None:
+    """Count curly brackets (first row) and placeholder texts (second) of each paragraph."""
+    codes, placeholder = borrowed(codes), borrowed_marks(placeholder)
+    for row in range(len(starts)):
+        for place in range(starts[row], ends[row]):
+            code = codes[place]
+            if code in (_OPEN, _CLOSE):
+                counts[0, row] += 1
+            elif code < ASCII and placeholder.letters[code]:
+                counts[1, row] += stands_at(codes, place, starts[row], ends[row], placeholder)
 
 
 # n-grams of growing size, compiled.

@@ -55,8 +55,7 @@ def measure_perplexity(batch: Batch) -> dict[str, NDArray[np.float64]]:
     for row, document in enumerate(text.document.tolist()):
         chosen = models.get(codes[document])
         if chosen is not None:
-            paragraph = text.text[int(text.starts[row]) : int(text.ends[row])]
-            measured[:, row] = load_perplexity(chosen).score(paragraph)
+            measured[:, row] = load_perplexity(chosen).score(text.paragraph(row))
     return {"log_probability": measured[0], "pieces": measured[1]}
 
 

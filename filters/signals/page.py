@@ -239,13 +239,15 @@ def _in_metadata(batch: Batch) -> NDArray[np.int8]:
         set(filter(None, map(_stem, urls or ())))
         for urls in batch.documents.column("page_images").to_pylist()
     ]
-    shown = zip(_urls(batch).to_pylist(), batch.image_documents().tolist(), strict=True)
-    # A URL has its own stem as a part, so that few are taken apart.
-    found = [
-        any(stem in url for stem in named[document]) and _stem(url) in named[document]
-        for url, document in shown
-    ]
-    return np.array(found, np.int8)
+    urls = _urls(batch).to_pylist()
+    first = np.searchsorted(batch.image_documents(), np.arange(len(batch) + 1)).tolist()
+    found = np.zeros(len(urls), np.int8)
+    for document, stems in enumerate(named):
+        for row in range(first[document], first[document + 1]) if stems else ():
+            # A URL has its own stem as a part, so that few are taken apart.
+            if any(map(urls[row].__contains__, stems)):
+                found[row] = _stem(urls[row]) in stems
+    return found
 
 
 def _stem(url: str) -> str | None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benben.filters.declaration import OWN, TEXT, Column, Signal, measured_together, stored
+from benben.filters.signals.marks import Marks, borrowed_marks, make_marks, stands_at
 from benben.filters.signals.text import DIGIT, Batch, Classes, Codes, Integers, Paragraphs
 from benben.pipeline.compiled import borrowed, compiled
 from benben.pipeline.document import Node
@@ -78,7 +79,7 @@ _PATTERNS = {"emails": _EMAIL, "ips": _IP, "phones": _PHONE, "credentials": _CRE
 def count(text: Paragraphs) -> dict[str, Integers]:
     """Count the matches of each kind in each paragraph."""
     likely = np.empty(len(text), np.uint8)
-    _find_likely(text.codes, text.classes, text.starts, text.ends, _MARKS, _FIRST_LETTERS, likely)
+    _find_likely(text.codes, text.classes, text.starts, text.ends, _MARKS, _NOTED, likely)
     return {
         kind: _count_matches(text, kind, np.flatnonzero(likely & bit))
         for kind, bit in _LIKELY.items()
@@ -144,39 +145,25 @@ def _is_public(text: str) -> bool:
 def _count_matches(text: Paragraphs, kind: str, candidates: Integers) -> Integers:
     found = np.zeros(len(text), np.int64)
     for row in candidates.tolist():
-        paragraph = text.text[int(text.starts[row]) : int(text.ends[row])]
-        found[row] = sum(1 for _ in find(paragraph, kind))
+        found[row] = sum(1 for _ in find(text.paragraph(row), kind))
     return found
 
 
 # The compiled pass that chooses paragraphs.
 
 
-def _marks_table(marks: tuple[str, ...]) -> Codes:
-    """Return the code points of each mark as a row, padded with zeros."""
-    table = np.zeros((len(marks), max(map(len, marks)) + 1), np.uint32)
-    for row, mark in enumerate(marks):
-        table[row, : len(mark)] = [ord(character) for character in mark]
-    return table
+_MARKS = make_marks(_SECRET_MARKS)
 
 
-def _first_letters(table: Codes) -> NDArray[np.bool_]:
-    """Tell for each ASCII character whether a mark begins with it."""
-    found = np.zeros(128, np.bool_)
-    found[table[:, 0]] = True
-    return found
+def _noted_characters() -> NDArray[np.bool_]:
+    """Tell for each ASCII character whether the pass has to look at it."""
+    noted = _MARKS.letters.copy()
+    noted[[_AT, _COLON, _DOT, _PLUS, _SPACE, _DASH, _OPEN, _CLOSE]] = True
+    noted[_ZERO : _NINE + 1] = True
+    return noted
 
 
-@compiled
-def _begins_mark(codes: Codes, place: int, end: int, marks: Codes) -> bool:
-    """Tell whether one of the marks begins here."""
-    for row in range(len(marks)):
-        size = 0
-        while marks[row, size] and place + size < end and codes[place + size] == marks[row, size]:
-            size += 1
-        if not marks[row, size]:
-            return True
-    return False
+_NOTED = _noted_characters()
 
 
 @compiled
@@ -193,19 +180,28 @@ def _is_separator(code: int) -> bool:
 
 @compiled
 def _find_likely(
-    codes: Codes, classes: Classes, first: Integers, last: Integers, marks: Codes,
-    letters: NDArray[np.bool_], found: NDArray[np.uint8],
+    codes: Codes, classes: Classes, first: Integers, last: Integers, marks: Marks,
+    noted: NDArray[np.bool_], found: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Write one bit per kind for each paragraph: set if it may hold a match of that kind."""
     codes, classes, found = borrowed(codes), borrowed(classes), borrowed(found)
-    marks, letters = borrowed(marks), borrowed(letters)
+    marks, noted = borrowed_marks(marks), borrowed(noted)
     for row in range(len(first)):
         flags, colons, dots, before = 0, 0, 0, False  # before: the character before is a digit
         end = last[row]
         digits, gap, fewest = 0, 0, _WITHOUT_PLUS
         for place in range(first[row], end):
             code, digit = codes[place], classes[place] & DIGIT != 0
-            if code < len(letters) and letters[code] and _begins_mark(codes, place, end, marks):
+            if not (noted[code] if code < len(noted) else digit):
+                if colons and not _is_hexadecimal(code):
+                    colons = 0
+                dots, digits, fewest, before = 0, 0, _WITHOUT_PLUS, False
+                continue
+            if (
+                code < len(noted)
+                and marks.letters[code]
+                and stands_at(codes, place, first[row], end, marks)
+            ):
                 flags |= CREDENTIALS
             if code == _AT:
                 flags |= EMAILS
@@ -231,10 +227,6 @@ def _find_likely(
                     digits, fewest = 0, _WITHOUT_PLUS
             before = digit
         found[row] = flags
-
-
-_MARKS = _marks_table(_SECRET_MARKS)
-_FIRST_LETTERS = _first_letters(_MARKS)
 
 
 # Declarations.

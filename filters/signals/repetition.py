@@ -10,13 +10,13 @@ do).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benben.common import hashing
 from benben.common.hashing import Hashes
 from benben.filters.declaration import (
     OBELICS,
@@ -30,8 +30,8 @@ from benben.filters.declaration import (
 )
 from benben.filters.signals.text import Batch, Integers, splitmix64
 from benben.filters.signals.words import CHARS, WORD_COUNT, words_of
-from benben.pipeline.compiled import borrowed, compiled
-from benben.pipeline.hash_tables import slot_bits
+from benben.pipeline.compiled import borrowed, compiled, int64
+from benben.pipeline.hash_tables import FREE, find_row, slot_bits
 
 CHARACTERS, WORDS = 10, 5  # OBELICS's n-gram sizes
 # Repeated n-grams that lie in the same paragraphs are one entry: enough to count repetition exactly
@@ -45,26 +45,31 @@ REPEAT = pa.struct(
 )
 _DOCUMENT, _HASH, _PLACE = (np.uint64(one) for one in (52, 28, 16))
 _MOST_PLACES = 0xFFFF
+_IN_PLACE = np.uint64(_MOST_PLACES)
+_LOW, _MOST_COUNT = np.uint64(32), np.uint64(0xFFFF_FFFF)
 
 
 def count_repeated_characters(batch: Batch) -> Integers:
-    """Count the occurrences of each paragraph's most frequent character 10-grams."""
+    """Count the occurrences of each paragraph's most frequent character 10-grams (OBELICS).
+
+    These are the k most frequent, where k = min(floor(sqrt(distinct)), those that occur again).
+    """
     totals = _character_gram_counts(batch.text.ends - batch.text.starts)
-    return _most_in_paragraph(batch.once(_character_grams), totals)
+    found, sums = batch.once(_character_grams), np.zeros(len(totals), np.int64)
+    _add_most(np.sort(found.repeated), totals, sums)
+    return sums
 
 
 def count_repeated_words(batch: Batch) -> Integers:
     """Count the occurrences of each paragraph's repeated word 5-grams."""
-    return _all_in_paragraph(batch.once(_word_grams), len(batch.text))
+    repeated = batch.once(_word_grams).repeated
+    rows, counts = (repeated >> _LOW).astype(np.int64), _MOST_COUNT - (repeated & _MOST_COUNT)
+    return np.bincount(rows, counts, len(batch.text)).astype(np.int64)
 
 
 def profile_repeats(batch: Batch) -> pa.ListArray:
     """Measure the column `repeats`."""
-    profiles = [
-        _profile(batch.once(_character_grams), CHARACTERS, batch.first),
-        _profile(batch.once(_word_grams), WORDS, batch.first),
-    ]
-    return _to_arrow(profiles, len(batch))
+    return _to_arrow([batch.once(_character_grams), batch.once(_word_grams)], len(batch))
 
 
 def _character_gram_counts(chars: NDArray[Any]) -> NDArray[Any]:
@@ -77,28 +82,17 @@ def _word_gram_counts(words: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(slots=True)
 class Grams:
-    """Occurrences of n-grams repeated in their document, sorted by n-gram and paragraph."""
+    """The n-grams of one size that are repeated in their document.
 
-    gram: NDArray[np.uint64]  # document (12 bits) and hash (36 bits)
-    paragraph: Integers  # row of the paragraph
-
-
-def _repeated(key: NDArray[np.uint64], first: Integers) -> Grams:
-    """Find the n-grams that occur more than once in a document, from their keys (see `_key_of`).
-
-    `first`: row of each document's first paragraph.
+    Those that lie equally often in the same paragraphs are one entry.
     """
-    key = np.sort(key)
-    gram = key >> np.uint64(16)
-    same = gram[1:] == gram[:-1]
-    twice = np.zeros(len(gram), np.bool_)
-    twice[1:] |= same
-    twice[:-1] |= same
-    key, gram = key[twice], gram[twice]
-    rows = first[(gram >> np.uint64(36)).astype(np.int64)] + (key & np.uint64(0xFFFF)).astype(
-        np.int64
-    )
-    return Grams(gram, rows)
+
+    size: int
+    document: Integers  # of each entry
+    grams: Integers  # number of n-grams of each entry
+    lengths: Integers  # number of paragraphs of each entry
+    places: Integers  # places of those paragraphs in the document, concatenated
+    repeated: Hashes  # one for each n-gram repeated in a paragraph: see `_pack_repeated`
 
 
 def _character_grams(batch: Batch) -> Grams:
@@ -106,11 +100,11 @@ def _character_grams(batch: Batch) -> Grams:
     text = batch.text
     lengths = _character_gram_counts(text.ends - text.starts)
     work = _make_workspace(int(text.of_document(lengths).max(initial=0)))
-    found = np.empty(int(lengths.sum()), np.uint64)
-    number = _character_keys(
-        text.hashes, text.powers(), text.starts, lengths, batch.first, CHARACTERS, work, found
+    found, ends = np.empty(int(lengths.sum()), np.uint64), np.empty(len(batch), np.int64)
+    _character_keys(
+        text.hashes, text.powers(), text.starts, lengths, batch.first, CHARACTERS, work, found, ends
     )
-    return _repeated(found[:number], batch.first)
+    return _grouped(CHARACTERS, found, ends, batch.first)
 
 
 def _word_grams(batch: Batch) -> Grams:
@@ -118,29 +112,26 @@ def _word_grams(batch: Batch) -> Grams:
     words = batch.once(words_of)
     first_word = np.searchsorted(words.paragraph, batch.first)
     work = _make_workspace(int(np.diff(first_word).max(initial=0)))
-    found = np.empty(len(words.hashes), np.uint64)
-    number = _word_keys(words.hashes, words.paragraph, first_word, batch.first, WORDS, work, found)
-    return _repeated(found[:number], batch.first)
+    found, ends = np.empty(len(words.hashes), np.uint64), np.empty(len(batch), np.int64)
+    _word_keys(words.hashes, words.paragraph, first_word, batch.first, WORDS, work, found, ends)
+    return _grouped(WORDS, found, ends, batch.first)
 
 
-def _all_in_paragraph(grams: Grams, paragraphs: int) -> Integers:
-    """Count the occurrences of n-grams that occur more than once in the paragraph."""
-    _, rows, counts = _runs(grams)
-    often = counts > 1
-    return np.bincount(rows[often], counts[often], paragraphs).astype(np.int64)
+def _grouped(size: int, keys: Hashes, ends: Integers, first: Integers) -> Grams:
+    """Group n-grams by their keys (see `_key_of`); `ends`: end of each document's keys.
 
-
-def _most_in_paragraph(grams: Grams, totals: Integers) -> Integers:
-    """Count the occurrences of the paragraph's most frequent n-grams (OBELICS).
-
-    These are the k most frequent, where k = min(floor(sqrt(distinct)), those that occur again).
-    `totals`: number of n-grams of each paragraph.
+    `first`: row of each document's first paragraph, and the end.
     """
-    _, rows, counts = _runs(grams)
-    often = counts > 1
-    rows, counts = rows[often], counts[often]
-    distinct = totals - np.bincount(rows, counts - 1, len(totals)).astype(np.int64)
-    return _sum_of_most(rows, counts, np.ones_like(counts), distinct)
+    for begin, end in pairwise([0, *ends.tolist()]):
+        keys[begin:end].sort()
+    number = int(ends[-1]) if len(ends) else 0
+    longest = int(np.diff(ends, prepend=0).max(initial=0))
+    entries, places = np.empty((3, number), np.int64), np.empty(number, np.int64)
+    repeated = np.empty(number, np.uint64)
+    patterns, slots = np.empty(number, np.uint64), np.empty(1 << slot_bits(longest), np.int64)
+    made = _group(keys, ends, first, patterns, slots, entries, places, repeated)
+    document, grams, lengths = entries[:, : made[0]]
+    return Grams(size, document, grams, lengths, places[: made[1]], repeated[: made[2]])
 
 
 def _sum_of_most(
@@ -157,45 +148,7 @@ def _sum_of_most(
     return np.bincount(owner, taken * counts, len(distinct)).astype(np.int64)
 
 
-def _runs(grams: Grams) -> tuple[NDArray[np.uint64], Integers, Integers]:
-    """Return the distinct (n-gram, paragraph) pairs and how often each occurs."""
-    change = np.ones(len(grams.gram), np.bool_)
-    change[1:] = (grams.gram[1:] != grams.gram[:-1]) | (grams.paragraph[1:] != grams.paragraph[:-1])
-    starts = np.flatnonzero(change)
-    counts = np.diff(np.append(starts, len(change)))
-    return grams.gram[starts], grams.paragraph[starts], counts
-
-
-@dataclass(slots=True)
-class Profile:
-    """Repeated n-grams of one size, joined where they lie in the same paragraphs."""
-
-    document: Integers
-    size: int
-    grams: Integers
-    lengths: Integers  # number of paragraphs of each entry
-    places: Integers  # places of those paragraphs in the document, concatenated
-
-
-def _profile(grams: Grams, size: int, first: Integers) -> Profile:
-    """Join n-grams that occur equally often in the same paragraphs."""
-    begin = np.flatnonzero(np.append(True, grams.gram[1:] != grams.gram[:-1])[: len(grams.gram)])
-    lengths = np.diff(np.append(begin, len(grams.gram)))
-    # hash of an n-gram's paragraphs: a sum, so n-grams with the same paragraphs have the same
-    pattern = np.zeros(len(begin), np.uint64)
-    if len(begin):
-        pattern = np.add.reduceat(hashing.splitmix64(grams.paragraph.astype(np.uint64)), begin)
-    _, representative, multiplicity = np.unique(pattern, return_index=True, return_counts=True)
-    order = np.argsort(representative)
-    chosen, multiplicity = representative[order], multiplicity[order]
-    chosen_lengths = lengths[chosen]
-    rows = grams.paragraph[_ranges(begin[chosen], chosen_lengths)]
-    document = (grams.gram[begin[chosen]] >> np.uint64(36)).astype(np.int64)
-    places = rows - np.repeat(first[document], chosen_lengths)
-    return Profile(document, size, multiplicity, chosen_lengths, places)
-
-
-def _to_arrow(profiles: list[Profile], documents: int) -> pa.ListArray:
+def _to_arrow(profiles: list[Grams], documents: int) -> pa.ListArray:
     """Write profiles as the column `repeats`."""
     document = np.concatenate([one.document for one in profiles])
     lengths = np.concatenate([one.lengths for one in profiles])
@@ -240,38 +193,28 @@ def _make_workspace(number: int) -> _Workspace:
 
 
 @compiled
-def _keep_crowded(
-    hashes: Hashes, keys: Hashes, seen: NDArray[np.uint8], number: int, above: int
-) -> int:
-    """Keep the n-grams that may occur more than once; return how many are left.
-
-    Compares only some bits of the hashes, as many as a table small enough for the cache has. They
-    begin after the `above` highest bits.
-    """
-    bits = slot_bits(number)
-    up, down = np.uint64(above), np.uint64(64 - bits)
-    seen[: 1 << bits] = 0
-    for row in range(number):
-        slot = np.int64((hashes[row] << up) >> down)
-        seen[slot] = min(seen[slot] + 1, 2)
-    kept = 0
-    for row in range(number):
-        if seen[np.int64((hashes[row] << up) >> down)] > 1:
-            hashes[kept], keys[kept] = hashes[row], keys[row]
-            kept += 1
-    return kept
+def _slot_of(value: np.uint64, bits: int, above: int) -> int:
+    """Slot by some bits of a hash, which begin after its `above` highest."""
+    return int64((value << np.uint64(above)) >> np.uint64(64 - bits))
 
 
 @compiled
-def _keep_repeated(
-    hashes: Hashes, keys: Hashes, seen: NDArray[np.uint8], number: int, found: Hashes, end: int
-) -> int:
-    """Append the keys of n-grams that may be repeated to `found`; return its new end."""
-    left = _keep_crowded(hashes, keys, seen, number, 0)
-    left = _keep_crowded(hashes, keys, seen, left, slot_bits(number))
-    for row in range(left):
-        found[end + row] = keys[row]
-    return end + left
+def _keep_crowded(work: _Workspace, number: int, found: Hashes, end: int, above: int) -> int:
+    """Append the keys of n-grams that may occur more than once to `found`; return its new end.
+
+    Compares only some bits of the hashes, as many as a table small enough for the cache has.
+    """
+    hashes, keys, seen = borrowed(work.hashes), borrowed(work.keys), borrowed(work.seen)
+    bits = slot_bits(number)
+    seen[: 1 << bits] = 0
+    for row in range(number):
+        slot = _slot_of(hashes[row], bits, above)
+        seen[slot] = min(seen[slot] + 1, 2)
+    for row in range(number):
+        if seen[_slot_of(hashes[row], bits, above)] > 1:
+            found[end] = keys[row]
+            end += 1
+    return end
 
 
 @compiled
@@ -284,41 +227,56 @@ def _key_of(value: np.uint64, document: int, place: int) -> np.uint64:
 @compiled
 def _character_keys(
     running: Hashes, powers: Hashes, starts: Integers, lengths: Integers, first: Integers,
-    size: int, work: _Workspace, found: Hashes,
-) -> int:  # fmt: skip
+    size: int, work: _Workspace, found: Hashes, ends: Integers,
+) -> None:  # fmt: skip
     """Write the keys of character n-grams that may be repeated in their document.
 
     `running`, `powers`: see `Paragraphs.window_hashes`; `lengths`: n-grams of each paragraph;
-    `first`: first paragraph of each document, and the end. Returns the number of keys.
+    `first`: first paragraph of each document, and the end; `ends`: end of each document's keys.
     """
     running, powers, found = borrowed(running), borrowed(powers), borrowed(found)
     hashes, keys, seen = borrowed(work.hashes), borrowed(work.keys), borrowed(work.seen)
     end = 0
-    for document in range(len(first) - 1):
+    for document in range(len(ends)):
+        total = 0
+        for row in range(first[document], first[document + 1]):
+            total += lengths[row]
+        bits = slot_bits(total)
+        seen[: 1 << bits] = 0
         number = 0
         for row in range(first[document], first[document + 1]):
             for start in range(starts[row], starts[row] + lengths[row]):
                 value = (running[start + size] - running[start]) * powers[start]
                 hashes[number] = value
-                keys[number] = _key_of(value, document, row - first[document])
                 number += 1
-        end = _keep_repeated(hashes, keys, seen, number, found, end)
-    return end
+                slot = _slot_of(value, bits, 0)
+                seen[slot] = min(seen[slot] + 1, 2)
+        number, kept = 0, 0
+        for row in range(first[document], first[document + 1]):
+            for _ in range(lengths[row]):
+                value = hashes[number]
+                number += 1
+                if seen[_slot_of(value, bits, 0)] > 1:
+                    hashes[kept] = value
+                    keys[kept] = _key_of(value, document, row - first[document])
+                    kept += 1
+        end = _keep_crowded(work, kept, found, end, bits)
+        ends[document] = end
 
 
 @compiled
 def _word_keys(
     words: Hashes, paragraph: Integers, first_word: Integers, first: Integers, size: int,
-    work: _Workspace, found: Hashes,
-) -> int:  # fmt: skip
+    work: _Workspace, found: Hashes, ends: Integers,
+) -> None:  # fmt: skip
     """Write the keys of word n-grams, as `_character_keys` does.
 
     `words`: hash of each word; `first_word`: first word of each document, and the end.
     """
     words, paragraph, found = borrowed(words), borrowed(paragraph), borrowed(found)
-    hashes, keys, seen = borrowed(work.hashes), borrowed(work.keys), borrowed(work.seen)
+    hashes, keys = borrowed(work.hashes), borrowed(work.keys)
     end = 0
-    for document in range(len(first) - 1):
+    for document in range(len(ends)):
         number = 0
         for word in range(first_word[document], first_word[document + 1] - size + 1):
             if paragraph[word] == paragraph[word + size - 1]:
@@ -328,8 +286,80 @@ def _word_keys(
                 hashes[number] = value
                 keys[number] = _key_of(value, document, paragraph[word] - first[document])
                 number += 1
-        end = _keep_repeated(hashes, keys, seen, number, found, end)
-    return end
+        end = _keep_crowded(work, number, found, end, 0)
+        ends[document] = end
+
+
+@compiled
+def _pack_repeated(row: int, count: int) -> np.uint64:
+    """Pack a paragraph and how often it has an n-gram, so that greater counts are sorted first."""
+    return (np.uint64(row) << _LOW) | (_MOST_COUNT - np.uint64(count))
+
+
+@compiled
+def _group(
+    keys: Hashes, ends: Integers, first: Integers, patterns: Hashes, slots: Integers,
+    entries: Integers, places: Integers, repeated: Hashes,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Write the entries of `Grams` from keys sorted in each document; return how many of each.
+
+    `entries`: document, n-grams and number of paragraphs; `patterns`, `slots`: working memory.
+    """
+    keys, places, slots, patterns = (
+        borrowed(keys),
+        borrowed(places),
+        borrowed(slots),
+        borrowed(patterns),
+    )
+    made, placed, number, begin = 0, 0, 0, 0
+    for document in range(len(ends)):
+        bits = slot_bits(ends[document] - begin)
+        slots[: 1 << bits] = FREE
+        while begin < ends[document]:
+            end = begin + 1
+            while end < ends[document] and keys[end] >> _PLACE == keys[begin] >> _PLACE:
+                end += 1
+            # hash of an n-gram's paragraphs: a sum, the same for the same paragraphs
+            pattern, same = np.uint64(0), begin
+            for at in range(begin, end):
+                row = first[document] + int64(keys[at] & _IN_PLACE)
+                pattern += splitmix64(np.uint64(row))
+                if at + 1 == end or keys[at + 1] != keys[at]:
+                    if at > same:
+                        repeated[number] = _pack_repeated(row, at + 1 - same)
+                        number += 1
+                    same = at + 1
+            if end - begin > 1:
+                slot = find_row(slots, bits, patterns, pattern)
+                if slots[slot] == FREE:
+                    slots[slot], patterns[made] = made, pattern
+                    entries[0, made], entries[1, made], entries[2, made] = document, 0, end - begin
+                    for at in range(begin, end):
+                        places[placed] = int64(keys[at] & _IN_PLACE)
+                        placed += 1
+                    made += 1
+                entries[1, slots[slot]] += 1
+            begin = end
+    return made, placed, number
+
+
+@compiled
+def _add_most(repeated: Hashes, totals: Integers, sums: Integers) -> None:
+    """Add up the floor(sqrt(distinct)) greatest counts of each paragraph.
+
+    `repeated`: sorted, see `_pack_repeated`; `totals`: number of n-grams of each paragraph.
+    """
+    repeated = borrowed(repeated)
+    begin = 0
+    while begin < len(repeated):
+        row, end = int64(repeated[begin] >> _LOW), begin
+        distinct = totals[row]
+        while end < len(repeated) and int64(repeated[end] >> _LOW) == row:
+            distinct -= int64(_MOST_COUNT - (repeated[end] & _MOST_COUNT)) - 1
+            end += 1
+        for at in range(begin, min(end, begin + int64(np.sqrt(np.float64(distinct))))):
+            sums[row] += int64(_MOST_COUNT - (repeated[at] & _MOST_COUNT))
+        begin = end
 
 
 # Repetition of a document, from the profiles of the paragraphs that are kept.

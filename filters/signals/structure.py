@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benben.filters.declaration import OWN, Column, Mask, Scope, Signal, stored
 from benben.filters.signals.page import image_field, node_field, paragraph_nodes
-from benben.filters.signals.text import Batch, Integers
+from benben.filters.signals.text import Batch, Integers, string_buffers
 from benben.pipeline.compiled import Bytes, borrowed, compiled, int64
 
 KINDS = ("text", "heading", "list_item", "table_row", "code", "definition", "caption")
@@ -50,10 +50,10 @@ def places(batch: Batch) -> Places:
     """Find the place of each text node; call it through `batch.once`."""
     is_text, breaks = batch.once(_is_text), _is_kind(batch, "break")
     paths = pc.fill_null(batch.nodes.field("path"), "").cast(pa.string())
-    starts, ends, data = _buffers(paths)
+    bounds, data = string_buffers(paths)
     where = np.flatnonzero(is_text)
     kind, level, container = (np.empty(len(where), np.int64) for _ in range(3))
-    _read_paths(data, starts[where], ends[where], kind, level, container)
+    _read_paths(data, bounds, where, kind, level, container)
     document = batch.node_documents[where].astype(np.int64)
     first = np.append(True, document[1:] != document[:-1])[: len(where)]
     other = first | _changes(container) | _changes(kind)
@@ -78,21 +78,11 @@ def _changes(values: Integers) -> Mask:
     return np.append(True, values[1:] != values[:-1])[: len(values)]
 
 
-def _buffers(strings: pa.StringArray) -> tuple[Integers, Integers, Bytes]:
-    """Where each string starts and ends, and the bytes of all."""
-    _, offsets, data = strings.buffers()
-    if not len(strings) or data is None:
-        nothing = np.zeros(len(strings), np.int64)
-        return nothing, nothing, np.zeros(1, np.uint8)
-    ends = np.frombuffer(offsets, np.int32)[strings.offset :][: len(strings) + 1].astype(np.int64)
-    return ends[:-1], ends[1:], np.frombuffer(data, np.uint8)
-
-
 @compiled
 def _read_paths(
     data: Bytes,
-    starts: Integers,
-    ends: Integers,
+    bounds: NDArray[np.int32],
+    rows: Integers,
     kinds: Integers,
     levels: Integers,
     containers: Integers,
@@ -100,11 +90,12 @@ def _read_paths(
     """Write kind, heading level and a hash of the list, table or code block around each node."""
     data, kinds, levels = borrowed(data), borrowed(kinds), borrowed(levels)
     containers = borrowed(containers)
-    for row in range(len(starts)):
+    for row in range(len(rows)):
+        start, end = int64(bounds[rows[row]]), int64(bounds[rows[row] + 1])
         kind, level, container, around = int64(_TEXT), int64(0), int64(0), int64(0)
         name, size, named, running = int64(0), int64(0), True, int64(1)
-        for place in range(starts[row], ends[row] + 1):
-            code = int64(data[place]) if place < ends[row] else int64(_SLASH)
+        for place in range(start, end + 1):
+            code = int64(data[place]) if place < end else int64(_SLASH)
             if code == _SLASH:
                 if _H1 <= name <= _H6:
                     kind, level, container = int64(_HEADING), name - _H1 + 1, running

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benben.common import hashing
 from benben.common.hashing import Hashes
 from benben.pipeline.characters import table_of
-from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.compiled import Bytes, borrowed, compiled, int64
 from benben.pipeline.settings.signals import SignalSettings
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ ALPHA = 1 << 7
 DIGIT = 1 << 8
 NEWLINE = 1 << 9
 TERMINAL = 1 << 10  # ends a sentence
+BLANK = 1 << 11  # white space to str.isspace()
 
 TABLE_SIZE = 0x20000  # beyond it lie ideographs and hardly anything else
 # Han, Hiragana, Katakana, Thai, Lao, Myanmar, Khmer (Unicode 15, blocks)
@@ -68,6 +69,7 @@ _CONTINUOUS_RANGES = (
 _SPACE_LIKE = "\ufffc\u0084\u200b\ufeff\u0f0b"  # blank in print; the last: Tibetan
 _JOINERS = "\u200c\u200d"  # shape the letters inside Persian and Indic words
 
+_NEWLINE, _SPACE = ord("\n"), ord(" ")
 _GAMMA = np.uint64(hashing.GOLDEN_GAMMA)
 _mix64 = compiled(hashing.mix64)
 
@@ -107,10 +109,7 @@ class Batch:
         """Lay out the text nodes."""
         is_text = pc.fill_null(pc.equal(self.nodes.field("kind"), "text"), False)
         where = np.flatnonzero(is_text.to_numpy(zero_copy_only=False))
-        texts = [
-            text if text and text[0] != "\n" != text[-1] and not text.isspace() else _trim(text)
-            for text in self.nodes.field("text").take(pa.array(where)).to_pylist()
-        ]
+        texts = self.nodes.field("text").take(pa.array(where))
         first_node = np.searchsorted(self.node_documents, np.arange(len(self)))
         document = self.node_documents[where].astype(np.int64)
         return lay_out(texts, document, where - first_node[document], len(self), self.tables)
@@ -125,21 +124,17 @@ class Batch:
 
     def paragraphs(self) -> list[str]:
         """Return the text of each paragraph of the batch."""
-        starts, ends = self.text.starts.tolist(), self.text.ends.tolist()
-        return [self.text.text[start:end] for start, end in zip(starts, ends, strict=True)]
+        return [self.text.paragraph(row) for row in range(len(self.text))]
 
     def pages(self, most: int | None = None) -> list[str]:
-        """Return the text of each document, or its first characters: nodes, a blank line between.
+        """Return the text of each document: its text nodes, joined by blank lines.
 
-        `most`: number of characters; none: all.
+        `most`: number of characters after which to cut it; none: all.
         """
         starts, ends = self.text.starts.tolist(), self.text.ends.tolist()
+        limit = len(self.text.codes) if most is None else most
         return [
-            self.text.text[
-                starts[begin] : ends[end - 1]
-                if most is None
-                else min(ends[end - 1], starts[begin] + most)
-            ]
+            self.text.between(starts[begin], min(ends[end - 1], starts[begin] + limit))
             if begin < end
             else ""
             for begin, end in pairwise(self.first.tolist())
@@ -156,7 +151,6 @@ def _images(batch: Batch) -> tuple[pa.StructArray, Integers]:
 class Paragraphs:
     """Text of a batch; `starts` and `ends` are positions in `codes`, one pair per paragraph."""
 
-    text: str
     codes: Codes
     classes: Classes
     hashes: Hashes  # running sums: see `window_hashes`
@@ -170,7 +164,15 @@ class Paragraphs:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def between(self, mask: NDArray[np.bool_], starts: Integers, ends: Integers) -> Integers:
+    def between(self, start: int, end: int) -> str:
+        """Return the characters of a stretch."""
+        return self.codes[start:end].tobytes().decode("utf-32-le")
+
+    def paragraph(self, row: int) -> str:
+        """Return the text of a paragraph."""
+        return self.between(int(self.starts[row]), int(self.ends[row]))
+
+    def count(self, mask: NDArray[np.bool_], starts: Integers, ends: Integers) -> Integers:
         """Count the characters where a mask is true in each stretch."""
         running = np.zeros(len(mask) + 1, np.int32)
         np.cumsum(mask, dtype=np.int32, out=running[1:])
@@ -178,8 +180,9 @@ class Paragraphs:
 
     def window_hashes(self, starts: Integers, ends: Integers) -> Hashes:
         """64-bit polynomial hashes of the lower-case characters of each stretch."""
-        sums = self.hashes[ends] - self.hashes[starts]
-        return sums * self.powers()[starts]
+        found = np.empty(len(starts), np.uint64)
+        _hash_windows(self.hashes, self.powers(), starts, ends, found)
+        return found
 
     def powers(self) -> Hashes:
         """Factors that make a difference of running sums independent of where it starts."""
@@ -192,33 +195,40 @@ class Paragraphs:
 
 
 def lay_out(
-    texts: list[str], document: Integers, node: Integers, documents: int, tables: Characters
+    texts: pa.StringArray, document: Integers, node: Integers, documents: int, tables: Characters
 ) -> Paragraphs:
     """Join texts (of the given documents and nodes, in order) and cut them into paragraphs."""
-    text = "\n\n".join(texts)
-    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    classes, hashes = np.empty(len(codes), np.uint16), np.empty(len(codes) + 1, np.uint64)
-    _classify_and_hash(codes, tables.classes, tables.hashes, _BASE, classes, hashes)
-    most = len(classes) // 3 + 1
-    starts, ends = np.empty(most, np.int64), np.empty(most, np.int64)
-    number = _cut(classes, starts, ends)
-    starts, ends = starts[:number], ends[:number]
-    lengths = np.array([len(one) for one in texts], np.int64)
-    text_starts = np.cumsum(lengths + 2) - lengths - 2
-    owner = np.searchsorted(text_starts, starts, "right") - 1
-    first = np.searchsorted(owner, np.arange(len(texts)))
+    bounds, data = string_buffers(pc.fill_null(texts, ""))
+    most = int(bounds[-1] - bounds[0]) + 3 * len(texts)
+    codes, classes = np.empty(most, np.uint32), np.empty(most, np.uint16)
+    hashes, begins = np.empty(most + 1, np.uint64), np.empty(len(texts), np.int64)
+    size = _decode(
+        data, bounds, tables.classes, tables.hashes, _BASE, codes, classes, hashes, begins
+    )
+    codes, classes, hashes = codes[:size], classes[:size], hashes[: size + 1]
+    starts, ends, owner, number = (np.empty(size // 3 + 1, np.int64) for _ in range(4))
+    found = _cut(classes, begins, starts, ends, owner, number)
+    owner = owner[:found]
     return Paragraphs(
-        text=text,
         codes=codes,
         classes=classes,
         hashes=hashes,
-        starts=starts,
-        ends=ends,
+        starts=starts[:found],
+        ends=ends[:found],
         document=document[owner],
         node=node[owner],
-        number=np.arange(len(starts)) - first[owner],
+        number=number[:found],
         documents=documents,
     )
+
+
+def string_buffers(strings: pa.StringArray) -> tuple[NDArray[np.int32], Bytes]:
+    """Return where each string begins and the last ends, and the bytes of all, without a copy."""
+    _, offsets, data = strings.buffers()
+    if not len(strings) or data is None or not data.size:
+        return np.zeros(len(strings) + 1, np.int32), np.zeros(1, np.uint8)
+    bounds = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings) + 1]
+    return bounds, np.frombuffer(data, np.uint8)
 
 
 def split(text: str) -> list[str]:
@@ -277,6 +287,7 @@ def _class_table() -> Classes:
     classes = np.zeros(TABLE_SIZE, np.uint16)
     for has_property, flags in (
         (lambda character: character.isspace() or character in _SPACE_LIKE, SPACE | SPECIAL),
+        (str.isspace, BLANK),
         (lambda character: _is_special(category(character)) or character.isdecimal(), SPECIAL),
         (str.isalnum, WORD),
         (lambda character: category(character)[0] == "M", WORD | MARK),
@@ -297,34 +308,90 @@ def _is_special(kind: str) -> bool:
 
 
 @compiled
-def _classify_and_hash(
-    codes: Codes, class_table: Classes, hash_table: Hashes, base: np.uint64,
-    classes: Classes, running: Hashes,
-) -> None:  # fmt: skip
-    """Write each character's classes, and running sums of hashes times growing powers of a base."""
-    codes, classes, running = borrowed(codes), borrowed(classes), borrowed(running)
-    class_table, hash_table = borrowed(class_table), borrowed(hash_table)
-    total, power = np.uint64(0), np.uint64(1)
-    running[0] = total
-    for place in range(len(codes)):
-        code = codes[place]
-        if code < TABLE_SIZE - 1:
-            classes[place], value = class_table[code], hash_table[code]
-        else:
-            classes[place], value = class_table[TABLE_SIZE - 1], splitmix64(np.uint64(code))
-        total += value * power
-        power *= base
-        running[place + 1] = total
+def _hash_windows(
+    running: Hashes, powers: Hashes, starts: Integers, ends: Integers, found: Hashes
+) -> None:
+    """Write the hash of each stretch: see `Paragraphs.window_hashes`."""
+    running, powers = borrowed(running), borrowed(powers)
+    for row in range(len(starts)):
+        found[row] = (running[ends[row]] - running[starts[row]]) * powers[starts[row]]
 
 
 @compiled
-def _cut(classes: Classes, starts: Integers, ends: Integers) -> int:
-    """Write start and end of each stretch between runs of two or more newlines.
+def _code_at(data: Bytes, place: int) -> tuple[int, int]:
+    """Code point of the UTF-8 sequence at a place, and the bytes that it takes."""
+    first = int64(data[place])
+    if first < 0x80:
+        return first, int64(1)
+    second = int64(data[place + 1]) & 0x3F
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | second, int64(2)
+    third = int64(data[place + 2]) & 0x3F
+    if first < 0xF0:
+        return (first & 0x0F) << 12 | second << 6 | third, int64(3)
+    fourth = int64(data[place + 3]) & 0x3F
+    return (first & 0x07) << 18 | second << 12 | third << 6 | fourth, int64(4)
 
-    Returns the number of stretches.
+
+@compiled
+def _decode(
+    data: Bytes, bounds: NDArray[np.int32], class_table: Classes, hash_table: Hashes,
+    base: np.uint64, codes: Codes, classes: Classes, running: Hashes, begins: Integers,
+) -> int:  # fmt: skip
+    """Write the characters of UTF-8 texts, two newlines between texts, and how many there are.
+
+    `bounds`: where each text begins in `data`, and the end of the last. Newlines at the ends of a
+    text are left out, since they would join neighbours; a blank text is a space. Written for each
+    character: its code, classes, and running sums of hashes times growing powers of `base`; for
+    each text, where it begins.
+    """
+    data, codes, classes = borrowed(data), borrowed(codes), borrowed(classes)
+    class_table, hash_table = borrowed(class_table), borrowed(hash_table)
+    begins, running = borrowed(begins), borrowed(running)
+    number, total, power = 0, np.uint64(0), np.uint64(1)
+    running[0] = total
+    newline, space = int64(_NEWLINE), int64(_SPACE)
+    for text in range(len(begins)):
+        place, end = int64(bounds[text]), int64(bounds[text + 1])
+        while place < end and data[place] == newline:
+            place += 1
+        while end > place and data[end - 1] == newline:
+            end -= 1
+        begin, blank, before, power_before = number, True, total, power
+        begins[text] = begin
+        ahead = 2 if text + 1 < len(begins) else 0  # newlines that follow
+        while place < end or blank or ahead:
+            if place < end:
+                code, size = _code_at(data, place)
+                place += size
+            elif blank:
+                number, total, power, blank, code = begin, before, power_before, False, space
+            else:
+                ahead, code = ahead - 1, newline
+            kind = code if code < TABLE_SIZE - 1 else TABLE_SIZE - 1
+            value = hash_table[code] if code < TABLE_SIZE - 1 else splitmix64(np.uint64(code))
+            blank = blank and class_table[kind] & BLANK != 0
+            codes[number], classes[number] = code, class_table[kind]
+            total += value * power
+            power *= base
+            number += 1
+            running[number] = total
+    return number
+
+
+@compiled
+def _cut(
+    classes: Classes, begins: Integers, starts: Integers, ends: Integers, owner: Integers,
+    numbers: Integers,
+) -> int:  # fmt: skip
+    """Cut texts into the stretches between runs of two or more newlines; return how many.
+
+    `begins`: where each text begins. Written for each stretch: start, end, the row of its text and
+    its number there.
     """
     classes, starts, ends = borrowed(classes), borrowed(starts), borrowed(ends)
-    size, number, inside = len(classes), 0, False
+    begins, owner, numbers = borrowed(begins), borrowed(owner), borrowed(numbers)
+    size, number, inside, text, in_text = len(classes), 0, False, -1, 0
     for place in range(size):
         gap = classes[place] & NEWLINE and (
             (place > 0 and classes[place - 1] & NEWLINE)
@@ -334,7 +401,11 @@ def _cut(classes: Classes, starts: Integers, ends: Integers) -> int:
             ends[number] = place
             number, inside = number + 1, False
         elif not (inside or gap):
+            while text + 1 < len(begins) and begins[text + 1] <= place:
+                text, in_text = text + 1, 0
             starts[number], inside = place, True
+            owner[number], numbers[number] = text, in_text
+            in_text += 1
     if inside:
         ends[number] = size
         number += 1

@@ -39,6 +39,7 @@ from benben.filters.signals.text import (
 )
 from benben.filters.signals.words import WORD_COUNT, Words, find, words_of
 from benben.pipeline import hash_tables
+from benben.pipeline.compiled import borrowed, compiled
 from benben.pipeline.settings.signals import SignalSettings
 
 KINDS = ("stop", "flagged", "common", "spam")
@@ -119,14 +120,14 @@ def hash_list(listed: list[str], tables: Characters, single: bool = True) -> Lis
     """
     listed = [word for word in listed if not (word[0].isdecimal() or word[-1].isdecimal())]
     rows = np.arange(len(listed))
-    text = lay_out(listed, rows, rows * 0, len(listed), tables)
+    text = lay_out(pa.array(listed, pa.string()), rows, rows * 0, len(listed), tables)
     found = find(text)
     first = np.searchsorted(found.paragraph, np.arange(len(text)))
     by_length = {}
     for length in range(1, LONGEST + 1):
         chosen = np.flatnonzero(found.counts == length)
         starts, ends = found.starts[first[chosen]], found.ends[first[chosen] + length - 1]
-        joined = text.between((text.classes & SPACE) != 0, starts, ends) == 0
+        joined = text.count((text.classes & SPACE) != 0, starts, ends) == 0
         if length == 1 and not single:
             joined &= (text.classes[starts] & CONTINUOUS) == 0
         hashes = text.window_hashes(starts[joined], ends[joined])
@@ -137,27 +138,44 @@ def hash_list(listed: list[str], tables: Characters, single: bool = True) -> Lis
 
 def count_listed(batch: Batch) -> dict[str, NDArray[np.float64]]:
     """Count the words of each paragraph on its language's lists; NaN where there is no list."""
-    text, found, settings = batch.text, batch.once(words_of), batch.settings
+    text, found = batch.text, batch.once(words_of)
     names = batch.once(languages)[0]
     known = sorted(set(names))
     number = {language: row for row, language in enumerate(known)}
-    of_document = np.array([number[language] for language in names], np.int64)
+    of_document = np.array([number[language] for language in names], np.int16)
     of_word = of_document[text.document[found.paragraph]]
-    of_paragraph = of_document[text.document]
-    counted = {kind: np.full(len(text), np.nan) for kind in KINDS}
+    flags = np.zeros(len(of_word), np.uint8)
+    has_list = np.zeros((len(KINDS), len(known)), np.bool_)
+    words = np.argsort(of_word, kind="stable")
+    bounds = np.append(0, np.cumsum(np.bincount(of_word, minlength=len(known))))
     for row, language in enumerate(known):
-        mine = np.flatnonzero(of_word == row)
-        rows = of_paragraph == row
+        mine = words[bounds[row] : bounds[row + 1]]
         lists = {
-            kind: listed for kind in KINDS if (listed := load(kind, language, settings)) is not None
+            kind: listed
+            for kind in KINDS
+            if (listed := load(kind, language, batch.settings)) is not None
         }
-        flags = hash_tables.look_up_each(table(lists), found.hashes[mine])
+        flags[mine] = hash_tables.look_up_each(table(lists), found.hashes[mine])
         for kind, listed in lists.items():
-            covered = (flags & (1 << KINDS.index(kind))) != 0
-            hits = mine[covered | _in_longer(text, found, mine, listed)]
-            total = np.bincount(found.paragraph[hits], minlength=len(text))
-            counted[kind][rows] = total[rows]
-    return counted
+            bit = KINDS.index(kind)
+            has_list[bit, row] = True
+            flags[mine[_in_longer(text, found, mine, listed)]] |= 1 << bit
+    counts = np.zeros((len(KINDS), len(text)), np.float64)
+    counts[~has_list[:, of_document[text.document]]] = np.nan
+    _count_flags(flags, found.paragraph, counts)
+    return dict(zip(KINDS, counts, strict=True))
+
+
+@compiled
+def _count_flags(
+    flags: NDArray[np.uint8], paragraph: Integers, counts: NDArray[np.float64]
+) -> None:
+    """Count the words with each flag in each paragraph, one row per flag."""
+    flags, counts = borrowed(flags), borrowed(counts)
+    for word in range(len(flags)):
+        if flags[word]:
+            for row in range(len(counts)):
+                counts[row, paragraph[word]] += (flags[word] >> row) & 1
 
 
 def _in_longer(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -> NDArray[np.bool_]:
@@ -166,16 +184,31 @@ def _in_longer(text: Paragraphs, found: Words, mine: Integers, listed: Listed) -
     for length, hashes in listed.by_length.items():
         if not 1 < length <= len(mine):
             continue
-        begin, end = mine[: 1 - length], mine[length - 1 :]
-        together = (
-            found.ends[end] - found.starts[begin] <= 2 * length
-        )  # combining marks lengthen words
-        place = np.flatnonzero(together)
-        window = text.window_hashes(found.starts[begin[place]], found.ends[end[place]])
+        place = np.empty(len(mine), np.int64)
+        place = place[: _find_close(found.starts, found.ends, mine, length, place)]
+        begin, end = mine[place], mine[place + length - 1]
+        window = text.window_hashes(found.starts[begin], found.ends[end])
         place = place[_contains(hashes, window)]
         for offset in range(length):
             covered[place + offset] = True
     return covered
+
+
+@compiled
+def _find_close(
+    starts: Integers, ends: Integers, mine: Integers, length: int, found: Integers
+) -> int:
+    """Write where so many words follow each other in at most twice as many characters.
+
+    Combining marks lengthen words. Returns how many places there are.
+    """
+    starts, ends, mine, found = borrowed(starts), borrowed(ends), borrowed(mine), borrowed(found)
+    number = 0
+    for place in range(len(mine) - length + 1):
+        if ends[mine[place + length - 1]] - starts[mine[place]] <= 2 * length:
+            found[number] = place
+            number += 1
+    return number
 
 
 def _contains(listed: Hashes, hashes: Hashes) -> NDArray[np.bool_]:

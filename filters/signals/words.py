@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from benben.common.hashing import Hashes
 from benben.filters.declaration import (
@@ -26,6 +25,7 @@ from benben.filters.declaration import (
     Floats,
     KeptCount,
     KeptNodes,
+    Mask,
     Signal,
     measured_together,
     stored,
@@ -50,10 +50,15 @@ from benben.filters.signals.text import (
     Paragraphs,
 )
 from benben.pipeline.compiled import borrowed, compiled
+from benben.pipeline.hash_tables import FREE, find_row, slot_bits
 
 COUNTED = ("special", "punctuation", "tokens", "upper", "digits", "symbols")
+LINES_COUNTED = (
+    "lines", "terminal_lines", "short_lines", "bullet_lines", "ellipsis_lines", "duplicate_lines",
+    "duplicate_line_chars",
+)  # fmt: skip
 BLANK_LINE_CHARS = 2  # OBELICS's document text has the two newlines between paragraphs
-_HASH_SIGN, _ELLIPSIS = ord("#"), ord("…")
+_HASH_SIGN, _ELLIPSIS, _DOT = ord("#"), ord("…"), ord(".")
 
 
 @dataclass(slots=True)
@@ -97,48 +102,29 @@ def count_characters(batch: Batch) -> dict[str, Integers]:
 def count_words(batch: Batch) -> dict[str, Integers]:
     """Count words, their characters, and words with a letter (Gopher)."""
     text, found = batch.text, batch.once(words_of)
-    alpha = np.zeros(len(text), np.int64)
-    _count_with_letter(text.classes, found.starts, found.ends, found.paragraph, alpha)
-    lengths = np.bincount(
-        found.paragraph, weights=found.ends - found.starts, minlength=len(found.counts)
-    )
-    return {
-        "words": found.counts,
-        "word_chars": lengths.astype(np.int64),
-        "alpha_words": alpha,
-    }
+    chars, alpha = np.zeros(len(text), np.int64), np.zeros(len(text), np.int64)
+    _count_in_words(text.classes, found.starts, found.ends, found.paragraph, chars, alpha)
+    return {"words": found.counts, "word_chars": chars, "alpha_words": alpha}
 
 
 def count_lines(batch: Batch) -> dict[str, Integers]:
     """Count lines that are not blank, by kind (C4, Gopher, FineWeb)."""
     text, settings = batch.text, batch.settings
     starts, ends, paragraph = _lines(text)
-    size = len(text)
-    last = text.codes[ends - 1]
-    bullets = np.array([ord(mark) for mark in settings.bullets], np.uint32)
-    ellipsis = last == _ELLIPSIS
-    dots = np.maximum(ends - 3, starts)
-    ellipsis |= (last == ord(".")) & (text.codes[dots] == ord(".")) & (ends - dots == 3)
-    repeated = _earlier(text.document[paragraph], text.window_hashes(starts, ends))
-    chars = np.bincount(paragraph[repeated], (ends - starts)[repeated], minlength=size)
-    kinds = {
-        "terminal_lines": ((text.classes[ends - 1] & TERMINAL) != 0) & ~ellipsis,
-        "short_lines": ends - starts < settings.short_line,
-        "bullet_lines": np.isin(text.codes[starts], bullets),
-        "ellipsis_lines": ellipsis,
-        "duplicate_lines": repeated,
-    }
-    return {
-        "lines": np.bincount(paragraph, minlength=size),
-        "duplicate_line_chars": chars.astype(np.int64),
-        **{name: np.bincount(paragraph[mask], minlength=size) for name, mask in kinds.items()},
-    }
+    repeated = _earlier(text.window_hashes(starts, ends), np.searchsorted(paragraph, batch.first))
+    bullets = np.array([ord(mark) for mark in set(settings.bullets)], np.uint32)
+    counts = np.zeros((len(LINES_COUNTED), len(text)), np.int64)
+    _count_lines(
+        text.codes, text.classes, starts, ends, paragraph, repeated, bullets, settings.short_line,
+        counts,
+    )  # fmt: skip
+    return dict(zip(LINES_COUNTED, counts, strict=True))
 
 
 def find_duplicates(batch: Batch) -> Integers:
     """Return 1 for paragraphs whose text an earlier paragraph of the same document has."""
     hashes = batch.text.window_hashes(batch.text.starts, batch.text.ends)
-    return _earlier(batch.text.document, hashes).astype(np.int64)
+    return _earlier(hashes, batch.first).astype(np.int64)
 
 
 def _lines(text: Paragraphs) -> tuple[Integers, Integers, Integers]:
@@ -148,13 +134,14 @@ def _lines(text: Paragraphs) -> tuple[Integers, Integers, Integers]:
     return starts[:number], ends[:number], paragraph[:number]
 
 
-def _earlier(document: Integers, hashes: Hashes) -> NDArray[np.bool_]:
-    """True where the same hash occurs earlier in the same document."""
-    order = np.lexsort((hashes, document))
-    same = np.zeros(len(order), np.bool_)
-    if len(order):
-        before, after = order[:-1], order[1:]
-        same[after] = (hashes[after] == hashes[before]) & (document[after] == document[before])
+def _earlier(hashes: Hashes, first: Integers) -> Mask:
+    """True where the same hash occurs earlier in the same document.
+
+    `first`: first hash of each document, and the end.
+    """
+    same = np.empty(len(hashes), np.bool_)
+    slots = np.empty(1 << slot_bits(int(np.diff(first).max(initial=0))), np.int64)
+    _mark_earlier(hashes, first, slots, same)
     return same
 
 
@@ -191,16 +178,55 @@ def _find_words(
 
 
 @compiled
-def _count_with_letter(
-    classes: Classes, starts: Integers, ends: Integers, paragraph: Integers, counts: Integers
-) -> None:
-    """Count the words with a letter in each paragraph."""
+def _count_in_words(
+    classes: Classes, starts: Integers, ends: Integers, paragraph: Integers, chars: Integers,
+    alpha: Integers,
+) -> None:  # fmt: skip
+    """Add up the characters of each paragraph's words, and its words with a letter."""
     classes = borrowed(classes)
     for word in range(len(starts)):
+        chars[paragraph[word]] += ends[word] - starts[word]
         for place in range(starts[word], ends[word]):
             if classes[place] & ALPHA:
-                counts[paragraph[word]] += 1
+                alpha[paragraph[word]] += 1
                 break
+
+
+@compiled
+def _mark_earlier(hashes: Hashes, first: Integers, slots: Integers, same: Mask) -> None:
+    """Mark the hashes that occur earlier in their document; `slots`: working memory."""
+    hashes, slots, same = borrowed(hashes), borrowed(slots), borrowed(same)
+    for document in range(len(first) - 1):
+        bits = slot_bits(first[document + 1] - first[document])
+        slots[: 1 << bits] = FREE
+        for row in range(first[document], first[document + 1]):
+            slot = find_row(slots, bits, hashes, hashes[row])
+            same[row] = slots[slot] != FREE
+            if slots[slot] == FREE:
+                slots[slot] = row
+
+
+@compiled
+def _count_lines(
+    codes: Codes, classes: Classes, starts: Integers, ends: Integers, paragraph: Integers,
+    repeated: Mask, bullets: Codes, short: int, counts: Integers,
+) -> None:  # fmt: skip
+    """Add up LINES_COUNTED of each paragraph, one row per count."""
+    codes, classes, counts = borrowed(codes), borrowed(classes), borrowed(counts)
+    for line in range(len(starts)):
+        start, end, row = starts[line], ends[line], paragraph[line]
+        last = codes[end - 1]
+        dots = end - start >= 3 and last == _DOT and codes[end - 3] == _DOT
+        ellipsis = last == _ELLIPSIS or dots
+        counts[0, row] += 1
+        counts[1, row] += classes[end - 1] & TERMINAL != 0 and not ellipsis
+        counts[2, row] += end - start < short
+        for mark in bullets:
+            counts[3, row] += codes[start] == mark
+        counts[4, row] += ellipsis
+        if repeated[line]:
+            counts[5, row] += 1
+            counts[6, row] += end - start
 
 
 @compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,7 +100,7 @@ def test_a_quick_look_at_a_batch_misses_nothing(pieces: list[str]) -> None:
 def lay_out(texts: list[str]) -> Paragraphs:
     tables = character_tables(SETTINGS.punctuation, SETTINGS.terminal)
     rows = np.arange(len(texts))
-    return from_texts(texts, rows, rows * 0, len(texts), tables)
+    return from_texts(pa.array(texts), rows, rows * 0, len(texts), tables)
 
 
 def test_nodes_ship_redacted_where_people_read() -> None:
