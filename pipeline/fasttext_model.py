@@ -84,7 +84,7 @@ class _Reader:
         if count < 0 or self.place + size > len(self.data):
             raise ValueError("the file ends too early")
         self.place += size
-        return np.frombuffer(self.data[self.place - size : self.place].tobytes(), kind)
+        return np.array(self.data[self.place - size : self.place]).view(kind)
 
     def numbers(self, kind: Any, count: int = 1) -> list[int]:
         """Read some numbers. Raises ValueError if the file ends before."""

@@ -226,9 +226,13 @@ def string_buffers(strings: pa.StringArray) -> tuple[NDArray[np.int32], Bytes]:
     """Return where each string begins and the last ends, and the bytes of all, without a copy."""
     _, offsets, data = strings.buffers()
     if not len(strings) or data is None or not data.size:
-        return np.zeros(len(strings) + 1, np.int32), np.zeros(1, np.uint8)
-    bounds = np.frombuffer(offsets, np.int32)[strings.offset : strings.offset + len(strings) + 1]
-    return bounds, np.frombuffer(data, np.uint8)
+        bounds, found = np.zeros(len(strings) + 1, np.int32), np.zeros(1, np.uint8)
+    else:
+        bounds = np.frombuffer(offsets, np.int32)[strings.offset :][: len(strings) + 1]
+        found = np.frombuffer(data, np.uint8)
+    # Some Arrow buffers can be written to, some not: functions are compiled for each kind of array.
+    bounds.flags.writeable = found.flags.writeable = False
+    return bounds, found
 
 
 def split(text: str) -> list[str]:
