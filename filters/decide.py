@@ -30,10 +30,18 @@ from benben.filters.declaration import (
 )
 from benben.filters.signal_table import CATALOGUE
 from benben.filters.verdicts import OWN, DocumentFailures, Ledger, to_batch
-from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.pipeline.settings.signals import (
+    LANGUAGE,
+    UNGROUPED,
+    Bounds,
+    Group,
+    Rule,
+    RuleSettings,
+)
 
 Names = tuple[list[str], Integers]  # distinct names, and each row's place in them; -1: unknown
 Values = Callable[[str], Any]  # signal name -> Floats (NaN: unknown) or Names
+Grouping = Callable[[str], Names]  # what rows are grouped by -> the name of each row
 
 
 def decide_batch(
@@ -102,6 +110,22 @@ class _Nodes:
         counts = self.counts(scope)
         return lambda name: CATALOGUE[scope][name].values(counts)
 
+    def grouping(self, scope: Scope) -> Grouping:
+        """Return a function that tells each row of the scope what it is grouped under.
+
+        Rows of nodes are grouped by signals of their own or of their document.
+        """
+
+        def names(grouping: str) -> Names:
+            if grouping != LANGUAGE and grouping in CATALOGUE[scope]:
+                found: Names = self.values(scope)(grouping)
+                return found
+            language = self.languages, self.language
+            found = language if grouping == LANGUAGE else self.values("document")(grouping)
+            return found if scope == "document" else (found[0], found[1][self.of(scope).document])
+
+        return names
+
     def nsfw(self) -> Mask | None:
         """Tell which images the NSFW rule dropped; None if no image was classified."""
         if self.facts is None or not self.facts.has("nsfw") or np.isnan(self.facts("nsfw")).all():
@@ -141,6 +165,16 @@ def scope_values(
     return ScopeValues(found, nodes.languages, nodes.language[document], document, index)
 
 
+def groups_of(
+    signals: pa.RecordBatch, scope: Scope, names: Sequence[str], facts: pa.ListArray | None = None
+) -> list[Names]:
+    """Tell what each row of a scope is grouped under, by each of some signals that are names."""
+    if not names:
+        return []
+    grouping = _Nodes(signals, facts).grouping(scope)
+    return [grouping(name) for name in names]
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a rule saw: its verdict on every row, and which rows no rule before had dropped."""
@@ -157,8 +191,6 @@ class Judged:
     kept: dict[Scope, Mask]  # of text_node and image_node
     paragraphs: Nested
     images: Nested
-    languages: list[str]
-    language: Integers  # of each document, as its place in `languages`
 
 
 def judge_batch(
@@ -174,8 +206,7 @@ def judge_batch(
     kept: dict[Scope, Mask] = {
         "text_node": nodes.ledger.paragraphs.kept, "image_node": nodes.ledger.images.kept
     }  # fmt: skip
-    place = nodes.paragraphs, nodes.images, nodes.languages, nodes.language
-    return Judged(nodes.seen, kept, *place)
+    return Judged(nodes.seen, kept, nodes.paragraphs, nodes.images)
 
 
 def _judge_nodes_of(
@@ -205,12 +236,11 @@ def _judge_all_nodes(nodes: _Nodes, rules: RuleSettings) -> None:
 
 def _judge_nodes(nodes: _Nodes, scope: Scope, rules: dict[str, Rule]) -> None:
     drops = nodes.ledger.of(scope)
-    document = nodes.of(scope).document
-    language = nodes.language[document]
+    document, grouping = nodes.of(scope).document, nodes.grouping(scope)
     for name, rule in rules.items():
         unit = None if rule.over == "paragraph" else Unit.of(nodes, rule.over)
         values = nodes.values(scope) if unit is None else unit.values(drops.kept)
-        judged = judge(scope, name, rule, values, nodes.languages, language)
+        judged = judge(scope, name, rule, values, grouping)
         nodes.seen[scope][name] = Seen(judged, drops.kept)
         unknown = np.unique(document[judged.unknown & drops.kept])
         nodes.ledger.note(f"{scope}.{name}.{nodes.why_unknown(scope, name)}", unknown)
@@ -261,14 +291,14 @@ class Unit:
 
 
 def _judge_documents(nodes: _Nodes, rules: dict[str, Rule], settled: bool) -> DocumentFailures:
-    values = nodes.values("document")
+    values, grouping = nodes.values("document"), nodes.grouping("document")
     names, failed = to_numpy(nodes.signals.column("reason"))
     extracted = failed < 0
     where = np.flatnonzero(~extracted)
     nothing = np.full(len(where), np.nan)
     parts = [(where, failed[where], nothing, nothing)]
     for name, rule in rules.items():
-        judged = judge("document", name, rule, values, nodes.languages, nodes.language)
+        judged = judge("document", name, rule, values, grouping)
         if not settled:
             judged.postpone(CATALOGUE["document"][name].trend)
         nodes.seen["document"][name] = Seen(judged, extracted)
@@ -301,6 +331,8 @@ class Judgement:
     values: Floats
     bounds: Floats  # the bound that is broken; undefined where none is
     applies: Mask | None = None  # rows that meet the rule's conditions; None: there are none
+    groups: tuple[Group, ...] = (UNGROUPED,)  # groups with bounds, of which there may be rows
+    group: Integers | None = None  # each row's place in `groups`; None: all are in the first
 
     @property
     def failed(self) -> Mask:
@@ -317,20 +349,14 @@ class Judgement:
         self.unknown = self.unknown | later
 
 
-def judge(
-    scope: Scope,
-    name: str,
-    rule: Rule,
-    values: Values,
-    languages: Sequence[str],
-    language: NDArray[np.int64],
-) -> Judgement:
-    """Judge every row by one rule; `language` is each row's place in `languages`."""
-    judgement = _judge(
-        scope, name, [rule.languages.get(one, rule) for one in languages], values(name), language
-    )
-    for other, bounds in rule.when.items():
-        condition = _judge(scope, other, [bounds] * len(languages), values(other), language)
+def judge(scope: Scope, name: str, rule: Rule, values: Values, grouping: Grouping) -> Judgement:
+    """Judge every row by one rule."""
+    groups, group = _groups(rule, grouping)
+    bounds = [rule.of_group(one) for one in groups]
+    judgement = _judge(scope, name, bounds, values(name), group)
+    judgement.groups, judgement.group = groups, group
+    for other, wanted in rule.when.items():
+        condition = _judge(scope, other, [wanted], values(other), None)
         applies = ~(condition.failed | condition.unknown)
         before = judgement.applies
         judgement.applies = applies if before is None else before & applies
@@ -340,20 +366,36 @@ def judge(
     return judgement
 
 
+def _groups(rule: Rule, grouping: Grouping) -> tuple[tuple[Group, ...], Integers | None]:
+    """The groups of a rule that there are, and each row's place among them; None: all are alike."""
+    found, group = [UNGROUPED], None
+    for by in dict.fromkeys(by for by, _ in rule.groups()):
+        names, code = grouping(by)
+        place = np.zeros(len(names) + 1, np.int64)  # the last one is for rows without a name
+        for number, name in enumerate(names):
+            if (by, name) in rule.groups():
+                place[number] = len(found)
+                found.append((by, name))
+        if place.any():
+            group = place[code] if group is None else np.where(group > 0, group, place[code])
+    return tuple(found), group
+
+
 def _judge(
-    scope: Scope, name: str, bounds: list[Bounds], column: Any, language: NDArray[np.int64]
+    scope: Scope, name: str, bounds: list[Bounds], column: Any, group: Integers | None
 ) -> Judgement:
+    """Judge rows by the bounds of their group; None: all by the first."""
     if CATALOGUE[scope][name].names:
-        return _judge_names(bounds, column, language)
+        return _judge_names(bounds, column, group)
     values = np.asarray(column, np.float64)
     lows, highs, belows = (
         np.array([np.nan if (end := getattr(one, key)) is None else end for one in bounds])
         for key in ("min", "max", "below")
     )
-    row = language if len(bounds) > 1 else np.broadcast_to(np.int64(0), len(values))
-    low = _beyond(np.less, values, lows, language)
-    above = _beyond(np.greater, values, highs, language)
-    high = above | _beyond(np.greater_equal, values, belows, language)
+    row = np.broadcast_to(np.int64(0), len(values)) if group is None else group
+    low = _beyond(np.less, values, lows, group)
+    above = _beyond(np.greater, values, highs, group)
+    high = above | _beyond(np.greater_equal, values, belows, group)
     bound = np.empty(len(values))
     for failed, broken in ((high, belows), (above, highs), (low, lows)):
         where = np.flatnonzero(failed)
@@ -361,21 +403,21 @@ def _judge(
     return Judgement(low, high, np.isnan(values), values, bound)
 
 
-def _beyond(compare: Any, values: Floats, bounds: Floats, language: NDArray[np.int64]) -> Mask:
-    """Compare with the bound of each row's language (NaN: none)."""
+def _beyond(compare: Any, values: Floats, bounds: Floats, group: Integers | None) -> Mask:
+    """Compare with the bound of each row's group (NaN: none)."""
     if np.isnan(bounds).all():
         return np.zeros(len(values), np.bool_)
-    found: Mask = compare(values, bounds[language] if len(bounds) > 1 else bounds[0])
+    found: Mask = compare(values, bounds[0] if group is None else bounds[group])
     return found
 
 
-def _judge_names(bounds: list[Bounds], column: Names, language: NDArray[np.int64]) -> Judgement:
+def _judge_names(bounds: list[Bounds], column: Names, group: Integers | None) -> Judgement:
     names, code = column
-    # one row per language; the last column is for rows without a name
+    # one row per group; the last column is for rows without a name
     refused = np.zeros((len(bounds), len(names) + 1), np.bool_)
     for row, one in enumerate(bounds):
         if one.one_of is not None:
             refused[row, :-1] = [name not in one.one_of for name in names]
-    high = refused[language if len(bounds) > 1 else 0, code]
+    high = refused[0 if group is None else group, code]
     nothing = np.full(len(code), np.nan)
     return Judgement(np.zeros(len(code), np.bool_), high, code < 0, nothing, nothing)

@@ -189,6 +189,7 @@ class Signal:
 
     The value is `count`, or `formula(count, per)` where there is `per`.
     `after_fetch`: known only once images are fetched. `names`: a category, judged by `one_of`.
+    `choices`: all names of a category, where they are known.
     `trend`: how a document's value moves as images are dropped; a bound that it may still meet is
     not judged before the fetch.
     """
@@ -203,6 +204,7 @@ class Signal:
     formula: Callable[[Floats, Floats], Floats] = ratio
     after_fetch: bool = False
     names: bool = False
+    choices: tuple[str, ...] = ()
     trend: Literal["falls", "rises", "either"] | None = None
 
     def values(self, counts: Counts) -> Any:
@@ -264,11 +266,11 @@ def text_ratio(name: str, count: Count, per: Count, meaning: str, source: str) -
 
 def stored(
     column: Column, meaning: str, source: str, unit: str = "count",
-    scopes: tuple[Scope, ...] | None = None, names: bool = False,
+    scopes: tuple[Scope, ...] | None = None, names: bool = False, choices: tuple[str, ...] = (),
 ) -> Signal:  # fmt: skip
     """Declare a signal that is a stored column, under the column's name and scope."""
     scopes = scopes or (column.scope,)
-    return Signal(column.name, scopes, unit, meaning, source, column, names=names)
+    return Signal(column.name, scopes, unit, meaning, source, column, names=names, choices=choices)
 
 
 def measured_together(measure: Callable[[Batch], Any], name: str) -> Callable[[Batch], Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benben.filters.declaration import SCOPES
 from benben.filters.signal_table import CATALOGUE, read_rules
-from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings, group_name
 
 CONFIGS = ("default", "obelics", "multilingual", "strict")
 
@@ -34,10 +34,11 @@ def document() -> str:
 
 def rules_markdown(rules: RuleSettings) -> str:
     """Make a table of every rule of a config, in the order in which rules are judged."""
-    lines = ["| scope | signal | bounds | other languages |", "|---|---|---|---|"]
+    lines = ["| scope | signal | bounds | other bounds |", "|---|---|---|---|"]
     for scope in SCOPES:
         for name, rule in getattr(rules, scope).items():
-            others = "; ".join(f"{code}: {_bounds(one)}" for code, one in rule.languages.items())
+            others = "; ".join(f"{group_name(group)}: {_bounds(one)}"
+                               for group, one in rule.groups().items())  # fmt: skip
             lines.append(f"| {scope} | `{name}` | {_bounds(rule)}{_when(rule)} | {others} |")
     return "\n".join(lines) + "\n"
 

@@ -38,7 +38,13 @@ from benben.filters.signals.text import Batch
 from benben.pipeline import config, plug_ins
 from benben.pipeline.config import ConfigError
 from benben.pipeline.errors import UserError
-from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings, SignalSettings
+from benben.pipeline.settings.signals import (
+    LANGUAGE,
+    Bounds,
+    Rule,
+    RuleSettings,
+    SignalSettings,
+)
 
 CHUNK = 128  # documents measured at once: few enough that their arrays stay in the CPU's cache
 # Signals in the order of the table's columns and of docs/signals.md.
@@ -224,6 +230,10 @@ def _mistakes(scope: Scope, name: str, rule: Rule) -> list[str]:
     found = [_mistake(scope, name, where, rule)]
     for language, bounds in rule.languages.items():
         found.append(_mistake(scope, name, f"{where}.languages.{language}", bounds))
+    for grouping, table in rule.by.items():
+        found.append(_cannot_group(scope, grouping, f"{where}.by.{grouping}", table))
+        for group, bounds in table.items():
+            found.append(_mistake(scope, name, f"{where}.by.{grouping}.{group}", bounds))
     for other, bounds in rule.when.items():
         found.append(_mistake(scope, other, f"{where}.when.{other}", bounds))
     if rule.over != "paragraph":
@@ -239,7 +249,27 @@ def _mistake(scope: Scope, name: str, where: str, bounds: Bounds) -> str | None:
         return f"{where}: '{name}' is a name; give one_of: [...] instead of min or max"
     if not signal.names and bounds.one_of is not None:
         return f"{where}: '{name}' is a number; give min or max instead of one_of"
+    return _no_choice(signal, where, bounds.one_of or ())
+
+
+def _no_choice(signal: Signal, where: str, names: Iterable[str]) -> str | None:
+    """Tell which names a category does not have."""
+    for name in names if signal.choices else ():
+        if name not in signal.choices:
+            return f"{where}: no {signal.name} '{name}'; there are {', '.join(signal.choices)}"
     return None
+
+
+def _cannot_group(scope: Scope, name: str, where: str, names: Iterable[str]) -> str | None:
+    """Tell why bounds cannot be given by a signal: rows are grouped by names."""
+    if name == LANGUAGE:
+        return f"{where}: write languages: instead of by: {{{LANGUAGE}: ...}}"
+    signals = CATALOGUE["document"] | CATALOGUE[scope]
+    if name in signals and signals[name].names:
+        return _no_choice(signals[name], where, names)
+    wrong = "is a number" if name in signals else f"is no signal of {scope} or document"
+    known = ", ".join(sorted(one for one in signals if signals[one].names and one != LANGUAGE))
+    return f"{where}: '{name}' {wrong}; bounds can be given by {known}"
 
 
 def _cannot_add(scope: Scope, name: str, where: str, rule: Rule) -> str | None:
@@ -268,6 +298,9 @@ def required_columns(rules: RuleSettings) -> list[str]:
     wanted = {scope: [*(getattr(rules, scope))] for scope in SCOPES}
     for scope in SCOPES:
         wanted[scope] += [name for rule in getattr(rules, scope).values() for name in rule.when]
+        for rule in getattr(rules, scope).values():
+            for name in rule.by:
+                wanted[scope if name in CATALOGUE[scope] else "document"].append(name)
     found = columns_of(wanted)
     if rules.in_context:
         context = [column for columns in structure.CONTEXT.values() for column in columns]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benben.analysis.tuning.what_if import SignalTable, WhatIf, fails
 from benben.common.text import lines
 from benben.pipeline import storage
-from benben.pipeline.settings.signals import Bounds, Rule
+from benben.pipeline.settings.signals import UNGROUPED, Bounds, Group, Rule
 
 RESAMPLES = 2_000  # of the bootstrap
 LEVEL = 0.95  # of the intervals
@@ -158,17 +158,13 @@ def propose(
     return Proposal(bound, float(precisions[best]), float(recalls[best]), float(f1[best]))
 
 
-def with_bound(rule: Rule, end: End, bound: float | None, language: str = "") -> Rule:
+def with_bound(rule: Rule, end: End, bound: float | None, group: Group = UNGROUPED) -> Rule:
     """The rule with one bound changed or, by None, taken away.
 
-    A `min` above `max` or the reverse is moved to the other. `language`: the bounds of one alone,
+    A `min` above `max` or the reverse is moved to the other. `group`: the bounds of one alone,
     which start as those of all others.
     """
-    if not language:
-        return Rule.model_validate(_changed(rule, end, bound))
-    start = rule.languages.get(language) or Bounds.model_validate(bounds_of(rule))
-    own = Bounds.model_validate(_changed(start, end, bound))
-    return rule.model_copy(update={"languages": {**rule.languages, language: own}})
+    return rule.with_group(group, Bounds.model_validate(_changed(rule.of_group(group), end, bound)))
 
 
 def _changed(bounds: Bounds, end: End, bound: float | None) -> dict[str, object]:
@@ -177,7 +173,8 @@ def _changed(bounds: Bounds, end: End, bound: float | None) -> dict[str, object]
             bound = min(bound, bounds.max)
         if end != "min" and bounds.min is not None:
             bound = max(bound, bounds.min)
-    found = {**bounds.model_dump(exclude_none=True), end: bound}
+    stated = bounds.model_dump(include=set(Bounds.model_fields), exclude_none=True)
+    found = {**stated, end: bound}
     return {name: value for name, value in found.items() if value is not None}
 
 

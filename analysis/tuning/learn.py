@@ -19,12 +19,19 @@ from benben.analysis.tuning.labels import End, bounds_of
 from benben.filters.decide import Judged, judge_batch
 from benben.filters.declaration import SCOPES, Floats, Mask, Scope
 from benben.filters.signal_table import CATALOGUE
-from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.pipeline.settings.signals import (
+    LANGUAGE,
+    UNGROUPED,
+    Bounds,
+    Group,
+    Rule,
+    RuleSettings,
+)
 
 MIN_DOCUMENTS = 30  # labelled ones of a language that gets bounds of its own
 LEAST_GAIN = 0.0005  # of F1, for which a bound moves
 CONSENT = {"opt_outs"}  # rules that labels never move
-Place = tuple[Scope, str, str, End]  # scope, signal, language ("" for all others), end
+Place = tuple[Scope, str, Group, End]  # scope, signal, group, end
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Evidence:
 
     scope: Scope
     signal: str
-    language: str  # "" for the languages without bounds of their own
+    group: Group  # UNGROUPED: the rows of no group with bounds of its own
     end: End
     before: float | None  # the bound; None: there is none
     after: float | None
@@ -84,14 +91,14 @@ def learn(
     costs = _costs(labelled, final)
     evidence = []
     for place in _places(labelled, rules, found):
-        scope, name, language, end = place
+        scope, name, group, end = place
         goes = place in harmful and not keep_harmful
         lost, removed = (first if goes else costs).get(place, (0.0, 0.0))
         values = _bound(rules, place), _bound(final, place)
         other = float(labelled.weights[scope].other.sum())
         out = held_out.get(place, (0.0, 0.0))
         evidence.append(
-            Evidence(scope, name, language, end, *values, lost, removed, other, *out,
+            Evidence(scope, name, group, end, *values, lost, removed, other, *out,
                      place in harmful)
         )  # fmt: skip
     return Learned(final, evidence)
@@ -127,27 +134,40 @@ def _chain(labelled: Labelled, rules: RuleSettings, own: Sequence[str]) -> RuleS
         for name in list(getattr(rules, scope)):
             if name in CONSENT or CATALOGUE[scope][name].names:
                 continue
+            rule = _with_languages(labelled, getattr(rules, scope)[name], own)
+            rules = _with_rule(rules, scope, name, rule)
             judged = judge_batch(labelled.signals, rules)
-            found = _learn_rule(labelled, judged, scope, name, getattr(rules, scope)[name], own)
+            found = _learn_rule(labelled, judged, scope, name, rule, own)
             rules = _with_rule(rules, scope, name, found)
     return rules
+
+
+def _with_languages(labelled: Labelled, rule: Rule, own: Sequence[str]) -> Rule:
+    """The rule with bounds for each language that gets its own, as they are for all others."""
+    present = set(labelled.signals.column("language").to_pylist())
+    for code in own:
+        if code in present and code not in rule.languages and bounds_of(rule):
+            same = Bounds.model_validate(bounds_of(rule))
+            rule = rule.with_group((LANGUAGE, code), same)
+    return rule
 
 
 def _learn_rule(
     labelled: Labelled, judged: Judged, scope: Scope, name: str, rule: Rule, own: Sequence[str]
 ) -> Rule:
-    """The rule with bounds for all languages, and for those that have bounds of their own."""
+    """The rule with other bounds, for all rows and for the groups that have bounds of their own.
+
+    Bounds of a language that is not in `own` stay: it has too few labels.
+    """
     data = _Data.of(labelled, judged, scope, name)
-    apart = {*rule.languages, *own}
-    places = [place for place, code in enumerate(judged.languages) if code in apart]
-    changed = _learn_bounds(data.where(~np.isin(data.language, places)), rule)
-    others = dict(rule.languages)
-    for code in own:
-        if code in judged.languages and bounds_of(rule.languages.get(code, rule)):
-            mine = data.where(data.language == judged.languages.index(code))
-            start = rule.languages.get(code, Bounds.model_validate(bounds_of(rule)))
-            others[code] = start.model_copy(update=_learn_bounds(mine, start))
-    return rule.model_copy(update={**changed, "languages": others})
+    learned = rule
+    for place, group in enumerate(judged.seen[scope][name].judged.groups):
+        if group[0] == LANGUAGE and group[1] not in own:
+            continue
+        start = rule.of_group(group)
+        changed = _learn_bounds(data.where(data.group == place), start)
+        learned = learned.with_group(group, start.model_copy(update=changed))
+    return learned
 
 
 def _learn_bounds(data: _Data, bounds: Bounds) -> dict[str, float | None]:
@@ -177,7 +197,7 @@ class _Data:
     values: Floats
     gold: Floats
     other: Floats
-    language: Any  # of each row
+    group: Any  # place of each row's group among those of the rule
     whole: bool  # all values are whole numbers
     all_gold: float  # of all labelled rows
     kept_gold: float
@@ -192,17 +212,17 @@ class _Data:
         kept = weights.gold[seen.open].sum(), weights.other[seen.open].sum()
         if seen.judged.applies is not None:
             rows &= seen.judged.applies
-        language = row_language(judged, scope)[rows]
+        group = row_group(judged, scope, name)[rows]
         values = values[rows]
         whole = bool((values == np.round(values)).all())
         gold, other = weights.gold[rows], weights.other[rows]
-        return cls(values, gold, other, language, whole, float(weights.gold.sum()), *kept)
+        return cls(values, gold, other, group, whole, float(weights.gold.sum()), *kept)
 
     def where(self, mask: Mask) -> _Data:
         """The rows of a mask; F1 is that of these rows and of all that the rule does not judge."""
         return replace(
             self, values=self.values[mask], gold=self.gold[mask], other=self.other[mask],
-            language=self.language[mask],
+            group=self.group[mask],
         )  # fmt: skip
 
     def best(self, end: End, now: float) -> float | None:
@@ -241,11 +261,10 @@ class _Data:
         return 2 * gold / np.maximum(gold + other + self.all_gold, 1e-9)
 
 
-def row_language(judged: Judged, scope: Scope) -> Any:
-    """The place of each row's language in `judged.languages`."""
-    if scope == "document":
-        return judged.language
-    return judged.language[row_document(judged, scope)]
+def row_group(judged: Judged, scope: Scope, name: str) -> Any:
+    """The place of each row's group among those of the rule that is judged."""
+    seen = judged.seen[scope][name].judged
+    return np.zeros(len(seen.values), np.int64) if seen.group is None else seen.group
 
 
 def row_document(judged: Judged, scope: Scope) -> Any:
@@ -281,11 +300,10 @@ def _costs(labelled: Labelled, rules: RuleSettings) -> dict[Place, tuple[float, 
     judged = judge_batch(labelled.signals, rules)
     total: dict[Place, tuple[float, float]] = {}
     for scope, weights in labelled.weights.items():
-        language = row_language(judged, scope)
         gone = ~judged.kept[scope] if scope != "document" else np.ones(len(weights), np.bool_)
         for name, seen in judged.seen[scope].items():
             rule = getattr(rules, scope)[name]
-            for place, rows in _rows_of(judged, scope, name, rule, language):
+            for place, rows in _rows_of(judged, scope, name, rule):
                 end = place[3]
                 side = seen.judged.low if end == "min" else seen.judged.high
                 mask = rows & side & seen.open & gone
@@ -297,17 +315,12 @@ def _costs(labelled: Labelled, rules: RuleSettings) -> dict[Place, tuple[float, 
     return total
 
 
-def _rows_of(
-    judged: Judged, scope: Scope, name: str, rule: Rule, language: Any
-) -> Iterator[tuple[Place, Mask]]:
-    """Each bound of a rule, with the rows of the languages that it is for."""
-    own = [code for code in judged.languages if code in rule.languages]
-    places = [judged.languages.index(code) for code in own]
-    for end in bounds_of(rule):
-        yield (scope, name, "", end), ~np.isin(language, places)
-    for code, place in zip(own, places, strict=True):
-        for end in bounds_of(rule.languages[code]):
-            yield (scope, name, code, end), language == place
+def _rows_of(judged: Judged, scope: Scope, name: str, rule: Rule) -> Iterator[tuple[Place, Mask]]:
+    """Each bound of a rule, with the rows of the group that it is for."""
+    place = row_group(judged, scope, name)
+    for number, group in enumerate(judged.seen[scope][name].judged.groups):
+        for end in bounds_of(rule.of_group(group)):
+            yield (scope, name, group, end), place == number
 
 
 def _places(labelled: Labelled, before: RuleSettings, after: RuleSettings) -> list[Place]:
@@ -318,19 +331,18 @@ def _places(labelled: Labelled, before: RuleSettings, after: RuleSettings) -> li
             if name in CONSENT:
                 continue
             now = getattr(after, scope)[name]
-            for code in ["", *rule.languages, *now.languages]:
+            for group in [UNGROUPED, *rule.groups(), *now.groups()]:
                 for one in (rule, now):
-                    bounds = one.languages.get(code) if code else one
-                    for end in bounds_of(bounds) if bounds else ():
-                        found[scope, name, code, end] = None
+                    bounds = one if group == UNGROUPED else one.groups().get(group, Bounds())
+                    for end in bounds_of(bounds):
+                        found[scope, name, group, end] = None
     return list(found)
 
 
 def _bound(rules: RuleSettings, place: Place) -> float | None:
-    scope, name, language, end = place
+    scope, name, group, end = place
     rule: Rule | None = getattr(rules, scope).get(name)
-    bounds = rule.languages.get(language, rule) if rule and language else rule
-    return getattr(bounds, end) if bounds else None
+    return getattr(rule.of_group(group), end) if rule else None
 
 
 def _with_rule(rules: RuleSettings, scope: Scope, name: str, rule: Rule) -> RuleSettings:
@@ -343,13 +355,9 @@ def _without(
 ) -> RuleSettings:
     """Rules without the harmful bounds, or with those as they were in `original`."""
     for place in sorted(harmful):
-        scope, name, language, end = place
+        scope, name, group, end = place
         rule = getattr(rules, scope)[name]
         value = _bound(original, place) if original else None
-        if language:
-            mine = rule.languages[language].model_copy(update={end: value})
-            rule = rule.model_copy(update={"languages": {**rule.languages, language: mine}})
-        else:
-            rule = rule.model_copy(update={end: value})
-        rules = _with_rule(rules, scope, name, rule)
+        other = rule.of_group(group).model_copy(update={end: value})
+        rules = _with_rule(rules, scope, name, rule.with_group(group, other))
     return rules

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from benben.analysis.tables import RunTables
 from benben.analysis.tuning.what_if import SignalTable, WhatIf
-from benben.filters.decide import Judged, Judgement, decide_batch, judge_batch
+from benben.filters.decide import Judged, Judgement, decide_batch, groups_of, judge_batch
 from benben.filters.declaration import SCOPES, Integers, Mask, Nested, Scope
 from benben.filters.signal_table import CATALOGUE, required_columns
 from benben.pipeline import storage
 from benben.pipeline.deduplication.duplicates import TABLES, Duplicates
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.image_facts import ImageFacts
-from benben.pipeline.settings.signals import Rule, RuleSettings
+from benben.pipeline.settings.signals import Group, Rule, RuleSettings
 
 COLUMNS: dict[Scope, str] = {"text_node": "paragraphs", "image_node": "images"}
 NODES: tuple[Scope, ...] = ("text_node", "image_node")
@@ -185,6 +185,7 @@ class Replay:
             self.kept[scope] = np.ones(len(document), np.bool_)
         # How often what a rule sees was written.
         self.versions: dict[tuple[Scope, str], int] = {}
+        self._group(rules)
         rows = max(1, sum(int(first[-1]) for first in self.first.values()))
         self.chunk = max(1, CHUNK_ROWS * len(stored) // rows)  # documents that are judged at once
         self._stale = np.zeros(len(stored), np.bool_)  # documents that must be judged again
@@ -195,12 +196,24 @@ class Replay:
     def __len__(self) -> int:
         return len(self.stored)
 
+    def _group(self, rules: RuleSettings) -> None:
+        """Find the groups of each row that rules have bounds for."""
+        wanted = {scope: {by for rule in getattr(rules, scope).values() for by in rule.by}
+                  for scope in SCOPES}  # fmt: skip
+        for scope, names in wanted.items():
+            groupings = self.tables[scope].groupings
+            missing = sorted(names - groupings.keys())
+            found = groups_of(self.stored.signals, scope, missing, self.stored.facts)
+            for by, (known, code) in zip(missing, found, strict=True):
+                groupings[by] = known, code.astype(np.int16)
+
     def move(self, rules: RuleSettings, later: bool = False) -> int:
         """Apply other rules; returns how many documents must be judged again.
 
         With `later`, `settle` does that.
         """
         before, self.rules = self.rules, rules
+        self._group(rules)
         if _shape(before) != _shape(rules):
             self._judge_all()
             return len(self)
@@ -239,8 +252,9 @@ class Replay:
             table, what_if = self.tables[scope], self.what_if[scope]
             for name, rule in getattr(self.rules, scope).items():
                 old = getattr(before, scope)[name]
-                if rule != old and rule.over != "paragraph" and self.stored.facts is not None:
-                    return np.arange(len(self))  # judged twice, on different paragraphs
+                twice = rule.over != "paragraph" or _grouped_later(scope, rule)
+                if rule != old and twice and self.stored.facts is not None:
+                    return np.arange(len(self))  # judged twice, on different rows or bounds
                 if rule != old and name in table:
                     differs = what_if.failing(name, old) ^ what_if.failing(name, rule)
                     rows = np.flatnonzero(np.unpackbits(differs, count=len(table)))
@@ -325,10 +339,19 @@ PENDING = {
 def _shape(rules: RuleSettings) -> object:
     """What decides which values rules judge, apart from their bounds."""
     return rules.inherit, [
-        (scope, name, rule.over, rule.when, rule.one_of)
+        (scope, name, rule.over, rule.when, rule.one_of, _names(rule))
         for scope in SCOPES
         for name, rule in getattr(rules, scope).items()
     ]
+
+
+def _names(rule: Rule) -> dict[Group, list[str] | None]:
+    return {group: bounds.one_of for group, bounds in rule.groups().items()}
+
+
+def _grouped_later(scope: Scope, rule: Rule) -> bool:
+    """Whether a row may have another group once images are fetched."""
+    return any(by in CATALOGUE[scope] and CATALOGUE[scope][by].after_fetch for by in rule.by)
 
 
 def _rows(first: Integers, documents: Integers) -> Integers:

@@ -23,9 +23,9 @@ from benben.analysis.tuning.labels import End, Proposal, Scores
 from benben.analysis.tuning.replay import Replay, read
 from benben.analysis.tuning.what_if import Effects, SignalTable
 from benben.filters.declaration import SCOPES, Scope
-from benben.filters.signal_table import read_rules, required_columns
+from benben.filters.signal_table import check_rules, read_rules, required_columns
 from benben.pipeline import config, storage
-from benben.pipeline.settings.signals import Rule, RuleSettings
+from benben.pipeline.settings.signals import UNGROUPED, Group, Rule, RuleSettings
 
 LABELS = "labels.jsonl"  # in the run's folder
 
@@ -63,7 +63,7 @@ class Tuner:
 
     @rules.setter
     def rules(self, rules: RuleSettings) -> None:
-        self.replay.move(rules)
+        self.apply(rules)
 
     @property
     def table(self) -> SignalTable:
@@ -84,27 +84,32 @@ class Tuner:
         return found
 
     def watch(self, signal: str) -> None:
-        """Compute a signal of the scope that no rule uses, so that it can be looked at and bounded.
-
-        Reads the table of signals again where its columns were not read.
-        """
+        """Compute a signal of the scope that no rule uses, so that it can be seen and bounded."""
         if signal in self.of_scope():
             return
         changed = {**self.of_scope(), signal: Rule()}
-        rules = self.replay.rules.model_copy(update={self.scope: changed})
+        self.apply(self.replay.rules.model_copy(update={self.scope: changed}))
+
+    def apply(self, rules: RuleSettings, later: bool = False) -> None:
+        """Apply other rules; `later`: see `Replay.move`. Raises ConfigError for wrong rules.
+
+        Reads the table of signals again where columns that they need were not read.
+        """
+        check_rules(rules)
         if set(required_columns(rules)) - self._columns:
             self.replay.stored = read(self.tables, rules, self.fetched)
             self._columns = set(required_columns(rules))
-        self.replay.move(rules)
+        self.replay.move(rules, later)
 
-    def move(self, signal: str, end: End, bound: float | None, language: str = "") -> Effects:
-        """Set a bound, or take it away, and count again; `language`: for documents of one alone.
+    def move(self, signal: str, end: End, bound: float | None, group: Group = UNGROUPED) -> Effects:
+        """Set a bound, or take it away, and count again; `group`: for the rows of one alone.
 
-        Raises KeyError for a signal without a rule.
+        A group is a pair such as ("language", "zh") or ("kind", "list_item"). Raises KeyError for
+        a signal without a rule, ConfigError for a group that there cannot be.
         """
-        rule = labels.with_bound(self.of_scope()[signal], end, bound, language)
+        rule = labels.with_bound(self.of_scope()[signal], end, bound, group)
         changed = {**self.of_scope(), signal: rule}
-        self.replay.move(self.replay.rules.model_copy(update={self.scope: changed}))
+        self.apply(self.replay.rules.model_copy(update={self.scope: changed}))
         return self.effects()
 
     def rows_near(self, signal: str, number: int) -> list[int]:

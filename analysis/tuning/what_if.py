@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benben.filters.declaration import Scope
-from benben.pipeline.settings.signals import Bounds, Rule
+from benben.pipeline.settings.signals import LANGUAGE, Bounds, Group, Rule
 
 Bits = NDArray[np.uint8]
 EVERY = slice(None)  # row
@@ -33,6 +33,8 @@ class SignalTable:
     document: NDArray[np.int64]  # of each row, as its place in `ids`
     index: NDArray[np.int32]  # of each row's node in its document; -1 in the scope of documents
     ids: list[str] = field(default_factory=list)
+    # What rows are grouped by, besides the language: names, and each row's place in them or -1.
+    groupings: dict[str, tuple[list[str], NDArray[np.int16]]] = field(default_factory=dict)
     # Rows that meet a rule's conditions; all of them for a rule that is not named.
     applies: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     refused: dict[str, NDArray[np.bool_]] = field(default_factory=dict)  # by a rule on names
@@ -44,6 +46,16 @@ class SignalTable:
 
     def __contains__(self, name: str) -> bool:
         return name in self.values or name in self.refused
+
+    def of_group(
+        self, group: Group, rows: NDArray[np.int64] | slice = EVERY
+    ) -> NDArray[np.bool_] | None:
+        """Mask of the rows of a group; None: there are none."""
+        by, name = group
+        names, code = self.groupings.get(by, ([], self.language))
+        if by == LANGUAGE:
+            names, code = self.languages, self.language
+        return code[rows] == names.index(name) if name in names else None
 
 
 @dataclass(frozen=True)
@@ -131,9 +143,9 @@ def fails(
     pending = table.pending.get(name, frozenset())
     values = table.values[name][rows]
     failing = _outside(values, rule, pending)
-    for language, bounds in rule.languages.items():
-        if language in table.languages:
-            mine = table.language[rows] == table.languages.index(language)
+    for group, bounds in reversed(rule.groups().items()):  # the first group of a row holds
+        mine = table.of_group(group, rows)
+        if mine is not None:
             np.copyto(failing, _outside(values, bounds, pending), where=mine)
     if name in table.applies:
         failing &= table.applies[name][rows]

@@ -11,7 +11,13 @@ from benben.analysis.tuning.labels import bounds_of
 from benben.analysis.tuning.learn import Evidence
 from benben.filters.declaration import SCOPES, Scope
 from benben.pipeline import config
-from benben.pipeline.settings.signals import Bounds, Rule, RuleSettings
+from benben.pipeline.settings.signals import (
+    UNGROUPED,
+    Bounds,
+    Rule,
+    RuleSettings,
+    group_name,
+)
 
 
 def base_of(output: str, source: str) -> str:
@@ -54,7 +60,7 @@ def _rules(
 
 def describe(one: Evidence) -> str:
     """One line on what a bound does to the labelled rows."""
-    where = f" in {one.language}" if one.language else ""
+    where = f" in {group_name(one.group)}" if one.group != UNGROUPED else ""
     if one.before == one.after:
         head = f"{one.end} {_number(one.after)}{where} stays"
     else:
@@ -75,7 +81,7 @@ def describe(one: Evidence) -> str:
 
 def _stated(before: Rule | None, after: Rule | None, whole: bool) -> Any:
     """What a config states of a rule: what differs from its base's, or all of it."""
-    if after is None or not (_has_bounds(after) or any(map(_has_bounds, after.languages.values()))):
+    if after is None or not any(map(_has_bounds, [after, *after.groups().values()])):
         return None
     new = after.model_dump(mode="json")
     old = before.model_dump(mode="json") if before else Rule().model_dump(mode="json")
@@ -86,16 +92,27 @@ def _stated(before: Rule | None, after: Rule | None, whole: bool) -> Any:
         if value != old[key] or (whole and value != empty[key])
     }
     if "languages" in stated:
-        ends = {code: _ends(bounds, old["languages"].get(code, {}))
-                for code, bounds in stated["languages"].items()}  # fmt: skip
-        stated["languages"] = ends
+        stated["languages"] = _table(new["languages"], old["languages"])
+    if "by" in stated:
+        stated["by"] = {
+            grouping: _table(new["by"].get(grouping, {}), old["by"].get(grouping, {}))
+            for grouping in {**old["by"], **new["by"]}
+        }
     if "when" in stated:
         stated["when"] = {name: _ends(bounds, {}) for name, bounds in stated["when"].items()}
     return stated
 
 
+def _table(groups: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """The bounds of groups, with null for each group that the base has and there is no more."""
+    return {
+        name: _ends(groups[name], before.get(name, {})) if name in groups else None
+        for name in {**before, **groups}
+    }
+
+
 def _ends(bounds: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """The bounds of a language, with null for each that its base has and it does not."""
+    """The bounds of a group, with null for each that its base has and it does not."""
     return {
         key: value
         for key, value in bounds.items()

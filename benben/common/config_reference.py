@@ -30,7 +30,7 @@ def keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[Key]:
     """Yield all keys of a model, each section before what it holds."""
     for name, field in model.model_fields.items():
         path = (*above, name)
-        inner, many = _inner(field.annotation)
+        inner, names = _inner(field.annotation)
         yield Key(
             name=".".join(path),
             type=describe_type(field.annotation) + _limits(field),
@@ -39,18 +39,18 @@ def keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[Key]:
             section=inner is not None,
         )
         if inner is not None:
-            yield from keys(inner, (*path, ANY_KEY) if many else path)
+            yield from keys(inner, (*path, *[ANY_KEY] * names))
 
 
-def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """Return the model that a type holds, and whether it is that of a mapping's values."""
+def _inner(annotation: Any) -> tuple[type[BaseModel] | None, int]:
+    """Return the model that a type holds, and in how many mappings it is a value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, False
+        return annotation, 0
     for argument in get_args(annotation):
-        found, many = _inner(argument)
+        found, names = _inner(argument)
         if found is not None:
-            return found, many or get_origin(annotation) is dict
-    return None, False
+            return found, names + (get_origin(annotation) is dict)
+    return None, 0
 
 
 def _first_line(model: type[BaseModel] | None) -> str:

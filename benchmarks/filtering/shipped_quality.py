@@ -5,9 +5,10 @@
 
 Prints `shipped_quality`: mean token F1 of what ships on the human gold, the baseline trafilatura's
 on the same pages; then F1 by page type, gold tokens that each rule loses beside the boilerplate
-tokens that it removes, shares of the gold's headings, list items, table rows and code blocks whose
-text is extracted, ships, and ships with its mark in Markdown, and recall and precision of images
-before the fetch. Documents are not judged, only their nodes.
+tokens that it removes, ROUGE-5 and edit distance of the shipped Markdown beside trafilatura's,
+shares of the gold's headings, list items, table rows and code blocks whose text is extracted,
+ships, ships with its mark in Markdown or with another's, and recall and precision of images before
+the fetch. Documents are not judged, only their nodes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from benchmarks.extraction.content_score_data import rows
 from benchmarks.extraction.train_content_score import fold, fold_models
 from benchmarks.support import figure, gold_structure
 from benchmarks.support.data import GOLD
-from benchmarks.support.gold import HUMAN, LABELLED, Page, pages, token_f1
+from benchmarks.support.gold import HUMAN, LABELLED, Page, edit_distance, pages, rouge, token_f1
 from benchmarks.support.judged_gold import Judged, Measured, judge, measure
 
 MAIN_CONTENT = 0.5  # content score from which `Document.main_text` takes a text
@@ -103,16 +104,45 @@ def structure_kept(
         for name, text in (("extracted", one.document.main_text(0)), ("shipped", verdict.text)):
             hits = gold_structure.kept(wanted, text)
             found.update((part.kind, name) for part, hit in zip(wanted, hits, strict=True) if hit)
-        row = to_row(verdict.nodes, one.page.url, {}, markdown=True)
-        markdown = "\n\n".join(text for text in row.texts if text)
-        marked = {(part.kind, part.key) for part in gold_structure.parts(markdown)}
-        found.update((part.kind, "marked") for part in wanted if (part.kind, part.key) in marked)
+        marked = {(part.kind, part.key) for part in gold_structure.parts(_markdown(one, verdict))}
+        others = {key for _, key in marked}
+        for part in wanted:
+            if (part.kind, part.key) in marked:
+                found[part.kind, "marked"] += 1
+            elif part.key in others:
+                found[part.kind, "other_mark"] += 1
+    names = ("extracted", "shipped", "marked", "other_mark")
     return {
-        kind: {"number": number[kind]}
-        | {name: found[kind, name] / number[kind] for name in ("extracted", "shipped", "marked")}
+        kind: {"number": number[kind]} | {name: found[kind, name] / number[kind] for name in names}
         for kind in gold_structure.ELEMENTS
         if number[kind]
     }
+
+
+def markdown_scores(
+    measured: Sequence[Measured], judged: Sequence[Judged]
+) -> dict[str, dict[str, float]]:
+    """Mean ROUGE-5 (F1) and edit distance of Markdown from the gold's, on pages that have it."""
+    scores: dict[str, list[tuple[float, float]]] = {"shipped": [], "trafilatura": []}
+    for one, verdict in zip(measured, judged, strict=True):
+        wanted = one.page.gold.get("gold_markdown")
+        if not wanted:
+            continue
+        other = trafilatura.extract(one.page.html, output_format="markdown") or ""
+        for name, text in (("shipped", _markdown(one, verdict)), ("trafilatura", other)):
+            scores[name].append((rouge(text, wanted), edit_distance(text, wanted)))
+    return {
+        name: {"pages": len(found)}
+        | dict(zip(("rouge_5", "edit_distance"), np.mean(found, axis=0).tolist(), strict=True))
+        for name, found in scores.items()
+        if found
+    }
+
+
+def _markdown(one: Measured, verdict: Judged) -> str:
+    """The Markdown that ships of a page."""
+    row = to_row(verdict.nodes, one.page.url, {}, markdown=True)
+    return "\n\n".join(text for text in row.texts if text)
 
 
 def image_scores(chosen: Config) -> dict[str, float]:
@@ -173,6 +203,7 @@ def main() -> int:
     details = {
         "texts": texts,
         "rules": rule_costs(measured, judged),
+        "markdown": markdown_scores(measured, judged),
         "structure": structure_kept(measured, judged),
         "images": image_scores(chosen),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+(.*)$")
 _ROW = re.compile(r"\s*\|(.*)\|\s*$")
 _RULE = re.compile(r"[\s|:-]+$")  # between a table's head and its body
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*(?:\s+\"[^\"]*\")?\)")
+# the text of a link may hold brackets
+_LINK = re.compile(r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\([^)\s]*(?:\s+\"[^\"]*\")?\)")
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+.!|<>~-])")
 
 
@@ -58,9 +60,9 @@ def _if_any(kind: Element, text: str) -> Iterator[Part]:
 
 
 def plain(text: str) -> str:
-    """Remove links, emphasis, code marks and escapes from a line of Markdown."""
+    """Remove links, emphasis, code marks, escapes and soft hyphens from a line of Markdown."""
     text = _LINK.sub(r"\1", text).replace("**", "").replace("`", "").replace("<br>", " ")
-    return _ESCAPE.sub(r"\1", text)
+    return html.unescape(_ESCAPE.sub(r"\1", text)).replace("\xad", "")
 
 
 def kept(wanted: list[Part], text: str) -> list[bool]:

@@ -84,12 +84,16 @@ def _document_field(name: str) -> Callable[[Batch], pa.Array]:
     return lambda batch: batch.documents.column(name)
 
 
+# What the content score tells apart.
+PAGE_TYPES = (
+    "article", "collection", "documentation", "forum", "listing", "product", "service",
+)  # fmt: skip
 PAGE_TYPE = Column("page_type", "document", pa.string(), _document_field("page_type"))
 CONFIDENCE = Column("confidence", "document", pa.float32(), _document_field("confidence"))
 
 EXTRACTION = (
-    stored(PAGE_TYPE, "article, collection, documentation, forum, listing, product or service",
-           OWN, "name", names=True),
+    stored(PAGE_TYPE, f"{', '.join(PAGE_TYPES[:-1])} or {PAGE_TYPES[-1]}",
+           OWN, "name", names=True, choices=PAGE_TYPES),
     stored(CONFIDENCE, "expected token F1 of the page's main text", OWN, "ratio"),
 )  # fmt: skip
 

@@ -163,5 +163,7 @@ CONTEXT: dict[Scope, tuple[Column, ...]] = {
 }
 
 SIGNALS: tuple[Signal, ...] = (
-    stored(KIND, f"markup around the text: {', '.join(KINDS)}", OWN, "name", names=True),
+    stored(
+        KIND, f"markup around the text: {', '.join(KINDS)}", OWN, "name", names=True, choices=KINDS
+    ),
 )

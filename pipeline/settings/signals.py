@@ -27,9 +27,21 @@ class Bounds(Section):
         return self
 
 
-class Rule(Bounds):
-    """Bounds of one signal, with other bounds for some languages.
+Group = tuple[str, str]  # what rows are grouped by, and the name that those of the group have
+LANGUAGE = "language"  # of the document: groups rows of every scope
+UNGROUPED: Group = ("", "")  # rows of no other group
 
+
+def group_name(group: Group) -> str:
+    """Return a group in words: a language by its code, others as in `kind list_item`."""
+    by, name = group
+    return name if by == LANGUAGE else f"{by} {name}".strip()
+
+
+class Rule(Bounds):
+    """Bounds of one signal, with other bounds for some groups of rows.
+
+    A group is the documents of a language, or the rows with one name of a signal such as `kind`.
     With `when`, the rule applies only where other signals of the same scope are within bounds.
     `over`: what is measured as one. A run is a stretch of neighbouring blocks of one kind (items of
     a list, rows of a table, code, texts under one heading); a section, a heading with what follows.
@@ -41,9 +53,53 @@ class Rule(Bounds):
     languages: dict[str, Bounds] = Field(
         default={}, description="other bounds for documents of a language, by its code"
     )
+    by: dict[str, dict[str, Bounds]] = Field(
+        default={},
+        description="other bounds for rows with a name: signal that is a name (of the rule's scope "
+        "or the document, such as kind or page_type) -> name -> bounds; before `languages`",
+    )
     when: dict[str, Bounds] = Field(
         default={}, description="signals of the same scope that must be within bounds for the rule"
     )
+
+    @field_validator("languages", "by", mode="before")
+    @classmethod
+    def _without_removed(cls, value: Any) -> Any:
+        """Leave out what is null, by which a config removes a group of its base."""
+        return _without_null({} if value is None else value)
+
+    @field_validator("by")
+    @classmethod
+    def _with_groups(cls, value: dict[str, dict[str, Bounds]]) -> dict[str, dict[str, Bounds]]:
+        return {grouping: table for grouping, table in value.items() if table}
+
+    def groups(self) -> dict[Group, Bounds]:
+        """Return the bounds of each group; a row has those of the first group that it is in."""
+        tables = [*self.by.items(), (LANGUAGE, self.languages)]
+        return {
+            (grouping, name): bounds for grouping, table in tables for name, bounds in table.items()
+        }
+
+    def of_group(self, group: Group) -> Bounds:
+        """Return the bounds of a group; the rule's own for one without."""
+        return self.groups().get(group, self)
+
+    def with_group(self, group: Group, bounds: Bounds) -> Rule:
+        """Return the rule with other bounds for a group; of UNGROUPED: with other own bounds."""
+        grouping, name = group
+        if group == UNGROUPED:
+            own = {end: getattr(bounds, end) for end in Bounds.model_fields}
+            return self.model_copy(update=own)
+        if grouping == LANGUAGE:
+            return self.model_copy(update={"languages": {**self.languages, name: bounds}})
+        table = {**self.by.get(grouping, {}), name: bounds}
+        return self.model_copy(update={"by": {**self.by, grouping: table}})
+
+
+def _without_null(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_null(one) for name, one in value.items() if one is not None}
 
 
 class InheritSettings(Section):

@@ -36,3 +36,13 @@ def test_an_element_is_kept_where_all_its_tokens_stand_in_a_row() -> None:
     wanted = list(parts(MARKDOWN))
     text = "Barn owls eat two voles. Mouse: 20 g. A MOUSE!"
     assert kept(wanted, text) == [True, True, True, False, True, False]
+
+
+def test_links_entities_and_soft_hyphens_do_not_hide_an_element() -> None:
+    gold = (
+        "- [Agent [beta]](https://example.org/a): caf\xe9 &amp; bar\n"
+        '- [Owls](b "Owls") dead\xadline\n'
+    )
+    wanted = list(parts(gold))
+    assert [part.text for part in wanted] == ["Agent [beta]: caf\xe9 & bar", "Owls deadline"]
+    assert kept(wanted, "Agent [beta]: caf\xe9 & bar\n\nOwls deadline") == [True, True]

@@ -190,6 +190,45 @@ def test_languages_have_bounds_of_their_own() -> None:
     assert [len(one["dropped"]) for one in found] == [0, 1]
 
 
+def test_kinds_of_blocks_and_types_of_pages_have_bounds_of_their_own() -> None:
+    blocks = [
+        text(f"Owls {number}", path=path, content_score=0.4)
+        for number, path in enumerate(["p.1", "ul.1/li.1", "table.1/tr.1/td.1", "pre.1"])
+    ]
+    pages = [page(*blocks, page_type=one) for one in ("forum", "article", None)]
+    by = {
+        "page_type": {"forum": {"max": 0.3}},
+        "kind": {"list_item": {"min": 0.3}, "table_row": {}, "code": {"min": 0.45}},
+    }
+    judged = rules(text_node={"content_score": {"min": 0.5, "by": by}})
+    found = decide_batch(measure(*pages), judged)["dropped"].to_pylist()
+    # a group that is named first holds: forum pages before kinds of blocks
+    assert [(one["index"], one["reason"], one["bound"]) for one in found[0]] == [
+        (index, "text_node.content_score.max", 0.3) for index in range(4)
+    ]
+    for entries in found[1:]:
+        assert [(one["index"], one["reason"], one["bound"]) for one in entries] == [
+            (0, "text_node.content_score.min", 0.5), (3, "text_node.content_score.min", 0.45),
+        ]  # fmt: skip
+
+
+def test_images_and_documents_have_bounds_of_their_group() -> None:
+    shown = image("https://e.com/a.png"), image("https://e.com/b.jpg")
+    pages = [page(text(LONG), *shown, page_type=one) for one in ("product", "article")]
+    judged = rules(
+        image_node={"width": {"min": 9, "by": {"format": {"png": {"min": 99}}}}},
+        document={"words": {"min": 1, "by": {"page_type": {"product": {"min": 500}}}}},
+    )
+    known = [[{"width": 50, "format": "png"}, {"width": 50, "format": "jpeg"}]] * 2
+    entry = pa.struct([("reason", pa.string()), ("width", pa.int32()), ("format", pa.string())])
+    facts = pa.array(known, pa.list_(entry))
+    found = decide_batch(measure(*pages), judged, facts)
+    assert found["reasons"].to_pylist() == [["document.words.min"], []]
+    assert [[one["index"] for one in entries] for entries in found["dropped"].to_pylist()] == [
+        [1], [1]
+    ]  # fmt: skip
+
+
 def test_a_condition_limits_a_rule() -> None:
     signals = measure(page(text("no marks in this"), text(f"{LONG[:-1]} and more of it")))
     judged = rules(text_node={"punctuation_ratio": {"min": 0.001, "when": {"tokens": {"min": 12}}}})

@@ -46,6 +46,15 @@ def test_verdicts_and_counts_are_equal(name: str, tmp_path: Path) -> None:
     assert count_verdicts(part, verdicts) == count_verdicts(whole, verdicts)
 
 
+def test_what_rows_are_grouped_by_is_read(tmp_path: Path) -> None:
+    by = {"kind": {"text": {"min": 2}}, "page_type": {"forum": {"min": 3}}}
+    rules = RuleSettings.model_validate({"text_node": {"words": {"min": 1, "by": by}}})
+    path = stored(tmp_path)
+    assert {"page_type", "paragraphs.list.element.kind"} <= set(required_columns(rules))
+    whole, part = read(path, None), read(path, required_columns(rules))
+    assert decide_batch(part, rules) == decide_batch(whole, rules)
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_every_signal_finds_its_columns(scope: str, tmp_path: Path) -> None:
     path = stored(tmp_path)

@@ -17,8 +17,6 @@ function chosen() {
   return { scope: view.scope, lang: at("lang").value, type: type ? type.value : "", scale: at("scale").value };
 }
 
-const language = () => (at("own").checked ? at("lang").value : "");
-
 async function ask(name, fields) {
   const answer = await fetch(`${name}?${new URLSearchParams({ ...chosen(), ...fields })}`);
   if (!answer.ok) throw new Error(await answer.text());
@@ -127,24 +125,28 @@ function show(state, dragged) {
   at("others").replaceChildren(make("option", { value: "", textContent: "…" }), ...names);
 }
 
-function boundsOf(rule) {
-  const code = at("lang").value;
-  if (code && (rule.languages[code] || at("own").checked)) return rule.languages[code] || rule.bounds;
-  return rule.bounds;
+// Rows of a group, such as a language or a kind of block, may have bounds of their own.
+const OTHERS = { by: "", group: "" };
+const stated = (rule, place) => rule.groups.find((one) => one.by === place.by && one.group === place.group);
+
+function shownGroup(rule) {
+  const place = { by: "language", group: at("lang").value };
+  return place.group && (stated(rule, place) || at("own").checked) ? place : OTHERS;
 }
 
-const tongue = (rule) => (at("lang").value in rule.languages ? at("lang").value : language());
+const boundsOf = (rule, place = shownGroup(rule)) => (stated(rule, place) || rule).bounds;
 
 function numbers(box, rule) {
   box.querySelector(".counts").textContent =
     `drops ${rule.drops.toLocaleString("en")}, ${rule.alone.toLocaleString("en")} of them alone`;
-  for (const input of box.querySelectorAll("input[type=number]"))
-    if (document.activeElement !== input) input.value = boundsOf(rule)[input.dataset.end] ?? "";
+  for (const row of box.querySelectorAll(".bounds"))
+    for (const input of row.querySelectorAll("input[type=number]"))
+      if (document.activeElement !== input) input.value = boundsOf(rule, row.place)[input.dataset.end] ?? "";
 }
 
 function card(rule) {
   const box = make("article", { className: "rule", data: { signal: rule.signal } });
-  const off = !Object.keys(rule.bounds).length && !rule.one_of && !Object.keys(rule.languages).length;
+  const off = !Object.keys(rule.bounds).length && !rule.one_of && !rule.groups.length;
   if (off) box.classList.add("off");
   if (rule.signal === view.signal) box.classList.add("chosen");
   const name = make("button", { type: "button", className: "title", textContent: rule.signal.replaceAll("_", " "), title: rule.meaning });
@@ -154,7 +156,7 @@ function card(rule) {
     const toggle = make("input", { type: "checkbox", checked: !off, title: "Rule on or off" });
     toggle.setAttribute("role", "switch");
     toggle.setAttribute("aria-label", `Rule ${rule.signal}`);
-    toggle.addEventListener("change", () => commit(rule.signal, toggle.checked ? "on" : "off", ""));
+    toggle.addEventListener("change", () => commit(rule.signal, toggle.checked ? "on" : "off", "", OTHERS));
     head.append(toggle);
   }
   box.append(head);
@@ -167,7 +169,7 @@ function card(rule) {
   if (later.length) facts.push(`${later.join(" and ")}: judged once images are fetched`);
   if (rule.locked) facts.push("consent: a config alone changes it");
   if (rule.after_fetch) facts.push("known once images are fetched");
-  if (at("lang").value && rule.languages[at("lang").value]) facts.push(`own bounds of ${at("lang").value}`);
+  if (stated(rule, { by: "language", group: at("lang").value })) facts.push(`own bounds of ${at("lang").value}`);
   box.append(make("div", { className: "soft facts-line", textContent: facts.join("; ") }));
   const data = view.charts[rule.signal];
   if (rule.numeric && rule.known && data) {
@@ -176,38 +178,44 @@ function card(rule) {
       const input = box.querySelector(`input[data-end="${end}"]`);
       if (input) input.value = bound;
       if (view.signal !== rule.signal) mark(rule.signal);
-      move({ signal: rule.signal, end, bound, language: tongue(rule), charts: done ? "*" : rule.signal, commit: done ? "1" : "" });
+      move({ signal: rule.signal, end, bound, ...shownGroup(rule), charts: done ? "*" : rule.signal, commit: done ? "1" : "" });
     }));
     if (data.unknown) box.append(make("small", { className: "soft", textContent: `${data.unknown.toLocaleString("en")} without a value` }));
   }
-  if (rule.numeric && rule.known && !rule.locked) box.append(inputs(rule));
+  if (rule.numeric && rule.known && !rule.locked) {
+    box.append(inputs(rule, shownGroup(rule)));
+    for (const one of rule.groups.filter((other) => other.by !== "language")) box.append(inputs(rule, one));
+  }
   numbers(box, rule);
   return box;
 }
 
-function inputs(rule) {
-  const bounds = boundsOf(rule), row = make("div", { className: "bounds" });
+function inputs(rule, { by, group }) {
+  const place = { by, group }, bounds = boundsOf(rule, place);
+  const row = make("div", { className: "bounds", data: { group: `${by} ${group}`.trim() } });
+  row.place = place;
+  if (by && by !== "language") row.append(make("small", { className: "soft", textContent: row.dataset.group.replaceAll("_", " ") }));
   for (const end of ENDS) {
     if (!(end in bounds)) continue;
     const input = make("input", { type: "number", step: "any", value: bounds[end], data: { end } });
     const clear = make("button", { type: "button", textContent: "×", title: `Take ${end} away` });
-    input.addEventListener("change", () => commit(rule.signal, end, input.value, tongue(rule)));
-    clear.addEventListener("click", () => commit(rule.signal, end, "", tongue(rule)));
+    input.addEventListener("change", () => commit(rule.signal, end, input.value, place));
+    clear.addEventListener("click", () => commit(rule.signal, end, "", place));
     row.append(make("label", {}, `${end} `, input, clear));
   }
   const data = view.charts[rule.signal];
   for (const end of ["min", "max"].filter((one) => !(one in bounds) && !(one === "max" && "below" in bounds))) {
     const add = make("button", { type: "button", className: "add", textContent: `+ ${end}` });
     const edge = end === "min" ? data.edges[0] : data.edges[data.edges.length - 1];
-    add.addEventListener("click", () => commit(rule.signal, end, edge, tongue(rule)));
+    add.addEventListener("click", () => commit(rule.signal, end, edge, place));
     row.append(add);
   }
   return row;
 }
 
-function commit(signal, end, bound, code) {
+function commit(signal, end, bound, place) {
   mark(signal);
-  return move({ signal, end, bound, language: code || "", charts: "*", commit: "1" });
+  return move({ signal, end, bound, ...place, charts: "*", commit: "1" });
 }
 
 function mark(signal) {

@@ -12,7 +12,7 @@ from benben.filters.declaration import SCOPES, Scope
 from benben.filters.signal_table import check_rules
 from benben.pipeline import storage
 from benben.pipeline.config import ConfigError
-from benben.pipeline.settings.signals import Rule, RuleSettings
+from benben.pipeline.settings.signals import Rule, RuleSettings, group_name
 
 FILE = "tuning.json"  # in the run's folder
 
@@ -40,9 +40,15 @@ class Move:
 
 
 def _pairs(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    old, new = before.get("languages", {}), after.get("languages", {})
-    codes = sorted({*old, *new})
-    return [("", before, after), *((f" ({c})", old.get(c, {}), new.get(c, {})) for c in codes)]
+    old, new = Rule.model_validate(before).groups(), Rule.model_validate(after).groups()
+    pairs = [("", before, after)]
+    for group in sorted({*old, *new}):
+        one, other = (
+            bounds[group].model_dump(mode="json") if group in bounds else {}
+            for bounds in (old, new)
+        )
+        pairs.append((f" ({group_name(group)})", one, other))
+    return pairs
 
 
 def _shown(value: Any) -> str:
@@ -81,7 +87,7 @@ class History:
         rules = now.model_copy(update=watched)
         for move in self.moves[: self.position]:
             rules = _with(rules, move)
-        self.tuner.replay.move(rules, later)
+        self.tuner.apply(rules, later)
         self._save()
 
     def _restore(self) -> None:

@@ -26,6 +26,7 @@ from benben.analysis.tuning.tuner import LABELS, Tuner
 from benben.filters.declaration import Scope
 from benben.filters.signal_table import CATALOGUE, read_rules
 from benben.pipeline import storage
+from benben.pipeline.config import ConfigError
 from benben.pipeline.errors import InputError
 from benben.pipeline.settings.signals import Rule
 
@@ -200,8 +201,8 @@ class Site:
             "known": known,
             "bounds": bounds,
             "one_of": rule.one_of,
-            "languages": {code: {end: value for end, value in one.items() if end != "one_of"}
-                          for code, one in data.get("languages", {}).items()},
+            "groups": [{"by": by, "group": name, "bounds": labels.bounds_of(one)}
+                       for (by, name), one in rule.groups().items()],
             "over": rule.over,
             "when": data.get("when", {}),
             "pending": sorted(table.pending.get(name, ())),
@@ -269,12 +270,17 @@ class Site:
             new = getattr(self.tuner.base, self.tuner.scope).get(signal, Rule())
         elif end in ENDS and (not bound or _is_number(bound)):
             value = float(bound) if bound else None
-            new = labels.with_bound(rule, end, value, fields.get("language", ""))
+            new = labels.with_bound(
+                rule, end, value, (fields.get("by", ""), fields.get("group", ""))
+            )
         else:
             return None
         changed = {**self.tuner.of_scope(), signal: new}
         rules = self.tuner.replay.rules.model_copy(update={self.tuner.scope: changed})
-        self.tuner.replay.move(rules, later=True)
+        try:
+            self.tuner.apply(rules, later=True)
+        except ConfigError:
+            return None
         if fields.get("commit"):
             self.history.note(self.tuner.scope, signal, before)
             self._dragged.pop((self.tuner.scope, signal), None)

@@ -15,6 +15,7 @@ from benben.analysis.tuning import labelled, labels, learn, written
 from benben.analysis.tuning.gold import align
 from benben.analysis.tuning.labelled import Labelled, Weights
 from benben.filters.decide import decide_batch
+from benben.filters.signal_table import read_rules
 from benben.jobs.commands.cli import main
 from benben.pipeline import config
 from benben.pipeline.errors import InputError
@@ -100,6 +101,26 @@ def test_languages_with_labels_get_bounds_of_their_own() -> None:
     assert few.rules.text_node["words"].languages == {}
 
 
+def test_groups_that_a_rule_names_are_learned_apart_with_their_evidence() -> None:
+    places = ("p.1", "p.2", "ul.1/li.1")  # short texts go, short items of lists stay
+    blocks = [text(one, path=path) for one, path in zip((MENU, GOOD, MENU), places, strict=True)]
+    gold = Weights(np.tile([0.0, 17.0, 1.0], 20), np.tile([1.0, 0.0, 0.0], 20))
+    signals = measure(*[page(*blocks)] * 20)
+    data = Labelled(signals, np.arange(20) % labelled.FOLDS, 20, {"text_node": gold})
+    by = {"kind": {"list_item": {"min": 9}, "code": {"min": 7}}}
+    before = rules(text_node={"words": {"min": 1, "by": by}})
+    found = learn.learn(data, before)
+    words = found.rules.text_node["words"]
+    assert words.min == len(GOOD.split())
+    assert words.of_group(("kind", "list_item")).min is None
+    assert words.of_group(("kind", "code")).min == 7  # none is labelled
+    kept = learn.learn(data, before, keep_harmful=True)
+    for learned in (found, kept):
+        said = written.config_text("default", before, learned.rules, learned.evidence)
+        assert "min in kind list_item from 9 to none" in said
+        assert "min 7 in kind code stays: nothing that is labelled is beyond it" in said
+
+
 def test_consent_and_names_are_never_learned() -> None:
     data = made()
     everything_good = Weights(np.ones(20), np.zeros(20))
@@ -178,6 +199,27 @@ def test_files_without_labels_of_the_run_are_refused(run: str, tmp_path: Path) -
         labelled.read(str(other))
     with pytest.raises(InputError, match="no such file"):
         labelled.read(str(tmp_path / "none"))
+
+
+def test_a_config_states_groups_that_differ_and_removes_those_that_are_gone(
+    tmp_path: Path,
+) -> None:
+    base, tuned = tmp_path / "base.yaml", tmp_path / "tuned.yaml"
+    base.write_text(
+        "base: no_rules\nrules:\n  text_node:\n    words:\n      min: 5\n"
+        "      languages: {zh: {min: 2}, ja: {min: 3}}\n"
+        "      by: {kind: {code: {min: 1}, heading: {min: 2, max: 9}}, "
+        "page_type: {forum: {min: 4}}}\n"
+    )
+    words = {
+        "min": 5,
+        "languages": {"zh": {"min": 2}},
+        "by": {"kind": {"heading": {"min": 3}, "caption": {"min": 1}}},
+    }
+    after = rules(text_node={"words": words})
+    tuned.write_text(written.config_text(str(base), read_rules(str(base)), after))
+    assert read_rules(str(tuned)).text_node == after.text_node
+    assert "page_type: {forum: null}" in tuned.read_text()
 
 
 def test_a_config_states_only_what_differs_without_evidence() -> None:

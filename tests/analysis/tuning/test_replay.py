@@ -14,7 +14,7 @@ from benben.analysis.tuning.labels import with_bound
 from benben.analysis.tuning.replay import Replay, Stored
 from benben.filters.decide import decide_batch
 from benben.pipeline.schema import VERDICTS
-from benben.pipeline.settings.signals import Rule, RuleSettings
+from benben.pipeline.settings.signals import UNGROUPED, Group, Rule, RuleSettings
 from tests.filters.pages import image, measure, page, rules, text
 
 WORDS = (
@@ -24,7 +24,13 @@ WORDS = (
 RULES = rules(
     inherit={"headings": 0.1, "captions": 0.3},
     text_node={
-        "content_score": {"min": 0.3},
+        "content_score": {
+            "min": 0.3,
+            "by": {
+                "page_type": {"forum": {"min": 0.6}},
+                "kind": {"list_item": {"min": 0.1}, "heading": {"max": 0.9}},
+            },
+        },
         "words": {"max": 40, "languages": {"zh": {"max": 80}}},
         "word_repetition": {"max": 0.5, "over": "section", "when": {"words": {"min": 8}}},
         "special_ratio": {"max": 0.5, "over": "run", "when": {"kind": {"one_of": ["text"]}}},
@@ -35,7 +41,7 @@ RULES = rules(
         "duplicate": {"max": 0},
         "url_format": {"one_of": ["jpeg", "png"]},
         "rendered_width": {"min": 20},
-        "width": {"min": 150},
+        "width": {"min": 150, "by": {"format": {"png": {"min": 250}}}},
     },
     document={
         "images": {"min": 1, "max": 4},
@@ -45,6 +51,14 @@ RULES = rules(
         "nsfw_images": {"max": 0},
     },
 )
+
+# Those of rules, and some that come with a move.
+GROUPS: dict[str, list[Group]] = {
+    "text_node": [("language", "en"), ("kind", "list_item"), ("kind", "text"),
+                  ("page_type", "forum"), ("page_type", "product")],
+    "image_node": [("language", "en"), ("format", "png"), ("page_type", "article")],
+    "document": [("language", "en"), ("page_type", "forum")],
+}  # fmt: skip
 
 
 def pages(number: int = 60) -> pa.RecordBatch:
@@ -60,8 +74,9 @@ def pages(number: int = 60) -> pa.RecordBatch:
             else:
                 tag = draw.choice(["h2", "p", "p", "li"])
                 body = " ".join(draw.choices(WORDS, k=draw.randint(1, 30)))
-                nodes.append(text(body, tag=tag, content_score=score))
-        made.append(page(*nodes))
+                path = {"h2": "h2.1", "p": "p.1", "li": "ul.1/li.1"}[tag]
+                nodes.append(text(body, tag=tag, path=path, content_score=score))
+        made.append(page(*nodes, page_type=draw.choice(["forum", "article", None])))
     return measure(*made)
 
 
@@ -102,10 +117,10 @@ def decided(made: Replay, signals: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def moved(judged: RuleSettings, scope: str, name: str, end: Any, bound: float | None,
-          language: str = "") -> RuleSettings:  # fmt: skip
+          group: Group = UNGROUPED) -> RuleSettings:  # fmt: skip
     some = getattr(judged, scope)
     return judged.model_copy(
-        update={scope: {**some, name: with_bound(some[name], end, bound, language)}}
+        update={scope: {**some, name: with_bound(some[name], end, bound, group)}}
     )
 
 
@@ -146,8 +161,8 @@ def test_moves_of_any_rule_are_decided_as_the_stages_do(
         known = values[~np.isnan(values)]
         bound = float(draw.choice(known.tolist())) if len(known) else 1.0
         taken = draw.random() < 0.1 and getattr(rule, end) is not None
-        language = draw.choice(["", "", "en"])
-        made.move(moved(made.rules, scope, name, end, None if taken else bound, language))
+        group = draw.choice([UNGROUPED, *GROUPS[scope]])
+        made.move(moved(made.rules, scope, name, end, None if taken else bound, group))
         check(made, signals)
 
 

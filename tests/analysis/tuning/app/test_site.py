@@ -138,14 +138,44 @@ def test_bounds_of_a_language_alone_and_counts_by_language_and_type(site: Site) 
     assert english["totals"]["document"]["rows"] <= everything["totals"]["document"]["rows"]
     assert get(site, "state.json", lang="xx")["totals"]["text_node"]["rows"] == 0
     assert get(site, "state.json", type="forum")["totals"]["document"]["rows"] == 0
-    state = move(site, "document", "words", "min", "5000", language="en")
+    state = move(site, "document", "words", "min", "5000", by="language", group="en")
     words = next(one for one in state["rules"] if one["signal"] == "words")
-    assert words["languages"] == {"en": {"min": 5000, "max": 5000}}
+    assert words["groups"] == [
+        {"by": "language", "group": "en", "bounds": {"min": 5000, "max": 5000}}
+    ]
     assert words["bounds"] == {"min": 20, "max": 5000}
     post(site, "write")
     rules = read_rules(site.path)
     assert rules.document["words"].languages["en"].min == 5000
     assert state["totals"]["document"]["kept"] == len(decided(site.tuner.tables.output, rules))
+
+
+def test_bounds_of_a_group_alone_count_what_decide_keeps(site: Site) -> None:
+    for by, group, end, bound in (
+        ("kind", "text", "min", "3.5"),
+        ("page_type", "article", "max", "60"),
+        ("kind", "text", "min", "9"),
+    ):
+        state = move(site, "text_node", "words", end, bound, by=by, group=group)
+        post(site, "write")
+        counts: Counts = {}
+        kept = decided(site.tuner.tables.output, read_rules(site.path), counts)
+        assert state["totals"]["document"]["kept"] == len(kept)
+        assert state["totals"]["text_node"]["kept"] == counts["paragraphs"].kept
+    words = next(one for one in state["rules"] if one["signal"] == "words")
+    assert words["bounds"] == {"min": 3}
+    assert [(one["by"], one["group"], one["bounds"]) for one in words["groups"]] == [
+        ("kind", "text", {"min": 9}), ("page_type", "article", {"min": 3, "max": 60})
+    ]  # fmt: skip
+    assert [one["says"] for one in state["history"]] == [
+        "words min (kind text) none → 3.5",
+        "words min (page_type article) none → 3, max (page_type article) none → 60",
+        "words min (kind text) 3.5 → 9",
+    ]
+    wrong = {"scope": "text_node", "signal": "words", "end": "min", "bound": "9", "by": "kind"}
+    assert site.post("move", {"token": site.token, **wrong, "group": "menu"}) is None
+    again = Site(Tuner(site.tuner.tables.output, str(site.tuner.source)), site.path)
+    assert again.tuner.rules == site.tuner.rules
 
 
 def test_samples_show_the_part_that_decided_and_escape_it(site: Site) -> None:
