@@ -38,7 +38,7 @@ class Part:
 def parts(markdown: str) -> Iterator[Part]:
     """Yield the elements of Markdown that have tokens, in order."""
     fence, code = "", [""]
-    for line in markdown.split("\n"):
+    for line in _joined(markdown.split("\n")):
         mark = _FENCE.match(line)
         if mark and (not fence or line.strip() == fence):
             if fence:
@@ -52,6 +52,25 @@ def parts(markdown: str) -> Iterator[Part]:
             yield from _if_any("table_row", plain(found[1].replace("|", " ")))
         elif found := _ITEM.match(line):
             yield from _if_any("list_item", plain(found[1]))
+
+
+def _joined(lines: list[str]) -> Iterator[str]:
+    """Yield lines, those of an item's paragraph as one: they are indented to what it says."""
+    item, fenced = "", False
+    for line in lines:
+        mark = _FENCE.match(line)
+        inner = line[:2].isspace() and line.strip() and not (mark or _ITEM.match(line))
+        if item and inner and not _ROW.match(line) and not _HEADING.match(line):
+            item += f" {line.strip()}"
+            continue
+        if item:
+            yield item
+        fenced ^= mark is not None
+        item = line if not fenced and _ITEM.match(line) else ""
+        if not item:
+            yield line
+    if item:
+        yield item
 
 
 def _if_any(kind: Element, text: str) -> Iterator[Part]:

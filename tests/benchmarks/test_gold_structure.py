@@ -46,3 +46,18 @@ def test_links_entities_and_soft_hyphens_do_not_hide_an_element() -> None:
     wanted = list(parts(gold))
     assert [part.text for part in wanted] == ["Agent [beta]: caf\xe9 & bar", "Owls deadline"]
     assert kept(wanted, "Agent [beta]: caf\xe9 & bar\n\nOwls deadline") == [True, True]
+
+
+def test_an_item_goes_on_over_indented_lines() -> None:
+    found = parts(
+        "- Owls\n  by night\n- Mice\nby day\n\n  text\n1. Voles\n   - in fields\n# Barns\n"
+    )
+    assert [(part.kind, part.text) for part in found] == [
+        ("list_item", "Owls by night"),
+        ("list_item", "Mice"),
+        ("list_item", "Voles"),
+        ("list_item", "in fields"),
+        ("heading", "Barns"),
+    ]
+    code = "```\n- not an item\n  more\n```"
+    assert [(part.kind, part.text) for part in parts(code)] == [("code", "- not an item\n  more")]
