@@ -14,6 +14,7 @@ from benben.analysis.tuning.labels import bounds_of
 from benben.analysis.tuning.tuner import Tuner
 from benben.analysis.tuning.what_if import Effects
 from benben.filters.signal_table import CATALOGUE
+from benben.pipeline.settings.signals import UNGROUPED, Group, group_name
 
 _STYLE = (
     "<style>svg .kept{fill:#2a7f62}svg .dropped{fill:#e3b9a0}svg text{font-size:10px;fill:#666}"
@@ -25,10 +26,11 @@ def sliders(tuner: Tuner) -> widgets.Widget:
     """A slider, a field for exact numbers and a histogram for each bound, above the counts."""
     shown = widgets.HTML(counts(tuner))
     rows = [
-        _bound(tuner, name, end, bound, shown)
+        _bound(tuner, name, group, end, shown)
         for name, rule in tuner.of_scope().items()
         if name in tuner.table.values
-        for end, bound in bounds_of(rule).items()
+        for group in (UNGROUPED, *rule.groups())
+        for end in bounds_of(rule.of_group(group))
     ]
     return widgets.VBox([widgets.HTML(_STYLE), *rows, shown])
 
@@ -97,14 +99,18 @@ def scores(tuner: Tuner) -> widgets.HTML:
     return widgets.HTML(f"<table>{head}{rows}</table>")
 
 
-def _bound(tuner: Tuner, name: str, end: Any, bound: float, shown: widgets.HTML) -> Any:
-    values = tuner.table.values[name]
+def _bound(tuner: Tuner, name: str, group: Group, end: Any, shown: widgets.HTML) -> Any:
+    def now() -> float:
+        return float(getattr(tuner.of_scope()[name].of_group(group), end))
+
+    values, bound = tuner.table.values[name], now()
+    label = " ".join(part for part in (name, group_name(group), end) if part)
     known = values[~np.isnan(values)]
     top = max(float(known.max()) if len(known) else bound, bound, 1e-6)
     whole = CATALOGUE[tuner.scope][name].unit in WHOLE_UNITS
     slider = widgets.FloatSlider(
         value=bound, min=min(float(known.min()) if len(known) else 0.0, bound, 0.0), max=top,
-        step=1.0 if whole else top / 1000, description=f"{name} {end}", readout_format=".4g",
+        step=1.0 if whole else top / 1000, description=label, readout_format=".4g",
         continuous_update=False, layout=widgets.Layout(width="32rem"),
         style={"description_width": "14rem"},
     )  # fmt: skip
@@ -113,10 +119,10 @@ def _bound(tuner: Tuner, name: str, end: Any, bound: float, shown: widgets.HTML)
 
     def moved(change: dict[str, Any]) -> None:
         asked = change["new"]
-        if asked != getattr(tuner.of_scope()[name], end):
-            tuner.move(name, end, asked)
+        if asked != now():
+            tuner.move(name, end, asked, group)
             shown.value, chart.value = counts(tuner), histogram(tuner, name)
-        exact.value = getattr(tuner.of_scope()[name], end)
+        exact.value = now()
         if change["owner"] is exact and slider.min <= exact.value <= slider.max:
             slider.value = exact.value
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benben.analysis.provenance import explain
 from benben.analysis.provenance.history import history
@@ -25,7 +26,7 @@ from benben.analysis.tuning.what_if import Effects, SignalTable
 from benben.filters.declaration import SCOPES, Scope
 from benben.filters.signal_table import check_rules, read_rules, required_columns
 from benben.pipeline import config, storage
-from benben.pipeline.settings.signals import UNGROUPED, Group, Rule, RuleSettings
+from benben.pipeline.settings.signals import UNGROUPED, Bounds, Group, Rule, RuleSettings
 
 LABELS = "labels.jsonl"  # in the run's folder
 
@@ -113,17 +114,19 @@ class Tuner:
         return self.effects()
 
     def rows_near(self, signal: str, number: int) -> list[int]:
-        """The `number` rows nearest to each bound of a signal's rule, on either side of it."""
-        values = self.table.values[signal]
-        chosen: list[int] = []
-        for bound in labels.bounds_of(self.of_scope()[signal]).values():
-            distance = np.abs(values - np.float64(bound))
-            for side in (values < bound, values >= bound):
-                rows = np.flatnonzero(side & ~np.isnan(values))
-                if len(rows) > number:
-                    rows = rows[np.argpartition(distance[rows], number)[:number]]
-                chosen += rows[np.lexsort((rows, distance[rows]))].tolist()
-        return list(dict.fromkeys(chosen))
+        """The `number` rows nearest to each bound of a signal's rule, on either side of it.
+
+        Near a bound of a group are rows of that group.
+        """
+        values, rule = self.table.values[signal], self.of_scope()[signal]
+        left, found = ~np.isnan(values), list[list[int]]()
+        for group, bounds in rule.groups().items():
+            mine = self.table.of_group(group)
+            if mine is not None:
+                found.append(_nearest(values, left & mine, bounds, number))
+                left &= ~mine
+        chosen = [_nearest(values, left, rule, number), *found]
+        return list(dict.fromkeys(row for rows in chosen for row in rows))
 
     def nearest(self, signal: str, number: int) -> list[labels.Key]:
         """The documents or nodes of `rows_near`."""
@@ -171,6 +174,21 @@ class Tuner:
         base = written.base_of(self.tables.output, str(self.source))
         text = written.config_text(base, read_rules(base), self.rules)
         storage.write_bytes(path, text.encode())
+
+
+def _nearest(
+    values: NDArray[np.floating], among: NDArray[np.bool_], bounds: Bounds, number: int
+) -> list[int]:
+    """The rows nearest to each bound on either side, among some."""
+    chosen: list[int] = []
+    for bound in labels.bounds_of(bounds).values():
+        distance = np.abs(values - np.float64(bound))
+        for side in (values < bound, values >= bound):
+            rows = np.flatnonzero(side & among)
+            if len(rows) > number:
+                rows = rows[np.argpartition(distance[rows], number)[:number]]
+            chosen += rows[np.lexsort((rows, distance[rows]))].tolist()
+    return chosen
 
 
 def without_idle(rules: RuleSettings, base: RuleSettings) -> RuleSettings:

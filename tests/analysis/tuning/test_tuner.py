@@ -15,6 +15,7 @@ from benben.analysis.tables import RunTables
 from benben.analysis.tuning import labels, notebook_widgets
 from benben.analysis.tuning.tuner import Tuner
 from benben.pipeline import config
+from benben.pipeline.config import ConfigError
 from benben.pipeline.errors import InputError
 from benben.pipeline.images import image_facts
 from tests.analysis import run_folder
@@ -39,6 +40,24 @@ def test_a_moved_threshold_and_its_margin(run: str) -> None:
     assert shown
     assert "data:image/jpeg;base64," in "".join(shown.values())
     assert "<script>" not in "".join(shown.values())
+
+
+def test_a_group_alone_is_moved_and_has_its_own_nearest_rows(run: str) -> None:
+    tuner = Tuner(run, "default", scope="text_node")
+    tuner.watch("chars")
+    assert tuner.rows_near("chars", 2) == []
+    code = tuner.move("chars", "min", 10_000, ("kind", "code"))
+    assert tuner.table.of_group(("kind", "code")) is None  # the run has none
+    assert code.dropped["chars"] == 0
+    texts = tuner.move("chars", "min", 10_000, ("kind", "text"))
+    of_kind = tuner.table.of_group(("kind", "text"))
+    assert of_kind is not None
+    assert texts.dropped["chars"] == int(of_kind.sum()) > 0
+    near = tuner.rows_near("chars", 2)
+    assert len(near) == 2
+    assert of_kind[near].all()
+    with pytest.raises(ConfigError, match=r"by\.kind: no kind 'menu'"):
+        tuner.move("chars", "min", 1, ("kind", "menu"))
 
 
 def test_labels_scores_proposal_and_config(run: str, tmp_path: Path) -> None:
