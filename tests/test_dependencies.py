@@ -16,12 +16,16 @@ from tests.shared import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Needed without an import: what PySpark and pandas ask for, a Java runtime, fallbacks by name.
-UNIMPORTED = {"pandas": "PySpark asks for it before it runs mapInArrow"}
+UNIMPORTED = {
+    "pandas": "PySpark asks for it before it runs mapInArrow",
+    "wordfreq": "its lists are read, it is slow to import",
+}
 # Imported, and installed by the declared dependency beside them.
 COMPANIONS = {
     "botocore": "boto3",
     "llvmlite": "numba",
     "markupsafe": "jinja2",
+    "msgpack": "wordfreq",
     "multidict": "aiohttp",
     "py4j": "pyspark",
     "pydantic_core": "pydantic",

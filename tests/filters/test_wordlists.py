@@ -6,6 +6,7 @@ import gzip
 import json
 
 import pytest
+import wordfreq
 
 from benben.filters.decide import decide_batch
 from benben.filters.signals import wordlists
@@ -59,7 +60,16 @@ def test_languages_of_roots_have_stop_words(language: str) -> None:
     assert (len(listed) >= 9) == (language not in WITHOUT_STOP_WORDS)
 
 
-def test_common_words_are_wordfreqs() -> None:
+@pytest.mark.parametrize("size", ["small", "large", "best"])
+def test_common_words_are_wordfreqs(size: str) -> None:
+    settings = SETTINGS.model_copy(update={"common_words": size})
+    for language in ("en", "zh", "da", "sh", "zu"):  # with both sizes, the small one, none
+        known = language in wordfreq.available_languages(size)
+        expected = list(wordfreq.get_frequency_dict(language, size)) if known else []
+        assert wordlists.listed_words("common", language, settings) == expected
+
+
+def test_a_language_without_common_words_has_no_list() -> None:
     assert "owl" in wordlists.listed_words("common", "en", OBELICS.signals)
     assert wordlists.listed_words("common", "zu", OBELICS.signals) == []
     assert wordlists.load("common", "zu", SETTINGS) is None
