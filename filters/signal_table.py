@@ -26,6 +26,7 @@ from benben.filters.declaration import (
 )
 from benben.filters.signals import (
     gopher,
+    image_context,
     models,
     page,
     pii,
@@ -60,6 +61,7 @@ BUILT_IN: tuple[Signal, ...] = (
     *structure.SIGNALS,
     *models.PERPLEXITY,
     *page.IMAGES,
+    *image_context.SIGNALS,
     *gopher.SIGNALS,
     *models.QUALITY,
 )

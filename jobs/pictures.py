@@ -1,4 +1,7 @@
-"""Stage `pictures`: what is dropped once images are fetched, by their bytes and looks."""
+"""Stage `pictures`: what is dropped once images are fetched, by their bytes and looks.
+
+It also measures how well images fit the texts around them, if the config asks for it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from benben.jobs.deduplication.duplicates_table import (
 from benben.jobs.engine import script, tables
 from benben.jobs.engine.stage import Result, Run, Stage
 from benben.jobs.engine.tables import ShufflePlan
+from benben.jobs.images import worth
 from benben.pipeline import storage
 from benben.pipeline.deduplication import clusters, decontamination, image_duplicates
 from benben.pipeline.deduplication.duplicates import Duplicates
@@ -52,6 +56,7 @@ def run(run: Run) -> Result:
     result = duplicates_table.write_duplicates(run, inputs, search, TABLE)
     for name in (folder, storage.join(target, "looks")):
         storage.delete_folder(name)
+    result.add(worth.write_worth(run))
     return result
 
 
@@ -121,9 +126,9 @@ def read_documents(inputs: PartInputs) -> Iterator[tuple[pa.RecordBatch, Dropped
 
 STAGE = Stage(
     name="pictures",
-    reads=("fingerprints", "duplicates", "images"),
-    writes=(TABLE,),
-    sections=("pictures", "deduplicate", "fingerprint"),
+    reads=("documents", "verdicts", "fingerprints", "duplicates", "images"),
+    writes=(TABLE, worth.TABLE),
+    sections=("pictures", "deduplicate", "fingerprint", "worth"),
     run=run,
     sources=lambda config: decontamination.image_set_digests(config.pictures.decontaminate),
     follows="duplicates",

@@ -36,11 +36,12 @@ def redecide(run: Run) -> Result:
     wanted = required_columns(rules)
     known = {file.part: storage.join(run.target("image_uses"), file.name) for file in uses}
     fetched = run.config.fetch.enabled
+    worth = run.paths("image_worth") if run.config.worth.enabled else {}
 
     def work(part: Part) -> Result:
         counts: Counts = {}
         unjudged: Counter[str] = Counter()
-        facts = ImageFacts.read(known.get(part.number))
+        facts = ImageFacts.read(known.get(part.number), worth.get(part.number))
         known_duplicates = [Duplicates.read(part.paths.get(name)) for name in TABLES]
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -110,7 +111,7 @@ STAGE = Stage(
     name="redecide",
     reads=("documents", "signals", "verdicts", *TABLES, "images"),
     writes=("final_verdicts", "image_uses"),
-    sections=("rules", "fetch"),
+    sections=("rules", "fetch", "worth"),
     run=redecide,
     follows="picture_duplicates",
 )

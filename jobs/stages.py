@@ -21,7 +21,7 @@ STAGES = {
     "cluster": "find documents that repeat a better one: by URL, bytes, text or MinHash",
     "deduplicate": "find repeated lines, images and image sets, and join all duplicates",
     "fetch": "download the images of kept documents, within the limits of each site",
-    "pictures": "find downloaded images and image sets that repeat by bytes or by look",
+    "pictures": "find downloaded images and image sets that repeat, and measure how images fit",
     "redecide": "apply the rules again, now that duplicates and images are known",
     "split": "hold hosts out of train that have no near-duplicates elsewhere",
     "assemble": "write the dataset in OBELICS's schema",

@@ -154,6 +154,7 @@ IMAGES = pa.schema(
         ("flatness", pa.float64()),  # share of the most common grey level, 0..1
         ("nsfw", pa.float64()),  # 0..1, null without a model
         ("embedding", pa.list_(pa.float32())),
+        ("look", pa.list_(pa.float32())),  # colours, edges, layout; null unless fetch.look is set
     ]
 )
 
@@ -211,6 +212,21 @@ IMAGE_USES = pa.schema(
         ("entropy", pa.float64()),
         ("flatness", pa.float64()),
         ("nsfw", pa.float64()),
+    ]
+)
+
+# How well images fit the texts around them: the image nodes of documents that are left. Worth is
+# null where the image was not fetched, stands beside no words, or where there is no model.
+IMAGE_WORTH = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("index", pa.int32()),  # of the node
+        ("worth", pa.float32()),  # nats: against other images of the run
+        ("page_worth", pa.float32()),  # nats: against the page's others; null: there are none
+        ("alt_overlap", pa.float32()),  # share of its words in the texts around; null: no words
+        ("caption_overlap", pa.float32()),
+        ("name_overlap", pa.float32()),
+        ("position", pa.float32()),  # share of the page's texts that stand before it
     ]
 )
 

@@ -63,11 +63,11 @@ def replay(tables: RunTables, arms: Mapping[str, Arm], fetched: bool) -> Iterato
     `fetched`: the run fetched images, so rules on what was fetched are judged too.
     """
     columns = sets.columns(dict(arms))
-    uses = tables.paths("image_uses")
+    facts_of = [tables.paths(name) for name in ("image_uses", "image_worth")]
     duplicates = {name: tables.paths(name) for name in TABLES}
     for part, (documents_path, *_) in sorted(tables.paths("documents").items()):
         signals_path = tables.paths("signals")[part][0]
-        facts = ImageFacts.read(uses[part][0] if part in uses else None)
+        facts = ImageFacts.read(*(one[part][0] if part in one else None for one in facts_of))
         known = [
             Duplicates.read(files[part][0] if part in files else None)
             for files in duplicates.values()

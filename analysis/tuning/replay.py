@@ -103,7 +103,7 @@ class _AfterFetch:
             return next(iter(tables.paths(table).get(part, [])), None)
 
         duplicates = [Duplicates.read(path(name)) for name in TABLES]
-        return cls(ImageFacts.read(path("image_uses")), duplicates)
+        return cls(ImageFacts.read(path("image_uses"), path("image_worth")), duplicates)
 
 
 def _read_batch(

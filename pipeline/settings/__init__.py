@@ -25,6 +25,7 @@ from benben.pipeline.settings.ship import (
 )
 from benben.pipeline.settings.signals import RuleSettings, SignalSettings
 from benben.pipeline.settings.spark import SparkSettings
+from benben.pipeline.settings.worth import WorthSettings
 
 __all__ = ["Config", "Section"]
 
@@ -52,6 +53,7 @@ class Config(Section):
     )
     fetch: FetchSettings
     pictures: PictureSettings
+    worth: WorthSettings = WorthSettings()
     assemble: AssembleSettings
     report: ReportSettings
     takedown: TakedownSettings = TakedownSettings()
@@ -74,6 +76,14 @@ class Config(Section):
                 f"has {given.bands} of {given.rows}: leave out fingerprint.bands and "
                 "fingerprint.rows, or minhash.threshold"
             )
+        return value
+
+    @field_validator("worth")
+    @classmethod
+    def _looks_are_measured(cls, value: WorthSettings, info: ValidationInfo) -> WorthSettings:
+        fetch = info.data.get("fetch")
+        if value.enabled and fetch and not fetch.look:
+            raise ValueError("worth.enabled needs fetch.look=true")
         return value
 
     @field_validator("input")

@@ -134,6 +134,9 @@ class FetchSettings(Section):
     reencode: ReencodeSettings | None = None
     nsfw: ImageModelSettings | None = None
     embedding: ImageModelSettings | None = None
+    look: bool = Field(
+        default=False, description="measure colours, edges and layout, which `worth` needs"
+    )
     remember: int = Field(
         ge=0, description="images that a task remembers, so that equal bytes are not decoded again"
     )

@@ -78,6 +78,7 @@ def table_changes(takedown: PendingTakedown) -> list[TableChange]:
         TableChange("final_verdicts", judged, affected, verdicts, "documents", kept),
         TableChange("signals", row, removed, signals, "documents", extracted),
         TableChange("image_uses", ["sha256"], stored, _delete_rows),
+        TableChange("image_worth", ["doc_id"], removed, _delete_rows),
         TableChange("image_bytes", ["sha256"], stored, _delete_rows),
         TableChange("images", ["url", "sha256", "reason"], images, _delete_rows, "images", fetched),
         TableChange("consent", ["url", "path"], receipts, _delete_rows),

@@ -19,7 +19,7 @@ from benben.filters.signal_table import CATALOGUE, measure_batch
 from benben.filters.signals import page as page_signals
 from benben.filters.signals.text import character_tables
 from benben.filters.signals.wordlists import hash_list
-from benben.pipeline.schema import IMAGE_USES
+from benben.pipeline.images import image_facts
 from benben.pipeline.settings.signals import PerplexityModel, QualityModel
 from tests.filters.pages import SETTINGS, batch, image, page, rules, text
 
@@ -39,7 +39,9 @@ ALTS = {"en": "an old owl", "ru": "старая сова", "zh": "老猫头鹰"}
 CAPTIONS = {"en": "The owl of 1998", "ru": "Сова, 1998", "zh": "猫头鹰 1998"}
 URL = "https://e.com/logo.jpg"
 FACTS = {"width": 400, "height": 200, "format": "jpeg", "num_bytes": 5000, "blur": 12.5,
-         "entropy": 6.0, "flatness": 0.25}  # fmt: skip
+         "entropy": 6.0, "flatness": 0.25, "worth": 1.5, "page_worth": 0.5,
+         "alt_overlap": 0.5, "caption_overlap": 0.75, "name_overlap": 0.0,
+         "position": 1.0}  # fmt: skip
 KNOWN = {"reason", "nsfw", *FACTS}
 # Of the paragraph. Letters and marks are `chars` without `special`; all words have a letter.
 COUNTS: dict[str, dict[str, int]] = {
@@ -193,7 +195,7 @@ def test_value_by_hand(
     scope: str, code: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signals = measured(code, settings, monkeypatch)
-    kinds = {field.name: field.type for field in IMAGE_USES if field.name in KNOWN}
+    kinds = {field.name: field.type for field in image_facts.FACTS if field.name in KNOWN}
     known = [[{**FACTS, "nsfw": 0.1}, {**FACTS, "nsfw": 0.9}]]
     facts = pa.array(known, pa.list_(pa.struct(kinds.items())))
     by_hand = expected(scope, code)

@@ -97,6 +97,7 @@ class Outcome:
     fetched_at: str | None = None  # ISO 8601 UTC; for an archive the capture time
     nsfw: float | None = None
     embedding: list[float] | None = None
+    look: list[float] | None = None
     picture: Picture | None = None
     data: bytes | None = field(default=None, repr=False)  # bytes to store, when kept
     stored_format: str | None = None
@@ -115,7 +116,7 @@ class Outcome:
         self.reason = ERROR
         self.detail = f"{host_of(self.target)}: {describe(error)}"
         self.picture = self.data = self.stored_format = self.moved = None
-        self.nsfw = self.embedding = None
+        self.nsfw = self.embedding = self.look = None
 
     def row(self) -> dict[str, Any]:
         """A row of `images`. Texts of servers and libraries are made fit for a table."""
@@ -148,6 +149,7 @@ OWN_COLUMNS = (
     "fetched_at",
     "nsfw",
     "embedding",
+    "look",
 )
 
 

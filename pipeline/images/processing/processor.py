@@ -20,6 +20,7 @@ from benben.pipeline.consent.picture_metadata import metadata_refusal
 from benben.pipeline.errors import InputError
 from benben.pipeline.images.fetch.request import Outcome
 from benben.pipeline.images.processing.picture import Decoder, Picture, reencode
+from benben.pipeline.images.worth import look
 from benben.pipeline.settings.fetch import FetchSettings, ImageModelSettings
 
 
@@ -32,6 +33,7 @@ class _Result:
     detail: str | None
     nsfw: float | None
     embedding: list[float] | None
+    look: list[float] | None
     stored_format: str | None
 
     def fill(self, outcome: Outcome) -> None:
@@ -89,6 +91,8 @@ class ImageProcessor:
             outcome.nsfw = self._nsfw.score(pixels)
         if self._embedding is not None:
             outcome.embedding = self._embedding.vector(pixels)
+        if self._settings.look:
+            outcome.look = look.measure(pixels)
         outcome.data, outcome.stored_format = data, picture.format
         if self._settings.reencode is not None:
             outcome.data = reencode(pixels, self._settings.reencode)

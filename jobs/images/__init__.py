@@ -1,0 +1,1 @@
+"""Work on a run's images that takes several passes over its parts."""

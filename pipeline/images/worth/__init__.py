@@ -1,0 +1,1 @@
+"""How well an image fits the text around it, by a small model trained on a run's own pairs."""
