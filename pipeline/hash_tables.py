@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benben.common import hashing
-from benben.pipeline.compiled import borrowed, compiled, int64
+from benben.pipeline.compiled import Integers, borrowed, called, compiled, int64
 
 FREE = -1  # marks a free slot in a table of rows; in a `Table` the key 0 does
 _SLOTS_PER_ENTRY = 4
@@ -105,3 +105,25 @@ def find_row(rows: NDArray[np.int64], bits: int, keys: NDArray[Any], key: Any) -
     while rows[slot] >= 0 and keys[rows[slot]] != key:
         slot = (slot + 1) & last
     return slot
+
+
+@called
+def group(keys: Integers, weights: Integers) -> tuple[Integers, Integers, Integers]:
+    """Return for each key how often it occurs, the sum of its weights, and its number from 0."""
+    bits = slot_bits(len(keys))
+    slots = np.full(1 << bits, FREE)  # the first place of the key
+    firsts = np.empty(len(keys), np.int64)
+    counts, sums = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+    numbers = np.empty(len(keys), np.int64)
+    known = 0
+    for place in range(len(keys)):
+        slot = find_row(slots, bits, keys, keys[place])
+        if slots[slot] == FREE:
+            slots[slot] = place
+            numbers[place] = known
+            known += 1
+        first = firsts[place] = slots[slot]
+        numbers[place] = numbers[first]
+        counts[first] += 1
+        sums[first] += weights[place]
+    return counts[firsts], sums[firsts], numbers

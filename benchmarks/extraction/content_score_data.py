@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benben.analysis.tuning.gold import common_tokens, tokens
+from benben.pipeline.compiled import Integers
+from benben.pipeline.hash_tables import Table
 from benben.pipeline.page import extract
-from benben.pipeline.page.dom.columns import IMAGE_BLOCK
+from benben.pipeline.page.dom.columns import CHARS, IMAGE_BLOCK
 from benben.pipeline.page.dom.copies import without_copies
 from benben.pipeline.page.dom.elements import compile_plan
 from benben.pipeline.page.dom.lexbor import parse
@@ -22,6 +24,7 @@ from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.extract import default_settings, read_facts
 from benben.pipeline.page.markup import mended
 from benben.pipeline.page.score.features import Blocks, describe
+from benben.pipeline.page.score.wording import NO_WEIGHTS, Words, read_words
 from benchmarks.support.cache import cached
 from benchmarks.support.data import GOLD
 from benchmarks.support.gold import Page, pages
@@ -43,10 +46,19 @@ class Rows:
     labels: npt.NDArray[np.float64]  # share of the block that is in the main text
     weights: npt.NDArray[np.float64]
 
+    @property
+    def lengths(self) -> Integers:
+        """Characters of the blocks."""
+        return self.walk.blocks[:, CHARS]
+
+    def describe(self, weights: Table = NO_WEIGHTS) -> Blocks:
+        """Compute the features of the blocks; `weights`: of words."""
+        return describe(self.walk, self.title, weights)
+
     @cached_property
-    def blocks(self) -> Blocks:
-        """Features of the blocks."""
-        return describe(self.walk, self.title)
+    def words(self) -> Words:
+        """Words of the blocks."""
+        return read_words(self.walk.blocks, np.frombuffer(self.walk.text or b"\0", np.uint8))
 
 
 def rows(sources: Sequence[str]) -> list[Rows]:

@@ -7,13 +7,14 @@ python -m benchmarks.train_content_score --check    cross-validate only
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
 from benben.pipeline.compiled import Floats
+from benben.pipeline.hash_tables import Table
 from benben.pipeline.page.score.content_score import (
     DOUBT,
     PAGE_FEATURES,
@@ -24,7 +25,9 @@ from benben.pipeline.page.score.content_score import (
     describe_page,
     doubts,
 )
+from benben.pipeline.page.score.wording import NO_WEIGHTS
 from benchmarks.extraction.content_score_data import Rows, rows
+from benchmarks.extraction.word_weights import word_weights
 from benchmarks.support.data import ROOT
 from benchmarks.support.gold import LABELLED, token_f1
 from benchmarks.support.network import Example, Layer, fit, fit_linear
@@ -34,6 +37,7 @@ FOLDS = 5
 HIDDEN = (32, 16)
 CUT_FACTOR = 0.8  # these two: the best of a few by cross-validation
 EVENNESS = 0.5
+SEED = 0
 TYPE_PENALTY, CONFIDENCE_PENALTY = 0.02, 0.001
 
 
@@ -61,8 +65,9 @@ def without(pages: Sequence[Rows], number: int) -> list[Rows]:
 
 
 def describe(page: Rows) -> Floats:
-    """Features of the page, for its type."""
-    return describe_page(page.blocks.rows, page.blocks.lengths, page.page.url)
+    """Features of the page, for its type; the weights of words are none of them."""
+    blocks = page.describe(NO_WEIGHTS)
+    return describe_page(blocks.rows, blocks.lengths, page.page.url)
 
 
 def train_type(pages: Sequence[Rows]) -> Linear:
@@ -84,20 +89,46 @@ def types_of(pages: Sequence[Rows]) -> dict[str, Floats]:
     return found
 
 
-def train(pages: Sequence[Rows], types: dict[str, Floats], seed: int = 0) -> ContentModel:
-    """Fit the network and the page type; the confidence is fitted on cross-validated pages."""
-    layers = fit([_example(page, types[page.page.name]) for page in pages], HIDDEN, seed)
-    model = _blank(train_type(pages))
-    model.layers = [_linear(layer) for layer in layers]
+class WordWeights:
+    """Weights of words, of pages that lie in no fold of a set: fitted when they are asked for."""
+
+    def __init__(self, pages: Sequence[Rows]) -> None:
+        self._pages = pages
+        self._found: dict[frozenset[int], Table] = {}
+
+    def __call__(self, *hidden: int) -> Table:
+        key = frozenset(hidden)
+        if key not in self._found:
+            seen = [page for page in self._pages if fold(page.page.domain) not in key]
+            self._found[key] = word_weights(seen)
+        return self._found[key]
+
+
+def train(
+    pages: Sequence[Rows], types: Mapping[str, Floats], words: WordWeights, *hidden: int
+) -> ContentModel:
+    """Fit the network and the page type; the confidence is fitted on cross-validated pages.
+
+    `hidden`: folds that the model sees no page of. It learns from each page as weights of words
+    describe it that saw no page of its fold either.
+    """
+    seen = [page for page in pages if fold(page.page.domain) not in hidden]
+    examples = [
+        _example(page, types[page.page.name], words(*hidden, fold(page.page.domain)))
+        for page in seen
+    ]
+    model = _blank(train_type(seen))
+    model.layers = [_linear(layer) for layer in fit(examples, HIDDEN, SEED)]
+    model.words = words(*hidden)
     return model
 
 
-def _example(page: Rows, types: Floats) -> Example:
+def _example(page: Rows, types: Floats, words: Table) -> Example:
     """Labelled blocks; of a page with snippets alone, most are not."""
     used = page.weights > 0
-    inputs = page.blocks.rows[used]
+    inputs = page.describe(words).rows[used]
     inputs = np.concatenate([inputs, np.tile(types, (len(inputs), 1))], axis=1, dtype=np.float32)
-    lengths = page.blocks.lengths[used]
+    lengths = page.lengths[used]
     return Example(
         inputs, page.labels[used], page.weights[used], lengths, complete=bool(page.page.text)
     )
@@ -105,7 +136,7 @@ def _example(page: Rows, types: Floats) -> Example:
 
 def _blank(page_type: Linear) -> ContentModel:
     trust = Linear(np.zeros((DOUBT + len(PAGE_TYPES), 1)), np.zeros(1))
-    return ContentModel([], page_type, trust, CUT_FACTOR, EVENNESS)
+    return ContentModel([], page_type, trust, CUT_FACTOR, EVENNESS, NO_WEIGHTS)
 
 
 def _linear(layer: Layer) -> Linear:
@@ -114,9 +145,9 @@ def _linear(layer: Layer) -> Linear:
 
 def fold_models(pages: Sequence[Rows]) -> Iterator[tuple[int, ContentModel]]:
     """Yield each fold and a model that saw no page of it; the models have no confidence yet."""
-    types = types_of(pages)
+    types, words = types_of(pages), WordWeights(pages)
     for number in range(FOLDS):
-        yield number, train(without(pages, number), types)
+        yield number, train(pages, types, words, number)
 
 
 def cross_validate(pages: Sequence[Rows]) -> Iterator[Tested]:
@@ -124,7 +155,7 @@ def cross_validate(pages: Sequence[Rows]) -> Iterator[Tested]:
     for number, model in fold_models(pages):
         for page in pages:
             if fold(page.page.domain) == number:
-                found = model.read(page.blocks, page.page.url)
+                found = model.read(page.describe(model.words), page.page.url)
                 yield Tested(page, found, model.types(describe(page)), main_text(page, found))
 
 
@@ -136,7 +167,7 @@ def main_text(page: Rows, found: Scored) -> str:
 def train_confidence(tested: Sequence[Tested]) -> Linear:
     """Fit the confidence to the token F1 of pages that the models had not seen."""
     inputs = np.array(
-        [[*doubts(page.found.scores, page.page.blocks.lengths), *page.types] for page in tested]
+        [[*doubts(page.found.scores, page.page.lengths), *page.types] for page in tested]
     )
     targets = np.array([[page.f1] for page in tested])
     return _linear(fit_linear(inputs, targets, CONFIDENCE_PENALTY))
@@ -151,7 +182,7 @@ def confidences(tested: Sequence[Tested]) -> list[float]:
     ]
     for page in tested:
         weights, bias = models[fold(page.page.page.domain)]
-        doubt = doubts(page.found.scores, page.page.blocks.lengths)
+        doubt = doubts(page.found.scores, page.page.lengths)
         odds = np.concatenate([doubt, page.types]) @ weights + bias
         found.append(float(1 / (1 + np.exp(-odds[0]))))
     return found
@@ -185,7 +216,7 @@ def main() -> None:
     tested = list(cross_validate(pages))
     report(tested)
     if not arguments.check:
-        model = train(pages, types_of(pages))
+        model = train(pages, types_of(pages), WordWeights(pages))
         model.confidence = train_confidence([page for page in tested if page.page.page.text])
         np.savez_compressed(PATH, **model.arrays())
         print(f"wrote {PATH}")

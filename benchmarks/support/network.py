@@ -37,6 +37,16 @@ class Example(NamedTuple):
     complete: bool  # whether all of the main text is known, so that its F1 is
 
 
+class Texts(NamedTuple):
+    """Texts as words, and what they should be."""
+
+    words: Array  # numbers of the words of all texts
+    starts: Array  # place of the first word of each text, and the number of words
+    scale: Array  # of each text, for the sum of its words
+    targets: Array  # what each text is: 0 or 1
+    shares: Array  # how much each text counts
+
+
 class Layer(NamedTuple):
     """A linear layer."""
 
@@ -139,6 +149,32 @@ def fit_linear(inputs: Array, targets: Array, penalty: float) -> Layer:
 
     optimiser.step(closure)
     return _unscaled(Layer(weights.detach().numpy(), bias.detach().numpy()), mean, deviation)
+
+
+def fit_words(texts: Texts, size: int, penalty: float) -> Array:
+    """Train a weight for each of `size` words, so that the log odds of a text are their sum.
+
+    By maximum likelihood, with a penalty on the squared weights.
+    """
+    torch.set_num_threads(1)
+    words, offsets = torch.from_numpy(texts.words), torch.from_numpy(texts.starts[:-1])
+    scale, targets, shares = (
+        torch.from_numpy(np.asarray(column, np.float32)) for column in texts[2:]
+    )
+    found, bias = torch.zeros(size, 1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([found, bias], max_iter=40, line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        odds = functional.embedding_bag(words, found, offsets, mode="sum")[:, 0] * scale + bias
+        entropy = functional.binary_cross_entropy_with_logits(odds, targets, reduction="none")
+        loss = (entropy * shares).sum() + penalty * (found**2).sum()
+        loss.backward()
+        return float(loss.detach())
+
+    optimiser.step(closure)
+    weights: Array = found.detach().numpy()[:, 0]
+    return weights
 
 
 def _scale(inputs: Array) -> tuple[Array, Array]:

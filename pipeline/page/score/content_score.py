@@ -24,6 +24,7 @@ import numpy.typing as npt
 import yaml
 
 from benben.pipeline.compiled import Floats, Integers, borrowed, called, compiled
+from benben.pipeline.hash_tables import Table, make_table
 from benben.pipeline.page.dom.walk import Walk
 from benben.pipeline.page.score.features import FEATURES, PAGE, TEXT, Blocks, describe
 
@@ -56,6 +57,7 @@ _LONGEST = 2000  # characters of an address that are read
 WEIGHTS = resources.files("benben.pipeline.page.score") / "content_score.npz"
 NAMES = (*FEATURES, *PAGE_FEATURES, *PAGE_TYPES)  # what the weights were trained on
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # limits of a page's cut
+_HALF = np.nextafter(0.5, 0.0)  # the highest score of what is not main content
 DOUBT = 4  # numbers that `doubts` returns
 
 
@@ -72,7 +74,8 @@ def score(page: Walk, title: str | None, url: str) -> Scored:
     """Score every block of a page between 0 (boilerplate) and 1 (main content), and the page."""
     if not len(page.blocks):
         return Scored(np.empty(0), np.empty(0, np.bool_), None, None)
-    return model().read(describe(page, title), url)
+    found = model()
+    return found.read(describe(page, title, found.words), url)
 
 
 @lru_cache(maxsize=1)
@@ -102,12 +105,14 @@ class ContentModel:
         confidence: Linear,
         cut_factor: float,
         evenness: float,
+        words: Table,
     ) -> None:
         self.layers = layers
         self.page_type = page_type
         self.confidence = confidence
         self.cut_factor = cut_factor  # multiplies the page's best cut
         self.evenness = evenness  # 0: each block on its own, 1: each kind of markup as a whole
+        self.words = words  # weights of words; see wording.py
 
     @classmethod
     def load(cls, path: Traversable = WEIGHTS) -> ContentModel:
@@ -125,6 +130,7 @@ class ContentModel:
                 layer("confidence"),
                 float(stored["cut_factor"]),
                 float(stored["evenness"]),
+                make_table(stored["word_keys"], stored["word_weights"]),
             )
 
     def arrays(self) -> Mapping[str, Any]:
@@ -134,6 +140,8 @@ class ContentModel:
         found = {f"{name}_weights": layer.weights for name, layer in named.items()}
         found |= {f"{name}_bias": layer.bias for name, layer in named.items()}
         counts = {"layers": len(self.layers), "features": NAMES}
+        used = self.words.keys != 0
+        found |= {"word_keys": self.words.keys[used], "word_weights": self.words.values[used]}
         return found | counts | {"cut_factor": self.cut_factor, "evenness": self.evenness}
 
     def read(self, blocks: Blocks, url: str) -> Scored:
@@ -164,7 +172,8 @@ class ContentModel:
     def scores(self, blocks: Blocks, types: Floats) -> Floats:
         """Return the scores of the blocks of a page."""
         probs = self.probabilities(blocks.rows, types)
-        return to_scores(probs, blocks.kinds, blocks.lengths, self.evenness, self.cut_factor)
+        scores = to_scores(probs, blocks.kinds, blocks.lengths, self.evenness, self.cut_factor)
+        return lower_copies(scores, blocks.copies)
 
 
 @compiled
@@ -289,6 +298,21 @@ def lift_images(scores: Floats, lengths: Integers) -> Floats:
             behind = scores[texts[min(after, len(texts) - 1)]]
             around = (before + behind + max(before, behind)) / 3
             scores[place] = max(scores[place], around)
+    return scores
+
+
+@compiled
+def lower_copies(scores: Floats, copies: Integers) -> Floats:
+    """Turn round the score of a text that an earlier block of the main content says as it is.
+
+    `copies`: number of each text, below the number of texts, or -1 where it may come again.
+    """
+    kept = np.zeros(len(scores), np.bool_)
+    for place in range(len(scores)):
+        if copies[place] >= 0 and scores[place] >= 0.5:
+            if kept[copies[place]]:
+                scores[place] = min(1 - scores[place], _HALF)
+            kept[copies[place]] = True
     return scores
 
 

@@ -24,7 +24,7 @@ from benben.pipeline.characters import (
     STOP,
 )
 from benben.pipeline.compiled import Bytes, Floats, Integers, borrowed, called, compiled, int64
-from benben.pipeline.hash_tables import FREE, Table, borrowed_table, find_row, slot_bits
+from benben.pipeline.hash_tables import Table, borrowed_table, group
 from benben.pipeline.page.dom.columns import (
     AN_IMAGE,
     CHARS,
@@ -74,6 +74,14 @@ from benben.pipeline.page.score.surroundings import (
     write_sections,
     write_title_place,
 )
+from benben.pipeline.page.score.wording import (
+    SAID,
+    WORDING,
+    Words,
+    read_words,
+    write_said,
+    write_wording,
+)
 
 # Names of the features, in groups.
 TEXT = ("chars", "words", "commas", "stops", "lines", "word_length", "ends", "colon", "capitals",
@@ -99,6 +107,8 @@ _TAGS = {
     "list": ("ul", "ol"),
 }  # fmt: skip
 _HEADINGS = ("h1", "h2", "h3", "h4")
+_REPEATED = ("li", "cell", "pre")  # their texts may come again: "Yes", "Example"
+_COPY_CHARS = 20  # and so may a shorter one
 FEATURES: tuple[str, ...] = (
     *TEXT,
     "depth",
@@ -121,6 +131,8 @@ FEATURES: tuple[str, ...] = (
     *(f"card{number}_{name}" for number in range(CARDS) for name in CARD),
     *(f"{anchor}_{name}" for anchor in ("title", "main") for name in RELATION),
     *TITLE_PLACE,
+    *WORDING,
+    *SAID,
 )
 
 # Columns of the running sums; row n holds the sums over the blocks before n.
@@ -143,6 +155,7 @@ class Layout(NamedTuple):
     first_word: int  # bit of the first group of class words
     word_count: int
     labels: Table
+    once: npt.NDArray[np.bool_]  # tag -> whether a page says such a text once
 
 
 def _tag_groups() -> npt.NDArray[np.int64]:
@@ -165,6 +178,7 @@ _LAYOUT = Layout(
     first_word=FIRST_BIT,
     word_count=len(GROUPS),
     labels=WORDS,
+    once=~np.isin(_TAG_GROUPS, [list(_TAGS).index(tag) for tag in _REPEATED]),
 )
 
 
@@ -175,26 +189,35 @@ class Blocks(NamedTuple):
     kinds: Integers  # kind of markup of each block, numbered on this page
     lengths: Integers  # characters
     comments: npt.NDArray[np.bool_]  # whether it lies in a part for readers' comments
+    copies: Integers  # number of its text, which copies of it share; -1 where it may come again
 
 
-def describe(page: Walk, title: str | None) -> Blocks:
-    """Compute the features of the blocks of a page, which has at least one."""
+def describe(page: Walk, title: str | None, weights: Table) -> Blocks:
+    """Compute the features of the blocks of a page, which has at least one.
+
+    `weights`: of words, by their keys; see wording.py.
+    """
     text = np.frombuffer(page.text or b"\0", np.uint8)
     heading = np.frombuffer((title or "").encode("utf-8", "replace") or b"\0", np.uint8)
-    return Blocks(*describe_blocks(page.elements, page.blocks, text, heading, _LAYOUT))
+    return Blocks(*describe_blocks(page.elements, page.blocks, text, heading, _LAYOUT, weights))
 
 
 @compiled
 def describe_blocks(
-    elements: Integers, blocks: Integers, text: Bytes, title: Bytes, layout: Layout
-) -> tuple[Floats, Integers, Integers, npt.NDArray[np.bool_]]:
-    """Compute rows of features, kinds of markup, lengths and comments; see Blocks."""
+    elements: Integers,
+    blocks: Integers,
+    text: Bytes,
+    title: Bytes,
+    layout: Layout,
+    weights: Table,
+) -> tuple[Floats, Integers, Integers, npt.NDArray[np.bool_], Integers]:
+    """Compute what Blocks holds."""
     elements, blocks = borrowed(elements), borrowed(blocks)
     text, title = borrowed(text), borrowed(title)
     size = len(blocks)
     rows, sums = np.empty((size, layout.width), np.float32), np.zeros((size + 1, SUMS))
     out = borrowed(rows)
-    repeats, _, _ = group(blocks[:, HASH], np.ones(size, np.int64))
+    repeats, _, copies = group(blocks[:, HASH], np.ones(size, np.int64))
     for number in range(size):
         _text(out[number], blocks[number], text, title, repeats[number])
         add_up(sums, number, blocks[number], out[number, _LINK_SHARE])
@@ -219,9 +242,16 @@ def describe_blocks(
     write_page(out, first + len(ALIKE), sums)
     first += len(ALIKE) + len(PAGE)
     top = title_block(elements, blocks)
-    comments = _write_labels(out, first, elements, blocks, text, layout, top)
+    words = read_words(blocks, text)
+    comments = _write_labels(out, first, elements, blocks, words, layout, top)
     _write_places(out, first + 3 * len(LABELS) + 1, elements, blocks, sums, top)
-    return rows, numbers, lengths, comments
+    first = layout.width - len(WORDING) - len(SAID)
+    write_wording(out, first, elements, blocks, words, borrowed_table(weights))
+    write_said(out, first + len(WORDING), words)
+    for number in range(size):
+        if lengths[number] < _COPY_CHARS or not layout.once[elements[blocks[number, ELEMENT], TAG]]:
+            copies[number] = -1
+    return rows, numbers, lengths, comments, copies
 
 
 @called
@@ -230,7 +260,7 @@ def _write_labels(
     first: int,
     elements: Integers,
     blocks: Integers,
-    text: Bytes,
+    words: Words,
     layout: Layout,
     title: int,
 ) -> npt.NDArray[np.bool_]:
@@ -238,12 +268,13 @@ def _write_labels(
 
     Returns which blocks are readers' comments.
     """
-    words = borrowed_table(layout.labels)
+    labels, keys = borrowed_table(layout.labels), borrowed(words.keys)
     size = len(rows)
     bits, heading = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for number in range(size):
         block = blocks[number]
-        found = count_words(rows[number], first, text[block[START] : block[TEXT_STOP]], words)
+        own = keys[words.starts[number] : words.starts[number + 1]]
+        found = count_words(rows[number], first, own, labels)
         heading[number] = layout.heading[elements[block[ELEMENT], TAG]]
         bits[number] = found if block[CHARS] <= LABEL_CHARS else 0
     first += len(LABELS)
@@ -441,7 +472,7 @@ def write_page(rows: Floats, first: int, sums: Floats) -> None:
         row[first + 4] = log(whole[SUM_IMAGES])
 
 
-# Running sums, and blocks that are alike.
+# Running sums.
 
 
 @compiled
@@ -463,25 +494,3 @@ def add_up(sums: Floats, number: int, block: Integers, link_share: float) -> Non
     after[SUM_TEXTS] = before[SUM_TEXTS] + (chars > 0)
     after[SUM_IMAGES] = before[SUM_IMAGES] + (block[KIND] == AN_IMAGE)
     after[SUM_STOPS] = before[SUM_STOPS] + stops
-
-
-@called
-def group(keys: Integers, weights: Integers) -> tuple[Integers, Integers, Integers]:
-    """Return for each key how often it occurs, the sum of its weights, and its number from 0."""
-    bits = slot_bits(len(keys))
-    slots = np.full(1 << bits, FREE)  # the first place of the key
-    firsts = np.empty(len(keys), np.int64)
-    counts, sums = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-    numbers = np.empty(len(keys), np.int64)
-    known = 0
-    for place in range(len(keys)):
-        slot = find_row(slots, bits, keys, keys[place])
-        if slots[slot] == FREE:
-            slots[slot] = place
-            numbers[place] = known
-            known += 1
-        first = firsts[place] = slots[slot]
-        numbers[place] = numbers[first]
-        counts[first] += 1
-        sums[first] += weights[place]
-    return counts[firsts], sums[firsts], numbers

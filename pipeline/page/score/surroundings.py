@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from benben.pipeline.compiled import Bytes, Floats, Integers, called, compiled, int64
+from benben.pipeline.compiled import Floats, Integers, called, compiled, int64
 from benben.pipeline.hash_tables import Table, look_up, make_table
 from benben.pipeline.page.dom.columns import CHARS, ELEMENT, END, FIRST, FLAGS, PARENT, TAG
 from benben.pipeline.page.dom.elements import FIRST_BIT, GROUPS, tag_id
@@ -28,10 +28,8 @@ LABELS = tuple(_GROUPS)
 _COMMENT = 1 << LABELS.index("comment")  # among the groups of labels
 _COMMENT_CLASS = 1 << FIRST_BIT + GROUPS.index("comment")  # among the flags of elements
 LABEL_CHARS = 60  # a label has at most these
-_READ = 300  # bytes of a text whose words are looked up
 _COMMENTS = 0.9  # nor a part for comments of more
 _SECTION = 0.7  # a label stands over an element of at most this share of the page
-_SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
 def _word_table() -> Table:
@@ -52,48 +50,19 @@ def _ascii_lower(word: str) -> str:
 WORDS = _word_table()
 
 
-@called
-def count_words(row: Floats, first: int, text: Bytes, words: Table) -> int:
+@compiled
+def count_words(row: Floats, first: int, keys: Integers, words: Table) -> int:
     """Write how much of a text is words of each group; return the groups that occur, as bits."""
     count = len(LABELS)
     row[first : first + count] = 0
-    found, size, number = int64(0), min(len(text), _READ), 0
-    word, letters, before = np.uint64(_SEED), 0, -1  # `before`: where the letter before begins
-    place = 0
-    while place <= size:
-        byte = int64(text[place]) if place < size else 32
-        step = 1
-        if 0xE3 <= byte <= 0xED and place + 3 <= len(text):  # a letter of a script without spaces
-            step = 3
-            if before >= 0:
-                found |= _enter(row, first, look_up(words, _pair(text, before)))
-            number += 1
-            before = place
-        else:
-            before = -1
-        letter = byte + 32 if 65 <= byte <= 90 else byte
-        if step == 1 and (97 <= letter <= 122 or byte >= 0x80):
-            word = (word ^ np.uint64(letter)) * np.uint64(_PRIME)
-            letters += 1
-        elif letters:
-            found |= _enter(row, first, look_up(words, int64(word | np.uint64(1))))
-            number += 1
-            word, letters = np.uint64(_SEED), 0
-        place += step
-    scale = 1 / (1 + number / 8)
+    found = int64(0)
+    for place in range(len(keys)):
+        found |= _enter(row, first, look_up(words, keys[place]))
+    scale = 1 / (1 + len(keys) / 8)
     if found:
         for group in range(count):
             row[first + group] = min(row[first + group], 4) * scale
     return found
-
-
-@compiled
-def _pair(text: Bytes, place: int) -> int:
-    """Hash two letters of three bytes each."""
-    word = np.uint64(_SEED)
-    for byte in range(place, place + 6):
-        word = (word ^ np.uint64(text[byte])) * np.uint64(_PRIME)
-    return int64(word | np.uint64(1))
 
 
 @compiled

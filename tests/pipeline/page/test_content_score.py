@@ -20,9 +20,12 @@ from benben.pipeline.page.score.content_score import (
     describe_page,
     even_out,
     lift_images,
+    lower_copies,
     recentre,
 )
-from benben.pipeline.page.score.features import FEATURES, describe
+from benben.pipeline.page.score.features import FEATURES, Blocks
+from benben.pipeline.page.score.features import describe as describe_by
+from benben.pipeline.page.score.wording import NO_WEIGHTS
 
 PROSE = "The river rose for three days, and on the fourth it took the old bridge with it. " * 4
 
@@ -32,9 +35,14 @@ def walked(html: str) -> Walk:
     return walk(LexborHTMLParser(html).root, compile_plan(settings), settings.limits)
 
 
+def describe(page: Walk, title: str | None) -> Blocks:
+    """Features of blocks whose words weigh nothing."""
+    return describe_by(page, title, NO_WEIGHTS)
+
+
 def page(articles: int = 6, links: int = 12) -> str:
     menu = "".join(f"<li><a href=/{n}>Section {n}</a></li>" for n in range(links))
-    body = "".join(f"<p>{PROSE}</p>" for _ in range(articles))
+    body = "".join(f"<p>{PROSE}{number}.</p>" for number in range(articles))
     return (
         f"<title>The river</title><body><div class=top><ul>{menu}</ul></div>"
         f"<article><h1>The river</h1>{body}<img src=r.jpg><p>{PROSE}</p></article>"
@@ -59,7 +67,7 @@ def test_features_read_text_of_any_script() -> None:
 def test_article_stands_out_from_menus() -> None:
     document = extract_page(page(), "https://ex.org/river")
     scores = {node.text: node.content_score for node in document.texts()}
-    assert scores[PROSE.strip()] > 0.5 > scores["Section 3"]
+    assert scores[f"{PROSE}0."] > 0.5 > scores["Section 3"]
     assert next(document.images()).content_score > 0.5
     assert "Section" not in document.main_text()
 
@@ -186,6 +194,27 @@ def test_blocks_of_one_kind_are_drawn_together() -> None:
 def test_images_follow_the_texts_around_them() -> None:
     scores = lift_images(np.array([0.9, 0.1, 0.6, 0.2]), np.array([5, 0, 5, 5]))
     assert scores.tolist() == pytest.approx([0.9, 0.8, 0.6, 0.2])
+
+
+def test_a_text_that_the_page_says_again_is_main_content_once() -> None:
+    scores = lower_copies(np.array([0.2, 0.9, 0.8, 0.9, 0.5]), np.array([0, 0, 0, -1, 0]))
+    assert scores.tolist() == pytest.approx([0.2, 0.9, 0.2, 0.9, 0.5])
+    assert scores[4] < 0.5
+
+
+def test_copies_are_told_from_texts_that_may_come_again() -> None:
+    text = "The river rose for three days."
+    html = f"<p>{text}<p>{text}<p>Yes.<p>Yes.<ul><li>{text}<li>{text}</ul><pre>{text}\n</pre>"
+    copies = describe(walked(html), None).copies.tolist()
+    assert copies[0] == copies[1] >= 0
+    assert copies[2:] == [-1] * 5
+
+
+def test_an_article_told_twice_is_kept_once() -> None:
+    document = extract_page(page(), "https://ex.org/river")
+    twice = extract_page(page().replace("<article>", f"<article>{page()}</article><article>"),
+                         "https://ex.org/river")  # fmt: skip
+    assert document.main_text().count("fourth") == twice.main_text().count("fourth")
 
 
 def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
