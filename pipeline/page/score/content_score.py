@@ -57,7 +57,9 @@ _LONGEST = 2000  # characters of an address that are read
 WEIGHTS = resources.files("benben.pipeline.page.score") / "content_score.npz"
 NAMES = (*FEATURES, *PAGE_FEATURES, *PAGE_TYPES)  # what the weights were trained on
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # limits of a page's cut
-_HALF = np.nextafter(0.5, 0.0)  # the highest score of what is not main content
+_IN_HIDDEN = FEATURES.index("in_hidden")
+_SEEN = 0.8  # share of the main content that readers see
+_LOWERED = 0.5  # a surer text is a surer copy; at most a quarter, below what any kind of text ships at
 DOUBT = 4  # numbers that `doubts` returns
 
 
@@ -173,6 +175,7 @@ class ContentModel:
         """Return the scores of the blocks of a page."""
         probs = self.probabilities(blocks.rows, types)
         scores = to_scores(probs, blocks.kinds, blocks.lengths, self.evenness, self.cut_factor)
+        scores = lower_hidden(scores, blocks.rows[:, _IN_HIDDEN], blocks.lengths)
         return lower_copies(scores, blocks.copies)
 
 
@@ -302,8 +305,28 @@ def lift_images(scores: Floats, lengths: Integers) -> Floats:
 
 
 @compiled
+def lower_hidden(scores: Floats, hidden: Floats, lengths: Integers) -> Floats:
+    """Lower the scores of hidden texts where readers see the main content without them.
+
+    Else the page hides its content until a script shows it. `hidden`: whether each block is.
+    """
+    seen = unseen = 0
+    for place in range(len(scores)):
+        if scores[place] >= 0.5:
+            if hidden[place]:
+                unseen += lengths[place]
+            else:
+                seen += lengths[place]
+    if seen and seen >= _SEEN * (seen + unseen):
+        for place in range(len(scores)):
+            if hidden[place] and scores[place] >= 0.5:
+                scores[place] = _LOWERED * (1 - scores[place])
+    return scores
+
+
+@compiled
 def lower_copies(scores: Floats, copies: Integers) -> Floats:
-    """Turn round the score of a text that an earlier block of the main content says as it is.
+    """Lower the score of a text that an earlier block of the main content says as it is.
 
     `copies`: number of each text, below the number of texts, or -1 where it may come again.
     """
@@ -311,7 +334,7 @@ def lower_copies(scores: Floats, copies: Integers) -> Floats:
     for place in range(len(scores)):
         if copies[place] >= 0 and scores[place] >= 0.5:
             if kept[copies[place]]:
-                scores[place] = min(1 - scores[place], _HALF)
+                scores[place] = _LOWERED * (1 - scores[place])
             kept[copies[place]] = True
     return scores
 

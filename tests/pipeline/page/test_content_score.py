@@ -21,6 +21,7 @@ from benben.pipeline.page.score.content_score import (
     even_out,
     lift_images,
     lower_copies,
+    lower_hidden,
     recentre,
 )
 from benben.pipeline.page.score.features import FEATURES, Blocks
@@ -198,8 +199,31 @@ def test_images_follow_the_texts_around_them() -> None:
 
 def test_a_text_that_the_page_says_again_is_main_content_once() -> None:
     scores = lower_copies(np.array([0.2, 0.9, 0.8, 0.9, 0.5]), np.array([0, 0, 0, -1, 0]))
-    assert scores.tolist() == pytest.approx([0.2, 0.9, 0.2, 0.9, 0.5])
-    assert scores[4] < 0.5
+    assert scores.tolist() == pytest.approx([0.2, 0.9, 0.1, 0.9, 0.25])
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+@pytest.mark.parametrize(
+    "hidden",
+    ["<p hidden>{}</p>", "<div style='display: none'><p>{}</p></div>",
+     "<p style='visibility:hidden'>{}</p>"],
+)  # fmt: skip
+def test_hidden_prose_in_a_visible_article_is_no_main_content(hidden: str, place: int) -> None:
+    spam = "The cathedral was built by masons from Lombardy, and its bells were cast in a field."
+    parts = [f"<p>{PROSE}{number}.</p>" for number in range(6)]
+    parts.insert(place, hidden.format(spam))
+    html = f"<article><h1>The river</h1>{''.join(parts)}</article>"
+    text = extract_page(html, "https://ex.org/river").main_text()
+    assert spam not in text
+    assert text.count("fourth") == 24
+
+
+def test_content_that_waits_for_a_script_stays() -> None:
+    scores, lengths = np.array([0.9, 0.8, 0.9]), np.array([100, 400, 0])
+    hidden = np.array([0, 1, 1], np.float32)
+    assert lower_hidden(scores.copy(), hidden, lengths).tolist() == scores.tolist()
+    found = lower_hidden(scores.copy(), hidden, np.array([400, 100, 0]))
+    assert found.tolist() == pytest.approx([0.9, 0.1, 0.05])
 
 
 def test_copies_are_told_from_texts_that_may_come_again() -> None:
