@@ -59,7 +59,7 @@ NAMES = (*FEATURES, *PAGE_FEATURES, *PAGE_TYPES)  # what the weights were traine
 _CUT_FLOOR, _CUT_CEILING = 0.02, 0.9  # limits of a page's cut
 _IN_HIDDEN = FEATURES.index("in_hidden")
 _SEEN = 0.8  # share of the main content that readers see
-_LOWERED = 0.5  # a surer text is a surer copy; at most a quarter, below what any kind of text ships at
+_LOWERED = 0.5  # the surer of a text, the surer of its copy; at most 0.25, where no text ships
 DOUBT = 4  # numbers that `doubts` returns
 
 
