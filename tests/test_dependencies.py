@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from functools import lru_cache
+from importlib.metadata import distributions as installed
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -101,3 +102,14 @@ def test_an_imported_module_is_declared() -> None:
     known = distributions()
     foreign = imported_modules() - OURS - set(sys.stdlib_module_names) - set(COMPANIONS) - OPTIONAL
     assert not {name for name in foreign if not known.get(name, set()) & (DECLARED | EXTRAS)}
+
+
+def test_no_two_packages_install_the_same_module() -> None:
+    """Else it depends on the order of installation which of them is imported."""
+    owners: dict[str, set[str]] = {}
+    for found in installed():
+        name = plain(found.metadata["Name"])
+        for file in found.files or ():
+            if file.suffix in {".py", ".so"} and file.parts[0] not in {"tests", "..", "test"}:
+                owners.setdefault(str(file), set()).add(name)
+    assert {file: names for file, names in owners.items() if len(names) > 1} == {}

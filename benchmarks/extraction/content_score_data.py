@@ -24,7 +24,7 @@ from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.extract import default_settings, read_facts
 from benben.pipeline.page.markup import mended
 from benben.pipeline.page.score.features import Blocks, describe
-from benben.pipeline.page.score.wording import NO_WEIGHTS, Words, read_words
+from benben.pipeline.page.score.surroundings import NO_WEIGHTS, Words, read_words
 from benchmarks.support.cache import cached
 from benchmarks.support.data import GOLD
 from benchmarks.support.gold import Page, pages

@@ -25,7 +25,7 @@ from benben.pipeline.page.score.content_score import (
     describe_page,
     doubts,
 )
-from benben.pipeline.page.score.wording import NO_WEIGHTS
+from benben.pipeline.page.score.surroundings import NO_WEIGHTS
 from benchmarks.extraction.content_score_data import Rows, rows
 from benchmarks.extraction.word_weights import word_weights
 from benchmarks.support.data import ROOT

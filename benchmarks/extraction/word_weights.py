@@ -1,4 +1,4 @@
-"""Training of the weights of words that the content score reads (see page/score/wording.py).
+"""Training of the weights of words that the content score reads (see page/score/surroundings.py).
 
 A block is judged by weights that saw no page of its domain, in training as in use: the network
 would trust weights that know the very texts it learns from.
@@ -12,7 +12,7 @@ import numpy as np
 
 from benben.pipeline.compiled import Integers, compiled
 from benben.pipeline.hash_tables import Table, make_table
-from benben.pipeline.page.score.wording import SCALE, Words, pair_key
+from benben.pipeline.page.score.surroundings import SCALE, Words, pair_key
 from benchmarks.extraction.content_score_data import Rows
 from benchmarks.support.network import Texts, fit_words
 

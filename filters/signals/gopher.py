@@ -15,8 +15,17 @@ from numpy.typing import NDArray
 
 from benben.common.hashing import Hashes
 from benben.filters.declaration import C4, GOPHER, Column, Signal, measured_together, stored
-from benben.filters.signals.marks import ASCII, Marks, borrowed_marks, make_marks, stands_at
-from benben.filters.signals.text import Batch, Codes, Integers, splitmix64
+from benben.filters.signals.text import (
+    ASCII,
+    Batch,
+    Codes,
+    Integers,
+    Marks,
+    borrowed_marks,
+    make_marks,
+    splitmix64,
+    stands_at,
+)
 from benben.filters.signals.wordlists import hash_list
 from benben.filters.signals.words import words_of
 from benben.pipeline.compiled import borrowed, compiled, count_bits, int64

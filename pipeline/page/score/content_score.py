@@ -308,7 +308,9 @@ def lift_images(scores: Floats, lengths: Integers) -> Floats:
 def lower_hidden(scores: Floats, hidden: Floats, lengths: Integers) -> Floats:
     """Lower the scores of hidden texts where readers see the main content without them.
 
-    Else the page hides its content until a script shows it. `hidden`: whether each block is.
+    Else the page hides its content until a script shows it. Images keep their scores, since many
+    stand in sliders that hide all but one. `hidden`: whether each block is; `lengths`: its
+    characters.
     """
     seen = unseen = 0
     for place in range(len(scores)):
@@ -319,7 +321,7 @@ def lower_hidden(scores: Floats, hidden: Floats, lengths: Integers) -> Floats:
                 seen += lengths[place]
     if seen and seen >= _SEEN * (seen + unseen):
         for place in range(len(scores)):
-            if hidden[place] and scores[place] >= 0.5:
+            if hidden[place] and lengths[place] and scores[place] >= 0.5:
                 scores[place] = _LOWERED * (1 - scores[place])
     return scores
 

@@ -26,7 +26,7 @@ from benben.pipeline.page.score.content_score import (
 )
 from benben.pipeline.page.score.features import FEATURES, Blocks
 from benben.pipeline.page.score.features import describe as describe_by
-from benben.pipeline.page.score.wording import NO_WEIGHTS
+from benben.pipeline.page.score.surroundings import NO_WEIGHTS
 
 PROSE = "The river rose for three days, and on the fourth it took the old bridge with it. " * 4
 
@@ -223,7 +223,7 @@ def test_content_that_waits_for_a_script_stays() -> None:
     hidden = np.array([0, 1, 1], np.float32)
     assert lower_hidden(scores.copy(), hidden, lengths).tolist() == scores.tolist()
     found = lower_hidden(scores.copy(), hidden, np.array([400, 100, 0]))
-    assert found.tolist() == pytest.approx([0.9, 0.1, 0.05])
+    assert found.tolist() == pytest.approx([0.9, 0.1, 0.9])
 
 
 def test_copies_are_told_from_texts_that_may_come_again() -> None:

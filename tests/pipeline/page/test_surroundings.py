@@ -8,7 +8,7 @@ import pytest
 from benben.pipeline.hash_tables import Table, make_table
 from benben.pipeline.page.dom.columns import CHARS
 from benben.pipeline.page.score.features import FEATURES, describe
-from benben.pipeline.page.score.wording import (
+from benben.pipeline.page.score.surroundings import (
     _MOST,
     NO_WEIGHTS,
     READ,
