@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from benben.analysis.explore.scan import Scanner
 from benben.analysis.tables import RunTables
 from benben.filters.decide import scope_values
 from benben.filters.declaration import Column
@@ -25,9 +26,9 @@ from benben.pipeline import config, storage
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 FACETS = ("lang", "page_type", "host", "reason")  # columns of names, by which searches narrow
-SCANNED_ROWS = 65_536  # of a batch
+ROWS_AT_ONCE = 65_536
 LISTED = 100  # names of a facet
-CACHED_SCANS = 8  # results of scans of a text column, and signals to sort by
+CACHED_SIGNALS = 8  # to sort by
 
 
 @dataclass
@@ -94,8 +95,9 @@ class Index:
         self.order = np.lexsort((self.digests[:, 1], self.digests[:, 0]))  # rows by document id
         self.rank = np.empty(rows, np.uint32)  # place of each row in that order
         self.rank[self.order] = np.arange(rows, dtype=np.uint32)
-        self.scan = lru_cache(CACHED_SCANS)(self._scan)
-        self.signal = lru_cache(CACHED_SCANS)(self._signal)
+        self.texts = Scanner([documents for _, documents, _ in self.files])
+        self.verdicts = Scanner([verdicts for _, _, verdicts in self.files])
+        self.signal = lru_cache(CACHED_SIGNALS)(self._signal)
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -144,32 +146,13 @@ class Index:
     def first(self, mask: Mask, number: int) -> Rows:
         """The first `number` documents of a mask by their ids."""
         parts, missing = [np.zeros(0, np.int64)], number
-        for start in range(0, len(self), SCANNED_ROWS):
-            rows = self.order[start : start + SCANNED_ROWS]
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            rows = self.order[start : start + ROWS_AT_ONCE]
             parts.append(rows[mask[rows]][:missing])
             missing -= len(parts[-1])
             if not missing:
                 break
         return np.concatenate(parts)
-
-    def _scan(self, table: str, path: str, part: str, exact: bool) -> Mask:
-        """Which documents have a text in a column that is the part or, in any case, contains it.
-
-        `path`: of the column for a parquet reader; lists give one text for each entry.
-        """
-        masks = [np.zeros(0, np.bool_)]
-        for files in self.tables.aligned("documents", table):
-            for batch in storage.iter_parquet(files[1], [path], SCANNED_ROWS):
-                texts, owners = _flat(batch.column(0))
-                found = (
-                    pc.equal(texts, part)
-                    if exact
-                    else pc.match_substring(texts, part, ignore_case=True)
-                )
-                mask = np.zeros(batch.num_rows, np.bool_)
-                mask[owners[pc.fill_null(found, False).to_numpy(zero_copy_only=False)]] = True
-                masks.append(mask)
-        return np.concatenate(masks)
 
     def _signal(self, name: str) -> NDArray[np.float32]:
         """Values of a signal of documents; NaN where it is unknown.
@@ -253,15 +236,3 @@ def _rows_of(path: str, wanted: Rows, columns: list[str]) -> Iterator[tuple[int,
                 table = file.read_row_group(group, columns).take(pa.array(here - first))
                 yield from zip(here.tolist(), table.to_pylist(), strict=True)
             first += number
-
-
-def _flat(column: pa.Array) -> tuple[pa.Array, Rows]:
-    """All texts in a column of texts, of lists of texts or of structs, and the row of each."""
-    owners: Rows = np.arange(len(column))
-    while not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        if pa.types.is_struct(column.type):
-            column = pc.struct_field(column, [0])
-        else:
-            owners = owners[pc.list_parent_indices(column).to_numpy()]
-            column = column.flatten()
-    return column, owners

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benben.analysis.explore.conditions import Conditions
 from benben.analysis.explore.index import FACETS, Index, Mask, Rows, numeric_signals
+from benben.analysis.explore.scan import Condition
 from benben.common.hashing import GOLDEN_GAMMA, mix64
 
 HITS_PER_PAGE = 20
@@ -22,6 +23,7 @@ STATUSES = ("kept", "rejected")
 # Verdicts that differ from another run's: name -> (kept there, kept here).
 DIFFERENCES = {"newly kept": (False, True), "newly rejected": (True, False)}
 ONLY_HERE = "only here"
+EVERYWHERE = "all"
 Keys = NDArray[np.uint64]
 
 
@@ -30,7 +32,7 @@ class Search(Conditions):
     """The conditions and the order of a search; empty ones are ignored."""
 
     PAGE = "index.html"
-    ORDER = ("sort", "sample", "page")
+    ORDER = ("sort", "sample", "further", "page")
 
     words: str = ""  # text that a node contains, in any case
     url: str = ""  # part of the page's URL, in any case
@@ -44,10 +46,41 @@ class Search(Conditions):
     differs: str = ""  # verdict against another run's: a name of DIFFERENCES, or ONLY_HERE
     sort: str = ""  # signal of documents, smallest first; with "-" before it, largest first
     sample: str = ""  # seed of a random order
+    further: str = ""  # steps through the files after the first (see `scan`), or EVERYWHERE
 
     def fields(self) -> str:
         """This search as the part of an address after the question mark."""
         return self.link(page=self.page).partition("?")[2]
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps to look through the files; None: through all of them."""
+        if self.further == EVERYWHERE:
+            return None
+        known = self.further.isdecimal() and len(self.further) < 10
+        return 1 + int(self.further) if known else 1
+
+    def deeper(self) -> str:
+        """Address of this search with one step more."""
+        return self.link(further=str(self.steps or 0))
+
+
+@dataclass(frozen=True)
+class Part:
+    """How much of the files was looked through for texts."""
+
+    looked: int  # documents, of those that meet the other conditions
+    candidates: int  # documents that meet the other conditions
+    left: int  # bytes that were not looked through
+
+    @property
+    def exact(self) -> bool:
+        """Whether no other document can be found."""
+        return self.looked == self.candidates
+
+    def about(self, total: int) -> int:
+        """How many documents there may be in all, if the rest is like what was looked through."""
+        return round(total * self.candidates / self.looked)
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,7 @@ class Found:
     values: list[float]  # of the signal that orders the hits, of each of them
     before: int | None = None  # the hit before this page, and the one after it
     after: int | None = None
+    part: Part | None = None  # None: of all documents
 
     def pages(self, size: int = HITS_PER_PAGE) -> int:
         """Number of pages of hits."""
@@ -70,10 +104,12 @@ def find(index: Index, search: Search, limit: int = HITS_PER_PAGE,
          other: Index | None = None) -> Found:  # fmt: skip
     """The hits on a page of a search, and the number of hits by facet.
 
-    A facet counts what the search would find with another value of that facet. `other`: index of
-    the run that `search.differs` compares with.
+    A facet counts what the search would find with another value of that facet. A search for texts
+    in many documents looks through a part of them, and counts in this part. `other`: index of the
+    run that `search.differs` compares with.
     """
     masks = _masks(index, search, other)
+    part = _look(index, search, masks)
     mask = _all(index, masks)
     keys, values = _keys(index, search)
     start = (search.number - 1) * limit
@@ -94,7 +130,7 @@ def find(index: Index, search: Search, limit: int = HITS_PER_PAGE,
     shown = [float(values[row]) for row in rows] if values is not None else []
     before = int(ordered[start - 1]) if 0 < start <= len(ordered) else None
     after = int(ordered[start + limit]) if start + limit < len(ordered) else None
-    return Found(total, rows, facets, shown, before, after)
+    return Found(total, rows, facets, shown, before, after, part)
 
 
 def differences(index: Index, other: Index) -> list[tuple[str, Mask]]:
@@ -123,15 +159,9 @@ def _masks(index: Index, search: Search, other: Index | None) -> dict[str, Mask]
         for name in FACETS
         if (value := str(getattr(search, name)))
     }
-    if search.words:
-        masks["words"] = index.scan("documents", "nodes.list.element.text", search.words, False)
-    if search.url:
-        masks["url"] = index.scan("documents", "url", search.url, False)
-    if search.image:
-        masks["image"] = index.scan("documents", "nodes.list.element.url", search.image, True)
     if search.dropped:
-        path = "dropped.list.element.reason"
-        nodes = index.scan(index.tables.verdicts, path, search.dropped, True)
+        wanted = [Condition("dropped.list.element.reason", search.dropped, exact=True)]
+        nodes = index.verdicts.look(wanted, np.ones(len(index), np.bool_), None).found[0]
         masks["dropped"] = nodes | index.with_name("reason", search.dropped)
     if search.status in STATUSES:
         masks["status"] = index.kept == (search.status == "kept")
@@ -140,6 +170,31 @@ def _masks(index: Index, search: Search, other: Index | None) -> dict[str, Mask]
         if search.differs in by_name:
             masks["differs"] = by_name[search.differs]
     return masks
+
+
+def _look(index: Index, search: Search, masks: dict[str, Mask]) -> Part | None:
+    """Look for texts in the files, and add which documents have them to the other conditions.
+
+    None when no text is asked for, or all documents were looked through.
+    """
+    wanted = [
+        Condition(path, part, exact)
+        for part, path, exact in (
+            (search.words, "nodes.list.element.text", False),
+            (search.url, "url", False),
+            (search.image, "nodes.list.element.url", True),
+        )
+        if part
+    ]
+    if not wanted:
+        return None
+    among = _all(index, masks)
+    look = index.texts.look(wanted, among, search.steps)
+    masks["texts"] = np.logical_and.reduce(look.found)
+    if look.whole:
+        return None
+    looked, candidates = int((look.looked & among).sum()), int(among.sum())
+    return Part(looked, candidates, look.left)
 
 
 def _all(index: Index, masks: Mapping[str, Mask], without: str = "") -> Mask:

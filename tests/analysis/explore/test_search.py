@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from benben.analysis.explore import scan
+from benben.analysis.explore.explorer import Explorer
 from benben.analysis.explore.index import Index, numeric_signals
 from benben.analysis.explore.search import Search, find, mixed
 from benben.analysis.query import Query
@@ -98,3 +100,54 @@ def test_documents_whose_verdict_differs_from_another_run(index: Index, tmp_path
     assert find(index, Search(differs="newly rejected"), other=other).total == 5
     assert find(index, Search(differs="only here"), other=other).total == 0
     assert dict(find(index, Search(), other=other).facets["differs"])["newly rejected"] == 5
+
+
+def test_a_search_for_texts_goes_step_by_step_and_says_how_far(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = find(Index(RunTables(output)), Search(words="this is page"))
+    assert exact.part is None
+    monkeypatch.setattr(scan, "STEP_BYTES", 1)  # a step is one row group
+    seen, index = [], Index(RunTables(output))
+    for further in range(20):
+        search = Search(words="This is page", further=str(further))
+        found = find(index, search)
+        alone = find(Index(RunTables(output)), search)  # has looked at nothing before
+        assert (found.total, found.rows, found.facets) == (alone.total, alone.rows, alone.facets)
+        seen.append(found.total)
+        if found.part is None:
+            break
+        assert found.total <= found.part.looked < found.part.candidates == len(index)
+        assert not found.part.exact
+        assert found.part.about(found.total) >= found.total
+    assert len(seen) > 1
+    assert seen == sorted(seen)
+    assert seen[-1] == exact.total == find(index, Search(words="This is page", further="all")).total
+
+
+def test_a_search_for_texts_looks_first_where_the_other_conditions_hold(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "STEP_BYTES", 1)
+    index = Index(RunTables(output))
+    for row in range(len(index)):
+        host = index.names["host"].values[index.names["host"].codes[row]]
+        found = find(index, Search(words="page", host=host))
+        assert found.part is not None
+        assert found.part.looked > 0
+        assert found.part.candidates == int(index.with_name("host", host).sum())
+
+
+def test_the_page_says_that_a_count_is_of_a_part(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer = Explorer(output)
+    whole = explorer.page("index.html", {"words": "this is page"}) or ""
+    assert "At least" not in whole
+    assert 'class="part"' not in whole
+    monkeypatch.setattr(scan, "STEP_BYTES", 1)
+    part = explorer.page("index.html", {"words": "this is page"}) or ""
+    assert "At least" in part
+    assert "of 13 documents were searched" in part
+    assert 'href="index.html?words=this+is+page&amp;further=1"' in part
+    assert 'href="index.html?words=this+is+page&amp;further=all"' in part
