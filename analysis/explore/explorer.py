@@ -155,7 +155,7 @@ class Explorer:
             return None
         shown = zip(found.document["nodes"] or [], found.nodes, strict=True)
         pictures = {node["src"]: view.picture for node, view in shown if view.picture}
-        return original.safe_page(found.source, pictures)
+        return original.safe_page(found.source, pictures, found.nodes)
 
     def images(self, wanted: gallery.Wanted) -> str:
         """A page of the wall of images."""

@@ -6,10 +6,14 @@ module removes is what such a policy does not reach.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from selectolax.lexbor import LexborHTMLParser
+
+from benben.analysis.explore import marks
+from benben.analysis.provenance.history import NodeView
+from benben.pipeline.page.markup import mended
 
 POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -29,12 +33,16 @@ ADDRESSES = {
 }
 
 
-def safe_page(source: str, pictures: Mapping[str, str] = NO_PICTURES) -> str:
+def safe_page(
+    source: str, pictures: Mapping[str, str] = NO_PICTURES, nodes: Sequence[NodeView] = ()
+) -> str:
     """The HTML of a page with its texts, inline styles and the pictures that are at hand.
 
-    `pictures`: data URI by the address of an image as the page writes it.
+    `pictures`: data URI by the address of an image as the page writes it; `nodes`: those whose
+    verdicts are drawn.
     """
-    tree = LexborHTMLParser(source)
+    tree = _as_extracted(source, nodes)
+    marks.draw(tree, nodes)
     tree.strip_tags(list(REMOVED))
     for element in tree.css("*"):
         picture = pictures.get((element.attributes.get("src") or "").strip())
@@ -44,3 +52,14 @@ def safe_page(source: str, pictures: Mapping[str, str] = NO_PICTURES) -> str:
         if element.tag == "img":
             element.attrs["src"] = picture or NO_PICTURE
     return f"<!DOCTYPE html>\n{tree.html or ''}"
+
+
+def _as_extracted(source: str, nodes: Sequence[NodeView]) -> LexborHTMLParser:
+    """Parse a page as extraction did, so that the paths of its nodes lead to their elements.
+
+    It read the page as HTML or XHTML; the one in which more paths lead somewhere is taken.
+    """
+    page = source.encode("utf-8", "replace")
+    ways = ("text/html", "application/xhtml+xml")
+    trees = [LexborHTMLParser(mended(page, way, mojibake=False)[0].decode()) for way in ways]
+    return max(trees, key=lambda tree: marks.reached(tree, nodes))
