@@ -17,11 +17,14 @@ PREFIX = "data-benben"  # of our attributes: a page's own of this name are taken
 KEPT, PARTLY, DROPPED = "kept", "partly", "dropped"
 CELLS = ("td", "th")
 STYLE = """
-[data-benben-verdict] { outline: 2px solid #2a7f62 !important; outline-offset: 1px !important; }
+[data-benben-verdict] { outline: 1px solid rgba(42, 127, 98, .5) !important;
+  outline-offset: 1px !important; }
+img[data-benben-verdict] { min-width: 24px !important; min-height: 24px !important; }
 [data-benben-verdict=dropped] { outline: 2px dashed #c4571c !important;
   background-color: rgba(196, 87, 28, .16) !important; }
 [data-benben-verdict=partly] { outline: 2px dotted #c4571c !important; }
-[data-benben-verdict]:hover, [data-benben-verdict]:focus { outline-width: 4px !important; }
+[data-benben-verdict]:is(:hover, :focus) { outline-width: 3px !important; }
+[data-benben-verdict=kept]:is(:hover, :focus) { outline-color: #2a7f62 !important; }
 [data-benben-line]:is(:hover, :focus):not(:has([data-benben-line]:hover))::after,
 [data-benben-image]:has(+ img:is(:hover, :focus))::after {
   content: attr(data-benben-line) !important; display: block !important; visibility: visible !important;
