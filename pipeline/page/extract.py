@@ -25,7 +25,7 @@ from benben.pipeline.page.dom.notes import Attributes
 from benben.pipeline.page.dom.prescan import LimitError, Survey
 from benben.pipeline.page.dom.walk import Walk, walk
 from benben.pipeline.page.image_url import ImageAddresses
-from benben.pipeline.page.markup import mended, with_article
+from benben.pipeline.page.markup import as_html, mended, with_article
 from benben.pipeline.page.nodes import build_nodes
 from benben.pipeline.page.score import content_score
 from benben.pipeline.settings.extract import ExtractSettings
@@ -163,14 +163,41 @@ def _content_type(headers: Mapping[str, str]) -> str | None:
 def lacks_text(page: Walk, article: str) -> bool:
     """Tell whether the texts of a page outside links are much shorter than its article."""
     chars = int((page.blocks[:, CHARS] - page.blocks[:, LINKED]).sum())
-    return chars < _LACKING * len(article)
+    return chars < _LACKING * len(_TAG.sub("", article))
 
 
 _SCRIPT, _META, _LINK, _TITLE = (tag_id(name) for name in ("script", "meta", "link", "title"))
 _IMAGE_PROPERTIES = frozenset(
     ("og:image", "og:image:url", "og:image:secure_url", "twitter:image", "twitter:image:src")
 )
-_JSON_KEYS = ("image", "thumbnailUrl", "articleBody")
+_TAG = re.compile(r"<[^<>]*+>")
+_IMAGE_KEYS = ("image", "thumbnailUrl")
+_JSON_KEYS = (*_IMAGE_KEYS, "articleBody", "description", "text", "recipeInstructions")
+# What a page is about by its types of schema.org, and the keys of its text in the order of a page.
+_TEXT_KEYS = {
+    "Question": ("name", "text", "acceptedAnswer", "suggestedAnswer"),
+    "Answer": ("text",),
+    "Comment": ("text",),
+    "FAQPage": ("name", "mainEntity"),
+    "QAPage": ("mainEntity",),
+    "Recipe": ("name", "description", "recipeIngredient", "recipeInstructions"),
+    "HowTo": ("name", "description", "supply", "tool", "step"),
+    "HowToSection": ("name", "itemListElement", "steps"),
+    "HowToStep": ("name", "text", "itemListElement"),
+    "HowToDirection": ("text",),
+    "HowToTip": ("text",),
+    "HowToSupply": ("name",),
+    "HowToTool": ("name",),
+    "Product": ("name", "description"),
+    "ProductGroup": ("name", "description"),
+    "JobPosting": ("title", "description"),
+    "DiscussionForumPosting": ("headline", "text", "comment"),
+}
+_WHOLE = (
+    "Question", "FAQPage", "QAPage", "Recipe", "HowTo", "Product", "ProductGroup", "JobPosting",
+    "DiscussionForumPosting",
+)  # fmt: skip
+_NAMES = ("name", "title", "headline")
 _JSON_DEPTH = 12  # JSON-LD nests a few levels; what is deeper is not read
 _JSON_CHARACTERS = 200_000
 _LAST_COMMA = re.compile(r",(?=\s*+[}\]])")
@@ -187,7 +214,7 @@ class PageFacts:
     opt_outs: list[str] = field(default_factory=list)
     licenses: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
-    article: str | None = None  # articleBody of JSON-LD
+    article: str | None = None  # text of JSON-LD as HTML: articleBody, questions, recipes ...
 
 
 def read_facts(
@@ -245,15 +272,17 @@ def _resolved(references: Iterable[str], base: str) -> list[str]:
 
 
 def _read_json_ld(text: str, facts: PageFacts, images: list[str]) -> None:
-    """Take from a JSON-LD block (schema.org) image, thumbnailUrl and the longest articleBody."""
+    """Take from a JSON-LD block (schema.org) the images and the longest text."""
     if len(text) > _JSON_CHARACTERS or not any(f'"{key}"' in text for key in _JSON_KEYS):
         return
     try:
         for key, value in _entries(_parse_json(text), _JSON_DEPTH):
-            if key != "articleBody":
+            if key in _IMAGE_KEYS:
                 images.extend(_addresses(value))
-            elif isinstance(value, str) and len(value) > len(facts.article or ""):
-                facts.article = value
+                continue
+            article = as_html(value) if isinstance(value, str) else "".join(_texts(value, "", 0))
+            if len(article) > len(facts.article or ""):
+                facts.article = article
     except (ValueError, RecursionError):
         return
 
@@ -274,18 +303,49 @@ def _parse_json(text: str) -> Any:
 
 
 def _entries(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the entries of `_JSON_KEYS` in nested objects and lists."""
+    """Yield images and article bodies in nested objects and lists, and objects that are texts."""
     if depth == 0:
         return
     if isinstance(value, list):
         for item in value:
             yield from _entries(item, depth - 1)
     elif isinstance(value, dict):
+        if _type_of(value, _WHOLE):
+            yield "text", value
         for key, item in value.items():
-            if key in _JSON_KEYS:
+            if key in _IMAGE_KEYS or key == "articleBody":
                 yield key, item
             elif isinstance(item, dict | list):
                 yield from _entries(item, depth - 1)
+
+
+def _type_of(value: dict[str, Any], names: Iterable[str]) -> str | None:
+    """Return the first type of an object that is among some names; types may be addresses."""
+    found = value.get("@type")
+    for name in found if isinstance(found, list) else [found]:
+        if isinstance(name, str) and name.rsplit("/", 1)[-1] in names:
+            return name.rsplit("/", 1)[-1]
+    return None
+
+
+def _texts(value: Any, tag: str, depth: int) -> Iterator[str]:
+    """Yield the texts of an object that says what a page is about, as HTML in reading order.
+
+    `tag`: the element that a text stands in; "" for paragraphs.
+    """
+    if isinstance(value, list) and depth < _JSON_DEPTH:
+        for item in value:
+            yield from _texts(item, tag, depth + 1)
+    elif isinstance(value, str):
+        text = as_html(value)
+        plain = text.removeprefix("<p>").removesuffix("</p>")
+        yield f"<{tag}>{plain}</{tag}>" if tag and "<p>" not in plain else text
+    elif isinstance(value, dict) and depth < _JSON_DEPTH:
+        for key in _TEXT_KEYS.get(_type_of(value, _TEXT_KEYS) or "", ()):
+            if key == "name" and value.get("text") == value.get(key):
+                continue  # a step, whose name repeats its text
+            tag = "h2" if key in _NAMES else "li" if key == "recipeIngredient" else ""
+            yield from _texts(value.get(key), tag, depth + 1)
 
 
 def _addresses(value: Any) -> Iterator[str]:

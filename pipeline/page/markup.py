@@ -9,6 +9,7 @@ import codecs
 import html as entities
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from benben.pipeline.page.dom.lexbor import parse
 from benben.pipeline.page.dom.prescan import Survey, encoded_twice, survey
@@ -28,6 +29,8 @@ _TAG = re.compile(rb"<(/?)([A-Za-z][^\s/>]*+)|<!--")
 _BODY = re.compile(rb"<body(?=[\s/>])[^<>]*+>", re.I)
 _TEMPLATE = re.compile(rb"<(/?)template(?=[\s/>])([^<>]*+)>", re.I)
 _SHADOW = re.compile(rb"\sshadowroot(mode)?\s*=", re.I)
+_SLOT = re.compile(rb"<slot(?=[\s/>])", re.I)
+_MOST_FILLED = 4  # times a page's size that elements with shadow roots, which nest, may have
 _MARKUP = re.compile(r"</?(p|br|div|h[1-6]|ul|ol|li|a|b|i|em|strong|span)\b[^<>]*>", re.I)
 # Of text that was encoded twice:
 _PIECE = 2_000  # bytes repaired at once
@@ -170,16 +173,57 @@ def _with_open_shadow(page: bytes) -> bytes:
             done = tag.end()
         if tag[1]:
             shown.pop()
-    return b"".join([*parts, page[done:]]) if parts else page
+    if not parts:
+        return page
+    page = b"".join([*parts, page[done:]])
+    return _with_filled_slots(page) if _SLOT.search(page) else page
+
+
+def _with_filled_slots(page: bytes) -> bytes:
+    """Put the children of an element with a shadow root into its slots, as browsers show them.
+
+    A slot keeps its own text if nothing fills it; what has no slot is not shown (HTML Standard,
+    4.13.4; DOM Standard, 4.2.2.3).
+    """
+    tree = parse(page)
+    left = _MOST_FILLED * (len(page) + 1000)
+    for root in reversed(tree.css("shadow-root")):  # inner ones first
+        host = root.parent
+        left -= len(host.html or "") if host is not None else 0
+        if host is None or left < 0:
+            break
+        given: dict[str, list[Any]] = {}
+        for child in host.iter(include_text=True):
+            if child.mem_id != root.mem_id:
+                name = (child.attributes.get("slot") or "") if child.tag != "-text" else ""
+                given.setdefault(name, []).append(child)
+        for slot in root.css("slot"):
+            filling = given.pop(slot.attributes.get("name") or "", [])
+            if any(child.tag != "-text" or child.text(strip=True) for child in filling):
+                for child in filling:
+                    slot.insert_before(child)
+                    child.decompose()
+                slot.decompose()
+            else:
+                slot.unwrap()
+        for rest in given.values():
+            for child in rest:
+                child.decompose()
+    return (tree.html or "").encode("utf-8", "replace")
+
+
+def as_html(text: str) -> str:
+    """Return a text of a page's metadata, which may be HTML or escaped HTML, as HTML."""
+    if not _MARKUP.search(text):
+        text = entities.unescape(text)
+    if _MARKUP.search(text):
+        return text
+    paragraphs = filter(None, map(str.strip, text.split("\n")))
+    return "".join(f"<p>{entities.escape(part, quote=False)}</p>" for part in paragraphs)
 
 
 def with_article(page: bytes, article: str) -> bytes:
-    """Add an article of a page's metadata to its end, in an element that says where it is from."""
-    if not _MARKUP.search(article):
-        article = entities.unescape(article)
-    if not _MARKUP.search(article):
-        paragraphs = filter(None, map(str.strip, article.split("\n")))
-        article = "".join(f"<p>{entities.escape(text, quote=False)}</p>" for text in paragraphs)
+    """Add an article of a page's metadata, as HTML, to its end, in an element of its own."""
     end = page.lower().rfind(b"</body")
     end = len(page) if end < 0 else end
     closed = _closed(article.encode("utf-8", "replace"))

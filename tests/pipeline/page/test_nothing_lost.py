@@ -238,3 +238,105 @@ def test_selectors_drop_and_keep() -> None:
     assert texts(html, selectors={"drop": ["p + p"], "keep": ["#f"]})[-1] == TOWN
     with pytest.raises(ValidationError, match="CSS selector"):
         page("", selectors={"drop": ["p["], "keep": []})
+
+
+@pytest.mark.parametrize(
+    ("shadow", "light", "expected"),
+    [
+        (
+            "<h2><slot name=title>None</slot></h2><slot></slot>",
+            f"<p>{TOWN}</p><b slot=title>Town</b>",
+            ["Town", TOWN],
+        ),
+        ("<slot></slot><h3><slot name=more>No more</slot></h3>", f"{TOWN}", [TOWN, "No more"]),
+        ("<slot name=x><p>Kept</p></slot><p>own</p>", "<p>without a slot</p>", ["Kept", "own"]),
+        ("<slot>No text</slot>", " \n ", ["No text"]),
+        (
+            "<x-in><template shadowrootmode=open><i><slot></slot></i></template>"
+            "<slot name=a></slot></x-in><slot></slot>",
+            "<p>second</p><p slot=a>first</p><p>third</p>",
+            ["first", "second", "third"],
+        ),
+    ],
+)
+def test_slots_are_filled_as_browsers_fill_them(
+    shadow: str, light: str, expected: list[str]
+) -> None:
+    host = f"<x-box><template shadowrootmode=open>{shadow}</template>{light}</x-box>"
+    assert texts(host) == expected
+
+
+def test_nested_shadow_roots_do_not_cost_more_than_their_page() -> None:
+    started = time.process_time()
+    page("<x-a><template shadowrootmode=open><slot></slot></template>" * 400 + TOWN)
+    assert time.process_time() - started < 20
+
+
+def described(value: object) -> str:
+    return f"<script type=application/ld+json>{json.dumps(value)}</script><div id=app></div>"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            {
+                "@type": "QAPage",
+                "mainEntity": {
+                    "@type": "Question",
+                    "name": "When do the boats leave?",
+                    "text": TOWN,
+                    "acceptedAnswer": {"@type": "Answer", "text": INN},
+                    "suggestedAnswer": [{"@type": "Answer", "text": "<p>Ask at the pier.</p>"}],
+                },
+            },
+            ["When do the boats leave?", TOWN, INN, "Ask at the pier."],
+        ),
+        (
+            {
+                "@graph": [
+                    {
+                        "@type": ["FAQPage", "WebPage"],
+                        "mainEntity": [
+                            {
+                                "@type": "Question",
+                                "name": "Where?",
+                                "acceptedAnswer": {"@type": "Answer", "text": TOWN},
+                            }
+                        ],
+                    }
+                ]
+            },
+            ["Where?", TOWN],
+        ),
+        (
+            {
+                "@type": "https://schema.org/Recipe",
+                "name": "Bread",
+                "recipeIngredient": ["500 g flour", "10 g salt & yeast"],
+                "recipeInstructions": [
+                    {
+                        "@type": "HowToSection",
+                        "name": "Dough",
+                        "itemListElement": [
+                            {"@type": "HowToStep", "name": "Knead it.", "text": "Knead it."},
+                            "Wait an hour.",
+                        ],
+                    }
+                ],
+            },
+            ["Bread", "500 g flour", "10 g salt & yeast", "Dough", "Knead it.", "Wait an hour."],
+        ),
+        (
+            {"@type": "Recipe", "name": "Tea", "recipeInstructions": "Boil water.\nAdd tea."},
+            ["Tea", "Boil water.", "Add tea."],
+        ),
+        ({"@type": "Product", "name": "Lamp", "description": f"{TOWN}"}, ["Lamp", TOWN]),
+        ({"@type": "Organization", "name": "Inn", "description": TOWN}, []),
+    ],
+)
+def test_questions_recipes_and_products_in_metadata_count_where_the_page_has_no_text(
+    value: object, expected: list[str]
+) -> None:
+    assert texts(described(value)) == expected
+    assert texts(f"{described(value)}<p>{TOWN} {INN} {TOWN}</p>" * 4)[0] == f"{TOWN} {INN} {TOWN}"
