@@ -11,6 +11,7 @@ install = $(BIN)/python -m uv pip install --quiet --system-certs --python $(BIN)
 VENV4 := .venv4
 SPARK4 := 4.3.0
 PORT ?= 8899
+WORKERS ?= 2  # processes of `make test`
 PLATFORMS := emr-ec2 emr-serverless dataproc dataproc-autoscaling dataproc-serverless
 
 PIN := uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11 --universal
@@ -35,8 +36,8 @@ $(VENV)/.ready: $(VENV)/.run-ready requirements.lock  # and tests, notebooks, cl
 demo: $(VENV)/.run-ready  ## The whole chain on the bundled sample, images served and downloaded for real
 	$(BIN)/python -m benben.sample.demo --port $(PORT) --folder build/demo
 
-test: setup  ## The test suite; the trainer's too when it is set up
-	$(BIN)/python -m pytest -q
+test: setup  ## The test suite, in two processes; the trainer's too when it is set up
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 test-all: setup  ## The slow tests too
 	$(BIN)/python -m pytest -q -m ""
