@@ -18,11 +18,12 @@ from PIL import Image
 Form = Callable[[int], bytes]
 
 
-def filled(text: str, before: str = "", after: str = "") -> Form:
+def filled(text: str, before: str = "", after: str = "", most: int = 10**8) -> Form:
     """A form that repeats a text."""
 
     def make(size: int) -> bytes:
-        number = max(1, (size - len(before) - len(after)) // len(text.encode()))
+        room = size - len(before.encode()) - len(after)
+        number = min(most, max(1, room // len(text.encode())))
         return (before + text * number + after).encode()
 
     return make
@@ -66,6 +67,10 @@ PAGES: dict[str, Form] = {
     "nested foreignObject": filled("<svg><foreignObject><div>"),
     "attributes": numbered(" a{}", "<div", ">"),
     "attributes with quotes": numbered(" a{}='>'", "<div", ">"),
+    "attributes of long tags": filled(
+        "<q" + "".join(f" {number:x}" for number in range(6_000)) + ">"
+    ),
+    "attributes of tags of ten": numbered("<i a b c d e f g h i={}>", most=19_000),
     "attributes of many elements": numbered("<i a b c d e f g h i={}>", most=10**6),
     "formatting opened again": _joined(numbered("<b a={}>", most=400), filled("<p>x")),
     "formatting misnested": filled("<b><p></b>"),
@@ -82,6 +87,40 @@ PAGES: dict[str, Form] = {
     "unknown entities": filled("&amq"),
     "entities of two characters": filled("&NotEqualTilde;"),
     "zero bytes": filled("\0"),
+    "zero bytes in a comment": filled("\0", "<!--", "-->"),
+    "zero bytes in a tag": filled("\0", "<div a='", "'>"),
+    "less-than signs in a cell": filled("<", "<table><td>"),
+    "less-than signs out of a table": filled("<", "<table>"),
+    "less-than signs and elements": _joined(filled("<p>x", most=250_000), filled("<")),
+    "quotes in a tag": filled('"', "<div a", ">"),
+    "quotes in a value": filled('"', "<div a=b", ">"),
+    "equals signs in a tag": filled("=", "<div a", ">"),
+    "slashes in a tag": filled("/", "<div ", ">"),
+    "slashes in tags": filled("<br" + "/" * 60 + ">"),
+    "end tags without a name": filled("</>"),
+    "end tags of nothing": filled("</b>"),
+    "end tags that make breaks": filled("</br>"),
+    "end tags with attributes": filled("</b a b c>"),
+    "references without an end": filled("&lt"),
+    "references without digits": filled("&#;"),
+    "references to zero": filled("&#0;"),
+    "references in a value": filled("&lt", "<div a='", "'>"),
+    "marked sections": filled("<![CDATA["),
+    "doctypes": filled("<!doctype>"),
+    "comments in comments": filled("<!--", "<!--", "-->"),
+    "text behind the page": filled("<!-->x", "</body></html>", ""),
+    "half characters": lambda size: b"\xc3" * size,
+    "carriage returns": filled("\r"),
+    "one wide character": filled("word ", "\U0001f600"),
+    "damaged text of wide characters": lambda size: "字".encode() * (size // 3 - 1) + b"\xff",
+    "paragraphs that are only closed": filled("</p>", "<body>"),
+    "elements and long text": _joined(filled("<i a=b>x", most=290_000), filled("word ")),
+    "elements and slashes": _joined(
+        filled("<p>x", most=580_000), filled("<br" + "/" * 30_000 + ">")
+    ),
+    "names of elements": numbered("<x{0}></x{0}>", most=590_000),
+    "names of attributes": numbered("<p a{}>x", most=290_000),
+    "elements and references": _joined(filled("<p>x", most=580_000), filled("&lt")),
     "unended script": filled("<script"),
     "unended comment": filled("<!--"),
     "script within script": filled("<!--<script>"),

@@ -36,7 +36,6 @@ _META = re.compile(
     rb"<meta[\s/][^>]{0,512}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([^\"'\s;>/]{1,40})", re.IGNORECASE
 )
 _XML = re.compile(rb"\s{0,99}<\?xml[^>]{1,99}?encoding\s*=\s*[\"']([\w.:-]{1,40})", re.IGNORECASE)
-_NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _LETTER = re.compile(rb"[A-Za-z]")
 
 # Python's codec with the table of the standard, where its name differs.
@@ -121,7 +120,7 @@ def _damaged_utf8(payload: bytes, header: str | None, meta: str | None) -> str |
     """Return the text of UTF-8 in which a few bytes are wrong, with marks for them; else None."""
     text = payload.decode("utf-8", "replace")
     marks = text.count("\ufffd")
-    good = len(_NON_ASCII.findall(text)) - marks
+    good = _beyond_ascii(text) - marks
     bad = marks - payload.count("\ufffd".encode())
     declared = (header, meta).count("utf-8")
     if declared and (declared == 2 or (header or meta) == "utf-8"):
@@ -156,7 +155,12 @@ def _believe(payload: bytes, name: str) -> str | None:
 def _mostly_fits(text: str) -> bool:
     """Tell whether few enough characters could not be decoded."""
     replaced = text.count("\ufffd")
-    return replaced == 0 or replaced <= MOST_REPLACED * len(_NON_ASCII.findall(text))
+    return replaced == 0 or replaced <= MOST_REPLACED * _beyond_ascii(text)
+
+
+def _beyond_ascii(text: str) -> int:
+    """Number of characters beyond ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _may_be_latin(payload: bytes) -> bool:

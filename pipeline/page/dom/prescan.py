@@ -3,8 +3,10 @@
 Three costs of HTML's rules grow faster than a page: an element's attributes are compared with one
 another; a tag is looked for among the elements that are open (HTML Standard, 13.2.4.2); and
 formatting elements that were not closed are opened again in every block (13.2.4.3). A tree also
-takes many times the memory of tags of three bytes. The pass does not tell what the parser closes by
-itself from what stays open, so it counts generously; what it misses, the time limit ends.
+takes many times the memory of tags of three bytes, and the parser keeps a note of 16 bytes for each
+mistake, which may be every byte of a page. The pass does not tell what the parser closes by itself
+from what stays open, nor what is a mistake in a tag, so it counts generously; what it misses, the
+time limit ends.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from benben.pipeline.compiled import Bytes, Integers, borrowed, byte_at, compile
 STEPS = 200_000_000  # looks at open elements, about two seconds of Lexbor's time
 COMPARISONS = 500_000_000  # of attributes' names, about two seconds
 NODES = 600_000  # elements, comments and attributes; with their texts less than 400 MB
+MISTAKES = 16  # no more memory than one of these
+ZERO = 4  # mistakes that a zero byte counts for, since it becomes a character of three bytes
+FEW_MISTAKES = 1_000_000  # in a page whose tags are not looked at: 16 MB
 REASONS = ("", "depth", "attributes", "elements")
 FINE, DEPTH, ATTRIBUTES, NODE_COUNT = range(4)
 
@@ -71,6 +76,7 @@ def _tables() -> tuple[Integers, Bytes]:
 
 
 _HASHES, _KINDS = _tables()
+_P, _BR = _hash("p"), _hash("br")
 _USUAL_PLACES = 64  # more are counted, then written in a second pass
 _NOSCRIPT, _BODY, _TEMPLATE = (
     np.frombuffer(name, np.uint8) for name in (b"noscript", b"body", b"template")
@@ -99,17 +105,19 @@ def survey(page: bytes, is_piece: bool = False) -> Survey:
     steps = STEPS_OF_A_PIECE + PIECE_STEPS * len(page) if is_piece else STEPS
     address, size = np.frombuffer(page, np.uint8).ctypes.data, len(page)
     places = np.empty(_USUAL_PLACES, np.int64)
+    mistakes = ZERO * page.count(b"\0")
     unusual, count, body, templates = _survey(address, size, steps, places)
     if count > len(places):
         places = np.empty(count, np.int64)
         _survey(address, size, steps, places)
-    limit = _excess(address, size, steps) if unusual else ""
+    unusual = unusual or mistakes > FEW_MISTAKES
+    limit = _excess(address, size, steps, mistakes) if unusual else ""
     return Survey(limit, tuple(places[:count].tolist()), body, templates)
 
 
-def _excess(address: int, size: int, steps: int) -> str:
+def _excess(address: int, size: int, steps: int, mistakes: int) -> str:
     stack, formats = np.empty(LEVELS, np.int64), np.empty((FORMATS, 2), np.int64)
-    return REASONS[_scan(address, size, steps, _HASHES, _KINDS, stack, formats)]
+    return REASONS[_scan(address, size, steps, mistakes, _HASHES, _KINDS, stack, formats)]
 
 
 @compiled
@@ -117,8 +125,8 @@ def _survey(start: int, size: int, most_steps: int, places: Integers) -> tuple[b
     """Tell whether a page might exceed a limit, and fill the rest of a Survey.
 
     It takes a tenth of the time of a full scan. Few tags cannot nest deep. Few tags with few
-    formatting elements among them cannot become many. A tag of many attributes is long; where it
-    ends is looked up only if no other tag follows soon.
+    formatting elements among them cannot become many. A tag of many attributes or mistakes is long;
+    where it ends is looked up only if no other tag follows soon.
     """
     stop = start + size
     tags = formats = noscripts = templates = int64(0)
@@ -168,6 +176,7 @@ def _scan(
     start: int,
     size: int,
     most_steps: int,
+    mistakes: int,
     hashes: Integers,
     kinds: Bytes,
     stack: Integers,
@@ -189,15 +198,18 @@ def _scan(
             first = int64(byte_at(at)) if at < stop else 0
         if not 97 <= first | 32 <= 122:
             nodes += first in (_BANG, _ASK) or closes
-            at = _after_comment(at, stop) if first == _BANG else at
-            at = _find(at, stop, _LESS)
+            mistakes += 1
+            at = _find(_after_comment(at, stop) if first == _BANG else at, stop, _LESS)
             continue
         name, at = _name(at, stop)
         kind = kinds[name & _TABLE - 1] if hashes[name & _TABLE - 1] == name else _OTHER
         begun = at
-        at, attributes = _tag_end(at, stop)
+        at, attributes, loose = _tag_end(at, stop)
+        mistakes += loose
         steps += depth
         if closes:
+            # Without a start tag, a paragraph or a break is made.
+            nodes += attributes + (name in (_P, _BR))
             depth = _close(stack, depth, name, kind in (_FORMAT, _LINK))
             active = _forget(formats, active, name) if kind == _FORMAT else active
         else:
@@ -215,10 +227,17 @@ def _scan(
                 if active == FORMATS:
                     return NODE_COUNT
                 active = _activate(formats, active, name, begun, at)
-        if steps > most_steps or comparisons > COMPARISONS or nodes > NODES:
-            break
+        found = _exceeded(steps - most_steps, comparisons, nodes + mistakes // MISTAKES)
+        if found:
+            return found
         at = _find(at, stop, _LESS)
-    if steps > most_steps:
+    return _exceeded(steps - most_steps, comparisons, nodes + mistakes // MISTAKES)
+
+
+@compiled
+def _exceeded(excess_steps: int, comparisons: int, nodes: int) -> int:
+    """Which cost of a page exceeds its limit."""
+    if excess_steps > 0:
         return DEPTH
     if comparisons > COMPARISONS:
         return ATTRIBUTES
@@ -265,18 +284,19 @@ def _name(at: int, stop: int) -> tuple[int, int]:
 
 
 @compiled
-def _tag_end(at: int, stop: int) -> tuple[int, int]:
-    """Place of the tag's ">", and about how many attributes it has."""
-    attributes, begun = int64(0), at
+def _tag_end(at: int, stop: int) -> tuple[int, int, int]:
+    """Place of the tag's ">", about how many attributes it has, and bytes outside quotes."""
+    attributes, bare, begun = int64(0), int64(0), at
     while True:
         at = _find_any(at, stop)
         if at >= stop or int64(byte_at(at)) == _MORE:
-            return at, attributes + _loose(begun, at)
+            return at, attributes + _loose(begun, at), bare + at - begun
         before = at - 1
         while before > begun and int64(byte_at(before)) <= 32:
             before -= 1
         if int64(byte_at(before)) == _EQUALS:  # else it is a character of a name or a value
             attributes += 1 + _loose(begun, at)
+            bare += at - begun
             at = begun = min(_find(at + 1, stop, int64(byte_at(at))), stop - 1)
         at += 1
 
@@ -418,5 +438,5 @@ def encoded_twice(page: bytes, start: int = 0) -> int:
 
 # Compiled on import, so that compiling counts against no page's time limit.
 survey(b"<p>")
-_excess(np.frombuffer(b"<p>", np.uint8).ctypes.data, 3, 0)
+_excess(np.frombuffer(b"<p>", np.uint8).ctypes.data, 3, 0, 0)
 encoded_twice("ä".encode())

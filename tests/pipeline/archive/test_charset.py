@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import codecs
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -144,6 +145,17 @@ def test_hostile_metas_take_no_time() -> None:
 
 
 UTF8 = "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("text", [b"\xc3" * 3_000_000, "字".encode() * 1_000_000 + b"\xff"])
+def test_damaged_text_takes_memory_like_its_bytes(text: bytes) -> None:
+    tracemalloc.start()
+    try:
+        to_utf8(text, UTF8)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10 * len(text)
 
 
 @pytest.mark.parametrize(

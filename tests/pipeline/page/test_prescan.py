@@ -43,6 +43,12 @@ COSTLY = {
     "tags": (repeated("<br>", 2_000_000), "elements"),
     "comments": (repeated("<!>", 2_000_000), "elements"),
     "declarations": (repeated("<?>", 2_000_000), "elements"),
+    "end tags that make breaks": (repeated("</br>", 2_000_000), "elements"),
+    "end tags that make paragraphs": ("<body>" + repeated("</p>", 2_000_000), "elements"),
+    "end tags with attributes": (repeated("</b a b c d e f g>", 200_000), "elements"),
+    "less-than signs": (repeated("<", 10_000_000), "elements"),
+    "zero bytes": (repeated("\0", 10_000_000), "elements"),
+    "slashes of tags": (repeated(f"<br{repeated('/', 200)}>", 50_000), "elements"),
 }
 
 
