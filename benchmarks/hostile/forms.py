@@ -71,6 +71,7 @@ PAGES: dict[str, Form] = {
         "<q" + "".join(f" {number:x}" for number in range(6_000)) + ">"
     ),
     "attributes of tags of ten": numbered("<i a b c d e f g h i={}>", most=19_000),
+    "attributes of breaks": filled("<br a b c d e f g h i j>", most=590_000),
     "attributes of many elements": numbered("<i a b c d e f g h i={}>", most=10**6),
     "formatting opened again": _joined(numbered("<b a={}>", most=400), filled("<p>x")),
     "formatting misnested": filled("<b><p></b>"),

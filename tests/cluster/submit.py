@@ -70,7 +70,9 @@ def start(
     elsewhere.mkdir(exist_ok=True)
     zipped = bundle.build(folder / "benben.zip")
     command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", master]
-    command += ["--conf", "spark.ui.enabled=false", "--py-files", str(zipped)]
+    # `Driver.busy` and `attempts` read the log, which is quiet unless it is asked for.
+    command += ["--conf", "spark.log.level=INFO", "--conf", "spark.ui.enabled=false"]
+    command += ["--py-files", str(zipped)]
     log = folder / f"driver-{time.time_ns()}.log"
     with open(log, "wb") as stream:
         process = subprocess.Popen(

@@ -22,6 +22,7 @@ STEPS = 200_000_000  # looks at open elements, about two seconds of Lexbor's tim
 COMPARISONS = 500_000_000  # of attributes' names, about two seconds
 NODES = 600_000  # elements, comments and attributes; with their texts less than 400 MB
 MISTAKES = 16  # no more memory than one of these
+IN_TAG = 4  # mistakes that a byte of a tag outside quotes counts for: two may be an attribute
 ZERO = 4  # mistakes that a zero byte counts for, since it becomes a character of three bytes
 FEW_MISTAKES = 1_000_000  # in a page whose tags are not looked at: 16 MB
 REASONS = ("", "depth", "attributes", "elements")
@@ -205,7 +206,7 @@ def _scan(
         kind = kinds[name & _TABLE - 1] if hashes[name & _TABLE - 1] == name else _OTHER
         begun = at
         at, attributes, loose = _tag_end(at, stop)
-        mistakes += loose
+        mistakes += IN_TAG * loose
         steps += depth
         if closes:
             # Without a start tag, a paragraph or a break is made.
