@@ -41,8 +41,8 @@ def armed(function: Callable[..., Any], mark: str, fault: str) -> Callable[..., 
     return struck
 
 
-def faulty_map(run: Run, tasks: Any, work: Callable[..., Any], label: str = "") -> Any:
-    return plain_map(run, tasks, armed(work, f"{FOLDER}/{run.stage}", FAULT), label)
+def faulty_map(run: Run, tasks: Any, work: Callable[..., Any], *rest: Any, **more: Any) -> Any:
+    return plain_map(run, tasks, armed(work, f"{FOLDER}/{run.stage}", FAULT), *rest, **more)
 
 
 def faulty_frame(spark: Any, tasks: Any, read: Callable[..., Any], *rest: Any) -> Any:
