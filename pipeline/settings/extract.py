@@ -113,6 +113,15 @@ class Tokens(Section):
     line_numbers: list[str] = Field(
         description="class tokens of elements to remove if they hold nothing but digits"
     )
+    code: list[str] = Field(
+        description="class tokens of blocks of code without <pre>, or of cells of a table of code"
+    )
+    code_lines: list[str] = Field(
+        description="class tokens of lines of code: a div that begins with such elements is code"
+    )
+    permalinks: list[str] = Field(
+        description="words, alone or in brackets, whose link in a heading is its own address"
+    )
     text_free: list[str] = Field(description="class tokens of a div whose own text to remove")
     article_break: list[str] = Field(description="class tokens of read-more links")
 

@@ -59,12 +59,13 @@ LEVEL_WIDTH = 4
 # what lies between that character and the next, WAS_LINKED whether that character is in a link and
 # LAST its code point. QUOTED is how many <q> are open. PROSE and TITLES are what the page has in
 # all; LOOKS is how many nodes may still be looked at before the walk comes to them; REPLACED is
-# whether there are replacements, NOTED_LINK the last link that was noted with an image.
+# whether there are replacements, NOTED_LINK the last link that was noted with an image. ROW_START
+# is where the text of the current row of a table in preformatted text begins.
 (
     ELEMENTS, BLOCKS, IMAGES, FACTS, WRITTEN, PIECE, SOLID, PENDING, WAS_LINKED, LAST, QUOTED,
-    NOTED, PARTS, STATUS, PROSE, TITLES, LOOKS, REPLACED, NOTED_LINK,
-) = range(19)  # fmt: skip
-COUNTERS = 19
+    NOTED, PARTS, STATUS, PROSE, TITLES, LOOKS, REPLACED, NOTED_LINK, ROW_START,
+) = range(20)  # fmt: skip
+COUNTERS = 20
 TOO_DEEP = 1  # STATUS
 
 # In `notes`, these stand in place of an attribute's number.
@@ -79,7 +80,7 @@ _LEVEL_BYTES = 32  # of an inline element's name and position
 NOTHING, BLANK, SEGMENT, ONE_LINE, EMPTY_LINE = range(5)
 SCRATCH = 32  # bytes of a short text that the walk looks at before it takes it
 MARK_BYTES = 4 * SCRATCH  # that an element of `Sizes.marks` may add
-_SPACE, _NEWLINE = 32, 10
+_SPACE, _NEWLINE, _NO_BREAK = 32, 10, 0xA0
 KEEP = -1  # in place of the number of a text
 _NOTHING_REPLACED = Table(np.zeros(64, np.int64), np.zeros(64, np.int64), 6)
 _SILENT = QUIET | TEXT_FREE
@@ -311,6 +312,8 @@ def add_preformatted(out: Columns, classes: Bytes, address: int, length: int, li
             continue
         for place in range(size):
             text[end + place] = byte_at(address - size + place)
+        if code == _NO_BREAK:  # a blank of code, which editors of pages write so
+            text[end], size = _SPACE, 1
         end += size
         if kind & WHITE:
             continue

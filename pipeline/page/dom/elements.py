@@ -86,9 +86,11 @@ _TAG_FLAGS = {
 }  # fmt: skip
 
 # Flags that are not inherited: groups of words in class and id ...
-_GROUPS: dict[str, list[str]] = yaml.safe_load(
-    (resources.files("benben.pipeline.page.dom") / "content_words.yaml").read_text(encoding="utf-8")
+_GROUPS, _QUOTES = (
+    yaml.safe_load((resources.files(__package__) / f"{name}.yaml").read_text(encoding="utf-8"))
+    for name in ("content_words", "quotation_marks")
 )
+_LANGUAGES = {language: row for row, names in enumerate(_QUOTES.values(), 1) for language in names}
 GROUPS = tuple(_GROUPS)
 FIRST_BIT = 16
 LAST_BIT = FIRST_BIT + len(GROUPS)
@@ -106,37 +108,37 @@ DIV_QUIET, GUTTER, MARKED = (1 << bit for bit in (53, 52, 51))
 AS_BLOCK = 1 << 49  # the style displays the element as a block
 KEPT = 1 << 50  # a selector of the settings keeps the element; inherited
 HAS_ADDRESS = 1  # only in what inline_flags returns: the element has a href
+CODE_LINE = 8  # only in what value_flags returns: a line of code
 
 # Attributes that are read. Our numbers for them start above the marks that `notes` puts between
 # them (see columns).
 ATTRIBUTES = (
     "class", "id", "style", "title", "hidden", "aria-hidden", "alt", "width", "height", "src",
     "name", "property", "content", "http-equiv", "href", "rel", "type", "media", "data-widths",
-    "colspan", "rowspan",
+    "colspan", "rowspan", "lang", "xml:lang",
 )  # fmt: skip
 FIRST_ATTRIBUTE = 4
 CLASS, ID, STYLE, TITLE, IS_HIDDEN, ARIA_HIDDEN = range(FIRST_ATTRIBUTE, FIRST_ATTRIBUTE + 6)
-NAME, PROPERTY, HTTP_EQUIV, HREF, REL, TYPE, COLSPAN, ROWSPAN = (
+NAME, PROPERTY, HTTP_EQUIV, HREF, REL, TYPE = (
     FIRST_ATTRIBUTE + ATTRIBUTES.index(name)
-    for name in ("name", "property", "http-equiv", "href", "rel", "type", "colspan", "rowspan")
+    for name in ("name", "property", "http-equiv", "href", "rel", "type")
+)
+COLSPAN, ROWSPAN, LANG, XML_LANG = (
+    FIRST_ATTRIBUTE + ATTRIBUTES.index(name) for name in ("colspan", "rowspan", "lang", "xml:lang")
 )
 
 # For compiled code: words of inline styles, flags that an id may give, constants of `hash_bytes`.
-_DISPLAY = np.frombuffer(b"display", np.uint8)
-_NONE = np.frombuffer(b"none", np.uint8)
-_VISIBILITY = np.frombuffer(b"visibility", np.uint8)
-_HIDDEN = np.frombuffer(b"hidden", np.uint8)
-_URL = np.frombuffer(b"url(", np.uint8)
-_TRUE = np.frombuffer(b"true", np.uint8)
-_WHITE_SPACE = np.frombuffer(b"white-space", np.uint8)
-_PRE, _PRE_LINE, _BREAK_SPACES = (
-    np.frombuffer(value, np.uint8) for value in (b"pre", b"pre-line", b"break-spaces")
-)
-_BLOCK, _FLEX, _GRID, _LIST_ITEM = (
-    np.frombuffer(value, np.uint8) for value in (b"block", b"flex", b"grid", b"list-item")
-)
-_LEFT, _TOP = (np.frombuffer(name, np.uint8) for name in (b"left", b"top"))
-_OF_ID = (1 << LAST_BIT) - 1 | DIV_GONE | DIV_QUIET
+(
+    _DISPLAY, _NONE, _BLOCK, _FLEX, _GRID, _LIST_ITEM, _VISIBILITY, _HIDDEN, _WHITE_SPACE, _PRE,
+    _PRE_LINE, _BREAK_SPACES, _LEFT, _TOP, _URL, _TRUE, _UNTIL_FOUND,
+) = (
+    np.frombuffer(word.encode(), np.uint8) for word in (
+        "display", "none", "block", "flex", "grid", "list-item", "visibility", "hidden",
+        "white-space", "pre", "pre-line", "break-spaces", "left", "top", "url(", "true",
+        "until-found",
+    )
+)  # fmt: skip
+_OF_ID = (1 << LAST_BIT) - (1 << FIRST_BIT) | DIV_GONE | DIV_QUIET
 _OF_STYLE = 0x5DEECE66D  # tells styles from classes of the same text in the memo
 _SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 
@@ -168,7 +170,9 @@ class Tables(NamedTuple):
     words: Table  # hash of a word of class or id -> flags
     tokens: Table  # hash of a whole token of class, id or title -> flags
     classes: Bytes  # class of each character, as in pipeline/characters.py
-    quotes: Bytes  # quotation marks of a <q> and of one inside another
+    languages: Table  # hash of a language -> row of `quotes`
+    quotes: Integers  # quotation marks of a <q> and of one inside another; row 0: other languages
+    permalinks: Table  # hash of a word that is a permalink
     raised: Integers  # ASCII character -> its form below and above the line, or 0
     drop_hidden: bool  # whether elements that the markup hides are dropped
     drop_notes: bool  # whether marks of notes are dropped
@@ -266,7 +270,9 @@ def _plan(
         words=_table({hash_name(word): bits for word, bits in _WORD_FLAGS.items()}),
         tokens=_tokens(settings),
         classes=CLASSES,
-        quotes=np.frombuffer("“”‘’".encode(), np.uint8),
+        languages=_table({hash_name(name): row for name, row in _LANGUAGES.items()}),
+        quotes=np.array([[ord(mark) for mark in marks] for marks in ("“”‘’", *_QUOTES)]),
+        permalinks=_table({hash_name(word): 1 for word in settings.tokens.permalinks}),
         raised=_raised(),
         drop_hidden=not settings.hidden,
         drop_notes=not settings.note_marks,
@@ -299,6 +305,8 @@ def _tokens(settings: ExtractSettings) -> Table:
         (tokens.images_only, DIV_QUIET),
         (tokens.marks, MARKED),
         (tokens.line_numbers, GUTTER),
+        (tokens.code, PRE),
+        (tokens.code_lines, CODE_LINE),
         (tokens.text_free, DIV_TEXT_FREE),
         (tokens.article_break, ARTICLE_BREAK),
     ):
@@ -359,7 +367,7 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
         if CLASS <= number <= ARIA_HIDDEN:
             address, length = value_of(attribute)
             if number == CLASS:
-                flags |= value_flags(tables, memo, address, length)
+                flags |= value_flags(tables, memo, address, length) & ~CODE_LINE
             elif number == ID:
                 flags |= value_flags(tables, memo, address, length) & _OF_ID
             elif number == TITLE:
@@ -368,7 +376,7 @@ def attribute_flags(tables: Tables, memo: Table, element: int, is_div: bool) -> 
             elif number == STYLE:
                 flags |= _style_flags(memo, address, length)
             elif number == IS_HIDDEN:
-                flags |= HIDDEN
+                flags |= HIDDEN if find(address, length, _UNTIL_FOUND) < 0 else 0
             elif find(address, length, _TRUE) == 0:
                 flags |= COPY
         elif tables.backgrounds[number]:
@@ -392,14 +400,13 @@ def inline_flags(tables: Tables, memo: Table, element: int) -> int:
     attribute = attribute_of(element)
     while attribute:
         number = number_of(tables, attribute)
+        address, length = value_of(attribute)
         if number == CLASS:
-            address, length = value_of(attribute)
-            flags |= value_flags(tables, memo, address, length)
+            flags |= value_flags(tables, memo, address, length) & ~(CODE_LINE | PRE)
         elif number == STYLE:
-            address, length = value_of(attribute)
             flags |= _style_flags(memo, address, length) & (HIDDEN | AS_BLOCK)
         elif number == IS_HIDDEN:
-            flags |= HIDDEN
+            flags |= HIDDEN if find(address, length, _UNTIL_FOUND) < 0 else 0
         elif number == HREF:
             flags |= HAS_ADDRESS
         attribute = attribute_after(attribute)

@@ -19,7 +19,7 @@ import numpy as np
 import selectolax
 
 from benben.common import hashing
-from benben.pipeline.compiled import Bytes, byte_at, compiled, int64, word_at
+from benben.pipeline.compiled import Bytes, byte_at, called, compiled, int64, word_at
 from benben.pipeline.page.dom.prescan import LimitError, Survey, survey
 
 
@@ -49,7 +49,8 @@ ENTRY_LENGTH, SHORT_NAME = 24, 16  # of a hash entry: names no longer than this 
 ELEMENT_NODE, TEXT_NODE = 1, 3
 # Numbers of names below this are Lexbor's own; others are addresses of a document's hash entries.
 DYNAMIC = 1 << 12
-_BEFORE_PROPERTY = (32, 9, 10, 13, 59)
+_COLON, _SEMICOLON, _MINUS = b":;-"
+_IMPORTANT = np.frombuffer(b"!", np.uint8)
 _FAR = 4  # digits of a negative place that no screen shows
 _FACTOR = np.uint64(hashing.FACTORS[0])
 
@@ -205,43 +206,59 @@ def find(address: int, length: int, wanted: Bytes) -> int:
     return -1
 
 
+@called
+def declared(address: int, length: int, name: Bytes) -> tuple[int, int]:
+    """Return address and length of the value that an inline style gives a property; 0, 0 for none.
+
+    The last declaration counts, or the last that is !important (CSS Cascading, 6.1).
+    """
+    found = size = begin = int64(0)
+    important = False
+    while begin < length:
+        stop = _declaration_end(address, begin, length)
+        seek = _after_blanks(address, begin, stop)
+        named = find(address + seek, min(len(name), stop - seek), name) == 0
+        seek = _after_blanks(address, seek + len(name), stop)
+        if named and seek < stop and byte_at(address + seek) == _COLON:
+            seek = _after_blanks(address, seek + 1, stop)
+            mark = find(address + seek, stop - seek, _IMPORTANT)
+            if (mark > 0 or (mark < 0 and seek < stop)) and (mark > 0 or not important):
+                found, important = address + seek, mark > 0
+                size = mark if important else stop - seek
+        begin = stop + 1
+    return found, size
+
+
 @compiled
+def _declaration_end(address: int, place: int, length: int) -> int:
+    """Return where a declaration of a style ends: at a semicolon outside of brackets."""
+    depth = 0
+    while place < length:
+        byte = byte_at(address + place)
+        depth += (byte == 40) - (byte == 41)
+        if byte == _SEMICOLON and depth <= 0:
+            return place
+        place += 1
+    return length
+
+
+@called
 def declares(address: int, length: int, name: Bytes, value: Bytes) -> bool:
-    """Tell whether an inline style gives a property a value."""
-    place = 0
-    while True:
-        found = find(address + place, length - place, name)
-        if found < 0:
-            return False
-        place += found + len(name)
-        seek = _after_blanks(address, place, length)
-        if seek < length and byte_at(address + seek) == 58:  # a colon
-            seek = _after_blanks(address, seek + 1, length)
-            if find(address + seek, min(len(value), length - seek), value) == 0:
-                return True
+    """Tell whether an inline style gives a property a value, or one that begins with it."""
+    found, size = declared(address, length, name)
+    return find(found, min(len(value), size), value) == 0
 
 
-@compiled
+@called
 def moves_away(address: int, length: int, side: Bytes) -> bool:
     """Tell whether a style puts an element out of sight, as in `left: -9999px`."""
-    place = 0
-    while True:
-        found = find(address + place, length - place, side)
-        if found < 0:
-            return False
-        begin = place + found
-        place = begin + len(side)
-        if begin and byte_at(address + begin - 1) not in _BEFORE_PROPERTY:
-            continue  # margin-left, the value of another property
-        seek = _after_blanks(address, place, length)
-        if seek < length and byte_at(address + seek) == 58:  # a colon
-            seek = _after_blanks(address, seek + 1, length)
-            if seek < length and byte_at(address + seek) == 45:  # a minus
-                digits = seek + 1
-                while digits < length and 48 <= byte_at(address + digits) <= 57:
-                    digits += 1
-                if digits - seek > _FAR:
-                    return True
+    found, size = declared(address, length, side)
+    if size == 0 or byte_at(found) != _MINUS:
+        return False
+    digits = 1
+    while digits < size and 48 <= byte_at(found + digits) <= 57:
+        digits += 1
+    return digits > _FAR
 
 
 @compiled

@@ -28,17 +28,24 @@ from benben.pipeline.page.dom.columns import (
 )
 from benben.pipeline.page.dom.elements import (
     BLOCK,
+    CLASS,
+    CODE_LINE,
     CONTAINER,
     DROP,
     HREF,
     IMAGE,
     INLINE,
+    LANG,
     LINK,
+    PRE,
     QUOTE,
     RAISED,
+    XML_LANG,
     Tables,
+    number_of,
     tag_id,
     tag_of,
+    value_flags,
 )
 from benben.pipeline.page.dom.lexbor import (
     ELEMENT_NODE,
@@ -47,6 +54,7 @@ from benben.pipeline.page.dom.lexbor import (
     attribute_of,
     child_of,
     find,
+    lower,
     name_of,
     next_of,
     parent_of,
@@ -58,16 +66,24 @@ from benben.pipeline.page.dom.notes import says
 from benben.pipeline.references import address_of
 
 _A, _H1, _IMG, _MATH, _SCRIPT = (tag_id(name) for name in ("a", "h1", "img", "math", "script"))
+_TABLE, _TD, _TH = (tag_id(name) for name in ("table", "td", "th"))
 # In attributes of images and scripts that may be formulas.
 _LATEX, _MATH_WORD, _TEX_FIELD, _TEX, _MATH_TYPE = (
     np.frombuffer(word, np.uint8) for word in (b"latex", b"math", b"tex=", b"tex", b"math/")
 )
 _OVERHEAD = 2  # bytes that noting a value takes besides the value
-_QUOTATION_MARKS = (0x22, 0x27, 0xAB, 0x2018, 0x201A, 0x201C, 0x201E, 0x300C, 0x300E)
-_QUOTE_BYTES = 3  # of each of the marks in `quotes`
+_QUOTATION_MARKS = (
+    0x22, 0x27, 0xAB, 0xBB, 0x2018, 0x201A, 0x201C, 0x201D, 0x201E, 0x2039, 0x203A, 0x300C, 0x300E,
+)  # fmt: skip
+_HYPHEN, _UNDERSCORE = b"-_"
+_LONGEST_LANGUAGE = 35  # bytes (RFC 5646, 4.4.1)
+_SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3  # of hash_bytes
 _MINUS = 0x2212
-_PERMALINKS = (0x23, 0xA7, 0xB6, 0x2191, 0x221E, 0x2693, 0xFFFF)  # # § ¶ ↑ ∞ ⚓, and emoji
-_LONGEST_SIGN = 4  # bytes
+# # § ¶ ↑ ∞ ⚓ ⛓, and emoji
+_PERMALINKS = (0x23, 0xA7, 0xB6, 0x2191, 0x221E, 0x2693, 0x26D3, 0xFFFF)
+_BRACKETS = (9, 10, 13, 32, 40, 41, 91, 93)
+_CELLS_LOOKED_AT = 40  # at the start of a table
+_LINES_LOOKED_AT = 3
 _FRAGMENT = np.frombuffer(b"#", np.uint8)
 _NOTE_BYTES = 5  # of the mark of a note without brackets
 
@@ -209,6 +225,58 @@ def _after(node: int, root: int) -> int:
     return 0 if node == root else next_of(node)
 
 
+@called
+def holds_code(out: Columns, tables: Tables, node: int, tag: int) -> bool:
+    """Tell whether a table or <div> is a block of code without <pre>.
+
+    Of a table a cell near its start says so, of a <div> its first elements, which are lines.
+    """
+    lines = seen = int64(0)
+    inside = child_of(node)
+    while inside and seen < _CELLS_LOOKED_AT and out.at[LOOKS] > 0:
+        seen += 1
+        out.at[LOOKS] -= 1
+        deeper = int64(0)
+        if type_of(inside) == ELEMENT_NODE:
+            name = tag_of(tables, inside)
+            if tag != _TABLE:
+                if not _is_code(out, tables, inside, CODE_LINE) or holds_block(out, tables, inside):
+                    return False
+                lines += 1
+                if lines == _LINES_LOOKED_AT:
+                    return True
+            elif name in (_TD, _TH):
+                if _is_code(out, tables, inside, PRE):
+                    return True
+            else:
+                deeper = child_of(inside)
+        inside = deeper or (_after(inside, node) if tag == _TABLE else next_of(inside))
+    return bool(lines > 0)
+
+
+@compiled
+def _is_code(out: Columns, tables: Tables, node: int, wanted: int) -> bool:
+    """Tell whether the class of an element gives it a flag of code."""
+    attribute = attribute_of(node)
+    while attribute:
+        if number_of(tables, attribute) == CLASS:
+            address, length = value_of(attribute)
+            return value_flags(tables, out.memo, address, length) & wanted != 0
+        attribute = attribute_after(attribute)
+    return False
+
+
+@called
+def is_gutter(out: Columns, node: int) -> bool:
+    """Tell whether a cell in code holds the number of the line: the first of several cells."""
+    behind, first = next_of(node), child_of(parent_of(node))
+    while behind and type_of(behind) != ELEMENT_NODE:
+        behind = next_of(behind)
+    while first and type_of(first) != ELEMENT_NODE:
+        first = next_of(first)
+    return behind > 0 and first == node and is_number(out, node)
+
+
 # Short texts that are read before they are taken.
 
 
@@ -267,13 +335,27 @@ def is_short(out: Columns, tables: Tables, root: int) -> bool:
 
 @called
 def is_permalink(out: Columns, tables: Tables, link: int) -> bool:
-    """Tell whether a link into the page is one sign, which stands for the place it is at."""
-    size = _gather(out, tables, link)
-    if not 0 < size <= _LONGEST_SIGN:
+    """Tell whether a link into the page stands for the place it is at.
+
+    Its text is one sign, or a word such as "link" beside other text; either may be in brackets.
+    """
+    stop, start, scratch = _gather(out, tables, link), int64(0), out.scratch
+    while start < stop and scratch[start] in _BRACKETS:
+        start += 1
+    while start < stop and scratch[stop - 1] in _BRACKETS:
+        stop -= 1
+    if stop - start > 3 and scratch[stop - 3] == 0xEF and scratch[stop - 2] == 0xB8:
+        stop -= 3  # U+FE0E or U+FE0F, which say how a sign is drawn
+    if stop <= start or not says(tables, link, HREF, _FRAGMENT):
         return False
-    start = address_of(out.scratch)
-    code, step = decode(start, start + size)
-    return step == size and code in _PERMALINKS and says(tables, link, HREF, _FRAGMENT)
+    code, step = decode(address_of(scratch) + start, address_of(scratch) + stop)
+    if step == stop - start:
+        return code in _PERMALINKS
+    found = np.uint64(_SEED)
+    for place in range(start, stop):
+        found = (found ^ np.uint64(lower(int64(scratch[place])))) * np.uint64(_PRIME)
+    alone = child_of(parent_of(link)) == link and next_of(link) == 0
+    return not alone and look_up(tables.permalinks, int64(found | np.uint64(1))) > 0
 
 
 @called
@@ -293,13 +375,43 @@ def is_quoted(out: Columns, tables: Tables, root: int) -> bool:
 
 
 @called
-def quote(out: Columns, tables: Tables, element: int, linked: bool, closing: int) -> None:
-    """Write a quotation mark; those of quotes in quotes are single."""
+def quote(
+    out: Columns, tables: Tables, node: int, element: int, linked: bool, closing: int
+) -> None:
+    """Write a quotation mark of the language around; quotes in quotes have the inner marks."""
     out.at[QUOTED] -= closing
-    size = int64(_QUOTE_BYTES)
-    address = address_of(tables.quotes) + size * (out.at[QUOTED] % 2 * 2 + closing)
-    _write(out, tables, address, size, element, linked)
+    marks = tables.quotes[_language_row(out, tables, node)]
+    end = _encode(out.scratch, int64(0), marks[min(out.at[QUOTED], int64(1)) * 2 + closing])
+    _write(out, tables, address_of(out.scratch), end, element, linked)
     out.at[QUOTED] += 1 - closing
+
+
+@compiled
+def _language_row(out: Columns, tables: Tables, node: int) -> int:
+    """Return the row of quotation marks by the nearest `lang` at an element or around it."""
+    while node and type_of(node) == ELEMENT_NODE and out.at[LOOKS] > 0:
+        out.at[LOOKS] -= 1
+        attribute = attribute_of(node)
+        while attribute:
+            if number_of(tables, attribute) in (LANG, XML_LANG):
+                address, length = value_of(attribute)
+                return _read_language(tables, address, length)
+            attribute = attribute_after(attribute)
+        node = parent_of(node)
+    return int64(0)
+
+
+@compiled
+def _read_language(tables: Tables, address: int, length: int) -> int:
+    """Look up a language: of de-AT-1996 and what it begins with, the longest that is known."""
+    row, found = int64(0), np.uint64(_SEED)
+    for place in range(min(length, _LONGEST_LANGUAGE) + 1):
+        byte = lower(int64(byte_at(address + place))) if place < length else _HYPHEN
+        byte = int64(_HYPHEN if byte == _UNDERSCORE else byte)
+        if byte == _HYPHEN:
+            row = look_up(tables.languages, int64(found | np.uint64(1))) or row
+        found = (found ^ np.uint64(byte)) * np.uint64(_PRIME)
+    return row
 
 
 @called

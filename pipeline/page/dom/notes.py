@@ -43,6 +43,7 @@ from benben.pipeline.page.dom.elements import (
     NAME,
     PROPERTY,
     REL,
+    ROWSPAN,
     TYPE,
     Tables,
     number_of,
@@ -86,6 +87,7 @@ _BENBEN = np.frombuffer(b"benben", np.uint8)
 _CRAWL, _AI = np.frombuffer(b"crawl", np.uint8), np.frombuffer(b"-ai", np.uint8)
 _RSL = np.frombuffer(b"rsl+xml", np.uint8)
 _SPAN_DIGITS = 4
+_ALL_ROWS = 65534  # rowspan=0: all that follow in the group (HTML Standard, 4.9.11)
 _SLASH, _DOT, _ZERO, _SPACE = 47, 46, 48, 32
 _QUOTES = (34, 39, 60)
 
@@ -217,12 +219,14 @@ def span_of(tables: Tables, cell: int, wanted: int) -> int:
     while attribute:
         if number_of(tables, attribute) == wanted:
             address, length = value_of(attribute)
-            span = int64(0)
+            span, given = int64(0), False
             for place in range(min(length, _SPAN_DIGITS)):
                 byte = int64(byte_at(address + place))
                 if not 48 <= byte <= 57:
                     break
-                span = 10 * span + byte - 48
+                span, given = 10 * span + byte - 48, True
+            if given and span == 0 and wanted == ROWSPAN:
+                return _ALL_ROWS
             return max(int64(1), span)
         attribute = attribute_after(attribute)
     return int64(1)

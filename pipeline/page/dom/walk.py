@@ -34,9 +34,13 @@ from benben.pipeline.page.dom.columns import (
     LEVEL_POSITION,
     LEVEL_TAG,
     NOTED,
+    ONE_LINE,
     PARENT,
+    PENDING,
+    PIECE,
     POSITION,
     REPLACED,
+    ROW_START,
     ROWS_HIGH,
     START,
     STATUS,
@@ -96,12 +100,16 @@ from benben.pipeline.page.dom.lexbor import (
     attribute_of,
     child_of,
     next_of,
+    parent_of,
     text_of,
     type_of,
 )
 from benben.pipeline.page.dom.looks import (
     holds_block,
+    holds_code,
     holds_page,
+    is_blank,
+    is_gutter,
     is_number,
     is_permalink,
     is_quoted,
@@ -119,6 +127,8 @@ from benben.pipeline.settings.extract import Limits
 _DIV, _SUP, _BODY, _HTML, _DATA, _HEAD = (
     tag_id(name) for name in ("div", "sup", "body", "html", "td", "th")
 )
+_ROW, _TABLE = tag_id("tr"), tag_id("table")
+_ROWS = (_ROW, _TABLE, *(tag_id(name) for name in ("thead", "tbody", "tfoot")))
 _HEADINGS = tuple(tag_id(f"h{level}") for level in range(1, 7))
 # What body and html say of themselves, they say of the page.
 _OF_PAGE = ~(GONE | QUIET | TEXT_FREE | ARTICLE_BREAK | HIDDEN | COPY)
@@ -200,13 +210,12 @@ def collect(root: int, tables: Tables, out: Columns, depth_limit: int) -> None:
                 out.elements[element, END] = out.at[BLOCKS]
                 element = out.elements[element, PARENT]
             elif kind > LINK:
-                _end(out, tables, kind, element, links > 0)
+                _end(out, tables, level, kind, element, links > 0)
             node = next_of(level[LEVEL_NODE])
             continue
         kind = DROP
         if type_of(node) == TEXT_NODE:
-            address, length = text_of(node)
-            write_text(out, tables, address, length, element, links > 0)
+            _take_text(out, tables, node, element, depth, links > 0)
         elif type_of(node) == ELEMENT_NODE:
             position += 1
             tag = tag_of(tables, node)
@@ -235,6 +244,23 @@ def collect(root: int, tables: Tables, out: Columns, depth_limit: int) -> None:
             node = next_of(node)
     flush(out, 0)
     out.elements[0, END] = out.at[BLOCKS]
+
+
+@compiled
+def _take_text(
+    out: Columns, tables: Tables, node: int, element: int, depth: int, linked: bool
+) -> None:
+    """Append a text; in code, blanks between the cells of a table are not shown."""
+    address, length = text_of(node)
+    if out.elements[element, FLAGS] & PRE and depth and is_blank(node):
+        level = out.levels[depth - 1]
+        if level[LEVEL_TAG] in _ROWS:
+            return
+        alone = child_of(parent_of(node)) == node and next_of(node) == 0
+        if out.at[PENDING] == ONE_LINE and alone and level[LEVEL_KIND] != BLOCK:
+            break_line(out, element)  # an empty line
+            return
+    write_text(out, tables, address, length, element, linked)
 
 
 @compiled
@@ -280,7 +306,15 @@ def _take_element(
         if flags & ARTICLE_BREAK:
             flush(out, element)
             _add(out, A_BREAK, element)
-        elif flags & MARKED or (flags & GUTTER and is_number(out, node)):
+        elif (
+            flags & MARKED
+            or (flags & GUTTER and is_number(out, node))
+            or (
+                tag in (_DATA, _HEAD)
+                and out.elements[element, FLAGS] & PRE
+                and is_gutter(out, node)
+            )
+        ):
             return DROP
         elif flags & HIDDEN:
             return _hide(out, tables, node, tag, element, depth, position)
@@ -321,22 +355,29 @@ def _begin(
     """Write what stands before the text of an element; return as what the walk goes into it."""
     if kind in (OWN_LINE, LINKED_LINE):
         _end_line(out, element)
+        if tag == _ROW:
+            out.at[ROW_START] = out.at[WRITTEN]
     elif kind == QUOTE:
         if is_quoted(out, tables, node):
             return INLINE
-        quote(out, tables, element, linked, int64(0))
+        quote(out, tables, node, element, linked, int64(0))
     elif kind == RAISED:
         return raise_text(out, tables, node, tag == _SUP, element, linked)
     return kind
 
 
 @called
-def _end(out: Columns, tables: Tables, kind: int, element: int, linked: bool) -> None:
+def _end(
+    out: Columns, tables: Tables, level: Integers, kind: int, element: int, linked: bool
+) -> None:
     """Write what stands behind the text of an element."""
+    at = out.at
     if kind in (OWN_LINE, LINKED_LINE):
+        if level[LEVEL_TAG] == _ROW and at[PIECE] < at[WRITTEN] == at[ROW_START]:
+            break_line(out, element)  # a row without text is an empty line
         _end_line(out, element)
     elif kind == QUOTE:
-        quote(out, tables, element, linked, int64(1))
+        quote(out, tables, level[LEVEL_NODE], element, linked, int64(1))
 
 
 @compiled
@@ -371,6 +412,8 @@ def _enter(
         flags &= ~(GONE | QUIET)
     if out.at[REPLACED] and look_up(out.replaced, node) == KEEP:
         flags = flags & ~(GONE | QUIET | ARTICLE_BREAK | GUTTER) | KEPT
+    if tag in (_DIV, _TABLE) and holds_code(out, tables, node, tag):
+        flags |= PRE
     if flags & ARTICLE_BREAK:
         _add(out, A_BREAK, around)
     if (

@@ -261,3 +261,86 @@ def test_headings_may_be_links_of_one_letter() -> None:
 def test_control_characters_are_gone() -> None:
     assert texts("<p>a\x01b\x7fc\x08") == ["abc"]
     assert texts("<p>a\x0bb\x0cc") == ["a b c"]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<html lang=de><p>Er sagte <q>nie <q>mehr</q></q>.", "Er sagte „nie ‚mehr‘“."),
+        ("<html lang=fr-BE><p><q>oui</q>", "«oui»"),
+        ("<html lang=ja><p>彼は<q>はい</q>と言った", "彼は「はい」と言った"),
+        ("<html lang=de><p lang=en_GB>He said <q>no</q>", "He said “no”"),
+        ("<html xml:lang=zh-TW><p><q>好</q>", "「好」"),
+        ("<p><q>a <q>b <q>c</q></q></q>", "“a ‘b ‘c’’”"),
+    ],
+)
+def test_quotation_marks_are_those_of_the_language_around(html: str, text: str) -> None:
+    assert texts(html) == [text]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<table class=highlight>\n<tr>\n <td class=blob-num data-line-number=1></td>\n"
+        " <td class=blob-code>def f(x):</td></tr>\n<tr><td class=blob-num>2</td>\n"
+        "<td class=blob-code>    return  <b>x</b></td></tr>\n"
+        "<tr><td class=blob-num>3</td><td class=blob-code>\n</td></tr>"
+        "<tr><td class=blob-num>4</td><td class=blob-code>g()</td></tr></table>",
+        "<table><tr><th><a href=#1>1</a></th><td class=phabricator-source-code>def f(x):</td></tr>"
+        "<tr><th>2</th><td class=phabricator-source-code>    return  x</td></tr>"
+        "<tr><th>3</th><td class=phabricator-source-code></td></tr>"
+        "<tr><th>4</th><td class=phabricator-source-code>g()</td></tr></table>",
+        "<div><div class=line>def f(x):</div><div class=line>    return  <i>x</i></div>"
+        "<div class=line><br></div><div class=line>g()</div></div>",
+        "<div class=syntaxhighlighter><table><tr><td class=gutter><div>1</div><div>2</div></td>"
+        "<td class=code><div class=line>def f(x):</div>"
+        "<div class=line><code>&nbsp;&nbsp;&nbsp;&nbsp;</code><code>return  x</code></div>"
+        "<div class=line><br></div><div class=line>g()</div></td></tr></table></div>",
+    ],
+)
+def test_code_without_pre_is_one_text_without_line_numbers(html: str) -> None:
+    assert texts(html) == ["def f(x):\n    return  x\n\ng()"]
+
+
+@pytest.mark.parametrize(
+    "mark", ["🔗", "⛓\ufe0f", "⚓\ufe0e", "[#]", "(link)", "Permalink", "[ ¶ ]"]
+)
+def test_permalinks_of_headings_are_signs_and_words_in_brackets(mark: str) -> None:
+    assert texts(f"<h2>Usage <a href=#usage>{mark}</a></h2>") == ["Usage"]
+
+
+def test_a_heading_that_is_a_link_into_the_page_stays() -> None:
+    assert texts("<h2><a href=#link>Link</a></h2><h2>See <a href=#x>below</a></h2>") == [
+        "Link",
+        "See below",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("style", "shown"),
+    [
+        ("display:none; display:block", True),
+        ("display:block; display:none", False),
+        ("display: none !important; display:block", False),
+        ("display:none; display:", False),
+        ("--display: none", True),
+        ("background: url(a;display:none)", True),
+        ("left:-9999px; left: 0", True),
+        ("visibility:hidden; visibility:visible", True),
+    ],
+)
+def test_the_last_or_important_declaration_of_a_style_counts(style: str, shown: bool) -> None:
+    node = next(iter(page(f"<p style='{style}'>text").texts()))
+    assert node.hidden != shown
+
+
+def test_what_a_reader_can_find_is_not_hidden() -> None:
+    assert [node.hidden for node in page("<p hidden=until-found>a</p><p hidden>b").texts()] == [
+        False,
+        True,
+    ]
+
+
+def test_a_cell_of_all_rows_leaves_its_column_in_each() -> None:
+    html = "<table><tr><th>A<th>B<th>C<tr><td rowspan=0>x<td>1<td>2<tr><td>3<td>4</table>"
+    assert texts(html) == ["A | B | C", "x | 1 | 2", "| 3 | 4"]
