@@ -16,7 +16,10 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-settings.register_profile("steady", deadline=None)  # tests never depend on how busy a machine is
+# Tests depend neither on how busy a machine is nor on chance.
+# `--hypothesis-profile=search` tries new inputs.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
 settings.load_profile("steady")
 
 

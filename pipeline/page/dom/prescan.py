@@ -32,7 +32,8 @@ LEVELS = 1 << 15  # open elements that are followed
 SEARCHED = 64  # levels that an end tag is looked for in
 FORMATS = 256  # formatting elements that are followed
 SHORT = 64  # bytes of a stretch without quotes that is taken to hold few attributes
-LONG_TAG = 32 << 10  # bytes; in a shorter one COMPARISONS are not reached
+LONG_TAG = 512  # bytes; few tags that are shorter do not reach COMPARISONS
+UNKNOWN = 3  # nodes that a name of no known element counts for: Lexbor looks for it among all such
 # Looks at open elements for each byte of a piece of a page that is parsed by itself, and for each
 # piece, so that the pieces of a page together do not cost more than a page.
 PIECE_STEPS, STEPS_OF_A_PIECE = 10, 10_000
@@ -84,6 +85,9 @@ _NOSCRIPT, _BODY, _TEMPLATE = (
 )
 _LEAD = 0xC3  # of letters that windows-1252 has for the lead bytes of UTF-8
 _LESS, _MORE, _SLASH, _EQUALS, _BANG, _ASK, _DASH, _QUOTE, _APOSTROPHE = b"<>/=!?-\"'"
+_MORES, _QUOTE_MARKS, _APOSTROPHES = (  # in each byte of a word
+    np.uint64(byte) * _ONES for byte in (_MORE, _QUOTE, _APOSTROPHE)
+)
 
 
 class LimitError(Exception):
@@ -106,7 +110,7 @@ def survey(page: bytes, is_piece: bool = False) -> Survey:
     steps = STEPS_OF_A_PIECE + PIECE_STEPS * len(page) if is_piece else STEPS
     address, size = np.frombuffer(page, np.uint8).ctypes.data, len(page)
     places = np.empty(_USUAL_PLACES, np.int64)
-    mistakes = ZERO * page.count(b"\0")
+    mistakes = ZERO * page.count(b"\0") if b"\0" in page else 0  # most pages have none
     unusual, count, body, templates = _survey(address, size, steps, places)
     if count > len(places):
         places = np.empty(count, np.int64)
@@ -118,7 +122,9 @@ def survey(page: bytes, is_piece: bool = False) -> Survey:
 
 def _excess(address: int, size: int, steps: int, mistakes: int) -> str:
     stack, formats = np.empty(LEVELS, np.int64), np.empty((FORMATS, 2), np.int64)
-    return REASONS[_scan(address, size, steps, mistakes, _HASHES, _KINDS, stack, formats)]
+    unknown = np.zeros(_TABLE, np.int64)
+    scanned = _scan(address, size, steps, mistakes, _HASHES, _KINDS, unknown, stack, formats)
+    return REASONS[scanned]
 
 
 @compiled
@@ -126,12 +132,12 @@ def _survey(start: int, size: int, most_steps: int, places: Integers) -> tuple[b
     """Tell whether a page might exceed a limit, and fill the rest of a Survey.
 
     It takes a tenth of the time of a full scan. Few tags cannot nest deep. Few tags with few
-    formatting elements among them cannot become many. A tag of many attributes or mistakes is long;
-    where it ends is looked up only if no other tag follows soon.
+    formatting elements among them cannot become many. A tag of many attributes or mistakes is long,
+    so it is looked at only if no other tag follows soon.
     """
     stop = start + size
-    tags = formats = noscripts = templates = int64(0)
-    body, unusual = int64(-1), False
+    tags = formats = noscripts = templates = comparisons = mistakes = int64(0)
+    body = int64(-1)
     at = _find(start, stop, _LESS)
     while at + 3 < stop:
         tags += 1
@@ -153,9 +159,12 @@ def _survey(start: int, size: int, most_steps: int, places: Integers) -> tuple[b
             noscripts += 1
         templates += first == 116 and second == 101 and _is_name(at + 1, stop, _TEMPLATE)
         after = _find(at + 1, stop, _LESS)
-        if after - at > LONG_TAG and _tag_end(at + 1, stop)[0] - at > LONG_TAG:
-            unusual = True
+        if after - at > LONG_TAG:
+            loose = _tag_end(at + 1, after)[2]
+            comparisons += loose * loose // 4  # two bytes may be an attribute
+            mistakes += loose
         at = after
+    unusual = comparisons > COMPARISONS or mistakes > FEW_MISTAKES
     unusual = unusual or tags * tags > 2 * most_steps or tags * formats > NODES
     return unusual, noscripts, body, templates
 
@@ -180,12 +189,13 @@ def _scan(
     mistakes: int,
     hashes: Integers,
     kinds: Bytes,
+    unknown: Integers,  # names of no known element, at their places
     stack: Integers,
     formats: Integers,
 ) -> int:
     """Count the costs of a page, and return which one exceeds its limit."""
-    hashes, kinds, stack, formats = (
-        borrowed(hashes), borrowed(kinds), borrowed(stack), borrowed(formats),
+    hashes, kinds, unknown, stack, formats = (
+        borrowed(hashes), borrowed(kinds), borrowed(unknown), borrowed(stack), borrowed(formats),
     )  # fmt: skip
     stop = start + size
     depth = active = steps = comparisons = nodes = int64(0)
@@ -209,12 +219,11 @@ def _scan(
         mistakes += IN_TAG * loose
         steps += depth
         if closes:
-            # Without a start tag, a paragraph or a break is made.
-            nodes += attributes + (name in (_P, _BR))
+            nodes += attributes + (name in (_P, _BR))  # which are made without a start tag
             depth = _close(stack, depth, name, kind in (_FORMAT, _LINK))
             active = _forget(formats, active, name) if kind == _FORMAT else active
         else:
-            nodes += 1 + attributes + active
+            nodes += 1 + attributes + active + UNKNOWN * (kind == _OTHER and _is_new(name, unknown))
             comparisons += attributes * attributes
             alone = kind == _OTHER and at > begun and int64(byte_at(at - 1)) == _SLASH
             if kind == _RAW:
@@ -233,6 +242,14 @@ def _scan(
             return found
         at = _find(at, stop, _LESS)
     return _exceeded(steps - most_steps, comparisons, nodes + mistakes // MISTAKES)
+
+
+@compiled
+def _is_new(name: int, unknown: Integers) -> bool:
+    """Remember a name, and tell whether its place held another."""
+    place = name & _TABLE - 1
+    before, unknown[place] = unknown[place], name
+    return bool(before != name)
 
 
 @compiled
@@ -304,7 +321,11 @@ def _tag_end(at: int, stop: int) -> tuple[int, int, int]:
 
 @compiled
 def _find_any(at: int, stop: int) -> int:
-    """Place of the next ">" or quote, or `stop`."""
+    """Place of the next ">" or quote, or `stop`; eight bytes at a time."""
+    while at + 8 <= stop and not (
+        _equal(at, _MORES) | _equal(at, _QUOTE_MARKS) | _equal(at, _APOSTROPHES)
+    ):
+        at += 8
     while at < stop:
         byte = int64(byte_at(at))
         if byte in (_MORE, _QUOTE, _APOSTROPHE):

@@ -112,8 +112,9 @@ def test_flipped_bytes_cost_one_plain_record(case: tuple[int, bytes], cut: float
     which, data = case
     whole = read(data)
     left = URLS[:which] + URLS[which + 1 :]
-    assert [url for url in urls(whole) if url in left] == left
-    assert len(urls(whole)) <= NUMBER
+    found = urls(whole)
+    # The record is lost, or there under an address that may be that of another.
+    assert left in (found, found[:which] + found[which + 1 :])
     middle = int(cut * len(data))
     parts = read(data, 0, middle) + read(data, middle)
     assert urls(parts) == urls(whole)

@@ -48,6 +48,11 @@ COSTLY = {
     "end tags with attributes": (repeated("</b a b c d e f g>", 200_000), "elements"),
     "less-than signs": (repeated("<", 10_000_000), "elements"),
     "zero bytes": (repeated("\0", 10_000_000), "elements"),
+    "attributes of long tags": (
+        repeated(f"<q{''.join(f' {number:x}' for number in range(6_000))}>", 30),
+        "attributes",
+    ),
+    "names": ("".join(f"<x{number}></x{number}>" for number in range(200_000)), "elements"),
     "slashes of tags": (repeated(f"<br{repeated('/', 200)}>", 50_000), "elements"),
 }
 
