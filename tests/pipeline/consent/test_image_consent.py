@@ -56,7 +56,7 @@ def test_without_any_opt_out_the_image_is_fetched() -> None:
         (b"User-agent: img2dataset\nDisallow: /\n", False),
         (b"", True),
         (b"\x00\xff garbage \xfe\n\nUser-agent *\n<html>", True),
-        (gzip.compress(DENY), False),  # a .gz file under this name
+        (gzip.compress(DENY, mtime=0), False),  # a .gz file under this name
     ],
 )
 def test_robots_rules(robots: bytes, allowed: bool) -> None:
