@@ -13,6 +13,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from benben.analysis.explore import marks
 from benben.analysis.provenance.history import NodeView
+from benben.pipeline.page.dom.lexbor import parse
+from benben.pipeline.page.dom.prescan import LimitError
 from benben.pipeline.page.markup import mended
 
 POLICY = (
@@ -35,13 +37,16 @@ ADDRESSES = {
 
 def safe_page(
     source: str, pictures: Mapping[str, str] = NO_PICTURES, nodes: Sequence[NodeView] = ()
-) -> str:
+) -> str | None:
     """The HTML of a page with its texts, inline styles and the pictures that are at hand.
 
     `pictures`: data URI by the address of an image as the page writes it; `nodes`: those whose
-    verdicts are drawn.
+    verdicts are drawn. None for a page that would cost the parser too much, as in extraction.
     """
-    tree = _as_extracted(source, nodes)
+    try:
+        tree = _as_extracted(source, nodes)
+    except LimitError:
+        return None
     marks.draw(tree, nodes)
     tree.strip_tags(list(REMOVED))
     for element in tree.css("*"):
@@ -57,9 +62,17 @@ def safe_page(
 def _as_extracted(source: str, nodes: Sequence[NodeView]) -> LexborHTMLParser:
     """Parse a page as extraction did, so that the paths of its nodes lead to their elements.
 
-    It read the page as HTML or XHTML; the one in which more paths lead somewhere is taken.
+    It read the page as HTML or XHTML; the one in which more paths lead somewhere is taken. Raises
+    LimitError.
     """
-    page = source.encode("utf-8", "replace")
-    ways = ("text/html", "application/xhtml+xml")
-    trees = [LexborHTMLParser(mended(page, way, mojibake=False)[0].decode()) for way in ways]
-    return max(trees, key=lambda tree: marks.reached(tree, nodes))
+    tree = _parsed(source, "text/html")
+    found = marks.reached(tree, nodes)
+    if found == len(nodes):
+        return tree
+    other = _parsed(source, "application/xhtml+xml")
+    return other if marks.reached(other, nodes) > found else tree
+
+
+def _parsed(source: str, content_type: str) -> LexborHTMLParser:
+    page, seen = mended(source.encode("utf-8", "replace"), content_type, mojibake=False)
+    return parse(page, seen=seen)

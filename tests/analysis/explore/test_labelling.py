@@ -84,6 +84,7 @@ HOSTILE = """<html><head><base href="http://evil/">
 
 def test_nothing_of_a_page_as_it_was_leads_elsewhere() -> None:
     page = original.safe_page(HOSTILE, {"kept.png": "data:image/jpeg;base64,AAAA"})
+    assert page is not None
     assert "evil" not in page
     assert "text" in page
     assert page.count("data:image/jpeg;base64,AAAA") == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from benben.analysis.explore import original
@@ -32,7 +33,9 @@ def drawn(page: str, dropped: tuple[str, ...] = ()) -> LexborHTMLParser:
         )
         for node in extract_page(page, "http://site.example/").nodes
     ]  # fmt: skip
-    return LexborHTMLParser(original.safe_page(page, {}, nodes))
+    shown = original.safe_page(page, {}, nodes)
+    assert shown is not None
+    return LexborHTMLParser(shown)
 
 
 def marked(tree: LexborHTMLParser) -> list[tuple[str | None, str]]:
@@ -83,3 +86,14 @@ def test_what_a_page_writes_is_never_code_of_the_marks() -> None:
     assert not any(
         name.startswith("on") for element in tree.css("*") for name in element.attributes
     )
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<div>" * 200_000, f"<body><noscript>{'<b><div>' * 200_000}</noscript>",
+     f"<p><template shadowrootmode=open><slot></slot></template>{'<div>' * 300_000}",
+     f"<div{''.join(f' a{number}' for number in range(60_000))}>"],
+    ids=["elements", "noscript", "shadow root", "attributes"],
+)  # fmt: skip
+def test_a_page_that_extraction_refuses_to_parse_is_not_shown(page: str) -> None:
+    assert original.safe_page(page) is None
